@@ -1,0 +1,23 @@
+"""Why an export can end without an artifact.
+
+ExportError
+├── SourceError   the directory is no encoder that can be exported; the message says what is missing
+├── GraphError    the exported graph is not what was asked for (an operator not fused, say)
+└── ParityError   the graphs disagree with the trained original
+"""
+
+
+class ExportError(Exception):
+    """Nothing was sealed; the message is for a person."""
+
+
+class SourceError(ExportError):
+    pass
+
+
+class GraphError(ExportError):
+    pass
+
+
+class ParityError(ExportError):
+    pass

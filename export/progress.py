@@ -1,0 +1,26 @@
+"""One line a step on standard error: what is being done, and how long it took."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Progress:
+    """Counts steps: `with progress("trace embed.onnx"): ...`"""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._current = 0
+
+    @contextmanager
+    def __call__(self, what: str) -> Iterator[None]:
+        self._current += 1
+        print(f"[{self._current}/{self._steps}] {what} ...", end="", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        outcome = "failed"
+        try:
+            yield
+            outcome = f"{time.monotonic() - began:.1f} s"
+        finally:
+            print(f" {outcome}", file=sys.stderr, flush=True)

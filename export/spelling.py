@@ -1,0 +1,63 @@
+"""Attention as one ONNX operator: `ai.onnx::Attention`, opset 24, 3-D, with `nonpad_kv_seqlen` and no mask.
+
+The form that reaches FlashAttention on CUDA and is fastest on CPU. Export only: these functions trace, they do not
+compute; `models.packed.torch_spelling` is the same in torch.
+
+Letters: b items, s longest item, h heads, d width of one head.
+"""
+
+import torch
+from torch import Tensor
+
+from models.packed import Layout
+
+OPSET = 24
+
+POST_SOFTMAX = 3
+"""`qk_matmul_output_mode` of the weights after softmax. ONNX Runtime implements it on CPU only; 1 and 2 were once
+swapped between releases and are never used."""
+
+
+def fused(q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float) -> tuple[Tensor, None]:
+    """Attention whose weights are never made: q, k, v `[b, s, h*d]` -> `[b, s, h*d]`."""
+    out, *_ = _operator(q, k, v, layout, heads, scale, observable=False)
+    return out, None
+
+
+def observable(q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float) -> tuple[Tensor, Tensor]:
+    """Attention and its weights `[b, h, s, s]`, by the same operator."""
+    out, _, _, weights = _operator(q, k, v, layout, heads, scale, observable=True)
+    return out, _declare_shape(weights, layout, heads)
+
+
+def _operator(
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, h: int, scale: float, *, observable: bool
+) -> tuple[Tensor, ...]:
+    b, s, e = q.shape
+    cache = (b, h, s, e // h)
+    shapes: list[tuple[int, ...]] = [(b, s, e), cache, cache] + [(b, h, s, s)] * observable
+    attributes: dict[str, int | float] = {"q_num_heads": h, "kv_num_heads": h, "scale": scale}
+    if observable:
+        attributes["qk_matmul_output_mode"] = POST_SOFTMAX
+    outputs: tuple[Tensor, ...] = torch.onnx.ops.symbolic_multi_out(
+        "::Attention",
+        (q, k, v, None, None, None, layout.lengths),  # inputs 3 to 5: mask, past key, past value
+        attributes,
+        dtypes=[q.dtype] * len(shapes),
+        shapes=shapes,
+        version=OPSET,
+    )
+    return outputs
+
+
+def _declare_shape(weights: Tensor, layout: Layout, heads: int) -> Tensor:
+    """Reshape `[b, h, s, s]` to itself: ONNX Runtime 1.31 infers length 0 for the last axis when it is dynamic."""
+    shape: Tensor = torch.onnx.ops.symbolic(
+        "::Shape", (layout.unpack_index,), {}, dtype=torch.int64, shape=(2,), version=OPSET
+    )
+    b, s = shape[:1], shape[1:]
+    target = torch.cat([b, torch.tensor([heads]), s, s])
+    reshaped: Tensor = torch.onnx.ops.symbolic(
+        "::Reshape", (weights, target), {}, dtype=weights.dtype, shape=weights.shape, version=OPSET
+    )
+    return reshaped

@@ -1,0 +1,44 @@
+"""The attention primitive, spelled once.
+
+`attention_weights` is a function of its own, called by the one that applies it. Without `need_weights` the fused
+kernel of torch is used instead; a test holds the two spellings equal.
+
+Letters: b items, h heads, s query positions, k key positions, d width of one head.
+Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.2.1.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def attention_weights(q: Tensor, k: Tensor, *, bias: Tensor | None = None, scale: float | None = None) -> Tensor:
+    """softmax(q k^T * scale + bias) over the keys.
+
+    q `[b, h, s, d]`, k `[b, h, k, d]`, bias broadcastable to `[b, h, s, k]` -> `[b, h, s, k]`, rows summing to 1.
+    The softmax runs in at least float32. `scale` is 1/sqrt(d) unless given.
+    """
+    scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    if bias is not None:
+        scores = scores + bias
+    dtype = torch.promote_types(scores.dtype, torch.float32)
+    return scores.softmax(dim=-1, dtype=dtype).to(q.dtype)
+
+
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    bias: Tensor | None = None,
+    scale: float | None = None,
+    need_weights: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Mix the values by attention: q `[b, h, s, d]`, k and v `[b, h, k, d]` -> out `[b, h, s, d]`.
+
+    The second result is `attention_weights`' `[b, h, s, k]` if `need_weights`, else None.
+    """
+    if need_weights:
+        weights = attention_weights(q, k, bias=bias, scale=scale)
+        return weights @ v, weights
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale), None

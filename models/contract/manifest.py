@@ -1,0 +1,129 @@
+"""The manifest: one JSON file that says what an artifact is, and the only thing a reader must parse.
+
+Widths, limits and tensor names live here and nowhere else, so that the service needs no knowledge of an
+architecture. Letters: b items, s longest sequence, h heads, l layers, e embedding width.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.contract.errors import ArtifactError
+
+FORMAT = 1
+"""Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
+
+MANIFEST_FILE = "manifest.json"
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+"""Plain file and model names: no separators, no leading dot, so a name can never leave its directory."""
+
+Pooling = Literal["mean", "cls"]
+Device = Literal["cpu", "cuda"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileDigest(_Part):
+    """Size and sha256 of one file of the artifact."""
+
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class EmbeddingSpec(_Part):
+    """How an item's vector of `width` comes about: pooled over its tokens, then scaled to length 1 if `normalize`."""
+
+    width: int = Field(gt=0)
+    pooling: Pooling
+    normalize: bool
+
+
+class AttentionSpec(_Part):
+    """The attention that can be observed: `layers` times `heads` weight matrices per item."""
+
+    layers: int = Field(gt=0)
+    heads: int = Field(gt=0)
+
+
+class TextSpec(_Part):
+    """Limits of the text input, special tokens included in `max_tokens`."""
+
+    max_tokens: int = Field(gt=0)
+    vocabulary_size: int = Field(gt=0)
+    position_offset: int = Field(ge=0, description="Position id of the first token (2 for RoBERTa, else 0).")
+
+
+class GraphSpec(_Part):
+    """One ONNX graph: where it can run and how many of each attention operator it holds."""
+
+    devices: tuple[Device, ...]
+    outputs: tuple[str, ...]
+    attention_operators: int = Field(ge=0)
+
+
+class Parity(_Part):
+    """Largest differences between the graphs and the trained original, measured when the artifact was sealed."""
+
+    items: int = Field(gt=0)
+    embedding_max_abs: float
+    embedding_min_cosine: float
+    weights_max_abs: float
+    relevance_max_abs: float
+    neighbours_max_abs: float = Field(description="Largest change of an embedding by the items batched with it.")
+
+
+class Manifest(_Part):
+    """Everything a reader needs to serve the artifact, and the digest of every other file in it."""
+
+    format: Literal[1] = FORMAT
+    name: Name
+    modality: Literal["text"]
+    architecture: str
+    precision: Literal["fp32"]
+    embedding: EmbeddingSpec
+    attention: AttentionSpec
+    text: TextSpec
+    graphs: dict[Literal["embed.onnx", "attend.onnx"], GraphSpec]
+    parity: Parity
+    tools: dict[str, str]
+    files: dict[Name, FileDigest]
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Parse `directory`/manifest.json. Raises ArtifactError when it is absent, malformed or of another format."""
+        path = directory / MANIFEST_FILE
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArtifactError(path.name, f"cannot be read ({type(error).__name__}); export the model first") from error
+        found = _declared_format(text)
+        if found != FORMAT:
+            raise ArtifactError(
+                path.name, f"has artifact format {found}, this version reads {FORMAT}; export the model again"
+            )
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ArtifactError(path.name, f"is not a valid manifest: {where}: {first['msg']}") from error
+
+    def write(self, directory: Path) -> None:
+        """Write `directory`/manifest.json, readable by a person."""
+        (directory / MANIFEST_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+class _FormatOnly(BaseModel):
+    format: int | None = None
+
+
+def _declared_format(text: str) -> int | None:
+    """Read the format alone, so that another version is named as such and not as a list of schema errors."""
+    try:
+        return _FormatOnly.model_validate_json(text).format
+    except ValidationError as error:
+        raise ArtifactError(MANIFEST_FILE, "is not JSON, or declares no format") from error

@@ -1,0 +1,28 @@
+"""Names of the tensors that cross the artifact's border, spelled once.
+
+Inputs are those of `packing.pack`. An output must not bear the name of a submodule of the exported model
+("embeddings" collides inside ONNX), hence the long names.
+"""
+
+from typing import Literal, get_args
+
+Reduction = Literal["rollout", "last", "mean", "max"]
+REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
+
+EMBEDDING = "item_embedding"
+"""[b, e] pooled, not yet normalised: truncation to fewer dimensions comes before normalisation."""
+
+
+def matrix(reduction: Reduction) -> str:
+    """[b, s, s]: what each token (row) attends to, each row summing to 1."""
+    return f"relevance_{reduction}_matrix"
+
+
+def pooled(reduction: Reduction) -> str:
+    """[b, s]: the matrix's rows pooled the way the model pools its embedding, summing to 1."""
+    return f"relevance_{reduction}_pooled"
+
+
+def weights(layer: int) -> str:
+    """[b, h, s, s]: one layer's attention weights as computed."""
+    return f"attention_weights_{layer}"

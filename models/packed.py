@@ -1,0 +1,69 @@
+"""Padding-free attention: hidden states stay packed `[t, e]`, and only attention sees `[b, s, e]`.
+
+A spelling is how the padded middle is computed: with torch here, with one ONNX operator in `export`.
+Both sit between the same two gathers, so whatever holds for one layout holds for the other.
+
+Letters: b items, t tokens of all items, s longest item, h heads, d width of one head.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from models.attention import attend
+
+Spelling = Callable[[Tensor, Tensor, Tensor, "Layout", int, float], tuple[Tensor, Tensor | None]]
+"""(q, k, v `[b, s, h*d]`, layout, heads, scale) -> (out `[b, s, h*d]`, weights `[b, h, s, s]` or None)."""
+
+
+@dataclass
+class Layout:
+    """Where each token of a packed batch belongs, and how attention is spelled.
+
+    `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.contract.packing.pack`.
+    Each attention layer that returns weights appends them to `weights`, first layer first.
+    """
+
+    pack_index: Tensor
+    unpack_index: Tensor
+    lengths: Tensor
+    spelling: Spelling
+    weights: list[Tensor] = field(default_factory=list)
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """[t, e] -> [b, s, e]; cells past an item's length hold token 0."""
+        b, s = self.unpack_index.shape
+        return packed.index_select(0, self.unpack_index.reshape(-1)).reshape(b, s, packed.shape[-1])
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """[b, s, e] -> [t, e]"""
+        b, s, e = padded.shape
+        return padded.reshape(b * s, e).index_select(0, self.pack_index)
+
+    def real(self) -> Tensor:
+        """[b, s]: true where a token is the item's own."""
+        columns = torch.arange(self.unpack_index.shape[1], device=self.lengths.device)
+        return columns[None] < self.lengths[:, None]
+
+
+def packed_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
+    """Attention among each item's own tokens: q, k, v `[1, h, t, d]` -> `[1, t, h, d]`."""
+    _, h, t, d = q.shape
+    q, k, v = (layout.unpack(x.transpose(1, 2).reshape(t, h * d)) for x in (q, k, v))
+    out, weights = layout.spelling(q, k, v, layout, h, scale)
+    if weights is not None:
+        layout.weights.append(weights)
+    return layout.pack(out).reshape(1, t, h, d)
+
+
+def torch_spelling(
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float
+) -> tuple[Tensor, Tensor | None]:
+    """The reference: the primitive of `models.attention` with padding biased away."""
+    q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
+    bias = torch.zeros(layout.unpack_index.shape, dtype=q.dtype).masked_fill(~layout.real(), float("-inf"))
+    out, weights = attend(q, k, v, bias=bias[:, None, None], scale=scale, need_weights=True)
+    return rearrange(out, "b h s d -> b s (h d)"), weights
