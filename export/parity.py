@@ -11,22 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 import torch
 
 from export.errors import ParityError
 from export.source import Source
 from models.contract import tensors
+from models.contract.arrays import Floats, Ints
 from models.contract.artifact import ATTEND_GRAPH, EMBED_GRAPH
 from models.contract.manifest import Parity
-from models.contract.packing import Ints, pack
+from models.contract.packing import pack
 from models.pooling import pool
 from models.pretrained import load
 from models.relevance import relevance
 
-Array = npt.NDArray[np.float32]
-Outputs = dict[str, Array]
+Outputs = dict[str, Floats]
 
 LIMITS = {
     "embedding_max_abs": 1e-5,
@@ -41,9 +40,9 @@ MIN_COSINE = 0.99999
 class Expected:
     """What the original says of one item of n tokens."""
 
-    embedding: Array  # [e], length 1
-    weights: Array  # [l, h, n, n]
-    pooled: dict[tensors.Reduction, Array]  # [n]
+    embedding: Floats  # [e], length 1
+    weights: Floats  # [l, h, n, n]
+    pooled: dict[tensors.Reduction, Floats]  # [n]
 
 
 def measure(directory: Path, source: Source, *, seed: int = 0) -> Parity:
@@ -103,7 +102,7 @@ class _Original:
         )
 
 
-def _differences(vectors: list[Array], seen: Outputs, row: int, want: Expected, alone: Array) -> dict[str, float]:
+def _differences(vectors: list[Floats], seen: Outputs, row: int, want: Expected, alone: Floats) -> dict[str, float]:
     """Largest absolute differences of one item, by the names of `LIMITS`."""
     n = want.weights.shape[-1]
     weights = [seen[tensors.weights(layer)][row, :, :n] for layer in range(len(want.weights))]
@@ -137,10 +136,10 @@ def _run(session: onnxruntime.InferenceSession, items: Sequence[Ints], source: S
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def _gap(a: Array, b: Array) -> float:
+def _gap(a: Floats, b: Floats) -> float:
     return float(np.abs(a - b).max())
 
 
-def _unit(vector: Array) -> Array:
-    unit: Array = vector / np.linalg.norm(vector)
+def _unit(vector: Floats) -> Floats:
+    unit: Floats = vector / np.linalg.norm(vector)
     return unit

@@ -7,9 +7,8 @@ The graphs gather `[t, e]` to `[b, s, e]` by `unpack_index` around attention onl
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from models.contract.arrays import Ints
 
 INPUTS = ("input_ids", "position_ids", "pack_index", "unpack_index", "lengths")
 """Inputs of every text graph, in the order of the exported signature."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
+
+from models.contract.arrays import Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Tokens:
     special tokens; `truncated` says that the text went on past the model's limit.
     """
 
-    ids: npt.NDArray[np.int64]
+    ids: Ints
     pieces: tuple[str, ...]
     offsets: tuple[tuple[int, int], ...]
     truncated: bool

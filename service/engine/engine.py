@@ -1,0 +1,154 @@
+"""The engine: a bounded queue, and one thread that empties it batch by batch.
+
+A batch is taken the moment the thread is free; there is no waiting window. A batch that fails is run again item by
+item, so that a bad one costs only its own request. The thread can only end by `close` or by a fault; either way
+every waiting request is answered and `alive` says so.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from models.contract import tensors
+from models.contract.arrays import Floats, Ints
+from models.contract.manifest import Manifest
+from service.engine.attention import AttentionQuery
+from service.engine.items import Item, ItemResult, Ticket
+from service.engine.lanes import BatchLimits, Lane, Lanes
+from service.errors import DeadlineExceeded, HeadlightError, InferenceFailed, NotReady, Overloaded
+from service.metrics import Metrics
+
+
+class Runner(Protocol):
+    """What the engine needs of a model: its manifest, and one batch of token ids turned into named arrays."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    def run(self, items: Sequence[Ints], outputs: Sequence[str]) -> dict[str, Floats]: ...
+
+
+class Engine:
+    """Serves several models with one thread. `submit` from the event loop; everything else happens on the thread."""
+
+    def __init__(
+        self, models: Mapping[str, Runner], *, limits: BatchLimits, max_queue_tokens: int, metrics: Metrics
+    ) -> None:
+        self._models = models
+        self._limits = limits
+        self._max_queue_tokens = max_queue_tokens
+        self._metrics = metrics
+        self._lanes = Lanes()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="headlight-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """The thread is at work. False once it was closed or has died."""
+        return self._thread.is_alive()
+
+    def submit(
+        self, model: str, items: Sequence[Ints], attention: AttentionQuery | None, *, deadline: float
+    ) -> Ticket:
+        """Queue one request's items, each `[n_i]` token ids; `deadline` is on `time.monotonic`'s clock.
+
+        Raises Overloaded when the queue is full (a request larger than the queue is taken when it is empty), and
+        NotReady when the engine is closing.
+        """
+        manifest = self._models[model].manifest
+        outputs = (tensors.EMBEDDING,) if attention is None else (tensors.EMBEDDING, *attention.outputs(manifest))
+        ticket = Ticket(len(items), deadline=deadline, loop=asyncio.get_running_loop())
+        tokens = sum(map(len, items))
+        with self._changed:
+            if self._closing or not self.alive:
+                raise NotReady("the server is stopping")
+            if self._lanes.tokens and self._lanes.tokens + tokens > self._max_queue_tokens:
+                self._metrics.shed.labels("overloaded").inc(len(items))
+                raise Overloaded("the queue is full")
+            self._lanes.add(Lane(model, outputs), [Item(ids, attention, ticket, i) for i, ids in enumerate(items)])
+            self._metrics.queue_items.set(self._lanes.items)
+            self._changed.notify()
+        return ticket
+
+    def close(self) -> None:
+        """Finish what is queued, then end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            while (batch := self._next_batch()) is not None:
+                self._run(*batch)
+        finally:
+            with self._changed:
+                self._closing = True
+                for item in self._lanes.all():
+                    item.ticket.fail(NotReady("the server is stopping"))
+
+    def _next_batch(self) -> tuple[Lane, list[Item]] | None:
+        """Wait for work; None when the engine is closing and nothing is left."""
+        with self._changed:
+            while True:
+                self._drop_expired()
+                if self._lanes.items:
+                    batch = self._lanes.take(self._limits)
+                    self._metrics.queue_items.set(self._lanes.items)
+                    return batch
+                if self._closing:
+                    return None
+                self._changed.wait()
+
+    def _drop_expired(self) -> None:
+        for item in self._lanes.expired(time.monotonic()):
+            item.ticket.fail(DeadlineExceeded("the request waited past its deadline"))
+            self._metrics.shed.labels("deadline").inc()
+        self._lanes.remove_closed()
+
+    def _run(self, lane: Lane, items: list[Item]) -> None:
+        """Run one batch and hand out its results; on failure run its items alone."""
+        model = self._models[lane.model]
+        began = time.monotonic()
+        try:
+            arrays = model.run([item.ids for item in items], lane.outputs)
+        except InferenceFailed as error:
+            if len(items) == 1:
+                items[0].ticket.fail(error)
+            else:
+                for item in items:
+                    self._run(lane, [item])
+            return
+        self._observe(lane.model, items, began)
+        for row, item in enumerate(items):
+            _hand_out(item, arrays, row, model.manifest)
+
+    def _observe(self, model: str, items: list[Item], began: float) -> None:
+        took = time.monotonic() - began
+        self._metrics.inference_seconds.labels(model).observe(took)
+        self._metrics.batch_items.labels(model).observe(len(items))
+        self._metrics.batch_tokens.labels(model).observe(sum(len(item.ids) for item in items))
+        for item in items:
+            self._metrics.queue_seconds.labels(model).observe(began - item.enqueued)
+
+
+def _hand_out(item: Item, arrays: Mapping[str, Floats], row: int, manifest: Manifest) -> None:
+    result = _result(item, arrays, row, manifest)
+    if isinstance(result, HeadlightError):
+        item.ticket.fail(result)
+    else:
+        item.ticket.fill(item.index, result)
+
+
+def _result(item: Item, arrays: Mapping[str, Floats], row: int, manifest: Manifest) -> ItemResult | InferenceFailed:
+    """The item's own part of a batch, copied out; a non-finite value is this item's failure alone."""
+    embedding = arrays[tensors.EMBEDDING][row].copy()
+    attention = None if item.attention is None else item.attention.cut(arrays, row, len(item.ids), manifest)
+    finite = np.isfinite(embedding).all() and (attention is None or np.isfinite(attention).all())
+    return ItemResult(embedding, attention) if finite else InferenceFailed("the model gave a value that is not finite")

@@ -1,0 +1,110 @@
+"""Waiting items, in lanes that never mix, and how a batch is taken from one.
+
+A lane holds the items of one model that need the same tensors. A batch starts with the lane's oldest item, so no
+length starves, and grows by the items nearest to it in length, so that little of attention is padding.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from service.engine.items import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What the items of a lane have in common: a model, and the tensors that are fetched for them."""
+
+    model: str
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Most `tokens` in a batch, and most `cells` (items times the longest one's length squared) of attention in it.
+
+    A single item is a batch whatever its size: admission has already bounded it.
+    """
+
+    tokens: int
+    cells: int
+
+    def hold(self, items: int, tokens: int, longest: int) -> bool:
+        return tokens <= self.tokens and items * longest**2 <= self.cells
+
+
+class Lanes:
+    """Every waiting item. Not thread-safe: the engine holds its lock around each call."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Lane, list[Item]] = {}
+        self.tokens = 0
+        self.items = 0
+
+    def add(self, lane: Lane, items: Iterable[Item]) -> None:
+        waiting = self._waiting.setdefault(lane, [])
+        for item in items:
+            waiting.append(item)
+            self._count(item, 1)
+
+    def take(self, limits: BatchLimits) -> tuple[Lane, list[Item]]:
+        """Remove and return the next batch: from the lane whose first item has waited longest."""
+        lane = min(self._waiting, key=lambda lane: self._waiting[lane][0].enqueued)
+        chosen = _nearest_in_length(self._waiting[lane], limits)
+        taken = {id(item) for item in chosen}
+        self._keep(lane, [item for item in self._waiting[lane] if id(item) not in taken])
+        for item in chosen:
+            self._count(item, -1)
+        return lane, chosen
+
+    def remove_closed(self) -> int:
+        """Forget the items that nobody waits for any more; returns how many."""
+        before = self.items
+        for lane, waiting in list(self._waiting.items()):
+            for item in waiting:
+                if item.ticket.closed:
+                    self._count(item, -1)
+            self._keep(lane, [item for item in waiting if not item.ticket.closed])
+        return before - self.items
+
+    def expired(self, now: float) -> list[Item]:
+        """Items past their request's deadline; they stay until their tickets are closed."""
+        return [item for waiting in self._waiting.values() for item in waiting if item.ticket.deadline <= now]
+
+    def all(self) -> list[Item]:
+        return [item for waiting in self._waiting.values() for item in waiting]
+
+    def _keep(self, lane: Lane, items: list[Item]) -> None:
+        if items:
+            self._waiting[lane] = items
+        else:
+            del self._waiting[lane]
+
+    def _count(self, item: Item, sign: int) -> None:
+        self.tokens += sign * len(item.ids)
+        self.items += sign
+
+
+def _nearest_in_length(waiting: list[Item], limits: BatchLimits) -> list[Item]:
+    """The oldest item and those nearest to it in length, as many as the limits hold."""
+    oldest = waiting[0]
+    by_length = sorted(waiting, key=lambda item: len(item.ids))
+    left = right = next(i for i, item in enumerate(by_length) if item is oldest)
+    tokens = longest = len(oldest.ids)
+    while True:
+        shorter = by_length[left - 1] if left > 0 else None
+        longer = by_length[right + 1] if right + 1 < len(by_length) else None
+        candidate = _nearer(shorter, longer, len(oldest.ids))
+        if candidate is None:
+            break
+        grown = tokens + len(candidate.ids), max(longest, len(candidate.ids))
+        if not limits.hold(right - left + 2, *grown):
+            break
+        tokens, longest = grown
+        left, right = (left - 1, right) if candidate is shorter else (left, right + 1)
+    return by_length[left : right + 1]
+
+
+def _nearer(shorter: Item | None, longer: Item | None, length: int) -> Item | None:
+    if shorter is None or longer is None:
+        return longer if shorter is None else shorter
+    return shorter if length - len(shorter.ids) <= len(longer.ids) - length else longer

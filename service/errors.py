@@ -1,0 +1,93 @@
+"""Everything that can go wrong with a request, typed; `routes.problems` turns it into HTTP.
+
+HeadlightError
+├── RequestError            the client must change the request (400)
+│   ├── InvalidJson, InvalidInput, InvalidParameter
+│   ├── ContextLengthExceeded, TooManyInputs, AttentionTooLarge
+├── ModelNotFound           404
+├── BodyTooLarge            413
+├── UnsupportedMediaType    415
+├── Unavailable             the client may try again, after `retry_after_s`
+│   ├── Overloaded          429
+│   └── DeadlineExceeded, NotReady   503
+└── InferenceFailed         ours (500)
+
+Messages never carry input text, paths or traces.
+"""
+
+from typing import ClassVar
+
+
+class HeadlightError(Exception):
+    """`code` is stable and for programs, the message is for a person, `param` names the offending field."""
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        self.message = message
+        self.param = param
+        super().__init__(message)
+
+
+class RequestError(HeadlightError):
+    """Deterministic: the same request fails again."""
+
+
+class InvalidJson(RequestError):
+    code = "invalid_json"
+
+
+class InvalidInput(RequestError):
+    code = "invalid_input"
+
+
+class InvalidParameter(RequestError):
+    code = "invalid_parameter"
+
+
+class ContextLengthExceeded(RequestError):
+    code = "context_length_exceeded"
+
+
+class TooManyInputs(RequestError):
+    code = "too_many_inputs"
+
+
+class AttentionTooLarge(RequestError):
+    code = "attention_too_large"
+
+
+class ModelNotFound(HeadlightError):
+    code = "model_not_found"
+
+
+class BodyTooLarge(HeadlightError):
+    code = "body_too_large"
+
+
+class UnsupportedMediaType(HeadlightError):
+    code = "unsupported_media_type"
+
+
+class Unavailable(HeadlightError):
+    """Not now; `retry_after_s` says when to try again."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+
+
+class DeadlineExceeded(Unavailable):
+    code = "deadline_exceeded"
+
+
+class NotReady(Unavailable):
+    code = "not_ready"
+
+
+class InferenceFailed(HeadlightError):
+    code = "inference_failed"

@@ -1,0 +1,1 @@
+"""The innermost room: the only one that knows ONNX Runtime. Artifact in, arrays out."""

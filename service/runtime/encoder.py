@@ -1,0 +1,59 @@
+"""One served model without HTTP: texts to tokens, tokens to arrays. Import it to run in bulk.
+
+Three stages, as a request passes them: `prepare` (any thread), `run` (the engine's thread), and the caller's own
+reading of the arrays. Letters: b items, n tokens of one item.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+from models.contract import tensors
+from models.contract.arrays import Floats, Ints
+from models.contract.artifact import ATTEND_GRAPH, EMBED_GRAPH, TOKENIZER_FILE, verify
+from models.contract.manifest import Manifest
+from models.contract.packing import pack
+from models.preprocess.text import TextPreprocessor, Tokens
+from service.runtime.session import Session
+
+EMBEDDING_ONLY = (tensors.EMBEDDING,)
+"""The outputs that need no attention, and so the fused graph."""
+
+
+class Encoder:
+    """A text encoder: two graphs of one artifact and its tokenizer."""
+
+    def __init__(self, manifest: Manifest, preprocess: TextPreprocessor, embed: Session, attend: Session) -> None:
+        self.manifest = manifest
+        self.name = manifest.name
+        self._preprocess = preprocess
+        self._embed = embed
+        self._attend = attend
+
+    @classmethod
+    def open(cls, directory: Path, *, device: Literal["auto", "cpu", "cuda"] = "auto", threads: int = 1) -> Self:
+        """Verify the artifact's digests and open it. Raises ArtifactError or ProviderUnavailable."""
+        manifest = verify(directory)
+        preprocess = TextPreprocessor(directory / TOKENIZER_FILE, max_tokens=manifest.text.max_tokens)
+        embed, attend = (
+            Session(directory / name, manifest.graphs[name], device=device, threads=threads)
+            for name in (EMBED_GRAPH, ATTEND_GRAPH)
+        )
+        return cls(manifest, preprocess, embed, attend)
+
+    @property
+    def providers(self) -> dict[str, str]:
+        """Execution provider by graph, as the sessions report it."""
+        return {"embed": self._embed.provider, "attend": self._attend.provider}
+
+    def prepare(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokenize, cut to the model's limit."""
+        return self._preprocess(texts)
+
+    def run(self, items: Sequence[Ints], outputs: Sequence[str] = EMBEDDING_ONLY) -> dict[str, Floats]:
+        """Run one batch of token ids, each `[n_i]`; outputs as `models.contract.tensors` names them, padded to `[b, ...]`.
+
+        Raises InferenceFailed when ONNX Runtime fails.
+        """
+        session = self._embed if tuple(outputs) == EMBEDDING_ONLY else self._attend
+        return session.run(outputs, pack(items, position_offset=self.manifest.text.position_offset))

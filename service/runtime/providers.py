@@ -1,0 +1,42 @@
+"""Execution providers: which one is wanted, and which one a session really got.
+
+ONNX Runtime falls back to CPU without an error; here that is an error when CUDA was asked for by name.
+"""
+
+from typing import Literal
+
+import onnxruntime
+
+from models.contract.manifest import Device
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+PROVIDERS: dict[Device, str] = {"cpu": CPU, "cuda": CUDA}
+
+
+class ProviderUnavailable(RuntimeError):
+    """The device that was asked for is not there; the service must not start."""
+
+
+def choose(device: Literal["auto", "cpu", "cuda"], supported: tuple[Device, ...]) -> str:
+    """The provider for a graph that can run on `supported`.
+
+    "auto" takes CUDA where the installed ONNX Runtime offers it. A graph that has no CUDA form runs on CPU
+    whatever was asked for, and is reported so.
+    """
+    if device == "cpu" or "cuda" not in supported:
+        return CPU
+    if CUDA in onnxruntime.get_available_providers():
+        return CUDA
+    if device == "cuda":
+        raise ProviderUnavailable("device cuda was asked for, but the installed ONNX Runtime has no CUDA provider")
+    return CPU
+
+
+def verify(wanted: str, session: onnxruntime.InferenceSession, device: Literal["auto", "cpu", "cuda"]) -> str:
+    """The provider that `session` runs on; refused if CUDA was asked for and not got."""
+    got: str = session.get_providers()[0]
+    if device == "cuda" and got != wanted:
+        raise ProviderUnavailable(f"device cuda was asked for, but the session fell back to {got}")
+    return got

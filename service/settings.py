@@ -1,0 +1,39 @@
+"""The service's only configuration: `HEADLIGHT_*` environment variables, read once when the app starts."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.contract.artifact import sealed
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+"""Where `service/` and `artifacts/` stand side by side: a checkout, or the source folder of a bento."""
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable of its name in capitals, after `HEADLIGHT_`."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADLIGHT_", frozen=True, extra="forbid")
+
+    models: tuple[Path, ...] | None = Field(
+        None, description="Artifact directories as a JSON list; every sealed one under artifacts/ if unset."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where embeddings are computed.")
+    threads: int = Field(0, ge=0, description="ONNX Runtime threads on CPU; 0 for the processors given to the process.")
+    max_batch_tokens: int = Field(16_384, gt=0, description="Most tokens in one ONNX Runtime run.")
+    max_queue_tokens: int = Field(262_144, gt=0, description="Most tokens waiting; past it requests get 429.")
+    max_items: int = Field(2_048, gt=0, description="Most texts in one request.")
+    max_body_bytes: int = Field(16 * 2**20, gt=0, description="Largest request body.")
+    max_attention_bytes: int = Field(32 * 2**20, gt=0, description="Most attention in one answer, as float32.")
+    request_timeout_ms: int = Field(30_000, gt=0, description="Longest wait in the queue.")
+
+    def artifact_directories(self) -> list[Path]:
+        """The artifacts to serve, in order."""
+        return sealed(PROJECT_ROOT / "artifacts") if self.models is None else list(self.models)
+
+    def intra_op_threads(self) -> int:
+        """Threads of the CPU pool: as told, else as many processors as the process may use."""
+        return self.threads or len(os.sched_getaffinity(0))
