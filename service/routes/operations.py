@@ -1,0 +1,29 @@
+"""What an operator asks: is it alive, is it ready, what does it count."""
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from service.errors import NotReady
+from service.state import State
+
+
+async def livez(request: Request) -> Response:
+    """200 while the engine's thread is at work."""
+    state: State = request.app.state.headlight
+    if not state.engine.alive:
+        raise NotReady("the engine has stopped")
+    return PlainTextResponse("ok\n")
+
+
+async def readyz(request: Request) -> Response:
+    """200 once warmed up and not draining."""
+    state: State = request.app.state.headlight
+    if not state.ready:
+        raise NotReady("the server is not ready")
+    return PlainTextResponse("ok\n")
+
+
+async def metrics(request: Request) -> Response:
+    state: State = request.app.state.headlight
+    return Response(state.metrics.expose(), headers={"Content-Type": CONTENT_TYPE_LATEST})
