@@ -3,6 +3,7 @@
 import time
 
 from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.state import State
@@ -38,7 +39,8 @@ class Accounting:
 def _count(scope: Scope, status: int, took_s: float) -> None:
     app: Starlette = scope["app"]
     state: State = app.state.headlight
-    route = getattr(scope.get("route"), "path", UNMATCHED)
+    matched = scope.get("route")  # an outer server's mount, when nothing of ours matched
+    route = matched.path if isinstance(matched, Route) else UNMATCHED
     model = scope.get("state", {}).get("model", "")
     state.metrics.requests.labels(route, model, str(status)).inc()
     state.metrics.request_seconds.labels(route).observe(took_s)

