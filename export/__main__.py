@@ -28,7 +28,9 @@ def report(manifest: Manifest, target: Path) -> str:
     """What was sealed, for a person."""
     parity = manifest.parity
     megabytes = sum(file.bytes for file in manifest.files.values()) / 1e6
-    graphs = ", ".join(f"{name} {graph.attention_operators} fused attentions" for name, graph in manifest.graphs.items())
+    graphs = ", ".join(
+        f"{name} {graph.attention_operators} fused attentions" for name, graph in manifest.graphs.items()
+    )
     return "\n".join(
         (
             f"sealed {target} ({megabytes:.0f} MB)",

@@ -6,6 +6,7 @@ attend.onnx  the same encoder with its attention observable and reduced inside t
 
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import cast
 
@@ -13,6 +14,7 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from export.errors import GraphError
 from export.source import Source
@@ -25,11 +27,11 @@ from models.pretrained import PackedTextEncoder
 from models.relevance import relevance
 
 
-class EmbedGraph(nn.Module):
-    """Packed ids to `[b, e]`."""
+class Graph(nn.Module, ABC):
+    """An encoder, the spelling of its attention, and what is returned of both."""
 
-    outputs = (tensors.EMBEDDING,)
-    spelling: Spelling = staticmethod(fused)
+    outputs: tuple[str, ...]
+    spelling: Spelling
 
     def __init__(self, encoder: PackedTextEncoder) -> None:
         super().__init__()
@@ -41,21 +43,33 @@ class EmbedGraph(nn.Module):
         layout = Layout(pack_index, unpack_index, lengths, self.spelling)
         return self.results(self.encoder(input_ids, position_ids, layout), layout)
 
+    @abstractmethod
     def results(self, embedding: Tensor, layout: Layout) -> tuple[Tensor, ...]:
-        """What the graph returns, in the order of `outputs`."""
+        """What the graph returns, in the order of `outputs`; `layout.weights` holds what the spelling made."""
+
+
+class EmbedGraph(Graph):
+    """Packed ids to `[b, e]`."""
+
+    outputs = (tensors.EMBEDDING,)
+    spelling = staticmethod(fused)
+
+    @override
+    def results(self, embedding: Tensor, layout: Layout) -> tuple[Tensor, ...]:
         return (embedding,)
 
 
-class AttendGraph(EmbedGraph):
+class AttendGraph(Graph):
     """Packed ids to `[b, e]`, each reduction as `[b, s, s]` and pooled `[b, s]`, and each layer's `[b, h, s, s]`."""
 
-    spelling: Spelling = staticmethod(observable)
+    spelling = staticmethod(observable)
 
     def __init__(self, encoder: PackedTextEncoder, layers: int) -> None:
         super().__init__(encoder)
         reduced = [name(r) for r in tensors.REDUCTIONS for name in (tensors.matrix, tensors.pooled)]
         self.outputs = (tensors.EMBEDDING, *reduced, *map(tensors.weights, range(layers)))
 
+    @override
     def results(self, embedding: Tensor, layout: Layout) -> tuple[Tensor, ...]:
         matrices = [relevance(layout.weights, reduction) for reduction in tensors.REDUCTIONS]
         pooled = [pool(matrix, layout.real(), self.encoder.pooling) for matrix in matrices]
@@ -63,7 +77,7 @@ class AttendGraph(EmbedGraph):
         return (embedding, *reduced, *layout.weights)
 
 
-def to_onnx(graph: EmbedGraph, source: Source) -> onnx.ModelProto:
+def to_onnx(graph: Graph, source: Source) -> onnx.ModelProto:
     """Trace, clean and check one graph. Raises GraphError if its attention is not one operator a layer."""
     model = _trace(graph, source)
     _drop_unused_caches(model)
@@ -80,10 +94,10 @@ def attention_operators(model: onnx.ModelProto) -> int:
     return sum(node.op_type == "Attention" and node.domain == "" for node in model.graph.node)
 
 
-def _trace(graph: EmbedGraph, source: Source) -> onnx.ModelProto:
+def _trace(graph: Graph, source: Source) -> onnx.ModelProto:
     items = [np.arange(n, dtype=np.int64) % source.vocabulary_size for n in (12, 5, 20)]
     example = pack(items, position_offset=source.position_offset)
-    axes = {name: {i: torch.export.Dim.DYNAMIC for i in range(example[name].ndim)} for name in INPUTS}
+    axes = {name: dict.fromkeys(range(example[name].ndim), torch.export.Dim.DYNAMIC) for name in INPUTS}
     export = cast("Callable[..., torch.onnx.ONNXProgram]", torch.onnx.export)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about its internals
@@ -98,7 +112,7 @@ def _trace(graph: EmbedGraph, source: Source) -> onnx.ModelProto:
             output_names=list(graph.outputs),
             verbose=False,
         )
-    return cast("onnx.ModelProto", program.model_proto)
+    return program.model_proto
 
 
 def _drop_unused_caches(model: onnx.ModelProto) -> None:

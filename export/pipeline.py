@@ -52,9 +52,7 @@ def _copy_tokenizer(source: Source, staged: Path) -> None:
     TextPreprocessor(path, max_tokens=source.max_tokens)(["A text."])
 
 
-def _manifest(
-    name: str, source: Source, graphs: dict[str, onnx.ModelProto], figures: Parity, staged: Path
-) -> Manifest:
+def _manifest(name: str, source: Source, graphs: dict[str, onnx.ModelProto], figures: Parity, staged: Path) -> Manifest:
     return Manifest(
         name=name,
         modality="text",
@@ -67,7 +65,10 @@ def _manifest(
             vocabulary_size=source.vocabulary_size,
             position_offset=source.position_offset,
         ),
-        graphs={EMBED_GRAPH: _graph(graphs[EMBED_GRAPH], "cpu", "cuda"), ATTEND_GRAPH: _graph(graphs[ATTEND_GRAPH], "cpu")},
+        graphs={
+            EMBED_GRAPH: _graph(graphs[EMBED_GRAPH], "cpu", "cuda"),
+            ATTEND_GRAPH: _graph(graphs[ATTEND_GRAPH], "cpu"),
+        },
         parity=figures,
         tools={tool: version(tool) for tool in TOOLS},
         files=seal.digests(staged),

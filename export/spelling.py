@@ -6,6 +6,8 @@ compute; `models.packed.torch_spelling` is the same in torch.
 Letters: b items, s longest item, h heads, d width of one head.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -36,10 +38,10 @@ def _operator(
     b, s, e = q.shape
     cache = (b, h, s, e // h)
     shapes: list[tuple[int, ...]] = [(b, s, e), cache, cache] + [(b, h, s, s)] * observable
-    attributes: dict[str, int | float] = {"q_num_heads": h, "kv_num_heads": h, "scale": scale}
+    attributes: dict[str, Any] = {"q_num_heads": h, "kv_num_heads": h, "scale": scale}
     if observable:
         attributes["qk_matmul_output_mode"] = POST_SOFTMAX
-    outputs: tuple[Tensor, ...] = torch.onnx.ops.symbolic_multi_out(
+    outputs = torch.onnx.ops.symbolic_multi_out(
         "::Attention",
         (q, k, v, None, None, None, layout.lengths),  # inputs 3 to 5: mask, past key, past value
         attributes,
@@ -47,7 +49,7 @@ def _operator(
         shapes=shapes,
         version=OPSET,
     )
-    return outputs
+    return tuple(outputs)
 
 
 def _declare_shape(weights: Tensor, layout: Layout, heads: int) -> Tensor:

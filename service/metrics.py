@@ -21,7 +21,9 @@ class Metrics:
         self.queue_items = Gauge("headlight_queue_items", "Items waiting.", registry=self.registry)
         self.batch_items = self._sizes("items", "Items in a batch.")
         self.batch_tokens = self._sizes("tokens", "Tokens in a batch.")
-        self.shed = Counter("headlight_shed", "Items refused or dropped unexecuted.", ["reason"], registry=self.registry)
+        self.shed = Counter(
+            "headlight_shed", "Items refused or dropped unexecuted.", ["reason"], registry=self.registry
+        )
 
     def expose(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -1,4 +1,4 @@
-"""What a running app holds: its models, its engine and its metrics. Opened before it is ready, closed when it drains."""
+"""What a running app holds: its models, its engine and its metrics. Opened at start, closed when it drains."""
 
 import gc
 import logging
@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from models.contract.artifact import ATTEND_GRAPH
 from models.contract.errors import ArtifactError
 from service.engine.engine import Engine
 from service.engine.lanes import BatchLimits
@@ -48,7 +49,7 @@ class State:
                 raise ArtifactError("manifest.json", f"has the name {encoder.name}, which another artifact has too")
             models[encoder.name] = encoder
         if not models:
-            raise ArtifactError("manifest.json", "was found nowhere: there is no artifact to serve; export a model first")
+            raise ArtifactError("manifest.json", "was found nowhere; there is nothing to serve, export a model first")
         limits = _limits(settings, models)
         for encoder in models.values():
             _warm_up(encoder, limits)
@@ -87,7 +88,7 @@ def _warm_up(encoder: Encoder, limits: BatchLimits) -> None:
     for items, tokens in ((max(1, limits.tokens // longest), longest), (1, 1)):
         batch = [np.zeros(tokens, dtype=np.int64)] * items
         encoder.run(batch)
-        encoder.run(batch, encoder.manifest.graphs["attend.onnx"].outputs)
+        encoder.run(batch, encoder.manifest.graphs[ATTEND_GRAPH].outputs)
 
 
 def _quiet_garbage_collector() -> None:

@@ -5,12 +5,13 @@ Knows digests and names; opens no graph. A sealed artifact is complete and uncha
 
 import hashlib
 from pathlib import Path
+from typing import Final
 
 from models.contract.errors import ArtifactError
 from models.contract.manifest import MANIFEST_FILE, FileDigest, Manifest
 
-EMBED_GRAPH = "embed.onnx"
-ATTEND_GRAPH = "attend.onnx"
+EMBED_GRAPH: Final = "embed.onnx"
+ATTEND_GRAPH: Final = "attend.onnx"
 WEIGHTS_FILE = "weights.bin"
 TOKENIZER_FILE = "tokenizer.json"
 

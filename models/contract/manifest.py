@@ -5,13 +5,13 @@ architecture. Letters: b items, s longest sequence, h heads, l layers, e embeddi
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.contract.errors import ArtifactError
 
-FORMAT = 1
+FORMAT: Final = 1
 """Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
 
 MANIFEST_FILE = "manifest.json"
@@ -19,6 +19,7 @@ MANIFEST_FILE = "manifest.json"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 """Plain file and model names: no separators, no leading dot, so a name can never leave its directory."""
 
+GraphFile = Literal["embed.onnx", "attend.onnx"]
 Pooling = Literal["mean", "cls"]
 Device = Literal["cpu", "cuda"]
 
@@ -87,7 +88,7 @@ class Manifest(_Part):
     embedding: EmbeddingSpec
     attention: AttentionSpec
     text: TextSpec
-    graphs: dict[Literal["embed.onnx", "attend.onnx"], GraphSpec]
+    graphs: dict[GraphFile, GraphSpec]
     parity: Parity
     tools: dict[str, str]
     files: dict[Name, FileDigest]
@@ -99,7 +100,9 @@ class Manifest(_Part):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ArtifactError(path.name, f"cannot be read ({type(error).__name__}); export the model first") from error
+            raise ArtifactError(
+                path.name, f"cannot be read ({type(error).__name__}); export the model first"
+            ) from error
         found = _declared_format(text)
         if found != FORMAT:
             raise ArtifactError(

@@ -39,7 +39,9 @@ class AttentionQuery:
         ):
             for index in chosen or ():
                 if not 0 <= index < count:
-                    raise InvalidParameter(f"{name} are 0 to {count - 1} in this model, not {index}", f"attention.{name}")
+                    raise InvalidParameter(
+                        f"{name} are 0 to {count - 1} in this model, not {index}", f"attention.{name}"
+                    )
 
     def outputs(self, manifest: Manifest) -> tuple[str, ...]:
         """The tensors to fetch beside the embedding."""

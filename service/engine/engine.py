@@ -53,9 +53,7 @@ class Engine:
         """The thread is at work. False once it was closed or has died."""
         return self._thread.is_alive()
 
-    def submit(
-        self, model: str, items: Sequence[Ints], attention: AttentionQuery | None, *, deadline: float
-    ) -> Ticket:
+    def submit(self, model: str, items: Sequence[Ints], attention: AttentionQuery | None, *, deadline: float) -> Ticket:
         """Queue one request's items, each `[n_i]` token ids; `deadline` is on `time.monotonic`'s clock.
 
         Raises Overloaded when the queue is full (a request larger than the queue is taken when it is empty), and

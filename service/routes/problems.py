@@ -60,9 +60,7 @@ async def handle_fault(_request: Request, error: Exception) -> Response:
     return _response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "internal_error", None, {})
 
 
-def _response(
-    status: HTTPStatus, message: str, code: str, param: str | None, headers: dict[str, str]
-) -> Response:
+def _response(status: HTTPStatus, message: str, code: str, param: str | None, headers: dict[str, str]) -> Response:
     kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
     body = {"error": {"message": message, "type": kind, "param": param, "code": code}, "detail": message}
     return Response(orjson.dumps(body), status, headers, "application/json")

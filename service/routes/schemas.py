@@ -2,8 +2,17 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
-from pydantic import WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from models.contract.tensors import Reduction
 from service.engine.attention import AttentionQuery
@@ -29,7 +38,9 @@ class AttentionRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reduce: Reduction | Literal["raw"] = Field("rollout", description="How layers and heads are reduced, or raw weights.")
+    reduce: Reduction | Literal["raw"] = Field(
+        "rollout", description="How layers and heads are reduced, or raw weights."
+    )
     query: Literal["pool", "all"] | Annotated[StrictInt, Field(ge=0)] | None = Field(
         None, description="Whose attention: the pooled item's, every token's, or one's. Default pool; all with raw."
     )

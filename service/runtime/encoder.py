@@ -35,10 +35,8 @@ class Encoder:
         """Verify the artifact's digests and open it. Raises ArtifactError or ProviderUnavailable."""
         manifest = verify(directory)
         preprocess = TextPreprocessor(directory / TOKENIZER_FILE, max_tokens=manifest.text.max_tokens)
-        embed, attend = (
-            Session(directory / name, manifest.graphs[name], device=device, threads=threads)
-            for name in (EMBED_GRAPH, ATTEND_GRAPH)
-        )
+        embed = Session(directory / EMBED_GRAPH, manifest.graphs[EMBED_GRAPH], device=device, threads=threads)
+        attend = Session(directory / ATTEND_GRAPH, manifest.graphs[ATTEND_GRAPH], device=device, threads=threads)
         return cls(manifest, preprocess, embed, attend)
 
     @property
@@ -51,9 +49,9 @@ class Encoder:
         return self._preprocess(texts)
 
     def run(self, items: Sequence[Ints], outputs: Sequence[str] = EMBEDDING_ONLY) -> dict[str, Floats]:
-        """Run one batch of token ids, each `[n_i]`; outputs as `models.contract.tensors` names them, padded to `[b, ...]`.
+        """Run one batch of token ids, each `[n_i]`, and return the named outputs of `models.contract.tensors`.
 
-        Raises InferenceFailed when ONNX Runtime fails.
+        Rows are in the batch's order, padded to its longest item. Raises InferenceFailed when ONNX Runtime fails.
         """
         session = self._embed if tuple(outputs) == EMBEDDING_ONLY else self._attend
         return session.run(outputs, pack(items, position_offset=self.manifest.text.position_offset))

@@ -53,7 +53,7 @@ class Session:
         logger.info("%s runs on %s", path.name, self.provider)
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Ints]) -> dict[str, Floats]:
-        """Compute `outputs` by name. Raises InferenceFailed when ONNX Runtime fails, without its words: they quote paths."""
+        """Compute `outputs` by name. Raises InferenceFailed, without ONNX Runtime's words: they quote paths."""
         try:
             arrays = self._session.run(list(outputs), dict(feeds), self._run_options)
         except _RUN_ERRORS as error:
@@ -65,7 +65,6 @@ class Session:
         found = tuple(output.name for output in self._session.get_outputs())
         if found != spec.outputs:
             raise ArtifactError(path.name, "has other outputs than the manifest says")
-
 
 
 @functools.cache

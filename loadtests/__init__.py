@@ -1,0 +1,1 @@
+"""How fast: Locust, speaking HTTP only. Imports nothing of the rest, so it runs against any such server."""

@@ -1,0 +1,45 @@
+"""Seeded prose of mixed lengths: the same seed gives the same texts, in the same order, on every machine.
+
+Sentences are put together from common English words so that a word is about 1.2 tokens, as in running text.
+"""
+
+import random
+from collections.abc import Iterator
+
+_SUBJECTS = (
+    "the harbour master", "a quiet engineer", "every second lamp", "the northern road", "her brother", "the committee",
+    "an old lighthouse", "the first reviewer", "our neighbour", "the morning train", "a stray dog", "the museum",
+)  # fmt: skip
+_VERBS = (
+    "remembers", "follows", "repairs", "describes", "measures", "paints", "crosses", "questions", "carries", "watches",
+    "forgets", "improves",
+)  # fmt: skip
+_OBJECTS = (
+    "the letters", "a broken clock", "the slow river", "three small boats", "the evidence", "a field of barley",
+    "the orchestra", "its own shadow", "the price of bread", "an unfinished map", "the winter sky", "a narrow bridge",
+)  # fmt: skip
+_TAILS = (
+    "before dawn", "without much hope", "in the rain", "as agreed last year", "for the second time", "by hand",
+    "while the others sleep", "near the station", "and says nothing", "at great cost", "after the storm", "with care",
+)  # fmt: skip
+
+SHORT, MIXED, LONG = (5, 12), (5, 90), (150, 210)
+"""Ranges of words a text, about 13, 60 and 235 tokens on average."""
+
+
+def texts(seed: int, words: tuple[int, int] = MIXED) -> Iterator[str]:
+    """Endless texts with a number of words drawn from `words`, short ones more often than long ones."""
+    source = random.Random(seed)
+    low, high = words
+    while True:
+        wanted = low + int((high - low) * source.random() ** 2)
+        yield prose(source, wanted)
+
+
+def prose(source: random.Random, words: int) -> str:
+    """Whole sentences, cut after exactly `words` words."""
+    written: list[str] = []
+    while len(written) < words:
+        sentence = " ".join(source.choice(part) for part in (_SUBJECTS, _VERBS, _OBJECTS, _TAILS))
+        written += (sentence.capitalize() + ".").split()
+    return " ".join(written[:words])
