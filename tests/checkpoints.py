@@ -1,0 +1,66 @@
+"""Small encoders with random weights and real architectures, written as a trained one would be."""
+
+import json
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+
+WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", *"the a lamp reads keeper light sea old and .".split()]
+PAD, CLS, SEP = 0, 1, 2
+
+
+def write_tokenizer(directory: Path) -> None:
+    """A word-level tokenizer with offsets and special tokens, and a leftover of fixed padding as real files have."""
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)]
+    )
+    tokenizer.enable_padding(length=12)
+    tokenizer.enable_truncation(8)
+    tokenizer.save(str(directory / "tokenizer.json"))
+
+
+def write_bert(directory: Path, *, pooling: str = "mean", normalize: bool = True, seed: int = 0) -> Path:
+    """A two-layer BERT with sentence-transformers files around it."""
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=len(WORDS),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=40,
+        initializer_range=0.3,  # large enough that attention is far from uniform
+    )
+    directory.mkdir(parents=True, exist_ok=True)
+    BertModel(config, add_pooling_layer=False).save_pretrained(directory)
+    write_tokenizer(directory)
+    stages = ["Transformer", "Pooling", *(["Normalize"] if normalize else [])]
+    modules = [{"type": f"sentence_transformers.models.{s}", "path": f"{i}_{s}" if i else ""} for i, s in enumerate(stages)]
+    (directory / "modules.json").write_text(json.dumps(modules))
+    (directory / "1_Pooling").mkdir(exist_ok=True)
+    (directory / "1_Pooling" / "config.json").write_text(json.dumps({f"pooling_mode_{pooling}": True}))
+    return directory
+
+
+def write_roberta(directory: Path) -> Path:
+    """A plain Hugging Face RoBERTa, whose positions start at 2; no sentence-transformers files."""
+    torch.manual_seed(1)
+    config = RobertaConfig(
+        vocab_size=len(WORDS),
+        hidden_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=34,
+        initializer_range=0.3,
+        pad_token_id=1,
+    )
+    directory.mkdir(parents=True, exist_ok=True)
+    RobertaModel(config, add_pooling_layer=False).save_pretrained(directory)
+    write_tokenizer(directory)
+    return directory

@@ -1,0 +1,74 @@
+"""A sealed artifact is whole and unchanged, or refused by name of the file."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models.contract.artifact import sealed, verify
+from models.contract.errors import ArtifactError
+from models.contract.manifest import Manifest
+
+
+@pytest.fixture
+def artifact(tiny: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny, tmp_path / "tiny"))
+
+
+def test_a_sealed_artifact_verifies(artifact: Path) -> None:
+    assert verify(artifact).name == "tiny"
+    assert sealed(artifact.parent) == [artifact]
+
+
+@pytest.mark.parametrize("name", ["embed.onnx", "attend.onnx", "weights.bin", "tokenizer.json"])
+def test_a_flipped_byte_is_found(artifact: Path, name: str) -> None:
+    data = bytearray((artifact / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (artifact / name).write_bytes(data)
+    with pytest.raises(ArtifactError, match=name):
+        verify(artifact)
+
+
+def test_a_missing_file_a_short_file_and_a_link_are_refused(artifact: Path) -> None:
+    weights = artifact / "weights.bin"
+    elsewhere = weights.rename(artifact.parent / "weights.bin")
+    with pytest.raises(ArtifactError, match=r"weights.bin is missing"):
+        verify(artifact)
+    weights.symlink_to(elsewhere)
+    with pytest.raises(ArtifactError, match=r"weights.bin is a link"):
+        verify(artifact)
+    weights.unlink()
+    weights.write_bytes(elsewhere.read_bytes()[:-1])
+    with pytest.raises(ArtifactError, match=r"weights.bin has \d+ bytes"):
+        verify(artifact)
+
+
+def edit(artifact: Path, **changes: object) -> None:
+    path = artifact / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_another_format_is_named(artifact: Path) -> None:
+    edit(artifact, format=2, brand_new_field=1)
+    with pytest.raises(ArtifactError, match=r"artifact format 2, this version reads 1; export the model again"):
+        Manifest.read(artifact)
+
+
+def test_a_path_that_leaves_the_directory_is_refused(artifact: Path) -> None:
+    edit(artifact, files={"../weights.bin": {"bytes": 1, "sha256": "0" * 64}})
+    with pytest.raises(ArtifactError, match="not a valid manifest"):
+        verify(artifact)
+
+
+def test_a_manifest_that_lists_too_little_is_refused(artifact: Path) -> None:
+    edit(artifact, files={})
+    with pytest.raises(ArtifactError, match=r"lists no embed.onnx"):
+        verify(artifact)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "x"}', "\x00"])
+def test_what_is_no_manifest_is_refused(artifact: Path, text: str) -> None:
+    (artifact / "manifest.json").write_text(text)
+    with pytest.raises(ArtifactError, match=r"manifest.json"):
+        Manifest.read(artifact)

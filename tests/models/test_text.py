@@ -1,0 +1,43 @@
+"""Tokenization: the file's own padding and truncation are gone, offsets point into the caller's string."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.preprocess.text import TextPreprocessor
+from tests.checkpoints import CLS, SEP, write_tokenizer
+
+
+@pytest.fixture
+def preprocess(tmp_path: Path) -> TextPreprocessor:
+    write_tokenizer(tmp_path)
+    return TextPreprocessor(tmp_path / "tokenizer.json", max_tokens=20)
+
+
+def test_offsets_and_special_tokens(preprocess: TextPreprocessor) -> None:
+    (tokens,) = preprocess(["The  LAMP reads"])
+    assert [tokens.ids[0], tokens.ids[-1]] == [CLS, SEP]
+    assert tokens.pieces == ("[CLS]", "the", "lamp", "reads", "[SEP]")
+    assert tokens.offsets == ((0, 0), (0, 3), (5, 9), (10, 15), (0, 0))
+    assert not tokens.truncated
+
+
+def test_truncation_is_ours_and_said(preprocess: TextPreprocessor) -> None:
+    exact, over = preprocess(["lamp " * 18, "lamp " * 19])
+    assert (len(exact.ids), exact.truncated) == (20, False)
+    assert (len(over.ids), over.truncated) == (20, True)
+    assert over.ids[-1] == SEP
+
+
+def test_the_empty_text_is_its_special_tokens(preprocess: TextPreprocessor) -> None:
+    assert preprocess([""])[0].ids.tolist() == [CLS, SEP]
+
+
+@given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_default_tokenizer_offsets_stay_inside_the_text(minilm_source: Path, text: str) -> None:
+    (tokens,) = TextPreprocessor(minilm_source / "tokenizer.json", max_tokens=256)([text])
+    for (start, end), piece in zip(tokens.offsets, tokens.pieces, strict=True):
+        special = piece in ("[CLS]", "[SEP]")
+        assert (start == end) if special else (0 <= start < end <= len(text))
