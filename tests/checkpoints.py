@@ -7,7 +7,13 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
-WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", *"the a lamp reads keeper light sea old and .".split()]
+WORDS = [
+    "[PAD]",
+    "[CLS]",
+    "[SEP]",
+    "[UNK]",
+    *["the", "a", "lamp", "reads", "keeper", "light", "sea", "old", "and", "."],
+]
 PAD, CLS, SEP = 0, 1, 2
 
 
@@ -40,7 +46,9 @@ def write_bert(directory: Path, *, pooling: str = "mean", normalize: bool = True
     BertModel(config, add_pooling_layer=False).save_pretrained(directory)
     write_tokenizer(directory)
     stages = ["Transformer", "Pooling", *(["Normalize"] if normalize else [])]
-    modules = [{"type": f"sentence_transformers.models.{s}", "path": f"{i}_{s}" if i else ""} for i, s in enumerate(stages)]
+    modules = [
+        {"type": f"sentence_transformers.models.{s}", "path": f"{i}_{s}" if i else ""} for i, s in enumerate(stages)
+    ]
     (directory / "modules.json").write_text(json.dumps(modules))
     (directory / "1_Pooling").mkdir(exist_ok=True)
     (directory / "1_Pooling" / "config.json").write_text(json.dumps({f"pooling_mode_{pooling}": True}))

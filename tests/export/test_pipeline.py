@@ -1,0 +1,106 @@
+"""Exports end to end: what is sealed, and what is not."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from export import graphs, parity
+from export.__main__ import main
+from export.errors import ExportError, GraphError, ParityError
+from export.pipeline import export
+from models.contract.artifact import verify
+from models.contract.manifest import Manifest
+from tests.checkpoints import write_bert, write_roberta
+
+
+def test_the_default_model(minilm: Path) -> None:
+    manifest = verify(minilm)
+    assert (manifest.embedding.width, manifest.embedding.pooling, manifest.embedding.normalize) == (384, "mean", True)
+    assert (manifest.attention.layers, manifest.attention.heads, manifest.text.max_tokens) == (6, 12, 256)
+    assert manifest.parity.embedding_min_cosine >= 0.99999
+    assert manifest.parity.weights_max_abs <= 1e-5
+
+
+def test_attention_is_fused_in_both_graphs_and_observable_in_one(minilm: Path) -> None:
+    embed, attend = (onnx.load(minilm / name, load_external_data=False) for name in ("embed.onnx", "attend.onnx"))
+    fused, seen = ([n for n in g.graph.node if n.op_type == "Attention"] for g in (embed, attend))
+    assert len(fused) == len(seen) == 6
+    assert all(len(node.output) == 1 for node in fused), "an output that nobody reads costs the fused kernel"
+    assert all(node.output[3] and not node.output[1] for node in seen)
+    assert "Softmax" not in {node.op_type for node in embed.graph.node}
+    assert [output.name for output in embed.graph.output] == ["item_embedding"]
+
+
+def test_both_graphs_share_one_weights_file(minilm: Path) -> None:
+    places = []
+    for name in ("embed.onnx", "attend.onnx"):
+        tensors = onnx.load(minilm / name, load_external_data=False).graph.initializer
+        external = [{e.key: e.value for e in t.external_data} for t in tensors if t.external_data]
+        assert {e["location"] for e in external} == {"weights.bin"}
+        assert all(int(e["offset"]) % 4096 == 0 for e in external)
+        places.append({e["offset"] for e in external})
+        assert (minilm / name).stat().st_size < 1_000_000
+    assert places[0] == places[1]
+
+
+def test_graphs_carry_no_paths_of_the_machine(tiny: Path) -> None:
+    for name in ("embed.onnx", "attend.onnx"):
+        assert str(Path.home()).encode() not in (tiny / name).read_bytes()
+        assert b".py" not in (tiny / name).read_bytes()
+
+
+def test_a_cls_model_and_a_roberta_without_sentence_transformers_files(tmp_path: Path) -> None:
+    cls = export(write_bert(tmp_path / "b", pooling="cls_token", normalize=False), tmp_path / "artifacts" / "cls")
+    assert (cls.embedding.pooling, cls.embedding.normalize) == ("cls", False)
+    roberta = export(write_roberta(tmp_path / "r"), tmp_path / "artifacts" / "roberta")
+    assert (roberta.text.position_offset, roberta.text.max_tokens, roberta.attention.layers) == (2, 32, 3)
+    assert roberta.parity.items > 16
+
+
+def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(parity.LIMITS, "weights_max_abs", -1.0)
+    with pytest.raises(ParityError, match="weights_max_abs"):
+        export(tiny_source, tmp_path / "artifacts" / "tiny")
+    assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+def test_wrong_weights_fail_parity(tiny: Path, tmp_path: Path) -> None:
+    from export.source import read
+
+    with pytest.raises(ParityError, match="embedding_max_abs"):
+        parity.measure(tiny, read(write_bert(tmp_path / "other", seed=7)))
+
+
+def test_an_unfused_attention_seals_nothing(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "attention_operators", lambda _model: 1)
+    with pytest.raises(GraphError, match="1 fused attention operators for 2 layers"):
+        export(tiny_source, tmp_path / "artifacts" / "tiny")
+    assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+def test_an_artifact_is_replaced_only_when_told(tiny_source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "artifacts" / "again"
+    export(tiny_source, target)
+    before = (target / "manifest.json").stat().st_mtime_ns
+    with pytest.raises(ExportError, match="--replace"):
+        export(tiny_source, target)
+    export(tiny_source, target, replace=True)
+    assert (target / "manifest.json").stat().st_mtime_ns > before
+    assert [p.name for p in target.parent.iterdir()] == ["again"]
+
+
+def test_the_command_line(tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [str(tiny_source), "--name", "cli", "--artifacts", str(tmp_path)]
+    assert main(arguments) == 0
+    assert "sealed" in capsys.readouterr().out
+    assert Manifest.read(tmp_path / "cli").name == "cli"
+    assert main(arguments) == 1
+    assert "exists; pass --replace" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../evil", ".hidden", "a/b", ""])
+def test_a_name_that_leaves_the_directory_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([str(tmp_path), "--name", name])
+    assert stop.value.code == 2

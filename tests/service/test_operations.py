@@ -1,0 +1,67 @@
+"""Health, metrics, documentation: what an operator and a reader ask of a running server."""
+
+import httpx
+import pytest
+
+from tests.conftest import MINILM
+from tests.server import Server
+
+
+def test_alive_and_ready(server: Server) -> None:
+    assert httpx.get(f"{server.url}/livez").status_code == 200
+    assert httpx.get(f"{server.url}/readyz").status_code == 200
+
+
+def test_models_report_their_provider(server: Server) -> None:
+    (model,) = httpx.get(f"{server.url}/v1/models").json()["data"]
+    assert model["id"] == MINILM
+    assert model["provider"] == {"embed": "CPUExecutionProvider", "attend": "CPUExecutionProvider"}
+    assert model["attention"] == {"layers": 6, "heads": 12}
+
+
+def test_metrics_count_by_route_template_and_never_by_path(server: Server) -> None:
+    httpx.post(f"{server.url}/v1/embeddings", json={"model": MINILM, "input": "A lamp."})
+    for i in range(50):
+        httpx.get(f"{server.url}/made-up/{i}")
+    text = httpx.get(f"{server.url}/metrics").text
+    assert f'headlight_requests_total{{code="200",model="{MINILM}",route="/v1/embeddings"}}' in text
+    assert 'headlight_requests_total{code="404",model="",route="unmatched"}' in text
+    assert "made-up" not in text
+    names = ["request", "queue", "preprocess", "inference"]
+    for name in [*(f"headlight_{n}_duration_seconds_count" for n in names), "headlight_queue_items",
+                 "headlight_batch_items_count", "headlight_batch_tokens_count"]:  # fmt: skip
+        assert name in text
+
+
+def test_the_openapi_document_describes_what_is_served(server: Server) -> None:
+    document = httpx.get(f"{server.url}/openapi.json").json()
+    operation = document["paths"]["/v1/embeddings"]["post"]
+    assert {"400", "404", "413", "415", "429", "503"} <= operation["responses"].keys()
+    names = document["components"]["schemas"].keys()
+    assert {"EmbeddingsRequest", "EmbeddingsResponse", "AttentionRequest", "ErrorResponse"} <= names
+    for reference in _references(document):
+        assert reference.removeprefix("#/components/schemas/") in names
+    for example in operation["requestBody"]["content"]["application/json"]["examples"].values():
+        answer = httpx.post(f"{server.url}/v1/embeddings", json=example["value"])
+        assert answer.status_code == 200, answer.text
+
+
+def test_the_documentation_page_asks_no_other_host(server: Server) -> None:
+    page = httpx.get(f"{server.url}/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+
+
+def _references(node: object) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own + [found for value in node.values() for found in _references(value)]
+    if isinstance(node, list):
+        return [found for value in node for found in _references(value)]
+    return []
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/v1/models", "/openapi.json"])
+def test_reads_take_no_post(server: Server, path: str) -> None:
+    assert httpx.post(f"{server.url}{path}").status_code == 405
