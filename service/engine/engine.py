@@ -45,6 +45,7 @@ class Engine:
         self._lanes = Lanes()
         self._changed = threading.Condition()
         self._closing = False
+        self._running: list[Item] = []
         self._thread = threading.Thread(target=self._work, name="headlight-engine", daemon=True)
         self._thread.start()
 
@@ -84,11 +85,13 @@ class Engine:
     def _work(self) -> None:
         try:
             while (batch := self._next_batch()) is not None:
+                self._running = batch[1]
                 self._run(*batch)
+                self._running = []
         finally:
             with self._changed:
                 self._closing = True
-                for item in self._lanes.all():
+                for item in [*self._running, *self._lanes.all()]:
                     item.ticket.fail(NotReady("the server is stopping"))
 
     def _next_batch(self) -> tuple[Lane, list[Item]] | None:

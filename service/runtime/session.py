@@ -4,7 +4,6 @@ All sessions of a process share one thread pool: with a pool each, the idle one'
 down by half (docs/adr/0003-one-thread-pool.md).
 """
 
-import functools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -67,7 +66,13 @@ class Session:
             raise ArtifactError(path.name, "has other outputs than the manifest says")
 
 
-@functools.cache
+_pool_threads: list[int] = []
+
+
 def _shared_thread_pool(threads: int) -> None:
-    """Size the process' pool before the first session exists; ONNX Runtime takes the first size only."""
-    onnxruntime.set_global_thread_pool_sizes(threads, 1)
+    """Size the process' pool before the first session exists: ONNX Runtime makes it once and never resizes it."""
+    if not _pool_threads:
+        onnxruntime.set_global_thread_pool_sizes(threads, 1)
+        _pool_threads.append(threads)
+    elif threads != _pool_threads[0]:
+        logger.warning("the thread pool of this process has %d threads already, not %d", _pool_threads[0], threads)

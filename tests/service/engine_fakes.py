@@ -1,0 +1,48 @@
+"""A model without ONNX Runtime for the engine's tests: it implements the engine's own protocol."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.contract import tensors
+from models.contract.arrays import Floats, Ints
+from models.contract.manifest import Manifest
+from service.errors import InferenceFailed
+
+FAILS, NOT_FINITE, FAULT = 666, 777, 888
+
+
+class FakeModel:
+    """Embeds ids as `[sum, count]` and attends uniformly. Fails on the id `FAILS`, answers NaN on `NOT_FINITE`,
+    dies of `FAULT`.
+
+    While `gate` is closed a run waits; `batches` records the lengths of every batch that ran.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+        self.batches: list[list[int]] = []
+
+    def run(self, items: Sequence[Ints], outputs: Sequence[str]) -> dict[str, Floats]:
+        self.entered.release()
+        assert self.gate.wait(10)
+        self.batches.append([len(ids) for ids in items])
+        if any(FAULT in ids for ids in items):
+            raise ZeroDivisionError("a fault that no one foresaw")
+        if any(FAILS in ids for ids in items):
+            raise InferenceFailed("the model could not be run")
+        return {name: self._array(name, items) for name in outputs}
+
+    def _array(self, name: str, items: Sequence[Ints]) -> Floats:
+        if name == tensors.EMBEDDING:
+            rows = [[np.nan if NOT_FINITE in ids else ids.sum(), len(ids)] for ids in items]
+            return np.array(rows, dtype=np.float32)
+        longest = max(map(len, items))
+        array = np.zeros((len(items), longest), dtype=np.float32)
+        for row, ids in enumerate(items):
+            array[row, : len(ids)] = 1 / len(ids)
+        return array

@@ -1,0 +1,187 @@
+"""The engine around a fake model: batching, isolation, bounds, deadlines, and its end."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.contract.arrays import Ints
+from models.contract.manifest import Manifest
+from service.engine.attention import AttentionQuery
+from service.engine.engine import Engine
+from service.engine.items import Ticket
+from service.engine.lanes import BatchLimits
+from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded
+from service.metrics import Metrics
+from tests.service.engine_fakes import FAILS, FAULT, NOT_FINITE, FakeModel
+
+
+@pytest.fixture
+def model(tiny: Path) -> FakeModel:
+    return FakeModel(Manifest.read(tiny))
+
+
+@pytest.fixture
+def engine(model: FakeModel) -> Iterator[Engine]:
+    limits = BatchLimits(tokens=100, cells=10_000)
+    engine = Engine({"fake": model}, limits=limits, max_queue_tokens=200, metrics=Metrics())
+    yield engine
+    model.gate.set()
+    engine.close()
+
+
+def ids(*lengths: int, value: int = 1) -> list[Ints]:
+    return [np.full(n, value, dtype=np.int64) for n in lengths]
+
+
+def submit(engine: Engine, items: list[Ints], attention: AttentionQuery | None = None, timeout_s: float = 10) -> Ticket:
+    return engine.submit("fake", items, attention, deadline=time.monotonic() + timeout_s)
+
+
+def hold(model: FakeModel, engine: Engine) -> Ticket:
+    """Occupy the engine with one item until the gate opens, so that what follows waits together."""
+    model.gate.clear()
+    ticket = submit(engine, ids(1))
+    assert model.entered.acquire(timeout=10)
+    return ticket
+
+
+def test_results_come_back_in_the_requests_order(engine: Engine) -> None:
+    async def scenario() -> None:
+        results = await submit(engine, ids(9, 2, 50, 2, 31)).wait()
+        assert [result.embedding.tolist() for result in results] == [[n, n] for n in (9, 2, 50, 2, 31)]
+
+    asyncio.run(scenario())
+
+
+def test_batches_hold_neighbours_in_length_within_the_token_budget(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        waiting = [submit(engine, ids(n)) for n in (40, 3, 45, 5, 39, 4)]
+        model.gate.set()
+        await asyncio.gather(first.wait(), *(ticket.wait() for ticket in waiting))
+
+    asyncio.run(scenario())
+    assert [sorted(batch) for batch in model.batches] == [[1], [39, 40], [3, 4, 5, 45]]
+    assert all(sum(batch) <= 100 for batch in model.batches)
+
+
+def test_one_client_with_many_items_does_not_starve_another(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        many, one = submit(engine, ids(*[10] * 18)), submit(engine, ids(20))
+        model.gate.set()
+        await asyncio.gather(first.wait(), many.wait(), one.wait())
+
+    asyncio.run(scenario())
+    assert [len(batch) for batch in model.batches] == [1, 10, 9]
+
+
+def test_attention_has_a_lane_of_its_own(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        plain, seen = submit(engine, ids(4, 8)), submit(engine, ids(4, 8), AttentionQuery())
+        model.gate.set()
+        await asyncio.gather(first.wait(), plain.wait())
+        for n, result in zip((4, 8), await seen.wait(), strict=True):
+            assert result.attention is not None
+            assert result.attention.tolist() == pytest.approx([1 / n] * n)
+
+    asyncio.run(scenario())
+    assert model.batches == [[1], [4, 8], [4, 8]]
+
+
+@pytest.mark.parametrize("bad", [FAILS, NOT_FINITE])
+def test_a_bad_item_costs_only_its_own_request(engine: Engine, model: FakeModel, bad: int) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        good, worse, good_too = submit(engine, ids(4, 4)), submit(engine, ids(4, value=bad)), submit(engine, ids(4))
+        model.gate.set()
+        await asyncio.gather(first.wait(), good.wait(), good_too.wait())
+        with pytest.raises(InferenceFailed):
+            await worse.wait()
+        assert len(await submit(engine, ids(2)).wait()) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_full_queue_refuses_at_once_and_takes_again_when_drained(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        waiting = submit(engine, ids(50, 50, 50, 50))
+        with pytest.raises(Overloaded):
+            submit(engine, ids(1))
+        model.gate.set()
+        await asyncio.gather(first.wait(), waiting.wait())
+        larger_than_the_queue = await submit(engine, ids(*[50] * 9)).wait()
+        assert len(larger_than_the_queue) == 9
+
+    asyncio.run(scenario())
+
+
+def test_a_request_past_its_deadline_is_dropped_unexecuted(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        late = submit(engine, ids(7), timeout_s=0.01)
+        await asyncio.sleep(0.05)
+        model.gate.set()
+        await first.wait()
+        with pytest.raises(DeadlineExceeded):
+            await late.wait()
+
+    asyncio.run(scenario())
+    assert model.batches == [[1]]
+
+
+def test_a_cancelled_request_is_dropped_unexecuted(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        given_up = asyncio.create_task(submit(engine, ids(7)).wait())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        model.gate.set()
+        await first.wait()
+        await submit(engine, ids(2)).wait()
+
+    asyncio.run(scenario())
+    assert model.batches == [[1], [2]]
+
+
+def test_closing_finishes_what_is_queued_and_takes_no_more(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        waiting = submit(engine, ids(3))
+        closing = asyncio.create_task(asyncio.to_thread(engine.close))
+        await asyncio.sleep(0.05)
+        with pytest.raises(NotReady):
+            submit(engine, ids(3))
+        model.gate.set()
+        assert len(await first.wait()) == len(await waiting.wait()) == 1
+        await closing
+        assert not engine.alive
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_in_the_thread_answers_every_request_and_shows(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        model.gate.clear()
+        running = submit(engine, ids(3, value=FAULT))
+        assert model.entered.acquire(timeout=10)
+        waiting = submit(engine, ids(3))
+        model.gate.set()
+        for ticket in (running, waiting):
+            with pytest.raises(NotReady):
+                await asyncio.wait_for(ticket.wait(), 5)
+        engine.close()
+        assert not engine.alive
+        with pytest.raises(NotReady):
+            submit(engine, ids(1))
+
+    asyncio.run(scenario())

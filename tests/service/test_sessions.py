@@ -1,0 +1,95 @@
+"""Sessions and providers: what was asked for is what is got, and only what was asked for is computed."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from models.contract import tensors
+from models.contract.errors import ArtifactError
+from models.contract.manifest import GraphSpec, Manifest
+from service.errors import InferenceFailed
+from service.runtime import providers
+from service.runtime.encoder import Encoder
+from service.runtime.session import Session
+from service.settings import Settings
+from service.state import State
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny: Path) -> Encoder:
+    return Encoder.open(tiny, device="cpu", threads=1)
+
+
+def test_both_graphs_run_on_the_provider_they_report(encoder: Encoder) -> None:
+    assert encoder.providers == {"embed": "CPUExecutionProvider", "attend": "CPUExecutionProvider"}
+
+
+def test_only_the_outputs_asked_for_come_back(encoder: Encoder) -> None:
+    items = [np.arange(2, 7), np.array([3])]
+    pooled = tensors.pooled("rollout")
+    assert encoder.run(items).keys() == {tensors.EMBEDDING}
+    seen = encoder.run(items, (tensors.EMBEDDING, pooled))
+    assert seen.keys() == {tensors.EMBEDDING, pooled}
+    np.testing.assert_allclose(seen[tensors.EMBEDDING], encoder.run(items)[tensors.EMBEDDING], atol=1e-6)
+    np.testing.assert_allclose(seen[pooled].sum(-1), 1, atol=1e-6)
+
+
+def test_a_failing_run_is_typed_and_quotes_nothing(encoder: Encoder, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InferenceFailed) as failure:
+        encoder.run([np.array([10_000_000])])
+    assert "10000000" not in failure.value.message
+    assert encoder.run([np.array([3])])[tensors.EMBEDDING].shape == (1, 32)
+    capfd.readouterr()
+
+
+def test_cuda_is_refused_where_there_is_none(tiny: Path) -> None:
+    assert providers.CUDA not in onnxruntime.get_available_providers(), "this test is for machines without CUDA"
+    with pytest.raises(providers.ProviderUnavailable, match="no CUDA provider"):
+        Encoder.open(tiny, device="cuda")
+
+
+def test_a_session_that_fell_back_is_refused_only_if_cuda_was_asked_for(
+    encoder: Encoder, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = onnxruntime.SessionOptions()
+    options.use_per_session_threads = False  # as every session must once the service has made the pool
+    session = onnxruntime.InferenceSession(tiny / "embed.onnx", options)
+    with pytest.raises(providers.ProviderUnavailable, match="fell back to CPUExecutionProvider"):
+        providers.verify(providers.CUDA, session, "cuda")
+    assert providers.verify(providers.CUDA, session, "auto") == providers.CPU
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
+    assert providers.choose("auto", ("cpu", "cuda")) == providers.CUDA
+    assert providers.choose("cuda", ("cpu",)) == providers.CPU
+    assert providers.choose("cpu", ("cpu", "cuda")) == providers.CPU
+
+
+def test_a_graph_that_is_none_or_another_is_refused(tiny: Path, tmp_path: Path) -> None:
+    spec = Manifest.read(tiny).graphs["embed.onnx"]
+    (tmp_path / "embed.onnx").write_bytes(b"no graph")
+    with pytest.raises(ArtifactError, match=r"embed.onnx cannot be loaded"):
+        Session(tmp_path / "embed.onnx", spec, device="cpu", threads=1)
+    other = GraphSpec(devices=("cpu",), outputs=("another",), attention_operators=2)
+    with pytest.raises(ArtifactError, match="other outputs"):
+        Session(tiny / "embed.onnx", other, device="cpu", threads=1)
+
+
+def test_nothing_to_serve_and_two_of_a_name_are_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="nothing to serve"):
+        State.open(Settings(models=()))
+    copy = shutil.copytree(tiny, tmp_path / "copy")
+    with pytest.raises(ArtifactError, match="which another artifact has too"):
+        State.open(Settings(models=(tiny, copy)))
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADLIGHT_MODELS", '["a", "b"]')
+    monkeypatch.setenv("HEADLIGHT_MAX_ITEMS", "7")
+    settings = Settings()
+    assert settings.artifact_directories() == [Path("a"), Path("b")]
+    assert settings.max_items == 7
+    monkeypatch.setenv("HEADLIGHT_DEVICE", "abacus")
+    with pytest.raises(ValueError, match="device"):
+        Settings()
