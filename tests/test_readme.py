@@ -1,0 +1,54 @@
+"""The README keeps its word: its first request gives its first answer, and its settings are the service's."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.settings import Settings
+from tests.server import ROOT, Server
+
+README = (ROOT / "README.md").read_text()
+
+
+def block(language: str, containing: str) -> str:
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return next(found for found in blocks if containing in found)
+
+
+def test_the_first_curl_prints_what_the_readme_says(server: Server) -> None:
+    command = block("sh", "curl").replace("http://127.0.0.1:3000", server.url)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert "\n" not in done.stdout
+    assert_equal(json.loads(done.stdout), json.loads(block("json", '"object": "list"')))
+
+
+def test_every_setting_and_its_default_is_in_the_readme() -> None:
+    rows = dict(re.findall(r"^\| `HEADLIGHT_(\w+)` \| (.*?) \|", README, re.MULTILINE))
+    assert {name.lower() for name in rows} == Settings.model_fields.keys()
+    for name, field in Settings.model_fields.items():
+        if name != "models":
+            assert rows[name.upper()].strip("`") == str(field.default)
+
+
+def test_linked_files_are_there() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert Path(ROOT, target).exists()
+
+
+def assert_equal(got: Any, said: Any) -> None:
+    """Equal, with numbers to five digits: processors differ in the last ones."""
+    assert type(got) is type(said)
+    if isinstance(got, dict):
+        assert got.keys() == said.keys()
+        for key in got:
+            assert_equal(got[key], said[key])
+    elif isinstance(got, list):
+        assert len(got) == len(said)
+        for pair in zip(got, said, strict=True):
+            assert_equal(*pair)
+    else:
+        assert got == (pytest.approx(said, abs=1e-5) if isinstance(said, float) else said)
