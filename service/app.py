@@ -3,6 +3,7 @@
 Complete without BentoML: any ASGI server can run `create_app()`, and the tests do.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -27,7 +28,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         try:
             yield
         finally:
-            app.state.headlight.close()
+            # On a thread: what is still queued answers through the event loop.
+            await asyncio.to_thread(app.state.headlight.close)
 
     return Starlette(
         routes=[

@@ -26,8 +26,13 @@ class Server:
 
 
 @contextmanager
-def serve(*artifacts: Path, **settings: object) -> Iterator[Server]:
-    """Serve `artifacts` on a free port of the loopback; `settings` are `HEADLIGHT_*` by lower-case name."""
+def serve(
+    *artifacts: Path, service: str = "service.bento:Headlight", folder: Path = ROOT, **settings: object
+) -> Iterator[Server]:
+    """Serve `artifacts` on a free port of the loopback; `settings` are `HEADLIGHT_*` by lower-case name.
+
+    `service` is what `bentoml serve` is told to serve, from `folder`.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -37,8 +42,8 @@ def serve(*artifacts: Path, **settings: object) -> Iterator[Server]:
         "HEADLIGHT_MODELS": json.dumps([str(path) for path in artifacts]),
         **{f"HEADLIGHT_{name.upper()}": str(value) for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "bentoml", "serve", "service.bento:Headlight", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "bentoml", "serve", service, "--port", str(port)]
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     try:
         running = Server(f"http://127.0.0.1:{port}", process)
         _wait_until_ready(running)
