@@ -1,6 +1,6 @@
 """Prometheus metrics in a registry of their own. Labels are route templates, models and codes: never raw paths."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 POWERS_OF_TWO = tuple(2**i for i in range(15))
@@ -10,7 +10,6 @@ class Metrics:
     """One instance per app, so that two apps in one process do not share counts."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second series for each one, which nobody reads
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "headlight_requests", "Requests answered.", ["route", "model", "code"], registry=self.registry
