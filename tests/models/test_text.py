@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from models.preprocess.text import TextPreprocessor
 from tests.checkpoints import CLS, SEP, write_tokenizer
@@ -33,6 +34,29 @@ def test_truncation_is_ours_and_said(preprocess: TextPreprocessor) -> None:
 
 def test_the_empty_text_is_its_special_tokens(preprocess: TextPreprocessor) -> None:
     assert preprocess([""])[0].ids.tolist() == [CLS, SEP]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the old lamp reads. " * 5_000,
+        " " * 9_000 + "lamp",
+        "lamp" + " " * 50_000 + "reads " * 30,
+        "lamp " * 17 + " " * 700 + "reads light",
+        "x" * 100_000,
+        "the " * 18 + " " * 100_000,
+    ],
+)
+def test_a_long_text_is_not_read_to_its_end_and_gives_the_same_tokens(tmp_path: Path, text: str) -> None:
+    write_tokenizer(tmp_path)
+    whole = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    whole.no_padding()
+    whole.enable_truncation(20)
+    expected = whole.encode(text)
+    (tokens,) = TextPreprocessor(tmp_path / "tokenizer.json", max_tokens=20)([text])
+    assert tokens.ids.tolist() == expected.ids
+    assert list(tokens.offsets) == expected.offsets
+    assert tokens.truncated == bool(expected.overflowing)
 
 
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
