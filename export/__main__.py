@@ -7,9 +7,7 @@ from pathlib import Path
 
 from export.errors import ExportError
 from export.pipeline import export
-from models.contract.manifest import Manifest
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+from models.contract.manifest import NAME_PATTERN, Manifest
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _name(text: str) -> str:
-    if not NAME.fullmatch(text):
+    if not re.fullmatch(NAME_PATTERN, text):
         raise argparse.ArgumentTypeError("letters, digits, '.', '_' and '-' alone, at most 100 of them")
     return text
 

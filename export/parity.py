@@ -42,6 +42,7 @@ class Expected:
 
     embedding: Floats  # [e], length 1
     weights: Floats  # [l, h, n, n]
+    matrices: dict[tensors.Reduction, Floats]  # [n, n]
     pooled: dict[tensors.Reduction, Floats]  # [n]
 
 
@@ -61,9 +62,10 @@ def measure(directory: Path, source: Source, *, seed: int = 0) -> Parity:
             fused, seen = (_run(session, [items[i] for i in members], source) for session in (embed, attend))
             for row, i in enumerate(members):
                 vectors = [_unit(out[tensors.EMBEDDING][row]) for out in (fused, seen)]
-                cosine = min(cosine, *(float(vector @ expected[i].embedding) for vector in vectors))
+                # numpy's minimum and maximum hand NaN on, Python's lose it.
+                cosine = float(np.min([cosine, *(vector @ expected[i].embedding for vector in vectors)]))
                 found = _differences(vectors, seen, row, expected[i], alone[i])
-                worst = {name: max(worst[name], found[name]) for name in worst}
+                worst = {name: float(np.maximum(worst[name], found[name])) for name in worst}
         start += len(batch)
     parity = Parity(items=len(items), embedding_min_cosine=min(cosine, 1.0), **worst)
     _judge(parity)
@@ -92,13 +94,12 @@ class _Original:
         positions = torch.arange(len(ids)) + self._source.position_offset
         out = self._model(input_ids=ids[None], position_ids=positions[None], output_attentions=True)
         real = torch.ones(1, len(ids), dtype=torch.bool)
-        pooled = {
-            r: pool(relevance(out.attentions, r), real, self._source.pooling)[0].numpy() for r in tensors.REDUCTIONS
-        }
+        matrices = {r: relevance(out.attentions, r) for r in tensors.REDUCTIONS}
         return Expected(
             embedding=_unit(pool(out.last_hidden_state, real, self._source.pooling)[0].numpy()),
             weights=torch.cat(out.attentions).numpy(),
-            pooled=pooled,
+            matrices={r: matrix[0].numpy() for r, matrix in matrices.items()},
+            pooled={r: pool(matrix, real, self._source.pooling)[0].numpy() for r, matrix in matrices.items()},
         )
 
 
@@ -106,13 +107,15 @@ def _differences(vectors: list[Floats], seen: Outputs, row: int, want: Expected,
     """Largest absolute differences of one item, by the names of `LIMITS`."""
     n = want.weights.shape[-1]
     weights = [seen[tensors.weights(layer)][row, :, :n] for layer in range(len(want.weights))]
-    padding = max(float(np.abs(layer[..., n:]).max(initial=0.0)) for layer in weights)
-    observed = max(_gap(layer[..., :n], want.weights[i]) for i, layer in enumerate(weights))
+    padding = [_gap(layer[..., n:], np.float32(0)) for layer in weights]
+    observed = [_gap(layer[..., :n], want.weights[i]) for i, layer in enumerate(weights)]
+    pooled = [_gap(seen[tensors.pooled(r)][row, :n], want.pooled[r]) for r in tensors.REDUCTIONS]
+    matrices = [_gap(seen[tensors.matrix(r)][row, :n, :n], want.matrices[r]) for r in tensors.REDUCTIONS]
     return {
-        "embedding_max_abs": max(_gap(vector, want.embedding) for vector in vectors),
-        "weights_max_abs": max(padding, observed),
-        "relevance_max_abs": max(_gap(seen[tensors.pooled(r)][row, :n], want.pooled[r]) for r in want.pooled),
-        "neighbours_max_abs": max(_gap(vector, alone) for vector in vectors),
+        "embedding_max_abs": _worst([_gap(vector, want.embedding) for vector in vectors]),
+        "weights_max_abs": _worst(padding + observed),
+        "relevance_max_abs": _worst(pooled + matrices),
+        "neighbours_max_abs": _worst([_gap(vector, alone) for vector in vectors]),
     }
 
 
@@ -136,8 +139,13 @@ def _run(session: onnxruntime.InferenceSession, items: Sequence[Ints], source: S
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def _gap(a: Floats, b: Floats) -> float:
-    return float(np.abs(a - b).max())
+def _gap(a: Floats, b: Floats | np.float32) -> float:
+    """Largest absolute difference; NaN if there is one."""
+    return float(np.abs(a - b).max(initial=0.0))
+
+
+def _worst(gaps: Sequence[float]) -> float:
+    return float(np.max(gaps))
 
 
 def _unit(vector: Floats) -> Floats:

@@ -5,8 +5,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import onnx
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
 
 from export import parity, seal
+from export.errors import SourceError
 from export.graphs import AttendGraph, EmbedGraph, attention_operators, to_onnx
 from export.progress import Progress
 from export.source import Source, read
@@ -30,7 +33,7 @@ def export(directory: Path, target: Path, *, replace: bool = False, progress: Pr
         with step("read the source"):
             source = read(directory)
         with step("load the encoder"):
-            encoder = PackedTextEncoder(load(directory, attention=PACKED), source.pooling)
+            encoder = PackedTextEncoder(_load(source), source.pooling)
         with step("trace embed.onnx"):
             graphs = {EMBED_GRAPH: to_onnx(EmbedGraph(encoder), source)}
         with step("trace attend.onnx"):
@@ -45,11 +48,20 @@ def export(directory: Path, target: Path, *, replace: bool = False, progress: Pr
     return manifest
 
 
+def _load(source: Source) -> PreTrainedModel:
+    try:
+        return load(source.directory, attention=PACKED)
+    except (OSError, RuntimeError, SafetensorError, ValueError) as error:
+        raise SourceError(f"the weights cannot be loaded: {error}") from error
+
+
 def _copy_tokenizer(source: Source, staged: Path) -> None:
-    """Copy tokenizer.json, and tokenize once: a file that the service could not read must not be sealed."""
+    """Copy tokenizer.json, and open it: what the service could not read, or not embed, must not be sealed."""
     path = staged / TOKENIZER_FILE
     shutil.copyfile(source.directory / TOKENIZER_FILE, path)
-    TextPreprocessor(path, max_tokens=source.max_tokens)(["A text."])
+    largest = TextPreprocessor(path, max_tokens=source.max_tokens).largest_id
+    if largest >= source.vocabulary_size:
+        raise SourceError(f"{TOKENIZER_FILE} has the id {largest}, the model embeds {source.vocabulary_size}")
 
 
 def _manifest(name: str, source: Source, graphs: dict[str, onnx.ModelProto], figures: Parity, staged: Path) -> Manifest:

@@ -4,15 +4,18 @@ Reads JSON only. Pooling, normalisation and the token limit come from the senten
 are present; a plain Hugging Face directory is pooled by the mean and normalised.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, NonNegativeInt, PositiveInt, RootModel, ValidationError
 
 from export.errors import SourceError
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.manifest import Pooling
 from models.pretrained import ARCHITECTURES
+
+_Parsed = TypeVar("_Parsed", bound=BaseModel)
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
@@ -33,25 +36,57 @@ class Source:
     normalize: bool
 
 
+class _Config(BaseModel):
+    """The part of config.json that says what is exported; names are Hugging Face's."""
+
+    model_type: str
+    hidden_size: PositiveInt
+    num_hidden_layers: PositiveInt
+    num_attention_heads: PositiveInt
+    vocab_size: PositiveInt
+    max_position_embeddings: PositiveInt
+    pad_token_id: NonNegativeInt = 0
+
+
+class _Stage(BaseModel):
+    """One entry of modules.json: a sentence-transformers class, and the folder with its config."""
+
+    type: str
+    path: str
+
+
+class _TransformerConfig(BaseModel):
+    """sentence_bert_config.json"""
+
+    max_seq_length: PositiveInt | None = None
+    do_lower_case: bool = False
+
+
+class _Prompts(BaseModel):
+    """The part of config_sentence_transformers.json that changes what is embedded."""
+
+    default_prompt_name: str | None = None
+
+
 def read(directory: Path) -> Source:
     """Raises SourceError when the directory is no text encoder that can be exported."""
-    config = _json(directory / "config.json")
-    architecture = config.get("model_type")
-    if architecture not in ARCHITECTURES:
-        raise SourceError(f"model_type {architecture!r} cannot be exported; known: {', '.join(ARCHITECTURES)}")
+    config = _parse(directory / "config.json", _Config)
+    if config.model_type not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise SourceError(f"model_type {config.model_type!r} cannot be exported; known: {known}")
     for names in (WEIGHTS, (TOKENIZER_FILE,)):
         if not any((directory / name).is_file() for name in names):
             raise SourceError(f"{directory} has no {' or '.join(names)}")
-    position_offset = 0 if architecture == "bert" else int(config["pad_token_id"]) + 1
+    position_offset = 0 if config.model_type == "bert" else config.pad_token_id + 1
     pooling, normalize = _pooling(directory)
     return Source(
         directory=directory,
-        architecture=architecture,
-        width=int(config["hidden_size"]),
-        layers=int(config["num_hidden_layers"]),
-        heads=int(config["num_attention_heads"]),
-        vocabulary_size=int(config["vocab_size"]),
-        max_tokens=_max_tokens(directory, int(config["max_position_embeddings"]) - position_offset),
+        architecture=config.model_type,
+        width=config.hidden_size,
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        vocabulary_size=config.vocab_size,
+        max_tokens=_max_tokens(directory, config.max_position_embeddings - position_offset),
         position_offset=position_offset,
         pooling=pooling,
         normalize=normalize,
@@ -62,13 +97,15 @@ def _pooling(directory: Path) -> tuple[Pooling, bool]:
     """Pooling and normalisation from modules.json, which lists the stages by their class."""
     if not (directory / "modules.json").is_file():
         return "mean", True
-    stages = {str(stage["type"]).rpartition(".")[2]: str(stage["path"]) for stage in _json(directory / "modules.json")}
+    modules = _parse(directory / "modules.json", RootModel[list[_Stage]]).root
+    stages = {stage.type.rpartition(".")[2]: stage.path for stage in modules}
     unknown = stages.keys() - {"Transformer", "Pooling", "Normalize"}
     if unknown:
         raise SourceError(f"modules.json has stages that cannot be exported: {', '.join(sorted(unknown))}")
     if "Pooling" not in stages:
         return "mean", "Normalize" in stages
-    return _pooling_mode(_json(directory / stages["Pooling"] / "config.json")), "Normalize" in stages
+    config = _parse(directory / stages["Pooling"] / "config.json", RootModel[dict[str, Any]]).root
+    return _pooling_mode(config), "Normalize" in stages
 
 
 def _pooling_mode(config: dict[str, Any]) -> Pooling:
@@ -84,14 +121,29 @@ def _pooling_mode(config: dict[str, Any]) -> Pooling:
 
 
 def _max_tokens(directory: Path, positions: int) -> int:
-    """The sentence-transformers limit where there is one, and never more than there are positions."""
-    path = directory / "sentence_bert_config.json"
-    limit = _json(path).get("max_seq_length") if path.is_file() else None
-    return min(int(limit), positions) if limit else positions
+    """The sentence-transformers limit where there is one, and never more than there are positions.
+
+    Refuses what these files ask for beyond that and the service would not do: lower-casing and a default prompt.
+    """
+    prompts = _parse_if_there(directory / "config_sentence_transformers.json", _Prompts)
+    if prompts.default_prompt_name is not None:
+        raise SourceError(f"the default prompt {prompts.default_prompt_name!r} cannot be exported")
+    transformer = _parse_if_there(directory / "sentence_bert_config.json", _TransformerConfig)
+    if transformer.do_lower_case:
+        raise SourceError("do_lower_case in sentence_bert_config.json cannot be exported")
+    return min(transformer.max_seq_length or positions, positions)
 
 
-def _json(path: Path) -> Any:
+def _parse_if_there(path: Path, kind: type[_Parsed]) -> _Parsed:
+    return _parse(path, kind) if path.is_file() else kind()
+
+
+def _parse(path: Path, kind: type[_Parsed]) -> _Parsed:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{path} cannot be read: {error}") from error
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise SourceError(f"{path} is not what it should be: {where} {first['msg']}") from error

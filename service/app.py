@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from service.errors import HeadlightError
@@ -45,6 +46,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         middleware=[Middleware(Accounting)],
         exception_handlers={
             HeadlightError: problems.handle_headlight_error,
+            ClientDisconnect: problems.handle_disconnect,
             HTTPException: problems.handle_http_exception,
             Exception: problems.handle_fault,
         },

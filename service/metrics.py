@@ -14,7 +14,9 @@ class Metrics:
         self.requests = Counter(
             "headlight_requests", "Requests answered.", ["route", "model", "code"], registry=self.registry
         )
-        self.request_seconds = self._seconds("request", "From the request's first byte to the answer's last.", "route")
+        self.request_seconds = self._seconds(
+            "request", "From the request's headers to the answer's last byte.", "route"
+        )
         self.preprocess_seconds = self._seconds("preprocess", "Tokenization of a request.", "model")
         self.queue_seconds = self._seconds("queue", "An item's wait for its batch.", "model")
         self.inference_seconds = self._seconds("inference", "One ONNX Runtime run.", "model")
@@ -24,6 +26,8 @@ class Metrics:
         self.shed = Counter(
             "headlight_shed", "Items refused or dropped unexecuted.", ["reason"], registry=self.registry
         )
+        for reason in ("overloaded", "deadline"):
+            self.shed.labels(reason)  # a series that is there before it first counts
 
     def expose(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -28,13 +28,17 @@ ATTENTION_WORKSPACE_BYTES = 256 * 2**20
 
 @dataclass
 class State:
-    """`ready` turns true once, after warm-up, and false when draining begins."""
+    """Warmed up when it exists; `ready` until it drains or its engine has died."""
 
     settings: Settings
     models: dict[str, Encoder]
     engine: Engine
     metrics: Metrics
-    ready: bool = False
+    draining: bool = False
+
+    @property
+    def ready(self) -> bool:
+        return not self.draining and self.engine.alive
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -57,11 +61,11 @@ class State:
         engine = Engine(models, limits=limits, max_queue_tokens=settings.max_queue_tokens, metrics=metrics)
         _quiet_garbage_collector()
         logger.info("serving %s", ", ".join(models))
-        return cls(settings, models, engine, metrics, ready=True)
+        return cls(settings, models, engine, metrics)
 
     def close(self) -> None:
         """Stop being ready, finish what is queued."""
-        self.ready = False
+        self.draining = True
         self.engine.close()
 
     def model(self, name: str) -> Encoder:

@@ -50,7 +50,11 @@ def serve(
         yield running
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(STOP_S)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
 def _wait_until_ready(server: Server) -> None:

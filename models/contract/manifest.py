@@ -16,7 +16,8 @@ FORMAT: Final = 1
 
 MANIFEST_FILE = "manifest.json"
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """Plain file and model names: no separators, no leading dot, so a name can never leave its directory."""
 
 GraphFile = Literal["embed.onnx", "attend.onnx"]

@@ -40,6 +40,11 @@ class TextPreprocessor:
         self._tokenizer.enable_truncation(max_length=max_tokens)
         self._first_read = max_tokens * CHARACTERS_PER_TOKEN
 
+    @property
+    def largest_id(self) -> int:
+        """The largest token id that a text can give, added tokens included."""
+        return max(self._tokenizer.get_vocab(with_added_tokens=True).values())
+
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokenize each text, cut to the model's limit. Empty strings give their special tokens alone."""
         encodings = self._tokenizer.encode_batch([text[: self._first_read] for text in texts])

@@ -3,6 +3,7 @@
 Letters: b items, s longest item, n tokens of one item, h heads, l layers.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -59,14 +60,14 @@ class AttentionQuery:
 
     def answer_bytes(self, n: int, manifest: Manifest) -> int:
         """Size of the answer for an item of `n` tokens, as float32."""
-        return FLOAT_BYTES * int(np.prod(self.shape(n, manifest)))
+        return FLOAT_BYTES * math.prod(self.shape(n, manifest))
 
     def cut(self, arrays: Mapping[str, Floats], row: int, n: int, manifest: Manifest) -> Floats:
         """The item's own share of a batch's arrays, of `shape(n)`; padding is never in it."""
         if self.reduce == "raw":
             heads = slice(None) if self.heads is None else list(self.heads)
             layers = [arrays[tensors.weights(layer)][row, :, :n, :n][heads] for layer in self._layers(manifest)]
-            return np.ascontiguousarray(self._rows(np.stack(layers), manifest))
+            return self._rows(np.stack(layers), manifest).copy()  # a view would keep every row alive
         (name,) = self.outputs(manifest)
         if self.query == "pool":
             return arrays[name][row, :n].copy()

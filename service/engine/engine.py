@@ -1,7 +1,7 @@
 """The engine: a bounded queue, and one thread that empties it batch by batch.
 
-A batch is taken the moment the thread is free; there is no waiting window. A batch that fails is run again item by
-item, so that a bad one costs only its own request. The thread can only end by `close` or by a fault; either way
+A batch is taken the moment the thread is free; there is no waiting window. A batch that fails is run again in halves,
+so that a bad one costs only its own request. The thread can only end by `close` or by a fault; either way
 every waiting request is answered and `alive` says so.
 """
 
@@ -84,33 +84,46 @@ class Engine:
 
     def _work(self) -> None:
         try:
-            while (batch := self._next_batch()) is not None:
-                self._running = batch[1]
-                self._run(*batch)
-                self._running = []
+            while self._serve_one():
+                pass
         finally:
             with self._changed:
                 self._closing = True
                 for item in [*self._running, *self._lanes.all()]:
-                    item.ticket.fail(NotReady("the server is stopping"))
+                    item.ticket.fail(NotReady("the engine has stopped"))
+
+    def _serve_one(self) -> bool:
+        """Serve one batch and forget it; False when there is nothing left to serve."""
+        batch = self._next_batch()
+        if batch is None:
+            return False
+        self._running = batch[1]
+        self._run(*batch)
+        self._running = []
+        return True
 
     def _next_batch(self) -> tuple[Lane, list[Item]] | None:
         """Wait for work; None when the engine is closing and nothing is left."""
         with self._changed:
             while True:
                 self._drop_expired()
+                self._metrics.queue_items.set(self._lanes.items)
                 if self._lanes.items:
-                    batch = self._lanes.take(self._limits)
+                    lane, batch = self._lanes.take(self._limits)
                     self._metrics.queue_items.set(self._lanes.items)
-                    return batch
+                    for item in batch:
+                        item.ticket.begun = True
+                    return lane, batch
                 if self._closing:
                     return None
                 self._changed.wait()
 
     def _drop_expired(self) -> None:
-        for item in self._lanes.expired(time.monotonic()):
+        self._lanes.remove_closed()
+        expired = self._lanes.expired(time.monotonic())
+        for item in expired:
             item.ticket.fail(DeadlineExceeded("the request waited past its deadline"))
-            self._metrics.shed.labels("deadline").inc()
+        self._metrics.shed.labels("deadline").inc(len(expired))
         self._lanes.remove_closed()
 
     def _run(self, lane: Lane, items: list[Item]) -> None:
@@ -123,8 +136,9 @@ class Engine:
             if len(items) == 1:
                 items[0].ticket.fail(error)
             else:
-                for item in items:
-                    self._run(lane, [item])
+                middle = len(items) // 2
+                self._run(lane, items[:middle])
+                self._run(lane, items[middle:])
             return
         self._observe(lane.model, items, began)
         for row, item in enumerate(items):

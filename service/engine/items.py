@@ -21,11 +21,13 @@ class ItemResult:
 class Ticket:
     """One request's wait for all of its items. Filled by the engine's thread, awaited on the event loop.
 
+    `deadline` bounds the wait for the first of them to run; once `begun`, a request is finished.
     The first failed item fails the request; what is still queued of it is then dropped unexecuted.
     """
 
     def __init__(self, count: int, *, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
         self.deadline = deadline
+        self.begun = False
         self._loop = loop
         self._future: asyncio.Future[list[ItemResult]] = loop.create_future()
         self._results: list[ItemResult | None] = [None] * count
@@ -60,7 +62,8 @@ class Ticket:
         if self._closed:
             return
         self._closed = True
-        self._loop.call_soon_threadsafe(lambda: None if self._future.done() else settle())
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(lambda: None if self._future.done() else settle())
 
 
 @dataclass(slots=True)

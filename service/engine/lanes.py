@@ -17,10 +17,15 @@ class Lane:
     model: str
     outputs: tuple[str, ...]
 
+    @property
+    def observed(self) -> bool:
+        """Attention is among what is fetched."""
+        return len(self.outputs) > 1
+
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Most `tokens` in a batch, and most `cells` (items times the longest one's length squared) of attention in it.
+    """Most `tokens` in a batch, and in one whose attention is observed most `cells` of it: items times length squared.
 
     A single item is a batch whatever its size: admission has already bounded it.
     """
@@ -28,8 +33,8 @@ class BatchLimits:
     tokens: int
     cells: int
 
-    def hold(self, items: int, tokens: int, longest: int) -> bool:
-        return tokens <= self.tokens and items * longest**2 <= self.cells
+    def hold(self, items: int, tokens: int, longest: int, *, observed: bool) -> bool:
+        return tokens <= self.tokens and not (observed and items * longest**2 > self.cells)
 
 
 class Lanes:
@@ -49,7 +54,7 @@ class Lanes:
     def take(self, limits: BatchLimits) -> tuple[Lane, list[Item]]:
         """Remove and return the next batch: from the lane whose first item has waited longest."""
         lane = min(self._waiting, key=lambda lane: self._waiting[lane][0].enqueued)
-        chosen = _nearest_in_length(self._waiting[lane], limits)
+        chosen = _nearest_in_length(self._waiting[lane], limits, observed=lane.observed)
         taken = {id(item) for item in chosen}
         self._keep(lane, [item for item in self._waiting[lane] if id(item) not in taken])
         for item in chosen:
@@ -67,8 +72,8 @@ class Lanes:
         return before - self.items
 
     def expired(self, now: float) -> list[Item]:
-        """Items past their request's deadline; they stay until their tickets are closed."""
-        return [item for waiting in self._waiting.values() for item in waiting if item.ticket.deadline <= now]
+        """Items whose request waited past its deadline and has not begun; they stay until their tickets are closed."""
+        return [item for item in self.all() if item.ticket.deadline <= now and not item.ticket.begun]
 
     def all(self) -> list[Item]:
         return [item for waiting in self._waiting.values() for item in waiting]
@@ -84,7 +89,7 @@ class Lanes:
         self.items += sign
 
 
-def _nearest_in_length(waiting: list[Item], limits: BatchLimits) -> list[Item]:
+def _nearest_in_length(waiting: list[Item], limits: BatchLimits, *, observed: bool) -> list[Item]:
     """The oldest item and those nearest to it in length, as many as the limits hold."""
     oldest = waiting[0]
     by_length = sorted(waiting, key=lambda item: len(item.ids))
@@ -97,7 +102,7 @@ def _nearest_in_length(waiting: list[Item], limits: BatchLimits) -> list[Item]:
         if candidate is None:
             break
         grown = tokens + len(candidate.ids), max(longest, len(candidate.ids))
-        if not limits.hold(right - left + 2, *grown):
+        if not limits.hold(right - left + 2, *grown, observed=observed):
             break
         tokens, longest = grown
         left, right = (left - 1, right) if candidate is shorter else (left, right + 1)

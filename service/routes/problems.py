@@ -22,6 +22,9 @@ STATUS: dict[type[errors.HeadlightError], HTTPStatus] = {
     errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
+CLIENT_CLOSED_REQUEST = 499
+"""Not in any standard; nginx's code for it, which operators know."""
+
 _CODES = {HTTPStatus.NOT_FOUND: "not_found", HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed"}
 
 
@@ -52,6 +55,11 @@ async def handle_http_exception(_request: Request, error: Exception) -> Response
     status = HTTPStatus(error.status_code)
     code = _CODES.get(status, "http_error")
     return _response(status, status.phrase, code, None, dict(error.headers or {}))
+
+
+async def handle_disconnect(_request: Request, _error: Exception) -> Response:
+    """The client went away while it was sending: nobody reads this answer, but it is counted."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def handle_fault(_request: Request, error: Exception) -> Response:

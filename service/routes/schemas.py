@@ -16,7 +16,7 @@ from pydantic import (
 
 from models.contract.tensors import Reduction
 from service.engine.attention import AttentionQuery
-from service.errors import InvalidInput, InvalidParameter, RequestError
+from service.errors import InvalidInput, InvalidJson, InvalidParameter, RequestError
 
 TEXTS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
@@ -38,7 +38,7 @@ class AttentionRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reduce: Reduction | Literal["raw"] = Field(
+    reduce: Literal[Reduction, "raw"] = Field(
         "rollout", description="How layers and heads are reduced, or raw weights."
     )
     query: Literal["pool", "all"] | Annotated[StrictInt, Field(ge=0)] | None = Field(
@@ -73,9 +73,9 @@ class EmbeddingsRequest(BaseModel):
 
     @classmethod
     def parse(cls, body: object) -> Self:
-        """Validate a parsed body. Raises InvalidInput or InvalidParameter naming the first offending field."""
+        """Validate a parsed body. Raises InvalidJson, or InvalidInput or InvalidParameter naming the offending field."""
         if not isinstance(body, dict):
-            raise InvalidInput("the body is not an object")
+            raise InvalidJson("the body is not an object")
         try:
             return cls.model_validate(body)
         except ValidationError as error:
@@ -87,7 +87,10 @@ _PARAMETER_PROBLEMS = {"literal_error", "greater_than_equal", "extra_forbidden"}
 
 
 def _first_problem(error: ValidationError) -> RequestError:
-    problem = error.errors(include_url=False, include_input=False)[0]
+    problems = error.errors(include_url=False, include_input=False)
+    # Each branch of a union reports; the deepest, and of those the last, is the one that was meant.
+    same_field = [problem for problem in problems if problem["loc"][:2] == problems[0]["loc"][:2]]
+    problem = max(reversed(same_field), key=lambda problem: len(problem["loc"]))
     fields = [part for part in problem["loc"] if isinstance(part, int) or part in _FIELDS]
     param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fields).removeprefix(".")
     kind = InvalidParameter if problem["type"] in _PARAMETER_PROBLEMS else InvalidInput

@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from tokenizers import Tokenizer
 
 from export import graphs, parity
 from export.__main__ import main
-from export.errors import ExportError, GraphError, ParityError
+from export.errors import ExportError, GraphError, ParityError, SourceError
 from export.pipeline import export
+from export.source import read
 from models.contract.artifact import verify
 from models.contract.manifest import Manifest
-from tests.checkpoints import write_bert, write_roberta
+from tests.checkpoints import WORDS, write_bert, write_roberta
 
 
 def test_the_default_model(minilm: Path) -> None:
@@ -66,10 +69,29 @@ def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkey
 
 
 def test_wrong_weights_fail_parity(tiny: Path, tmp_path: Path) -> None:
-    from export.source import read
-
     with pytest.raises(ParityError, match="embedding_max_abs"):
         parity.measure(tiny, read(write_bert(tmp_path / "other", seed=7)))
+
+
+def test_a_graph_that_answers_nan_fails_parity(tiny: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = parity._run
+    monkeypatch.setattr(parity, "_run", lambda *a: {name: array * np.nan for name, array in run(*a).items()})
+    with pytest.raises(ParityError, match=r"embedding_max_abs nan.*weights_max_abs nan.*embedding_min_cosine nan"):
+        parity.measure(tiny, read(tiny_source))
+
+
+def test_broken_weights_and_a_tokenizer_of_another_model_are_refused(tmp_path: Path) -> None:
+    source = write_bert(tmp_path / "source")
+    (source / "model.safetensors").write_bytes(b"not safetensors")
+    with pytest.raises(SourceError, match="the weights cannot be loaded"):
+        export(source, tmp_path / "artifacts" / "broken")
+    write_bert(source)
+    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    tokenizer.add_tokens(["harbour"])
+    tokenizer.save(str(source / "tokenizer.json"))
+    with pytest.raises(SourceError, match=f"has the id {len(WORDS)}, the model embeds {len(WORDS)}"):
+        export(source, tmp_path / "artifacts" / "other")
+    assert list((tmp_path / "artifacts").iterdir()) == []
 
 
 def test_an_unfused_attention_seals_nothing(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,24 @@ def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
         read(source)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("config.json", "[]", "config.json is not what it should be"),
+        ("config.json", '{"model_type": "bert"}', "hidden_size Field required"),
+        ("config.json", "{", "config.json is not what it should be"),
+        ("modules.json", '{"a": 1}', "modules.json is not what it should be"),
+        ("sentence_bert_config.json", '{"do_lower_case": true}', "do_lower_case"),
+        ("config_sentence_transformers.json", '{"default_prompt_name": "query"}', "default prompt 'query'"),
+    ],
+)
+def test_what_is_malformed_or_not_honoured_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
+    source = write_bert(tmp_path)
+    (source / name).write_text(text)
+    with pytest.raises(SourceError, match=message):
+        read(source)
+
+
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read"):
         read(tmp_path / "nowhere")

@@ -71,7 +71,10 @@ def test_what_is_not_json(client: httpx.Client, body: bytes) -> None:
         ({"attention": {"reduce": "median"}}, "invalid_parameter", "attention.reduce"),
         ({"attention": {"reduce": "raw", "layers": [6]}}, "invalid_parameter", "attention.layers"),
         ({"attention": {"reduce": "raw", "heads": [12]}}, "invalid_parameter", "attention.heads"),
-        ({"attention": {"reduce": "raw", "heads": [-1]}}, "invalid_parameter", "attention.heads"),
+        ({"attention": {"reduce": "raw", "heads": [-1]}}, "invalid_parameter", "attention.heads[0]"),
+        ({"attention": {"reduce": "raw", "layers": [0.5]}}, "invalid_input", "attention.layers[0]"),
+        ({"attention": {"reduce": "raw", "layers": []}}, "invalid_input", "attention.layers"),
+        ({"attention": {"query": -1}}, "invalid_parameter", "attention.query"),
         ({"attention": {"layers": [0]}}, "invalid_parameter", "attention.layers"),
         ({"attention": {"query": 5}}, "invalid_parameter", "attention.query"),
         ({"attention": {"colour": "red"}}, "invalid_parameter", "attention"),
@@ -93,7 +96,7 @@ def test_a_missing_field_is_named(client: httpx.Client, field: str) -> None:
 
 @pytest.mark.parametrize("body", [[], "text", 3, None])
 def test_a_body_that_is_no_object(client: httpx.Client, body: object) -> None:
-    assert_problem(client.post(URL, content=json.dumps(body)), 400, "invalid_input")
+    assert_problem(client.post(URL, content=json.dumps(body)), 400, "invalid_json")
 
 
 def test_an_unknown_model(client: httpx.Client) -> None:
