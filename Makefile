@@ -2,6 +2,7 @@
 
 PYTHON  ?= python3
 PORT    ?= 3000
+BIND    ?= 127.0.0.1
 EXTRA   ?= serve
 USERS   ?= 16
 TIME    ?= 30s
@@ -19,8 +20,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: serve test check format export artifacts loadtest bento lock clean
 .DELETE_ON_ERROR:
 
-serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACT)  ## serve the artifacts on PORT
-	exec .venv/$(EXTRA)/bin/bentoml serve service.bento:Headlight --port $(PORT) --timeout-graceful-shutdown 30
+serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACT)  ## serve the artifacts on BIND:PORT
+	exec .venv/$(EXTRA)/bin/python -m service --host $(BIND) --port $(PORT) --timeout-graceful-shutdown 30
 
 test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched  ## run every test
 	.venv/dev/bin/python -m pytest $(ARGS)

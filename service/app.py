@@ -32,7 +32,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             # On a thread: what is still queued answers through the event loop.
             await asyncio.to_thread(app.state.headlight.close)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v1/embeddings", openai.embeddings, methods=["POST"]),
             Route("/embeddings", openai.embeddings, methods=["POST"]),
@@ -52,3 +52,5 @@ def create_app(settings: Settings | None = None) -> Starlette:
         },
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect would be made of the Host header
+    return app

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.contract.artifact import sealed
+from models.contract.errors import ArtifactError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """Where `service/` and `artifacts/` stand side by side: a checkout, or the source folder of a bento."""
@@ -31,8 +32,12 @@ class Settings(BaseSettings):
     request_timeout_ms: int = Field(30_000, gt=0, description="Longest wait in the queue.")
 
     def artifact_directories(self) -> list[Path]:
-        """The artifacts to serve, in order."""
-        return sealed(PROJECT_ROOT / "artifacts") if self.models is None else list(self.models)
+        """The artifacts to serve, in order. Raises ArtifactError when there is none."""
+        root = PROJECT_ROOT / "artifacts"
+        directories = sealed(root) if self.models is None else list(self.models)
+        if not directories:
+            raise ArtifactError(root, "has nothing to serve; export a model first")
+        return directories
 
     def intra_op_threads(self) -> int:
         """Threads of the CPU pool: as told, else as many processors as the process may use."""

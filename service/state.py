@@ -9,6 +9,7 @@ import numpy as np
 
 from models.contract.artifact import ATTEND_GRAPH
 from models.contract.errors import ArtifactError
+from models.contract.manifest import MANIFEST_FILE
 from service.engine.engine import Engine
 from service.engine.lanes import BatchLimits
 from service.errors import ModelNotFound, NotReady
@@ -50,10 +51,8 @@ class State:
         for directory in settings.artifact_directories():
             encoder = Encoder.open(directory, device=settings.device, threads=settings.intra_op_threads())
             if encoder.name in models:
-                raise ArtifactError("manifest.json", f"has the name {encoder.name}, which another artifact has too")
+                raise ArtifactError(directory / MANIFEST_FILE, "has a name that another artifact has too")
             models[encoder.name] = encoder
-        if not models:
-            raise ArtifactError("manifest.json", "was found nowhere; there is nothing to serve, export a model first")
         limits = _limits(settings, models)
         for encoder in models.values():
             _warm_up(encoder, limits)

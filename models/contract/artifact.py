@@ -41,7 +41,7 @@ def verify(directory: Path) -> Manifest:
     manifest = Manifest.read(directory)
     for name in REQUIRED_FILES:
         if name not in manifest.files:
-            raise ArtifactError(MANIFEST_FILE, f"lists no {name}")
+            raise ArtifactError(directory / MANIFEST_FILE, f"lists no {name}")
     for name, expected in manifest.files.items():
         _verify_file(directory / name, expected)
     return manifest
@@ -50,14 +50,14 @@ def verify(directory: Path) -> Manifest:
 def _verify_file(path: Path, expected: FileDigest) -> None:
     _refuse_link(path)
     if not path.is_file():
-        raise ArtifactError(path.name, "is missing")
+        raise ArtifactError(path, "is missing")
     found_bytes = path.stat().st_size
     if found_bytes != expected.bytes:
-        raise ArtifactError(path.name, f"has {found_bytes} bytes, the manifest says {expected.bytes}")
+        raise ArtifactError(path, f"has {found_bytes} bytes, the manifest says {expected.bytes}")
     if digest(path) != expected:
-        raise ArtifactError(path.name, "does not match its sha256 in the manifest")
+        raise ArtifactError(path, "does not match its sha256 in the manifest")
 
 
 def _refuse_link(path: Path) -> None:
     if path.is_symlink():
-        raise ArtifactError(path.name, "is a link; an artifact holds plain files only")
+        raise ArtifactError(path, "is a link; an artifact holds plain files only")

@@ -1,9 +1,10 @@
 """What can be wrong with an artifact."""
 
+from pathlib import Path
+
 
 class ArtifactError(ValueError):
-    """An artifact that must not be served. `file` is the name of the offending file inside it."""
+    """An artifact that must not be served; the message names it and the offending file in it."""
 
-    def __init__(self, file: str, reason: str) -> None:
-        self.file = file
-        super().__init__(f"{file} {reason}")
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path.parent.name}/{path.name} {reason}")

@@ -101,20 +101,18 @@ class Manifest(_Part):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ArtifactError(
-                path.name, f"cannot be read ({type(error).__name__}); export the model first"
-            ) from error
-        found = _declared_format(text)
+            raise ArtifactError(path, f"cannot be read ({type(error).__name__}); export the model first") from error
+        found = _declared_format(path, text)
         if found != FORMAT:
             raise ArtifactError(
-                path.name, f"has artifact format {found}, this version reads {FORMAT}; export the model again"
+                path, f"has artifact format {found}, this version reads {FORMAT}; export the model again"
             )
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
-            raise ArtifactError(path.name, f"is not a valid manifest: {where}: {first['msg']}") from error
+            raise ArtifactError(path, f"is not a valid manifest: {where}: {first['msg']}") from error
 
     def write(self, directory: Path) -> None:
         """Write `directory`/manifest.json, readable by a person."""
@@ -125,9 +123,9 @@ class _FormatOnly(BaseModel):
     format: int | None = None
 
 
-def _declared_format(text: str) -> int | None:
+def _declared_format(path: Path, text: str) -> int | None:
     """Read the format alone, so that another version is named as such and not as a list of schema errors."""
     try:
         return _FormatOnly.model_validate_json(text).format
     except ValidationError as error:
-        raise ArtifactError(MANIFEST_FILE, "is not JSON, or declares no format") from error
+        raise ArtifactError(path, "is not JSON, or declares no format") from error

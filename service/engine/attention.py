@@ -33,7 +33,8 @@ class AttentionQuery:
     def check(self, manifest: Manifest) -> None:
         """Raises InvalidParameter for a layer or head that the model does not have."""
         if self.reduce != "raw" and (self.layers, self.heads) != (None, None):
-            raise InvalidParameter("layers and heads can be chosen with reduce=raw only", "attention.layers")
+            param = "attention.heads" if self.layers is None else "attention.layers"
+            raise InvalidParameter("layers and heads can be chosen with reduce=raw only", param)
         for name, chosen, count in (
             ("layers", self.layers, manifest.attention.layers),
             ("heads", self.heads, manifest.attention.heads),

@@ -15,6 +15,7 @@ from models.preprocess.text import Tokens
 from service.engine.attention import AttentionQuery
 from service.engine.items import ItemResult
 from service.errors import AttentionTooLarge, ContextLengthExceeded, InvalidParameter, TooManyInputs
+from service.routes import withdrawal
 from service.routes.body import read_json
 from service.routes.schemas import AttentionRequest, EmbeddingsRequest
 from service.runtime.encoder import Encoder
@@ -36,7 +37,7 @@ async def embeddings(request: Request) -> Response:
         texts = await asyncio.to_thread(encoder.prepare, asked.input)
     _check_tokens(asked, query, texts, encoder, settings)
     ticket = state.engine.submit(encoder.name, [text.ids for text in texts], query, deadline=deadline)
-    return _answer(asked, encoder, texts, await ticket.wait())
+    return _answer(asked, encoder, texts, await withdrawal.results(request, ticket))
 
 
 async def models(request: Request) -> Response:

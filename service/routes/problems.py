@@ -58,7 +58,7 @@ async def handle_http_exception(_request: Request, error: Exception) -> Response
 
 
 async def handle_disconnect(_request: Request, _error: Exception) -> Response:
-    """The client went away while it was sending: nobody reads this answer, but it is counted."""
+    """The client went away: nobody reads this answer, but it is counted."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 

@@ -26,11 +26,18 @@ def _as_list(value: object) -> object:
 
 
 def _as_object(value: object) -> object:
+    if isinstance(value, dict) and len(value) > len(AttentionRequest.model_fields):
+        raise ValueError("there are fields that attention does not have")
     return {} if value is True else None if value is False else value
 
 
-Texts = Annotated[list[StrictStr], Field(min_length=1), BeforeValidator(_as_list), WithJsonSchema(TEXTS_SCHEMA)]
-Indices = Annotated[tuple[Annotated[StrictInt, Field(ge=0)], ...], Field(min_length=1)]
+# fail_fast: an error for each of a million wrong elements would take seconds and gigabytes.
+Texts = Annotated[
+    list[StrictStr], Field(min_length=1, fail_fast=True), BeforeValidator(_as_list), WithJsonSchema(TEXTS_SCHEMA)
+]
+Indices = Annotated[
+    tuple[Annotated[StrictInt, Field(ge=0)], ...], Field(min_length=1, max_length=1_024, fail_fast=True)
+]
 
 
 class AttentionRequest(BaseModel):
@@ -73,7 +80,7 @@ class EmbeddingsRequest(BaseModel):
 
     @classmethod
     def parse(cls, body: object) -> Self:
-        """Validate a parsed body. Raises InvalidJson, or InvalidInput or InvalidParameter naming the offending field."""
+        """Validate a parsed body. Raises InvalidJson, or InvalidInput or InvalidParameter naming the field."""
         if not isinstance(body, dict):
             raise InvalidJson("the body is not an object")
         try:

@@ -43,7 +43,7 @@ class Session:
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=[wanted])
         except _LOAD_ERRORS as error:
-            raise ArtifactError(path.name, "cannot be loaded by this ONNX Runtime") from error
+            raise ArtifactError(path, "cannot be loaded by this ONNX Runtime") from error
         self._name = path.name
         self.provider = providers.verify(wanted, self._session, device)
         self._check_outputs(path, spec)
@@ -63,7 +63,7 @@ class Session:
     def _check_outputs(self, path: Path, spec: GraphSpec) -> None:
         found = tuple(output.name for output in self._session.get_outputs())
         if found != spec.outputs:
-            raise ArtifactError(path.name, "has other outputs than the manifest says")
+            raise ArtifactError(path, "has other outputs than the manifest says")
 
 
 _pool_threads: list[int] = []

@@ -136,6 +136,18 @@ def test_a_request_past_its_deadline_is_dropped_unexecuted(engine: Engine, model
     assert model.batches == [[1]]
 
 
+def test_a_request_that_has_begun_is_finished_past_its_deadline(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        model.gate.clear()
+        slow = submit(engine, ids(*[60] * 5), timeout_s=0.2)
+        assert model.entered.acquire(timeout=10)
+        await asyncio.sleep(0.3)
+        model.gate.set()
+        assert len(await slow.wait()) == 5
+
+    asyncio.run(scenario())
+
+
 def test_a_cancelled_request_is_dropped_unexecuted(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = hold(model, engine)

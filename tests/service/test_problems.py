@@ -1,7 +1,10 @@
 """Every bad request gets its typed error, and the next good one its answer."""
 
 import json
-from collections.abc import Iterator
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -97,6 +100,53 @@ def test_a_missing_field_is_named(client: httpx.Client, field: str) -> None:
 @pytest.mark.parametrize("body", [[], "text", 3, None])
 def test_a_body_that_is_no_object(client: httpx.Client, body: object) -> None:
     assert_problem(client.post(URL, content=json.dumps(body)), 400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"input": [1] * 500_000}, "input[0]"),
+        ({"attention": {"reduce": "raw", "layers": [-1] * 500_000}}, "attention.layers"),
+        ({"attention": {str(i): i for i in range(200_000)}}, "attention"),
+    ],
+)
+def test_many_mistakes_cost_no_more_than_one(client: httpx.Client, change: dict[str, Any], param: str) -> None:
+    answer = client.post(URL, json={**GOOD, **change})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"].startswith(param)
+    assert len(answer.content) < 1_000
+
+
+def test_a_trailing_slash_is_another_path(client: httpx.Client) -> None:
+    assert_problem(client.post(URL + "/", json=GOOD), 404, "not_found")
+
+
+def test_an_aborted_upload_is_no_fault(client: httpx.Client, server: Server) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    line = 'headlight_requests_total{code="499",model="",route="/v1/embeddings"}'
+    assert eventually(lambda: line in client.get("/metrics").text)
+    assert 'code="500"' not in client.get("/metrics").text
+
+
+def test_a_client_that_has_gone_is_not_computed_for(client: httpx.Client) -> None:
+    def batches() -> float:
+        found = re.search(r"headlight_batch_items_count{.*} (.*)", client.get("/metrics").text)
+        return float(found[1]) if found else 0.0
+
+    before = batches()
+    with pytest.raises(httpx.ReadTimeout):
+        client.post(URL, json={**GOOD, "input": ["lamp " * 300] * 600}, timeout=1)
+    assert eventually(lambda: "headlight_queue_items 0.0" in client.get("/metrics").text)
+    assert batches() - before < 150 / 2, "600 full texts are 150 batches"
+
+
+def eventually(true: Callable[[], bool], seconds: float = 10) -> bool:
+    give_up = time.monotonic() + seconds
+    while not true() and time.monotonic() < give_up:
+        time.sleep(0.05)
+    return true()
 
 
 def test_an_unknown_model(client: httpx.Client) -> None:

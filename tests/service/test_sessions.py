@@ -80,7 +80,7 @@ def test_nothing_to_serve_and_two_of_a_name_are_refused(tiny: Path, tmp_path: Pa
     with pytest.raises(ArtifactError, match="nothing to serve"):
         State.open(Settings(models=()))
     copy = shutil.copytree(tiny, tmp_path / "copy")
-    with pytest.raises(ArtifactError, match="which another artifact has too"):
+    with pytest.raises(ArtifactError, match=r"copy/manifest.json has a name that another artifact has too"):
         State.open(Settings(models=(tiny, copy)))
 
 
