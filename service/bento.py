@@ -1,16 +1,19 @@
-"""The outermost room: the BentoML service. BentoML gives lifecycle, workers, health and builds; the app answers.
+"""The outermost room: the BentoML service. BentoML gives lifecycle, workers and builds; the app answers.
 
 The app is mounted behind a plain function: BentoML looks into a Starlette app's routes and would answer unknown
-paths and methods itself, in another shape.
+paths and methods itself, in another shape. Its health routes come before any mount, so a middleware is in front.
 """
 
 import contextlib
+import logging
+from typing import Any, cast
 
 import bentoml
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.app import create_app
-from service.state import State
+
+HEALTH_PATHS = ("/livez", "/readyz", "/healthz")
 
 application = create_app()
 
@@ -18,6 +21,17 @@ application = create_app()
 async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
     """Everything that is not BentoML's own."""
     await application(scope, receive, send)
+
+
+class HealthInFront:
+    """Lets the app answer the paths that BentoML would answer before it, in our shape."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope["type"] == "http" and scope["path"] in HEALTH_PATHS
+        await (application if ours else self._app)(scope, receive, send)
 
 
 @bentoml.service(
@@ -36,19 +50,20 @@ class Headlight:
 
     @bentoml.on_startup
     async def start(self) -> None:
+        _log_with_bentoml()
         await self._running.enter_async_context(application.router.lifespan_context(application))
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
         await self._running.aclose()
 
-    async def __is_alive__(self) -> bool:
-        return self._state.engine.alive
 
-    async def __is_ready__(self) -> bool:
-        return self._state.ready
+def _log_with_bentoml() -> None:
+    """Send our log where BentoML sends its own: it configures no logger but its own."""
+    theirs, ours = logging.getLogger("bentoml"), logging.getLogger("service")
+    ours.handlers = theirs.handlers
+    ours.setLevel(theirs.level)
+    ours.propagate = False
 
-    @property
-    def _state(self) -> State:
-        state: State = application.state.headlight
-        return state
+
+cast("Any", Headlight).add_asgi_middleware(HealthInFront)  # the decorator made a Service of the class

@@ -8,8 +8,10 @@ from tests.server import Server
 
 
 def test_alive_and_ready(server: Server) -> None:
-    assert httpx.get(f"{server.url}/livez").status_code == 200
-    assert httpx.get(f"{server.url}/readyz").status_code == 200
+    for path in ("/livez", "/readyz"):
+        answer = httpx.get(f"{server.url}{path}")
+        assert (answer.status_code, answer.text) == (200, "ok\n"), "ours, not BentoML's"
+    assert httpx.get(f"{server.url}/healthz").json()["error"]["code"] == "not_found"
 
 
 def test_models_report_their_provider(server: Server) -> None:
