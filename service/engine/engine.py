@@ -111,8 +111,6 @@ class Engine:
                 if self._lanes.items:
                     lane, batch = self._lanes.take(self._limits)
                     self._metrics.queue_items.set(self._lanes.items)
-                    for item in batch:
-                        item.ticket.begun = True
                     return lane, batch
                 if self._closing:
                     return None

@@ -27,12 +27,17 @@ class Ticket:
 
     def __init__(self, count: int, *, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
         self.deadline = deadline
-        self.begun = False
+        self.served_tokens = 0
         self._loop = loop
         self._future: asyncio.Future[list[ItemResult]] = loop.create_future()
         self._results: list[ItemResult | None] = [None] * count
         self._missing = count
         self._closed = False
+
+    @property
+    def begun(self) -> bool:
+        """One of its items has been taken into a batch."""
+        return self.served_tokens > 0
 
     @property
     def closed(self) -> bool:

@@ -1,7 +1,8 @@
 """Waiting items, in lanes that never mix, and how a batch is taken from one.
 
-A lane holds the items of one model that need the same tensors. A batch starts with the lane's oldest item, so no
-length starves, and grows by the items nearest to it in length, so that little of attention is padding.
+A lane holds the items of one model that need the same tensors. A batch starts with one item and grows by those of its
+lane nearest to it in length, so that little of attention is padding. The first item is in turn the oldest of all, so
+that nothing starves, and the oldest of the request served least, so that a long request does not hold up a short one.
 """
 
 from collections.abc import Iterable
@@ -42,6 +43,7 @@ class Lanes:
 
     def __init__(self) -> None:
         self._waiting: dict[Lane, list[Item]] = {}
+        self._oldest_first = False
         self.tokens = 0
         self.items = 0
 
@@ -52,13 +54,14 @@ class Lanes:
             self._count(item, 1)
 
     def take(self, limits: BatchLimits) -> tuple[Lane, list[Item]]:
-        """Remove and return the next batch: from the lane whose first item has waited longest."""
-        lane = min(self._waiting, key=lambda lane: self._waiting[lane][0].enqueued)
-        chosen = _nearest_in_length(self._waiting[lane], limits, observed=lane.observed)
+        """Remove and return the next batch. There must be an item waiting."""
+        lane, first = self._first()
+        chosen = _nearest_in_length(first, self._waiting[lane], limits, observed=lane.observed)
         taken = {id(item) for item in chosen}
         self._keep(lane, [item for item in self._waiting[lane] if id(item) not in taken])
         for item in chosen:
             self._count(item, -1)
+            item.ticket.served_tokens += len(item.ids)
         return lane, chosen
 
     def remove_closed(self) -> int:
@@ -78,6 +81,14 @@ class Lanes:
     def all(self) -> list[Item]:
         return [item for waiting in self._waiting.values() for item in waiting]
 
+    def _first(self) -> tuple[Lane, Item]:
+        """The item that the next batch starts with, by turns of two rules."""
+        self._oldest_first = not self._oldest_first
+        pairs = ((lane, item) for lane, waiting in self._waiting.items() for item in waiting)
+        if self._oldest_first:
+            return min(pairs, key=lambda pair: pair[1].enqueued)
+        return min(pairs, key=lambda pair: (pair[1].ticket.served_tokens, pair[1].enqueued))
+
     def _keep(self, lane: Lane, items: list[Item]) -> None:
         if items:
             self._waiting[lane] = items
@@ -89,16 +100,15 @@ class Lanes:
         self.items += sign
 
 
-def _nearest_in_length(waiting: list[Item], limits: BatchLimits, *, observed: bool) -> list[Item]:
-    """The oldest item and those nearest to it in length, as many as the limits hold."""
-    oldest = waiting[0]
+def _nearest_in_length(first: Item, waiting: list[Item], limits: BatchLimits, *, observed: bool) -> list[Item]:
+    """The first item and those nearest to it in length, as many as the limits hold."""
     by_length = sorted(waiting, key=lambda item: len(item.ids))
-    left = right = next(i for i, item in enumerate(by_length) if item is oldest)
-    tokens = longest = len(oldest.ids)
+    left = right = next(i for i, item in enumerate(by_length) if item is first)
+    tokens = longest = len(first.ids)
     while True:
         shorter = by_length[left - 1] if left > 0 else None
         longer = by_length[right + 1] if right + 1 < len(by_length) else None
-        candidate = _nearer(shorter, longer, len(oldest.ids))
+        candidate = _nearer(shorter, longer, len(first.ids))
         if candidate is None:
             break
         grown = tokens + len(candidate.ids), max(longest, len(candidate.ids))

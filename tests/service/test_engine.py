@@ -80,6 +80,22 @@ def test_one_client_with_many_items_does_not_starve_another(engine: Engine, mode
     assert [len(batch) for batch in model.batches] == [1, 10, 9]
 
 
+def test_a_short_request_does_not_wait_for_a_long_one(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        long = submit(engine, ids(*[50] * 40))
+        assert model.entered.acquire(timeout=10)
+        model.gate.clear()
+        hurried = submit(engine, ids(3))
+        before = len(model.batches)
+        model.gate.set()
+        await hurried.wait()
+        assert len(model.batches) - before <= 5
+        assert len(await long.wait()) == 40
+
+    asyncio.run(scenario())
+    assert len(model.batches) > 18
+
+
 def test_attention_has_a_lane_of_its_own(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = hold(model, engine)
