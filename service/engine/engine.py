@@ -125,7 +125,7 @@ class Engine:
         self._lanes.remove_closed()
 
     def _run(self, lane: Lane, items: list[Item]) -> None:
-        """Run one batch and hand out its results; on failure run its items alone."""
+        """Run one batch and hand out its results; on failure run its halves."""
         model = self._models[lane.model]
         began = time.monotonic()
         try:

@@ -87,7 +87,7 @@ def _check_tokens(
 
 
 def _answer(asked: EmbeddingsRequest, encoder: Encoder, texts: list[Tokens], results: list[ItemResult]) -> Response:
-    vectors = _finish(np.stack([result.embedding for result in results]), asked.dimensions, encoder)
+    vectors = encoder.finish(np.stack([result.embedding for result in results]), asked.dimensions)
     data = []
     for i, (text, result) in enumerate(zip(texts, results, strict=True)):
         entry = {"object": "embedding", "index": i, "embedding": vectors[i], "truncated": text.truncated}
@@ -99,15 +99,6 @@ def _answer(asked: EmbeddingsRequest, encoder: Encoder, texts: list[Tokens], res
     tokens = sum(len(text.ids) for text in texts)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return _json({"object": "list", "model": encoder.name, "data": data, "usage": usage})
-
-
-def _finish(embeddings: Floats, dimensions: int | None, encoder: Encoder) -> Floats:
-    """Keep the first `dimensions` of `[b, e]`, then scale to length 1 if the model does."""
-    vectors = np.ascontiguousarray(embeddings[:, :dimensions])
-    if encoder.manifest.embedding.normalize:
-        # 1e-12: the bound that torch's normalize keeps a zero vector away from division by zero with.
-        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
-    return vectors
 
 
 def _attention(asked: AttentionRequest, values: Floats, text: Tokens) -> dict[str, Any]:

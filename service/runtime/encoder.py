@@ -1,12 +1,14 @@
 """One served model without HTTP: texts to tokens, tokens to arrays. Import it to run in bulk.
 
-Three stages, as a request passes them: `prepare` (any thread), `run` (the engine's thread), and the caller's own
-reading of the arrays. Letters: b items, n tokens of one item.
+Three stages, as a request passes them: `prepare` (any thread), `run` (the engine's thread), `finish` (any thread).
+Letters: b items, n tokens of one item, e embedding width.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
+
+import numpy as np
 
 from models.contract import tensors
 from models.contract.arrays import Floats, Ints
@@ -55,3 +57,11 @@ class Encoder:
         """
         session = self._embed if tuple(outputs) == EMBEDDING_ONLY else self._attend
         return session.run(outputs, pack(items, position_offset=self.manifest.text.position_offset))
+
+    def finish(self, embeddings: Floats, dimensions: int | None = None) -> Floats:
+        """Keep the first `dimensions` of the pooled `[b, e]`, then scale to length 1 if the model does."""
+        vectors = np.ascontiguousarray(embeddings[:, :dimensions])
+        if self.manifest.embedding.normalize:
+            # 1e-12: the bound that torch's normalize keeps a zero vector away from division by zero with.
+            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
+        return vectors
