@@ -39,7 +39,7 @@ def test_only_the_outputs_asked_for_come_back(encoder: Encoder) -> None:
 
 def test_finishing_cuts_before_it_normalises_and_takes_a_zero_vector(encoder: Encoder) -> None:
     embeddings = np.array([[3, 4, 12], [0, 0, 5]], dtype=np.float32)
-    np.testing.assert_allclose(encoder.finish(embeddings, 2), [[0.6, 0.8], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(encoder.finish(embeddings, 2), np.array([[0.6, 0.8], [0, 0]]), atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(encoder.finish(embeddings), axis=1), 1, atol=1e-6)
 
 
