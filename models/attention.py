@@ -1,11 +1,14 @@
 """The attention primitive, spelled once.
 
 `attention_weights` is a function of its own, called by the one that applies it. Without `need_weights` the fused
-kernel of torch is used instead; a test holds the two spellings equal.
+kernel of torch is used instead; a test holds the two spellings equal. `Observer` is how an encoder's layers reach it,
+so that one model can be run blind, watched, or traced into another operator.
 
 Letters: b items, h heads, s query positions, k key positions, d width of one head.
 Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.2.1.
 """
+
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -16,13 +19,17 @@ def attention_weights(q: Tensor, k: Tensor, *, bias: Tensor | None = None, scale
     """softmax(q k^T * scale + bias) over the keys.
 
     q `[b, h, s, d]`, k `[b, h, k, d]`, bias broadcastable to `[b, h, s, k]` -> `[b, h, s, k]`, rows summing to 1.
-    The softmax runs in at least float32. `scale` is 1/sqrt(d) unless given.
+    The softmax runs in at least float32. `scale` is 1/sqrt(d) unless given. A row whose every key is biased to -inf
+    is all zeros, as in ONNX Runtime and in torch's fused kernels.
     """
     scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
-    if bias is not None:
-        scores = scores + bias
     dtype = torch.promote_types(scores.dtype, torch.float32)
-    return scores.softmax(dim=-1, dtype=dtype).to(q.dtype)
+    if bias is None:
+        return scores.softmax(dim=-1, dtype=dtype).to(q.dtype)
+    scores = scores + bias
+    masked = (scores == float("-inf")).all(dim=-1, keepdim=True)
+    weights = scores.masked_fill(masked, 0).softmax(dim=-1, dtype=dtype)
+    return weights.masked_fill(masked, 0).to(q.dtype)
 
 
 def attend(
@@ -42,3 +49,24 @@ def attend(
         weights = attention_weights(q, k, bias=bias, scale=scale)
         return weights @ v, weights
     return functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale), None
+
+
+@dataclass
+class Observer:
+    """What an encoder's attention layers compute through, first layer first.
+
+    A blind one uses the fused kernel and keeps nothing. One that watches fills `weights` with a matrix a layer, over
+    the positions of that layer, rows summing to 1. A subclass may spell `attend` in another operator.
+    """
+
+    watching: bool = False
+    weights: list[Tensor] = field(default_factory=list)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """As `models.attention.attend`."""
+        return attend(q, k, v, bias=bias, need_weights=self.watching)
+
+    def record(self, weights: Tensor | None) -> None:
+        """Keep one layer's `[b, h, s, s]`; None, of a blind layer, is nothing to keep."""
+        if weights is not None:
+            self.weights.append(weights)

@@ -1,0 +1,1 @@
+"""Encoders composed from `models.layers`, each with a config that says all of it, behind one registry."""

@@ -1,0 +1,56 @@
+"""What every image encoder of ours is to training, export and experiments.
+
+Letters: b items, c channels, y, x rows and columns of the picture in px, s positions, h heads, e embedding width.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+import torch
+from torch import Tensor, nn
+
+from models.attention import Observer
+from models.contract.manifest import Pooling
+
+MIDDLE = 0.5
+SPREAD = 0.25
+"""Mean and standard deviation that pixels in 0 to 1 are brought from: -2 to 2."""
+
+
+class ImageConfig(BaseModel):
+    """What all image encoders have: square pictures of `image_px`, vectors of `embedding_width`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image_px: PositiveInt = 128
+    embedding_width: PositiveInt = Field(384, description="Width of the vector; 384 is the default text model's.")
+
+
+class ImageEncoder(nn.Module, ABC):
+    """Pixels to one vector, with attention that can be watched.
+
+    `grid` is rows and columns of the patches or cells that attention is told on; `prefix` counts positions before
+    them that are no patches (CLS).
+    """
+
+    pooling: Pooling
+    grid: tuple[int, int]
+    prefix: int = 0
+
+    def forward(self, pixels: Tensor, observer: Observer | None = None) -> Tensor:
+        """pixels `[b, y, x, 3]` sRGB, 0 to 255, of any dtype -> `[b, e]`, not normalised."""
+        images = (pixels.to(self.dtype) / 255 - MIDDLE) / SPREAD
+        return self.encode(images.permute(0, 3, 1, 2), observer or Observer())
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    @abstractmethod
+    def encode(self, images: Tensor, observer: Observer) -> Tensor:
+        """images `[b, 3, y, x]`, about -2 to 2 -> `[b, e]`."""
+
+    def on_grid(self, weights: Sequence[Tensor]) -> list[Tensor]:
+        """The watched layers' weights over the same positions: `prefix`, then `grid` row by row, `[b, h, s, s]`."""
+        return list(weights)

@@ -1,0 +1,43 @@
+"""Every encoder by its kind: a config says which, and all of it."""
+
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from models.encoders.image import ImageConfig, ImageEncoder
+from models.encoders.vit import Vit, VitConfig
+from models.layers.errors import ConfigError
+
+Encoder = ImageEncoder
+Config = ImageConfig
+
+_ENCODERS: Final[dict[str, tuple[type[Config], Any]]] = {
+    "vit": (VitConfig, Vit),
+}
+"""kind -> (its config, the encoder that takes it)."""
+
+
+def kinds() -> tuple[str, ...]:
+    """Every kind that can be built."""
+    return tuple(_ENCODERS)
+
+
+def from_dict(fields: dict[str, Any]) -> Config:
+    """Check a config. Raises ConfigError for an unknown kind, listing the known, and for wrong fields."""
+    kind = fields.get("kind")
+    if kind not in _ENCODERS:
+        raise ConfigError(f"no encoder of kind {kind!r}; known: {', '.join(_ENCODERS)}")
+    try:
+        return _ENCODERS[kind][0].model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ConfigError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def build(config: Config) -> Encoder:
+    """A new encoder with random weights from torch's generator. Raises ConfigError when the config cannot be."""
+    for kind, encoder in _ENCODERS.values():
+        if type(config) is kind:
+            built: Encoder = encoder(config)
+            return built
+    raise ConfigError(f"no encoder takes a {type(config).__name__}; known: {', '.join(_ENCODERS)}")

@@ -1,0 +1,74 @@
+"""The Vision Transformer: a picture as a sequence of patches.
+
+Source: Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021), section 3.1.
+Letters: b items, y, x rows and columns of patches, s = 1 + y*x positions (CLS first), h heads, e width.
+"""
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from pydantic import PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from models.attention import Observer
+from models.encoders.image import ImageConfig, ImageEncoder
+from models.layers.block import Block
+from models.layers.errors import divide
+from models.layers.position import INITIAL_STD, Position, RelativeBias, position_code, sinusoidal_grid
+from models.layers.projection import Projection
+from models.layers.self_attention import Score
+
+
+class VitConfig(ImageConfig):
+    """The defaults are those of `scenes-vit`: 128 px in 16 px patches, 64 of them."""
+
+    kind: Literal["vit"] = "vit"
+    patch_px: PositiveInt = 16
+    width: PositiveInt = 192
+    layers: PositiveInt = 6
+    heads: PositiveInt = 3
+    position: Position = "learned"
+    projection: Projection = "separate"
+    score: Score = "dot"
+
+
+class Vit(ImageEncoder):
+    """CLS and patches through pre-norm blocks; the vector is a linear map of the last CLS."""
+
+    pooling = "cls"
+    prefix = 1
+
+    def __init__(self, config: VitConfig) -> None:
+        super().__init__()
+        side = divide(config.image_px, config.patch_px, "patch_px does not divide image_px")
+        self.grid = (side, side)
+        self.patches = nn.Conv2d(3, config.width, config.patch_px, stride=config.patch_px)
+        self.cls = nn.Parameter(torch.randn(config.width) * INITIAL_STD)
+        code = position_code(config.position, sinusoidal_grid(side, side, config.width))
+        if isinstance(code, nn.Parameter):
+            self.register_parameter("code", code)
+        else:
+            self.register_buffer("code", code, persistent=False)
+        self.relative = RelativeBias(config.heads, side, side) if config.position == "relative" else None
+        self.blocks = nn.ModuleList(
+            Block(config.width, config.heads, projection=config.projection, score=config.score)
+            for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, config.embedding_width)
+
+    @override
+    def encode(self, images: Tensor, observer: Observer) -> Tensor:
+        x = rearrange(self.patches(images), "b e y x -> b (y x) e")
+        if self.code is not None:
+            x = x + self.code
+        x = torch.cat([self.cls.expand(x.shape[0], 1, -1), x], dim=1)
+        # CLS stands nowhere: no bias to or from it.
+        bias = None if self.relative is None else functional.pad(self.relative(), (1, 0, 1, 0))[None]
+        for block in self.blocks:
+            x = block(x, observer, bias)
+        vector: Tensor = self.head(self.norm(x[:, 0]))
+        return vector

@@ -1,0 +1,20 @@
+"""The position-wise half of a transformer block.
+
+Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.3; GELU: Hendrycks & Gimpel (2016).
+"""
+
+from torch import Tensor, nn
+
+
+class FeedForward(nn.Module):
+    """[..., e] -> [..., e] through `ratio * e` units."""
+
+    def __init__(self, width: int, ratio: int = 4) -> None:
+        super().__init__()
+        self.widen = nn.Linear(width, ratio * width)
+        self.activate = nn.GELU()
+        self.narrow = nn.Linear(ratio * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        narrowed: Tensor = self.narrow(self.activate(self.widen(x)))
+        return narrowed

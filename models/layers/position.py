@@ -1,0 +1,59 @@
+"""What a layer knows of where things are. Codes are added to features, biases to scores; none reads the batch.
+
+learned     a vector a position
+sinusoidal  sines and cosines of the position, Vaswani et al. (2017), section 3.5; of row and column on a grid
+relative    a learned score for each distance and head, Shaw et al. (2018) in the form of Liu et al., Swin (2021)
+none        attention then sees a set: permuting its input permutes its output
+
+Letters: s positions, y, x rows and columns, e width, h heads.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Position = Literal["learned", "sinusoidal", "relative", "none"]
+
+INITIAL_STD = 0.02
+
+
+def sinusoidal(positions: Tensor, width: int) -> Tensor:
+    """positions `[s]` -> `[s, e]`: sines, then cosines, of wavelengths from 2 pi to 10000 * 2 pi."""
+    rates = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-torch.log(torch.tensor(10_000.0)) / width))
+    angles = positions[:, None].float() * rates[None]
+    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
+
+
+def sinusoidal_grid(rows: int, columns: int, width: int) -> Tensor:
+    """[y*x, e]: half of the width for the row, half for the column."""
+    y, x = _coordinates(rows, columns).unbind(1)
+    return torch.cat([sinusoidal(y, width // 2), sinusoidal(x, width - width // 2)], dim=1)
+
+
+def position_code(kind: Position, fixed: Tensor) -> Tensor | None:
+    """What is added to features of the shape of `fixed` `[s, e]`, which is the sinusoidal code; None for nothing."""
+    if kind == "learned":
+        return nn.Parameter(torch.randn(fixed.shape) * INITIAL_STD)
+    return fixed if kind == "sinusoidal" else None
+
+
+class RelativeBias(nn.Module):
+    """Scores by distance on a grid, each head with its own: `[h, y*x, y*x]`, zero before training."""
+
+    index: Tensor
+
+    def __init__(self, heads: int, rows: int, columns: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(heads, (2 * rows - 1) * (2 * columns - 1)))
+        at = _coordinates(rows, columns)
+        down, across = (at[:, None] - at[None]).unbind(-1)
+        self.register_buffer("index", (down + rows - 1) * (2 * columns - 1) + across + columns - 1, persistent=False)
+
+    def forward(self) -> Tensor:
+        return self.table[:, self.index]
+
+
+def _coordinates(rows: int, columns: int) -> Tensor:
+    """[y*x, 2]: row and column of each position, row by row."""
+    return torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).reshape(-1, 2)

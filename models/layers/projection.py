@@ -1,0 +1,51 @@
+"""Where query, key and value come from.
+
+separate  three linear maps, as in Vaswani et al. (2017), section 3.2.2
+shared    one linear map for all three: the score matrix is then symmetric
+none      the features themselves
+
+Over a feature map a linear map is a 1x1 convolution, as in Wang et al., "Non-local Neural Networks" (2018).
+Letters: b items, s positions, e width, c channels, y, x rows and columns.
+"""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+Projection = Literal["separate", "shared", "none"]
+Triple = tuple[Tensor, Tensor, Tensor]
+
+
+class SequenceProjection(nn.Module):
+    """[b, s, e] -> q, k, v, each `[b, s, inner]`."""
+
+    def __init__(self, width: int, kind: Projection, *, inner: int | None = None) -> None:
+        super().__init__()
+        self.inner = width if kind == "none" or inner is None else inner
+        self.kind = kind
+        copies = {"separate": 3, "shared": 1, "none": 0}[kind]
+        self.linear = nn.Linear(width, copies * self.inner) if copies else None
+
+    def forward(self, x: Tensor) -> Triple:
+        return _triple(x if self.linear is None else self.linear(x), self.kind, axis=-1)
+
+
+class MapProjection(nn.Module):
+    """[b, c, y, x] -> q, k, v, each `[b, inner, y, x]`."""
+
+    def __init__(self, channels: int, kind: Projection, *, inner: int | None = None) -> None:
+        super().__init__()
+        self.inner = channels if kind == "none" or inner is None else inner
+        self.kind = kind
+        copies = {"separate": 3, "shared": 1, "none": 0}[kind]
+        self.convolution = nn.Conv2d(channels, copies * self.inner, 1) if copies else None
+
+    def forward(self, x: Tensor) -> Triple:
+        return _triple(x if self.convolution is None else self.convolution(x), self.kind, axis=1)
+
+
+def _triple(projected: Tensor, kind: Projection, axis: int) -> Triple:
+    if kind == "separate":
+        q, k, v = projected.chunk(3, dim=axis)
+        return q, k, v
+    return projected, projected, projected

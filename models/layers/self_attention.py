@@ -1,0 +1,85 @@
+"""Multi-head attention over sequences, of itself or of another.
+
+Letters: b items, s query positions, k key positions, e width, h heads, d width of one head.
+Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.2.2.
+"""
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.attention import Observer
+from models.layers.errors import divide
+from models.layers.projection import Projection, SequenceProjection
+
+Score = Literal["dot", "cosine"]
+
+FIRST_TEMPERATURE = 10.0
+"""Of the cosine score, learned from there: cosines lie in -1 to 1, where a softmax is nearly flat."""
+
+
+class Scoring(nn.Module):
+    """How like a query is to a key: scaled dot product, or cosine times a learned temperature a head.
+
+    The cosine is that of Liu et al., "Swin Transformer V2" (2022), section 3.3. q, k `[b, h, s, d]` go through the
+    primitive, which divides by sqrt(d); a cosine undoes that.
+    """
+
+    def __init__(self, heads: int, score: Score) -> None:
+        super().__init__()
+        self.log_temperature = (
+            nn.Parameter(torch.full((heads, 1, 1), FIRST_TEMPERATURE).log()) if score == "cosine" else None
+        )
+
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        if self.log_temperature is None:
+            return q, k
+        scale = self.log_temperature.exp() * q.shape[-1] ** 0.5
+        return functional.normalize(q, dim=-1) * scale, functional.normalize(k, dim=-1)
+
+
+class SelfAttention(nn.Module):
+    """[b, s, e] -> [b, s, e], each position mixing all of its own sequence."""
+
+    def __init__(
+        self, width: int, heads: int, *, projection: Projection = "separate", score: Score = "dot"
+    ) -> None:
+        super().__init__()
+        divide(width, heads, "heads do not divide the width")
+        self.heads = heads
+        self.project = SequenceProjection(width, projection)
+        self.scoring = Scoring(heads, score)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, observer: Observer, bias: Tensor | None = None) -> Tensor:
+        """`bias` is broadcastable to `[b, h, s, s]`."""
+        q, k, v = (rearrange(part, "b s (h d) -> b h s d", h=self.heads) for part in self.project(x))
+        mixed, weights = observer.attend(*self.scoring(q, k), v, bias)
+        observer.record(weights)
+        out: Tensor = self.out(rearrange(mixed, "b h s d -> b s (h d)"))
+        return out
+
+
+class CrossAttention(nn.Module):
+    """Queries from one sequence, keys and values from another: `[b, s, e]`, `[b, k, e]` -> `[b, s, e]`."""
+
+    def __init__(self, width: int, heads: int, *, score: Score = "dot") -> None:
+        super().__init__()
+        divide(width, heads, "heads do not divide the width")
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.scoring = Scoring(heads, score)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, other: Tensor, observer: Observer, bias: Tensor | None = None) -> Tensor:
+        """`bias` is broadcastable to `[b, h, s, k]`."""
+        parts = (self.query(x), *self.key_value(other).chunk(2, dim=-1))
+        q, k, v = (rearrange(part, "b s (h d) -> b h s d", h=self.heads) for part in parts)
+        mixed, weights = observer.attend(*self.scoring(q, k), v, bias)
+        observer.record(weights)
+        out: Tensor = self.out(rearrange(mixed, "b h s d -> b s (h d)"))
+        return out

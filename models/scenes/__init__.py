@@ -1,0 +1,6 @@
+"""Generated scenes: one or two coloured shapes on a textured ground, with a caption and each object's mask.
+
+Every scene is a function of its numbers: the same random generator gives the same picture. Knows numpy only.
+
+vocabulary -> description (what is said) -> placement (where it is) -> rendering (pixels and masks)
+"""

@@ -1,0 +1,42 @@
+"""Where the objects of a description stand. Lengths are shares of the picture's side, so a scene has no resolution."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.scenes.description import Description
+
+SMALLEST, LARGEST = 0.11, 0.22
+"""Radius of an object: 14 to 28 px at 128 px."""
+
+LARGEST_OF_TWO = 0.17
+MARGIN = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Centre and radius in shares of the side, x to the right and y down; `angle` in radians."""
+
+    x: float
+    y: float
+    radius: float
+    angle: float
+
+
+def place(description: Description, rng: np.random.Generator) -> tuple[Place, ...]:
+    """Choose a place for each object: inside the picture, apart, and as the description's relation says."""
+    if description.relation is None:
+        return (_anywhere(rng, LARGEST),)
+    while True:
+        first, second = _anywhere(rng, LARGEST_OF_TWO), _anywhere(rng, LARGEST_OF_TWO)
+        across, down = second.x - first.x, second.y - first.y
+        apart = np.hypot(across, down) > first.radius + second.radius + MARGIN
+        forward, sideways = (across, down) if description.relation == "to the left of" else (down, across)
+        if apart and forward > 2 * abs(sideways):
+            return first, second
+
+
+def _anywhere(rng: np.random.Generator, largest: float) -> Place:
+    radius = rng.uniform(SMALLEST, largest)
+    x, y = rng.uniform(radius + MARGIN, 1 - radius - MARGIN, size=2)
+    return Place(x, y, radius, rng.uniform(-0.35, 0.35))

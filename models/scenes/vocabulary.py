@@ -1,0 +1,22 @@
+"""The words of a caption, and what each looks like."""
+
+from typing import Final
+
+COLOURS: Final[dict[str, tuple[int, int, int]]] = {
+    "red": (214, 39, 40),
+    "orange": (247, 134, 20),
+    "yellow": (240, 218, 50),
+    "green": (44, 150, 60),
+    "turquoise": (60, 200, 190),
+    "blue": (40, 80, 200),
+    "purple": (130, 55, 170),
+    "pink": (245, 150, 190),
+    "white": (244, 244, 244),
+    "black": (26, 26, 26),
+}
+"""sRGB, 0 to 255. Each use of a colour is jittered around it."""
+
+SHAPES: Final = ("circle", "square", "triangle", "star", "ring", "cross", "heart", "crescent")
+TEXTURES: Final = ("plain", "striped", "checkered", "dotted", "wavy", "speckled")
+RELATIONS: Final = ("to the left of", "above")
+"""Of the first object to the second; the other two directions are the same scene told the other way round."""

@@ -1,0 +1,53 @@
+"""What a run needs to go on after a kill: weights, optimizer and step, in one safetensors file. No pickle.
+
+Written beside and renamed, so that a kill while writing costs the steps since the last one and nothing else.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+from torch.optim import AdamW
+
+STATE_FILE: Final = "training.safetensors"
+
+
+class ResumeError(ValueError):
+    """A checkpoint that this run cannot go on from."""
+
+
+def save(directory: Path, step: int, digest: str, modules: nn.ModuleDict, optimizer: AdamW) -> None:
+    """Save all after `step` steps; `digest` says of which recipe."""
+    tensors = {f"module.{name}": tensor.detach().cpu() for name, tensor in modules.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value).cpu() for name, value in state.items()}
+    path = directory / STATE_FILE
+    save_file(tensors, path.with_suffix(".part"), {"step": str(step), "recipe": digest})
+    os.replace(path.with_suffix(".part"), path)
+
+
+def resume(directory: Path, digest: str, modules: nn.ModuleDict, optimizer: AdamW) -> int:
+    """Load what `save` wrote and return its step; 0 when nothing was saved. Raises ResumeError for another recipe."""
+    path = directory / STATE_FILE
+    if not path.is_file():
+        return 0
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    if metadata.get("recipe") != digest:
+        raise ResumeError(f"{path} is of another recipe; give another --out, or remove it")
+    modules.load_state_dict(_under("module.", tensors))
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in _under("optimizer.", tensors).items():
+        index, name = key.split(".")
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(metadata["step"])
+
+
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,110 @@
+"""The loop: scenes in, a trained encoder out. Resumes by itself from what the last run left.
+
+Letters: b scenes in a batch, e width.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+from tqdm import tqdm
+
+from models.encoders import registry
+from models.encoders.checkpoint import save as save_encoder
+from models.encoders.image import ImageEncoder
+from models.train import checkpoint
+from models.train.data import batches, descriptions
+from models.train.objective import Contrast
+from models.train.recipe import Optimizer, Recipe
+from models.train.teacher import embed
+
+CURVE_FILE = "curve.jsonl"
+CAPTIONS_FILE = "captions.safetensors"
+
+
+class Run:
+    """One training run in one directory: what is trained, and how far it is."""
+
+    def __init__(self, recipe: Recipe, directory: Path, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.directory = directory
+        self.device = device
+        self.encoder = registry.build(recipe.config()).to(device).train()
+        self.contrast = Contrast().to(device)
+        self._modules = nn.ModuleDict({"encoder": self.encoder, "contrast": self.contrast})
+        self._optimizer = _optimizer(self._modules, recipe.optimizer)
+        self._digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+        directory.mkdir(parents=True, exist_ok=True)
+        self.step = checkpoint.resume(directory, self._digest, self._modules, self._optimizer)
+        _cut_curve(directory / CURVE_FILE, self.step)
+
+    def train(self, teacher: Path) -> ImageEncoder:
+        """Train to the recipe's last step and save the encoder."""
+        found = descriptions(self.recipe)
+        captions = embed([description.caption for description in found], teacher).to(self.device)
+        total = self.recipe.optimizer.steps
+        with (
+            (self.directory / CURVE_FILE).open("a", encoding="utf-8") as curve,
+            tqdm(total=total, initial=self.step, unit="step", desc=self.recipe.name) as bar,
+        ):
+            for chosen, pixels in batches(self.recipe, found, self.step):
+                loss = self._advance(pixels.to(self.device), captions, chosen.to(self.device))
+                curve.write(json.dumps({"step": self.step, "loss": loss}) + "\n")
+                bar.update()
+                images_a_second = (bar.format_dict["rate"] or 0) * len(pixels)
+                bar.set_postfix_str(f"loss {loss:.3f}, {images_a_second:.0f} images/s")
+                if self.step % self.recipe.checkpoint_every == 0:
+                    curve.flush()
+                    checkpoint.save(self.directory, self.step, self._digest, self._modules, self._optimizer)
+        save_encoder(self.encoder, self.recipe.config(), self.directory)
+        return self.encoder.eval()
+
+    def _advance(self, pixels: Tensor, captions: Tensor, chosen: Tensor) -> float:
+        """One step on pixels `[b, y, x, 3]`; returns its loss."""
+        plan = self.recipe.optimizer
+        for group in self._optimizer.param_groups:
+            group["lr"] = plan.learning_rate * share_of_rate(self.step, plan)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.autocast_bf16):
+            vectors = self.encoder(pixels)
+        loss: Tensor = self.contrast(vectors, captions, chosen)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._modules.parameters(), plan.clip_norm)
+        self._optimizer.step()
+        self.step += 1
+        return loss.item()
+
+
+def share_of_rate(step: int, plan: Optimizer) -> float:
+    """How much of the learning rate the step gets: up linearly to 1, then down to 0 by half a cosine."""
+    if step < plan.warmup_steps:
+        return (step + 1) / plan.warmup_steps
+    done = (step - plan.warmup_steps) / max(1, plan.steps - plan.warmup_steps)
+    return (1 + math.cos(math.pi * done)) / 2
+
+
+def _optimizer(modules: nn.Module, plan: Optimizer) -> AdamW:
+    """Weights decay; biases, norms, codes and temperatures, which have one axis or are tables, do not."""
+    decaying = [p for name, p in modules.named_parameters() if p.ndim > 1 and name.endswith("weight")]
+    chosen = {id(p) for p in decaying}
+    others = [p for p in modules.parameters() if id(p) not in chosen]
+    groups = [{"params": decaying, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return AdamW(groups, lr=plan.learning_rate, betas=(0.9, 0.98))
+
+
+def _cut_curve(path: Path, step: int) -> None:
+    """Forget what the curve says past the checkpoint: those steps will be run again."""
+    if path.is_file():
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
+        path.write_text("".join(kept), encoding="utf-8")
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Whole lines alone: the last one may have been cut by a kill."""
+    return (line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n"))

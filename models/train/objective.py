@@ -1,0 +1,34 @@
+"""Images towards the vectors of their captions: symmetric cross-entropy with a learned temperature.
+
+The captions' vectors are frozen, so an image is told from all captions of the recipe at once, not only from those
+of its batch: 32,000 candidates for the price of one matrix product.
+
+Letters: b images in a batch, n captions, e width.
+Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (2021), section 2.3.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+FIRST_SCALE = 20.0
+LARGEST_SCALE = 100.0
+
+
+class Contrast(nn.Module):
+    """The loss, and its learned inverse temperature."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
+
+    def forward(self, images: Tensor, captions: Tensor, chosen: Tensor) -> Tensor:
+        """images `[b, e]` as encoded, captions `[n, e]` of length 1, chosen `[b]`: which caption is whose."""
+        scale = self.log_scale.exp().clamp(max=LARGEST_SCALE)
+        images = functional.normalize(images.float(), dim=1)
+        among_captions = scale * images @ captions.T
+        among_images = scale * captions[chosen] @ images.T
+        own = torch.arange(len(images), device=images.device)
+        return (functional.cross_entropy(among_captions, chosen) + functional.cross_entropy(among_images, own)) / 2

@@ -1,0 +1,70 @@
+"""A recipe: every number of a training run, in one TOML file."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from models.encoders import registry
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be trained; the message says where."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(_Part):
+    """`captions` distinct descriptions are drawn once; each step renders `batch` of them anew."""
+
+    captions: PositiveInt
+    batch: PositiveInt
+    one_in: float = Field(0.5, ge=0, le=1, description="Share of scenes with one object.")
+
+
+class Optimizer(_Part):
+    """AdamW with a linear warm-up and a cosine decay to zero."""
+
+    steps: PositiveInt
+    warmup_steps: NonNegativeInt
+    learning_rate: PositiveFloat
+    weight_decay: float = Field(ge=0)
+    clip_norm: PositiveFloat = 1.0
+
+
+class Recipe(_Part):
+    """What is trained, on what, and how. `encoder` is a config of `models.encoders.registry`."""
+
+    name: str
+    seed: NonNegativeInt
+    autocast_bf16: bool = Field(description="Matrix products in bfloat16: on CUDA, and on CPUs that have it.")
+    checkpoint_every: PositiveInt
+    encoder: dict[str, Any]
+    data: Data
+    optimizer: Optimizer
+
+    @classmethod
+    def read(cls, name_or_path: str) -> Self:
+        """Read a recipe by its file, or by the name of one that comes with us. Raises RecipeError."""
+        path = RECIPES / f"{name_or_path}.toml"
+        if not path.is_file():
+            path = Path(name_or_path)
+        if not path.is_file():
+            known = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.toml")))
+            raise RecipeError(f"no recipe {name_or_path!r}; known: {known}, or the path of a TOML file")
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path} is not TOML: {error}") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise RecipeError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+    def config(self) -> registry.Config:
+        """The encoder's config. Raises ConfigError."""
+        return registry.from_dict(self.encoder)
