@@ -4,18 +4,20 @@ Knows digests and names; opens no graph. A sealed artifact is complete and uncha
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from models.contract.errors import ArtifactError
-from models.contract.manifest import MANIFEST_FILE, FileDigest, Manifest
+from models.contract.manifest import MANIFEST_FILE, FileDigest, GraphFile, Manifest, Modality
 
-EMBED_GRAPH: Final = "embed.onnx"
-ATTEND_GRAPH: Final = "attend.onnx"
-WEIGHTS_FILE = "weights.bin"
-TOKENIZER_FILE = "tokenizer.json"
+WEIGHTS_FILE: Final = "weights.bin"
+TOKENIZER_FILE: Final = "tokenizer.json"
 
-REQUIRED_FILES = (EMBED_GRAPH, ATTEND_GRAPH, WEIGHTS_FILE, TOKENIZER_FILE)
+
+def required_files(modality: Modality, graphs: Iterable[GraphFile]) -> tuple[str, ...]:
+    """What an artifact holds beside its manifest."""
+    return (*graphs, WEIGHTS_FILE, *([TOKENIZER_FILE] if modality == "text" else []))
 
 
 def digest(path: Path) -> FileDigest:
@@ -39,7 +41,7 @@ def verify(directory: Path) -> Manifest:
     """
     _refuse_link(directory / MANIFEST_FILE)
     manifest = Manifest.read(directory)
-    for name in REQUIRED_FILES:
+    for name in required_files(manifest.modality, manifest.graphs):
         if name not in manifest.files:
             raise ArtifactError(directory / MANIFEST_FILE, f"lists no {name}")
     for name, expected in manifest.files.items():

@@ -7,11 +7,11 @@ architecture. Letters: b items, s longest sequence, h heads, l layers, e embeddi
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.contract.errors import ArtifactError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
 
 MANIFEST_FILE = "manifest.json"
@@ -20,7 +20,10 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """Plain file and model names: no separators, no leading dot, so a name can never leave its directory."""
 
+EMBED_GRAPH: Final = "embed.onnx"
+ATTEND_GRAPH: Final = "attend.onnx"
 GraphFile = Literal["embed.onnx", "attend.onnx"]
+Modality = Literal["text", "image"]
 Pooling = Literal["mean", "cls"]
 Device = Literal["cpu", "cuda"]
 
@@ -37,18 +40,30 @@ class FileDigest(_Part):
 
 
 class EmbeddingSpec(_Part):
-    """How an item's vector of `width` comes about: pooled over its tokens, then scaled to length 1 if `normalize`."""
+    """How an item's vector of `width` comes about: pooled over its positions, then scaled to length 1 if `normalize`.
+
+    Vectors of artifacts that name one `space` can be compared: a text's with a picture's, say.
+    """
 
     width: int = Field(gt=0)
     pooling: Pooling
     normalize: bool
+    space: Name
 
 
 class AttentionSpec(_Part):
-    """The attention that can be observed: `layers` times `heads` weight matrices per item."""
+    """The attention that can be observed: for each layer, first layer first, how many `heads` it has."""
 
-    layers: int = Field(gt=0)
-    heads: int = Field(gt=0)
+    heads: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
+
+    @property
+    def layers(self) -> int:
+        return len(self.heads)
+
+    @property
+    def matrices(self) -> int:
+        """Weight matrices of one item, over all layers and heads."""
+        return sum(self.heads)
 
 
 class TextSpec(_Part):
@@ -57,6 +72,31 @@ class TextSpec(_Part):
     max_tokens: int = Field(gt=0)
     vocabulary_size: int = Field(gt=0)
     position_offset: int = Field(ge=0, description="Position id of the first token (2 for RoBERTa, else 0).")
+
+
+class ImageSpec(_Part):
+    """The picture that the graphs take, `[rows_px, columns_px, 3]` in 8-bit sRGB, and how any picture becomes it.
+
+    `fit` "stretch" scales each side on its own; "crop" scales the shorter side to fit and cuts the middle out.
+    Attention is told on `grid` (rows, columns of equal cells over that picture, row by row); `prefix` positions
+    before them, such as CLS, are no part of the picture.
+    """
+
+    rows_px: int = Field(gt=0)
+    columns_px: int = Field(gt=0)
+    fit: Literal["stretch", "crop"]
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"]
+    grid: tuple[int, int]
+    prefix: int = Field(ge=0)
+
+    @property
+    def cells(self) -> int:
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def positions(self) -> int:
+        """Length of the sequence that a picture is to the encoder."""
+        return self.prefix + self.cells
 
 
 class GraphSpec(_Part):
@@ -73,26 +113,35 @@ class Parity(_Part):
     items: int = Field(gt=0)
     embedding_max_abs: float
     embedding_min_cosine: float
-    weights_max_abs: float
-    relevance_max_abs: float
+    weights_max_abs: float | None = Field(description="None where there is no attention.")
+    relevance_max_abs: float | None = Field(description="None where there is no attention.")
     neighbours_max_abs: float = Field(description="Largest change of an embedding by the items batched with it.")
 
 
 class Manifest(_Part):
     """Everything a reader needs to serve the artifact, and the digest of every other file in it."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     name: Name
-    modality: Literal["text"]
+    modality: Modality
     architecture: str
     precision: Literal["fp32"]
     embedding: EmbeddingSpec
-    attention: AttentionSpec
-    text: TextSpec
+    attention: AttentionSpec | None = Field(description="None for an encoder without attention, a convolution say.")
+    text: TextSpec | None = None
+    image: ImageSpec | None = None
     graphs: dict[GraphFile, GraphSpec]
     parity: Parity
     tools: dict[str, str]
     files: dict[Name, FileDigest]
+
+    @model_validator(mode="after")
+    def _one_modality(self) -> Self:
+        if (self.text is None, self.image is None) != (self.modality != "text", self.modality != "image"):
+            raise ValueError(f"modality {self.modality} needs its own section and no other")
+        if (ATTEND_GRAPH in self.graphs) != (self.attention is not None) or EMBED_GRAPH not in self.graphs:
+            raise ValueError(f"{EMBED_GRAPH} is needed, and {ATTEND_GRAPH} exactly where there is attention")
+        return self
 
     @classmethod
     def read(cls, directory: Path) -> Self:
