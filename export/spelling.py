@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
+from models.attention import Observer
 from models.packed import Layout
 
 OPSET = 24
@@ -30,6 +32,23 @@ def observable(q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scal
     """Attention and its weights `[b, h, s, s]`, by the same operator."""
     out, _, _, weights = _operator(q, k, v, layout, heads, scale, observable=True)
     return out, _declare_shape(weights, layout, heads)
+
+
+class OnnxObserver(Observer):
+    """Attention over items of one length, as the same operator in its 4-D form: a mask where there is a bias."""
+
+    @override
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        b, h, s, d = q.shape
+        past = (b, h, k.shape[2], d)
+        shapes = [(b, h, s, d), past, past, *[(b, h, s, k.shape[2])] * self.watching]
+        attributes: dict[str, Any] = {"scale": d**-0.5}
+        if self.watching:
+            attributes["qk_matmul_output_mode"] = POST_SOFTMAX
+        outputs = torch.onnx.ops.symbolic_multi_out(
+            "::Attention", (q, k, v, bias), attributes, dtypes=[q.dtype] * len(shapes), shapes=shapes, version=OPSET
+        )
+        return outputs[0], outputs[3] if self.watching else None
 
 
 def _operator(

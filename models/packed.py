@@ -6,14 +6,16 @@ Both sit between the same two gathers, so whatever holds for one layout holds fo
 Letters: b items, t tokens of all items, s longest item, h heads, d width of one head.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.attention import attend
+from models.contract.manifest import Pooling
 
 Spelling = Callable[[Tensor, Tensor, Tensor, "Layout", int, float], tuple[Tensor, Tensor | None]]
 """(q, k, v `[b, s, h*d]`, layout, heads, scale) -> (out `[b, s, h*d]`, weights `[b, h, s, s]` or None)."""
@@ -47,6 +49,16 @@ class Layout:
         """[b, s]: true where a token is the item's own."""
         columns = torch.arange(self.unpack_index.shape[1], device=self.lengths.device)
         return columns[None] < self.lengths[:, None]
+
+
+class PackedEncoder(nn.Module, ABC):
+    """A text encoder over packed ids, pooled as `pooling` says."""
+
+    pooling: Pooling
+
+    @abstractmethod
+    def forward(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
+        """input_ids, position_ids `[t]` -> pooled `[b, e]`, not normalised. Fills `layout.weights`."""
 
 
 def packed_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
