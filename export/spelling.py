@@ -22,15 +22,19 @@ POST_SOFTMAX = 3
 swapped between releases and are never used."""
 
 
-def fused(q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float) -> tuple[Tensor, None]:
+def fused(
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
+) -> tuple[Tensor, None]:
     """Attention whose weights are never made: q, k, v `[b, s, h*d]` -> `[b, s, h*d]`."""
-    out, *_ = _operator(q, k, v, layout, heads, scale, observable=False)
+    out, *_ = _operator(q, k, v, layout, heads, scale, bias, observable=False)
     return out, None
 
 
-def observable(q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float) -> tuple[Tensor, Tensor]:
+def observable(
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Attention and its weights `[b, h, s, s]`, by the same operator."""
-    out, _, _, weights = _operator(q, k, v, layout, heads, scale, observable=True)
+    out, _, _, weights = _operator(q, k, v, layout, heads, scale, bias, observable=True)
     return out, _declare_shape(weights, layout, heads)
 
 
@@ -52,7 +56,7 @@ class OnnxObserver(Observer):
 
 
 def _operator(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, h: int, scale: float, *, observable: bool
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, h: int, scale: float, bias: Tensor | None, *, observable: bool
 ) -> tuple[Tensor, ...]:
     b, s, e = q.shape
     cache = (b, h, s, e // h)
@@ -62,7 +66,7 @@ def _operator(
         attributes["qk_matmul_output_mode"] = POST_SOFTMAX
     outputs = torch.onnx.ops.symbolic_multi_out(
         "::Attention",
-        (q, k, v, None, None, None, layout.lengths),  # inputs 3 to 5: mask, past key, past value
+        (q, k, v, bias, None, None, layout.lengths),  # inputs 4 and 5: past key, past value
         attributes,
         dtypes=[q.dtype] * len(shapes),
         shapes=shapes,

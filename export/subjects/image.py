@@ -3,6 +3,7 @@
 Letters: b items, y, x rows and columns of the picture in px, n positions, e width.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,21 +17,19 @@ from export.subjects.base import Axes, Expected, Feeds, Item, Subject, results
 from models.attention import Observer
 from models.contract import tensors
 from models.contract.manifest import AttentionSpec, EmbeddingSpec, ImageSpec, Pooling
-from models.encoders import checkpoint
 from models.encoders.image import ImageEncoder
 
 
 class ImageSubject(Subject):
-    """The encoder of one of our own checkpoints."""
+    """An encoder that takes pictures of one size as they are, resized."""
 
     modality = "image"
 
-    def __init__(self, directory: Path) -> None:
-        encoder, config = checkpoint.load(directory)
+    def __init__(self, encoder: ImageEncoder) -> None:
+        config = encoder.config
         self.axes: Axes = {tensors.PIXELS: ("b",)}
         self.architecture = config.kind
         self.space = config.space
-        self._directory = directory
         self._encoder = encoder
         self._width = config.embedding_width
         self._side_px = config.image_px
@@ -68,7 +67,7 @@ class ImageSubject(Subject):
 
     @override
     def expect(self, items: Sequence[Item]) -> list[Expected]:
-        original = checkpoint.load(self._directory)[0].double()
+        original = copy.deepcopy(self._encoder).double()
         return [_expect(original, item) for item in items]
 
     @override

@@ -36,9 +36,14 @@ class ImageEncoder(nn.Module, ABC):
     them that are no patches (CLS).
     """
 
+    config: ImageConfig
     pooling: Pooling
     grid: tuple[int, int]
     prefix: int = 0
+
+    def __init__(self, config: ImageConfig) -> None:
+        super().__init__()
+        self.config = config
 
     def forward(self, pixels: Tensor, observer: Observer | None = None) -> Tensor:
         """pixels `[b, y, x, 3]` sRGB, 0 to 255, of any dtype -> `[b, e]`, not normalised."""
