@@ -53,7 +53,7 @@ def test_threshold_zero_is_exact_and_the_share_grows() -> None:
     encoder = build(VitConfig(image_px=32, patch_px=8, width=32, heads=2, layers=2, embedding_width=8)).eval()
     for name, parameter in encoder.named_parameters():
         if "attention.project" in name:
-            parameter *= 8  # far from uniform, as trained attention is
+            parameter.mul_(8)  # far from uniform, as trained attention is
     pixels = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8)
     seen = SkippingObserver(watching=True, skipping=Skipping(0.0))
     torch.testing.assert_close(encoder(pixels, seen), encoder(pixels), atol=1e-5, rtol=0)
