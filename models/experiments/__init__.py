@@ -1,0 +1,13 @@
+"""Questions about attention, each answered by an experiment that can be run again: `python -m models.experiments`.
+
+projections   do query, key and value need projections of their own, one for all, or none?
+scores        cosine or scaled dot product?
+scaling       what does dividing the scores by sqrt(d) do?
+positions     what does attention know of order, and what does each kind of position add?
+specificity   how far does the mixing kernel move with the input, and is it ever negative?
+one_cell      what is left of attention over a map of one cell?
+convolutions  attention or convolution, at equal parameters and equal steps?
+skipping      what does it cost to skip near-zero weights?
+
+Each measures a result (a JSON in docs/plots), draws it (an SVG beside it) and words it for docs/attention.md.
+"""

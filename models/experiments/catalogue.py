@@ -1,0 +1,26 @@
+"""Every experiment by its name, in the order of docs/attention.md."""
+
+from typing import Any, Final
+
+from models.experiments.convolutions import Convolutions
+from models.experiments.experiment import Experiment
+from models.experiments.one_cell import OneCell
+from models.experiments.positions import Positions
+from models.experiments.projections import Projections
+from models.experiments.scaling import Scaling
+from models.experiments.scores import Scores
+from models.experiments.skipping import SkippingCost
+from models.experiments.specificity import Specificity
+
+_ALL: Final[tuple[Experiment[Any], ...]] = (
+    Projections(),
+    Scores(),
+    Scaling(),
+    Positions(),
+    Specificity(),
+    OneCell(),
+    Convolutions(),
+    SkippingCost(),
+)
+
+EXPERIMENTS: Final = {experiment.name: experiment for experiment in _ALL}

@@ -1,0 +1,70 @@
+"""Attention or convolution, at equal parameters and equal steps?
+
+Encoders of models/encoders/maps.py, which differ in nothing but how a block mixes positions, and the vision
+transformer, which knows positions and has patches in place of a convolutional stem. Widths are chosen so that the
+counts of parameters are within 2 % of the transformer's, and each learns at the better of two rates.
+
+Source: the frame is that of Yu et al., "MetaFormer Is Actually What You Need for Vision" (2022); the question that of
+Park & Kim, "How Do Vision Transformers Work?" (2022).
+"""
+
+from itertools import pairwise
+
+from matplotlib.figure import Figure
+from typing_extensions import override
+
+from models.encoders.image import ImageConfig
+from models.experiments import encoders, style
+from models.experiments.comparison import Comparison, accuracy_table, compare, draw_curves, matched, parameters, verdict
+from models.experiments.experiment import Experiment, Result, Setting
+from models.experiments.training import RATE
+
+TRANSFORMER = "attention, learned positions (vit)"
+NONLOCAL = "attention, no positions (nonlocal)"
+DYNAMIC = "f(x) * x, 5 x 5 (dynamic-conv)"
+CONVOLUTION = "convolution, 3 x 3 (conv)"
+WIDE_CONVOLUTION = "convolution, 5 x 5 (conv)"
+
+
+RATES = (RATE, 3 * RATE)
+"""Each encoder takes the better of the two: what suits attention need not suit a convolution."""
+
+
+def configs() -> dict[str, ImageConfig]:
+    """The encoders that are compared, of equal size."""
+    transformer = encoders.vit()
+    target = parameters(transformer)
+    widths = encoders.WIDTHS
+    return {
+        TRANSFORMER: transformer,
+        NONLOCAL: matched(encoders.nonlocal_, target, widths[::2]),
+        DYNAMIC: matched(lambda width: encoders.dynamic_conv(width, kernel=5), target, widths[::4]),
+        CONVOLUTION: matched(lambda width: encoders.conv(width, kernel=3), target, widths),
+        WIDE_CONVOLUTION: matched(lambda width: encoders.conv(width, kernel=5), target, widths),
+    }
+
+
+class ConvolutionsResult(Result):
+    comparison: Comparison
+
+
+class Convolutions(Experiment[ConvolutionsResult]):
+    name = "convolutions"
+    result = ConvolutionsResult
+
+    @override
+    def measure(self, setting: Setting) -> ConvolutionsResult:
+        comparison, _ = compare(setting.bench, configs(), RATES)
+        return ConvolutionsResult(quick=setting.quick, comparison=comparison)
+
+    @override
+    def draw(self, result: ConvolutionsResult) -> Figure:
+        figure, (axes,) = style.panels("What is learned at equal parameters and steps")
+        draw_curves(axes, result.comparison)
+        return figure
+
+    @override
+    def word(self, result: ConvolutionsResult) -> str:
+        ranked = sorted(result.comparison.learned, key=lambda name: -result.comparison.learned[name].accuracy.mean)
+        sentences = " ".join(verdict(result.comparison, *pair) for pair in pairwise(ranked))
+        return f"{accuracy_table(result.comparison)}\n\n{sentences}"

