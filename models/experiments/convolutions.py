@@ -38,7 +38,7 @@ def configs() -> dict[str, ImageConfig]:
     return {
         TRANSFORMER: transformer,
         NONLOCAL: matched(encoders.nonlocal_, target, widths[::2]),
-        DYNAMIC: matched(lambda width: encoders.dynamic_conv(width, kernel=5), target, widths[::4]),
+        DYNAMIC: matched(lambda width: encoders.dynamic_conv(width, kernel=5), target, widths[::8]),
         CONVOLUTION: matched(lambda width: encoders.conv(width, kernel=3), target, widths),
         WIDE_CONVOLUTION: matched(lambda width: encoders.conv(width, kernel=5), target, widths),
     }

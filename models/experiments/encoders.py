@@ -7,7 +7,7 @@ from models.encoders.vit import VitConfig
 from models.experiments import task
 
 CELL_PX: Final = 8
-WIDTH: Final = 64
+WIDTH: Final = 68
 LAYERS: Final = 2
 HEADS: Final = 2
 WIDTHS: Final = range(16, 129)
@@ -33,5 +33,5 @@ def conv(width: int, kernel: int) -> ConvConfig:
 
 
 def dynamic_conv(width: int, kernel: int) -> DynamicConvConfig:
-    """`width` is a multiple of 4."""
-    return DynamicConvConfig(**_COMMON, cell_px=CELL_PX, width=width, groups=4, kernel=kernel)
+    """`width` is a multiple of 8."""
+    return DynamicConvConfig(**_COMMON, cell_px=CELL_PX, width=width, groups=8, kernel=kernel)
