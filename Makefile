@@ -18,7 +18,7 @@ RECIPE  ?= scenes-vit
 export BENTOML_DO_NOT_TRACK := True
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test check format export artifacts train loadtest bento lock clean
+.PHONY: serve test check format export artifacts train loadtest experiments bento lock clean
 .DELETE_ON_ERROR:
 
 serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACTS)  ## serve the artifacts on BIND:PORT
@@ -53,6 +53,10 @@ loadtest: .venv/loadtest/.installed  ## load HOST with USERS for TIME
 
 bento: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build a bento of the service and its artifacts
 	.venv/serve/bin/bentoml build
+
+experiments: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched  ## rerun what docs/attention.md tells of, NAME or all
+	.venv/dev/bin/python -m models.experiments $(NAME) $(ARGS)
+	.venv/dev/bin/python -m models.experiments --write-docs
 
 lock: .venv/dev/.installed .venv/serve/.installed  ## write down the versions that are installed now
 	.venv/dev/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements/constraints.txt

@@ -8,7 +8,7 @@ from pathlib import Path
 from models.encoders.checkpoint import CheckpointError
 from models.experiments import style
 from models.experiments.catalogue import EXPERIMENTS
-from models.experiments.document import DocumentError, fill
+from models.experiments.document import DocumentError, fill, read_result
 from models.experiments.experiment import IMAGE_MODEL, TEXT_MODEL, Setting
 from models.experiments.training import QUICK, Bench, Effort, processes
 
@@ -53,6 +53,8 @@ def run(name: str, setting: Setting, out: Path) -> None:
 
 
 def _write_docs(plots: Path) -> int:
+    for name, experiment in EXPERIMENTS.items():
+        style.save(experiment.draw(read_result(name, plots)), plots / f"{name}.svg")
     try:
         DOCUMENT.write_text(fill(DOCUMENT.read_text(encoding="utf-8"), plots), encoding="utf-8")
     except DocumentError as error:
@@ -70,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--processes", type=int, default=2, help="encoders trained side by side, a thread each (2)")
     parser.add_argument("--text-model", type=Path, default=TEXT_MODEL, help="a text encoder (the default model)")
     parser.add_argument("--image-model", type=Path, default=IMAGE_MODEL, help=f"a checkpoint of ours ({IMAGE_MODEL})")
-    parser.add_argument("--write-docs", action="store_true", help=f"only write the figures of --out into {DOCUMENT}")
+    parser.add_argument("--write-docs", action="store_true", help="only draw and tell the results in --out")
     return parser
 
 

@@ -124,7 +124,7 @@ def draw_curves(axes: Axes, comparison: Comparison) -> None:
         axes.fill_between(comparison.steps, low, high, color=look["color"], alpha=0.15, linewidth=0)
     axes.axhline(100 * task.BLIND_TO_ORDER, **style.REFERENCE)
     axes.set(xlabel="training steps", ylabel="accuracy on held-out scenes, %", ylim=(0, 100))
-    axes.legend(loc="best")
+    style.legend(axes)
 
 
 def accuracy_table(comparison: Comparison) -> str:

@@ -70,12 +70,14 @@ class OneCell(Experiment[OneCellResult]):
         figure, (axes,) = style.panels("What a cell takes from itself")
         for (kind, own), look in zip(result.own.items(), style.LOOKS, strict=False):
             axes.plot(result.sides, own, label=kind, **look)
-        axes.plot(result.sides, [1 / side**2 for side in result.sides], label="even attention", **style.REFERENCE)
+        even = [1 / side**2 for side in result.sides]
+        axes.plot(result.sides, even, label="even attention", zorder=3, **style.REFERENCE)
         axes.set_xscale("log", base=2)
-        axes.set_xticks(result.sides, [rf"${side} \times {side}$" for side in result.sides], fontsize=7)
+        axes.set_xticks(result.sides, map(str, result.sides))
         axes.set_xticks([], minor=True)
-        axes.set(xlabel="cells of the map", ylabel="weight on oneself, mean", ylim=(0, 1.05))
-        axes.legend(title="projection")
+        axes.set_yscale("log")
+        axes.set(xlabel="rows and columns of the map", ylabel="weight on oneself, mean", ylim=(2e-3, 1.4))
+        style.legend(axes, where="lower left", title="projection")
         return figure
 
     @override

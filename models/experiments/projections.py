@@ -70,7 +70,7 @@ class Projections(Experiment[ProjectionsResult]):
             own.plot(layers, scores.own, label=kind, **look)
         own.axhline(result.even, label="even attention", **style.REFERENCE)
         own.set(xlabel="layer", xticks=layers, ylabel="weight on oneself, mean", ylim=(0, 1))
-        own.legend()
+        style.legend(own)
         return figure
 
     @override

@@ -74,7 +74,7 @@ class Scaling(Experiment[ScalingResult]):
         for axes in (spread, gradient):
             axes.set_xscale("log", base=2)
             axes.set_xlabel("width of a head, d")
-            axes.legend()
+            style.legend(axes)
         spread.set(ylabel="entropy, share of log n", ylim=(0, 1.05))
         gradient.set_yscale("log")
         gradient.set_ylabel("norm of the gradient by the scores")

@@ -65,7 +65,7 @@ class Scores(Experiment[ScoresResult]):
             lengths.plot(result.lengths, entropies, label=kind, **look)
         lengths.set_xscale("log", base=2)
         lengths.set(xlabel="q and k multiplied by", ylabel="entropy, share of log n", ylim=(0, 1.05))
-        lengths.legend()
+        style.legend(lengths)
         return figure
 
     @override

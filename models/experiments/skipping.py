@@ -11,6 +11,7 @@ Letters: b items, e width.
 """
 
 from collections.abc import Callable
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,9 @@ TOKENS = (16, 64, 256)
 """Lengths of the texts; 256 is what the default model was trained up to."""
 
 TEXTS, PICTURES = 32, 64
+
+ROUNDING = 1e-8
+"""Errors under this are not drawn."""
 
 Embed = Callable[[Skipping], Tensor]
 """Embeddings `[b, e]` of the same items, with weights skipped as told."""
@@ -88,7 +92,8 @@ class SkippingCost(Experiment[SkippingResult]):
         for (name, at), look in zip(result.encoded.items(), style.LOOKS, strict=False):
             share = [100 * each.share for each in at]
             axes[0].plot(share, [100 * each.output_error for each in at], label=name, **look)
-            axes[1].plot(share, [max(each.embedding_error, 1e-7) for each in at], label=name, **look)
+            seen = [each.embedding_error if each.embedding_error > ROUNDING else nan for each in at]
+            axes[1].plot(share, seen, label=name, **look)
             axes[2].plot([each.threshold for each in at], share, label=name, **look)
         _finish(axes)
         return figure
@@ -114,10 +119,10 @@ class SkippingCost(Experiment[SkippingResult]):
 def _finish(axes: list[Axes]) -> None:
     for each in axes[:2]:
         each.set(xlabel="weights skipped, %", xlim=(-2, 102))
-        each.legend()
+        style.legend(each)
     axes[0].set_ylabel("change, % of the length")
     axes[1].set_yscale("log")
-    axes[1].set_ylabel("1 - cosine with the exact one, mean")
+    axes[1].set(ylabel="1 - cosine with the exact one, mean", ylim=(ROUNDING, 2))
     axes[2].set_xscale("symlog", linthresh=1e-4, linscale=0.4)
     axes[2].set(xlabel="threshold", ylabel="weights skipped, %", xlim=(0, 1.2), ylim=(0, 102))
     axes[2].set_xticks([0, 1e-4, 1e-3, 1e-2, 1e-1, 1], ["0", "0.0001", "0.001", "0.01", "0.1", "1"])

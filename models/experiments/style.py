@@ -4,7 +4,7 @@ The colours are those of Okabe & Ito, "Color Universal Design" (2008).
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -34,8 +34,6 @@ _SETTINGS: Final[dict[Any, Any]] = {
     "axes.titlesize": 10,
     "lines.linewidth": 1.6,
     "lines.markersize": 4.5,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
     "svg.hashsalt": "headlight",  # the same figures give the same file
 }
 
@@ -48,6 +46,11 @@ def panels(*titles: str) -> tuple[Figure, list[Axes]]:
     for each, title in zip(axes, titles, strict=True):
         each.set_title(title, loc="left")
     return figure, axes
+
+
+def legend(axes: Axes, *, where: Literal["best", "lower left"] = "best", title: str | None = None) -> None:
+    """Say which line is which."""
+    axes.legend(loc=where, title=title, fontsize=8, title_fontsize=8, frameon=True, framealpha=0.8, edgecolor="none")
 
 
 def save(figure: Figure, path: Path) -> None:
