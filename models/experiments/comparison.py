@@ -115,7 +115,7 @@ def _flops(encoder: ImageEncoder) -> int:
     return int(counter.get_total_flops())
 
 
-def draw_curves(axes: Axes, comparison: Comparison) -> None:
+def draw_curves(axes: Axes, comparison: Comparison, *, legend_at: tuple[float, float] | None = None) -> None:
     """Accuracy against steps: the mean over seeds, and from the worst to the best of them."""
     for (name, learned), look in zip(comparison.learned.items(), style.LOOKS, strict=False):
         seeds = list(zip(*learned.curves, strict=True))
@@ -124,7 +124,7 @@ def draw_curves(axes: Axes, comparison: Comparison) -> None:
         axes.fill_between(comparison.steps, low, high, color=look["color"], alpha=0.15, linewidth=0)
     axes.axhline(100 * task.BLIND_TO_ORDER, **style.REFERENCE)
     axes.set(xlabel="training steps", ylabel="accuracy on held-out scenes, %", ylim=(0, 100))
-    style.legend(axes)
+    style.legend(axes, at=legend_at)
 
 
 def accuracy_table(comparison: Comparison) -> str:

@@ -59,8 +59,8 @@ class Convolutions(Experiment[ConvolutionsResult]):
 
     @override
     def draw(self, result: ConvolutionsResult) -> Figure:
-        figure, (axes,) = style.panels("What is learned at equal parameters and steps")
-        draw_curves(axes, result.comparison)
+        figure, (axes,) = style.panels("What is learned at equal parameters and steps", width=7.2)
+        draw_curves(axes, result.comparison, legend_at=(1.02, 0.3))
         return figure
 
     @override

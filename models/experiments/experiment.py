@@ -40,7 +40,7 @@ class Setting:
 
     def samples(self, count: int) -> int:
         """How many of `count` samples are taken: few where it must be quick."""
-        return min(count, 8) if self.quick else count
+        return min(count, 2) if self.quick else count
 
 
 R = TypeVar("R", bound=Result)

@@ -77,7 +77,7 @@ class OneCell(Experiment[OneCellResult]):
         axes.set_xticks([], minor=True)
         axes.set_yscale("log")
         axes.set(xlabel="rows and columns of the map", ylabel="weight on oneself, mean", ylim=(2e-3, 1.4))
-        style.legend(axes, where="lower left", title="projection")
+        style.legend(axes, at=(0.02, 0.02), title="projection")
         return figure
 
     @override

@@ -89,7 +89,7 @@ class Specificity(Experiment[SpecificityResult]):
             if name in (NONLOCAL, DYNAMIC):
                 weights.stairs(kernels.histogram, EDGES, label=name, color=look["color"], linewidth=1.4)
         moved.set(xlabel="layer", xticks=layers, ylabel="movement, 0 to 1", ylim=(-0.03, 1.03))
-        style.legend(moved)
+        style.legend(moved, at=(0.2, 0.08))
         weights.axvline(0, **style.REFERENCE)
         weights.set_yscale("log")
         weights.set(xlabel="weight", ylabel="share of weights in a bin of 0.025")

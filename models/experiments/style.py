@@ -38,18 +38,19 @@ _SETTINGS: Final[dict[Any, Any]] = {
 }
 
 
-def panels(*titles: str) -> tuple[Figure, list[Axes]]:
-    """A row of axes, one a title."""
+def panels(*titles: str, width: float = 4.6) -> tuple[Figure, list[Axes]]:
+    """A row of axes, one a title, each so many inches wide."""
     with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(4.6 * len(titles), 3.5), layout="constrained")
+        figure = Figure(figsize=(width * len(titles), 3.5), layout="constrained")
         axes = list(figure.subplots(1, len(titles), squeeze=False)[0])
     for each, title in zip(axes, titles, strict=True):
         each.set_title(title, loc="left")
     return figure, axes
 
 
-def legend(axes: Axes, *, where: Literal["best", "lower left"] = "best", title: str | None = None) -> None:
-    """Say which line is which."""
+def legend(axes: Axes, *, at: tuple[float, float] | None = None, title: str | None = None) -> None:
+    """Say which line is which: where there is room, or from `at` (lower left, in shares of the panel) up."""
+    where: Literal["best"] | tuple[float, float] = "best" if at is None else at
     axes.legend(loc=where, title=title, fontsize=8, title_fontsize=8, frameon=True, framealpha=0.8, edgecolor="none")
 
 
