@@ -7,7 +7,7 @@ from pathlib import Path
 
 from export.errors import ExportError
 from export.pipeline import export
-from models.contract.manifest import NAME_PATTERN, Manifest
+from models.contract.manifest import NAME_PATTERN, Manifest, Parity
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +24,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def report(manifest: Manifest, target: Path) -> str:
     """What was sealed, for a person."""
-    parity = manifest.parity
     megabytes = sum(file.bytes for file in manifest.files.values()) / 1e6
     graphs = ", ".join(
         f"{name} {graph.attention_operators} fused attentions" for name, graph in manifest.graphs.items()
@@ -32,20 +31,41 @@ def report(manifest: Manifest, target: Path) -> str:
     return "\n".join(
         (
             f"sealed {target} ({megabytes:.0f} MB)",
-            f"  {manifest.architecture}, {manifest.embedding.width} wide, {manifest.embedding.pooling} pooling, "
-            f"{manifest.attention.layers} layers x {manifest.attention.heads} heads, "
-            f"{manifest.text.max_tokens} tokens, {manifest.precision}",
+            f"  {manifest.architecture}, {_takes(manifest)}, {manifest.embedding.width} wide, "
+            f"{manifest.embedding.pooling} pooling, {_attention(manifest)}, {manifest.precision}",
             f"  {graphs}",
-            f"  against the original on {parity.items} items: cosine >= {parity.embedding_min_cosine:.7f}, "
-            f"embedding {parity.embedding_max_abs:.1e}, weights {parity.weights_max_abs:.1e}, "
-            f"relevance {parity.relevance_max_abs:.1e}, by neighbours {parity.neighbours_max_abs:.1e}",
+            f"  against the original on {manifest.parity.items} items: {_figures(manifest.parity)}",
         )
     )
 
 
+def _takes(manifest: Manifest) -> str:
+    if manifest.text is not None:
+        return f"text of {manifest.text.max_tokens} tokens"
+    image = manifest.image
+    return "" if image is None else f"images of {image.columns_px} x {image.rows_px} px"
+
+
+def _attention(manifest: Manifest) -> str:
+    if manifest.attention is None:
+        return "no attention"
+    heads = manifest.attention.heads
+    return f"{len(heads)} layers of {'/'.join(str(count) for count in dict.fromkeys(heads))} heads"
+
+
+def _figures(parity: Parity) -> str:
+    names = {"embedding": "embedding_max_abs", "weights": "weights_max_abs", "relevance": "relevance_max_abs",
+             "by neighbours": "neighbours_max_abs"}  # fmt: skip
+    found = {said: getattr(parity, name) for said, name in names.items()}
+    differences = [f"{said} {value:.1e}" for said, value in found.items() if value is not None]
+    return f"cosine >= {parity.embedding_min_cosine:.7f}, {', '.join(differences)}"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m export", description="Export a trained encoder to an artifact.")
-    parser.add_argument("source", type=Path, help="a local Hugging Face or sentence-transformers directory")
+    parser.add_argument(
+        "source", type=Path, help="a directory: Hugging Face's, sentence-transformers', or a checkpoint of ours"
+    )
     parser.add_argument("--name", type=_name, required=True, help="the model's name, and its directory's")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="where artifacts live (artifacts)")
     parser.add_argument("--replace", action="store_true", help="replace an artifact of the same name")

@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
+from models.attention import Observer
 from models.packed import Layout
 
 OPSET = 24
@@ -20,20 +22,41 @@ POST_SOFTMAX = 3
 swapped between releases and are never used."""
 
 
-def fused(q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float) -> tuple[Tensor, None]:
+def fused(
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
+) -> tuple[Tensor, None]:
     """Attention whose weights are never made: q, k, v `[b, s, h*d]` -> `[b, s, h*d]`."""
-    out, *_ = _operator(q, k, v, layout, heads, scale, observable=False)
+    out, *_ = _operator(q, k, v, layout, heads, scale, bias, observable=False)
     return out, None
 
 
-def observable(q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float) -> tuple[Tensor, Tensor]:
+def observable(
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Attention and its weights `[b, h, s, s]`, by the same operator."""
-    out, _, _, weights = _operator(q, k, v, layout, heads, scale, observable=True)
+    out, _, _, weights = _operator(q, k, v, layout, heads, scale, bias, observable=True)
     return out, _declare_shape(weights, layout, heads)
 
 
+class OnnxObserver(Observer):
+    """Attention over items of one length, as the same operator in its 4-D form: a mask where there is a bias."""
+
+    @override
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        b, h, s, d = q.shape
+        past = (b, h, k.shape[2], d)
+        shapes = [(b, h, s, d), past, past, *[(b, h, s, k.shape[2])] * self.watching]
+        attributes: dict[str, Any] = {"scale": d**-0.5}
+        if self.watching:
+            attributes["qk_matmul_output_mode"] = POST_SOFTMAX
+        outputs = torch.onnx.ops.symbolic_multi_out(
+            "::Attention", (q, k, v, bias), attributes, dtypes=[q.dtype] * len(shapes), shapes=shapes, version=OPSET
+        )
+        return outputs[0], outputs[3] if self.watching else None
+
+
 def _operator(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, h: int, scale: float, *, observable: bool
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, h: int, scale: float, bias: Tensor | None, *, observable: bool
 ) -> tuple[Tensor, ...]:
     b, s, e = q.shape
     cache = (b, h, s, e // h)
@@ -43,7 +66,7 @@ def _operator(
         attributes["qk_matmul_output_mode"] = POST_SOFTMAX
     outputs = torch.onnx.ops.symbolic_multi_out(
         "::Attention",
-        (q, k, v, None, None, None, layout.lengths),  # inputs 3 to 5: mask, past key, past value
+        (q, k, v, bias, None, None, layout.lengths),  # inputs 4 and 5: past key, past value
         attributes,
         dtypes=[q.dtype] * len(shapes),
         shapes=shapes,

@@ -1,12 +1,14 @@
 """One weights file for both graphs: equal tensors are stored once, aligned so that they can be memory-mapped."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 from onnx import TensorProto, numpy_helper
 
 from models.contract.artifact import WEIGHTS_FILE
+from models.contract.manifest import GraphFile
 
 ALIGNMENT_BYTES = 4096
 """A memory page: the ONNX external data format asks for it where files are mapped."""
@@ -15,7 +17,7 @@ INLINE_BYTES = 1024
 """Smaller tensors (shapes, scalars) stay inside the graph, where shape inference can see them."""
 
 
-def share_weights(graphs: dict[str, onnx.ModelProto], directory: Path) -> None:
+def share_weights(graphs: Mapping[GraphFile, onnx.ModelProto], directory: Path) -> None:
     """Write `graphs` by file name into `directory`, their large initializers into one file beside them."""
     offsets: dict[str, int] = {}
     with (directory / WEIGHTS_FILE).open("wb") as file:

@@ -6,17 +6,22 @@ Both sit between the same two gathers, so whatever holds for one layout holds fo
 Letters: b items, t tokens of all items, s longest item, h heads, d width of one head.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
+from typing_extensions import override
 
-from models.attention import attend
+from models.attention import Observer, attend
+from models.contract.manifest import Pooling
 
-Spelling = Callable[[Tensor, Tensor, Tensor, "Layout", int, float], tuple[Tensor, Tensor | None]]
-"""(q, k, v `[b, s, h*d]`, layout, heads, scale) -> (out `[b, s, h*d]`, weights `[b, h, s, s]` or None)."""
+Spelling = Callable[[Tensor, Tensor, Tensor, "Layout", int, float, Tensor | None], tuple[Tensor, Tensor | None]]
+"""(q, k, v `[b, s, h*d]`, layout, heads, scale, bias) -> (out `[b, s, h*d]`, weights `[b, h, s, s]` or None).
+
+The bias, where there is one, is added to the scores of every item: `[1, h, s, s]`."""
 
 
 @dataclass
@@ -49,21 +54,46 @@ class Layout:
         return columns[None] < self.lengths[:, None]
 
 
-def packed_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
+class PackedEncoder(nn.Module, ABC):
+    """A text encoder over packed ids, pooled as `pooling` says."""
+
+    pooling: Pooling
+
+    @abstractmethod
+    def forward(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
+        """input_ids, position_ids `[t]` -> pooled `[b, e]`, not normalised. Fills `layout.weights`."""
+
+
+@dataclass
+class PackedObserver(Observer):
+    """What a block computes through when its sequence is a packed batch; the layout keeps the weights."""
+
+    layout: Layout = field(kw_only=True)
+
+    @override
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tuple[Tensor, None]:
+        """q, k, v `[1, h, t, d]` -> `[1, h, t, d]`"""
+        return packed_attention(q, k, v, self.layout, q.shape[-1] ** -0.5, bias).transpose(1, 2), None
+
+
+def packed_attention(
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float, bias: Tensor | None = None
+) -> Tensor:
     """Attention among each item's own tokens: q, k, v `[1, h, t, d]` -> `[1, t, h, d]`."""
     _, h, t, d = q.shape
     q, k, v = (layout.unpack(x.transpose(1, 2).reshape(t, h * d)) for x in (q, k, v))
-    out, weights = layout.spelling(q, k, v, layout, h, scale)
+    out, weights = layout.spelling(q, k, v, layout, h, scale, bias)
     if weights is not None:
         layout.weights.append(weights)
     return layout.pack(out).reshape(1, t, h, d)
 
 
 def torch_spelling(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """The reference: the primitive of `models.attention` with padding biased away."""
     q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
-    bias = torch.zeros(layout.unpack_index.shape, dtype=q.dtype).masked_fill(~layout.real(), float("-inf"))
-    out, weights = attend(q, k, v, bias=bias[:, None, None], scale=scale, need_weights=True)
+    padding = torch.zeros(layout.unpack_index.shape, dtype=q.dtype).masked_fill(~layout.real(), float("-inf"))
+    total = padding[:, None, None] if bias is None else padding[:, None, None] + bias
+    out, weights = attend(q, k, v, bias=total, scale=scale, need_weights=True)
     return rearrange(out, "b h s d -> b s (h d)"), weights

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AutoModel, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.utils import logging as transformers_logging
+from typing_extensions import override
 
 from models.contract.manifest import Pooling
-from models.packed import Layout, packed_attention
+from models.packed import Layout, PackedEncoder, packed_attention
 from models.pooling import pool
 
 ARCHITECTURES = ("bert", "roberta", "xlm-roberta")
@@ -68,7 +69,7 @@ def load(directory: Path, *, attention: str) -> PreTrainedModel:
     return model.eval()
 
 
-class PackedTextEncoder(nn.Module):
+class PackedTextEncoder(PackedEncoder):
     """A text encoder over packed ids. `model` was loaded with `attention=PACKED`."""
 
     def __init__(self, model: PreTrainedModel, pooling: Pooling) -> None:
@@ -76,7 +77,7 @@ class PackedTextEncoder(nn.Module):
         self.model = model
         self.pooling = pooling
 
+    @override
     def forward(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
-        """input_ids, position_ids `[t]` -> pooled `[b, e]`, not normalised. Fills `layout.weights`."""
         out = self.model(input_ids=input_ids[None], position_ids=position_ids[None], layout=layout)
         return pool(layout.unpack(out.last_hidden_state[0]), layout.real(), self.pooling)

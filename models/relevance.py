@@ -4,7 +4,7 @@ Letters: b items, h heads, s longest item. Every matrix is `[b, s, s]` with rows
 tokens; what stands in rows past an item's length is never read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 
 import torch
@@ -39,3 +39,22 @@ def rollout(weights: Sequence[Tensor]) -> Tensor:
     residual = torch.eye(weights[0].shape[-1], dtype=weights[0].dtype, device=weights[0].device)
     steps = [(layer.mean(dim=1) + residual) / 2 for layer in weights]
     return reduce(lambda below, step: step @ below, steps)
+
+
+def told(
+    weights: Sequence[Tensor], reduction: Reduction, pool: Callable[[Tensor], Tensor], prefix: int
+) -> tuple[Tensor, Tensor]:
+    """The reduction as it is answered: matrix `[b, m, m]` and pooled `[b, m]`, m = s - prefix.
+
+    `pool` takes rows `[b, s, k]` to `[b, k]` as the encoder pools its positions. Positions of the prefix (CLS) belong
+    to no part of the item: what they were given is shared out among the others, in proportion.
+    """
+    rows = relevance(weights, reduction)
+    return _without(prefix, rows[:, prefix:]), _without(prefix, pool(rows))
+
+
+def _without(prefix: int, rows: Tensor) -> Tensor:
+    if prefix == 0:
+        return rows
+    kept = rows[..., prefix:]
+    return kept / kept.sum(dim=-1, keepdim=True)

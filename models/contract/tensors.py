@@ -1,7 +1,7 @@
 """Names of the tensors that cross the artifact's border, spelled once.
 
-Text graphs take what `packing.pack` gives, image graphs `PIXELS`. An output must not bear the name of a submodule of the exported model
-("embeddings" collides inside ONNX), hence the long names.
+Text graphs take what `packing.pack` gives, image graphs `PIXELS`. An output must not bear the name of a submodule of
+the exported model ("embeddings" collides inside ONNX), hence the long names.
 """
 
 from typing import Literal, get_args
@@ -29,3 +29,9 @@ def pooled(reduction: Reduction) -> str:
 def weights(layer: int) -> str:
     """[b, h, s, s]: one layer's attention weights as computed, prefix positions included."""
     return f"attention_weights_{layer}"
+
+
+def observed(layers: int) -> tuple[str, ...]:
+    """Everything that attend.onnx gives beside the embedding, in its order."""
+    reduced = [name(reduction) for reduction in REDUCTIONS for name in (matrix, pooled)]
+    return (*reduced, *map(weights, range(layers)))

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from models.encoders.registry import Config, Encoder, build, from_dict
+from models.encoders.registry import Encoder, build, from_dict
 
 CONFIG_FILE: Final = "config.json"
 WEIGHTS_FILE: Final = "model.safetensors"
@@ -20,19 +20,18 @@ class CheckpointError(ValueError):
     """A directory that holds no encoder of ours; the message names the file."""
 
 
-def save(encoder: Encoder, config: Config, directory: Path) -> None:
+def save(encoder: Encoder, directory: Path) -> None:
     """Write the encoder and its config into `directory`, made if need be."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / CONFIG_FILE).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    weights = {name: tensor.detach().float().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+    (directory / CONFIG_FILE).write_text(encoder.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    weights = {name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}
     save_file(weights, directory / WEIGHTS_FILE)
 
 
-def load(directory: Path) -> tuple[Encoder, Config]:
-    """The encoder of `directory` in float32, in evaluation mode. Raises CheckpointError or ConfigError."""
+def load(directory: Path) -> Encoder:
+    """The encoder of `directory`, in evaluation mode. Raises CheckpointError or ConfigError."""
     try:
-        config = from_dict(_FIELDS.validate_json((directory / CONFIG_FILE).read_bytes()))
-        encoder = build(config)
+        encoder = build(from_dict(_FIELDS.validate_json((directory / CONFIG_FILE).read_bytes())))
         encoder.load_state_dict(load_file(directory / WEIGHTS_FILE))
     except OSError as error:
         raise CheckpointError(f"{directory / CONFIG_FILE} cannot be read: {error.strerror}") from error
@@ -42,4 +41,4 @@ def load(directory: Path) -> tuple[Encoder, Config]:
         raise CheckpointError(f"{directory / WEIGHTS_FILE} is not what it should be: {error}") from error
     except RuntimeError as error:  # torch's word for weights that do not fit the config
         raise CheckpointError(f"{directory / WEIGHTS_FILE} does not fit {CONFIG_FILE}") from error
-    return encoder.eval(), config
+    return encoder.eval()

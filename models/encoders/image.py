@@ -6,8 +6,8 @@ Letters: b items, c channels, y, x rows and columns of the picture in px, s posi
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 import torch
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
 from models.attention import Observer
@@ -23,8 +23,10 @@ class ImageConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: str
     image_px: PositiveInt = 128
     embedding_width: PositiveInt = Field(384, description="Width of the vector; 384 is the default text model's.")
+    space: str | None = Field(None, description="The model whose vectors these can be compared with.")
 
 
 class ImageEncoder(nn.Module, ABC):
@@ -34,9 +36,14 @@ class ImageEncoder(nn.Module, ABC):
     them that are no patches (CLS).
     """
 
+    config: ImageConfig
     pooling: Pooling
     grid: tuple[int, int]
     prefix: int = 0
+
+    def __init__(self, config: ImageConfig) -> None:
+        super().__init__()
+        self.config = config
 
     def forward(self, pixels: Tensor, observer: Observer | None = None) -> Tensor:
         """pixels `[b, y, x, 3]` sRGB, 0 to 255, of any dtype -> `[b, e]`, not normalised."""

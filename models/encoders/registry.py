@@ -1,18 +1,26 @@
 """Every encoder by its kind: a config says which, and all of it."""
 
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from pydantic import ValidationError
 
+from models.encoders.alternet import AlterNet, AlterNetConfig
 from models.encoders.image import ImageConfig, ImageEncoder
+from models.encoders.maps import ConvConfig, DynamicConvConfig, MapEncoder, NonLocalConfig
+from models.encoders.text import TextConfig, TextTransformer
 from models.encoders.vit import Vit, VitConfig
 from models.layers.errors import ConfigError
 
-Encoder = ImageEncoder
-Config = ImageConfig
+Encoder = ImageEncoder | TextTransformer
+Config = ImageConfig | TextConfig
 
 _ENCODERS: Final[dict[str, tuple[type[Config], Any]]] = {
+    "text": (TextConfig, TextTransformer),
     "vit": (VitConfig, Vit),
+    "alternet": (AlterNetConfig, AlterNet),
+    "nonlocal": (NonLocalConfig, MapEncoder),
+    "dynamic-conv": (DynamicConvConfig, MapEncoder),
+    "conv": (ConvConfig, MapEncoder),
 }
 """kind -> (its config, the encoder that takes it)."""
 
@@ -34,6 +42,12 @@ def from_dict(fields: dict[str, Any]) -> Config:
         raise ConfigError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
+@overload
+def build(config: ImageConfig) -> ImageEncoder: ...
+
+
+@overload
+def build(config: TextConfig) -> TextTransformer: ...
 def build(config: Config) -> Encoder:
     """A new encoder with random weights from torch's generator. Raises ConfigError when the config cannot be."""
     for kind, encoder in _ENCODERS.values():

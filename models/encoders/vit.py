@@ -42,16 +42,12 @@ class Vit(ImageEncoder):
     prefix = 1
 
     def __init__(self, config: VitConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         side = divide(config.image_px, config.patch_px, "patch_px does not divide image_px")
         self.grid = (side, side)
         self.patches = nn.Conv2d(3, config.width, config.patch_px, stride=config.patch_px)
         self.cls = nn.Parameter(torch.randn(config.width) * INITIAL_STD)
-        code = position_code(config.position, sinusoidal_grid(side, side, config.width))
-        if isinstance(code, nn.Parameter):
-            self.register_parameter("code", code)
-        else:
-            self.register_buffer("code", code, persistent=False)
+        self.code = position_code(config.position, sinusoidal_grid(side, side, config.width))
         self.relative = RelativeBias(config.heads, side, side) if config.position == "relative" else None
         self.blocks = nn.ModuleList(
             Block(config.width, config.heads, projection=config.projection, score=config.score)
@@ -64,7 +60,7 @@ class Vit(ImageEncoder):
     def encode(self, images: Tensor, observer: Observer) -> Tensor:
         x = rearrange(self.patches(images), "b e y x -> b (y x) e")
         if self.code is not None:
-            x = x + self.code
+            x = self.code(x)
         x = torch.cat([self.cls.expand(x.shape[0], 1, -1), x], dim=1)
         # CLS stands nowhere: no bias to or from it.
         bias = None if self.relative is None else functional.pad(self.relative(), (1, 0, 1, 0))[None]

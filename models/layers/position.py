@@ -31,11 +31,25 @@ def sinusoidal_grid(rows: int, columns: int, width: int) -> Tensor:
     return torch.cat([sinusoidal(y, width // 2), sinusoidal(x, width - width // 2)], dim=1)
 
 
-def position_code(kind: Position, fixed: Tensor) -> Tensor | None:
-    """What is added to features of the shape of `fixed` `[s, e]`, which is the sinusoidal code; None for nothing."""
-    if kind == "learned":
-        return nn.Parameter(torch.randn(fixed.shape) * INITIAL_STD)
-    return fixed if kind == "sinusoidal" else None
+class PositionCode(nn.Module):
+    """A vector a position, added to what stands there: learned, or `fixed` `[s, e]`, the sinusoidal code."""
+
+    def __init__(self, kind: Literal["learned", "sinusoidal"], fixed: Tensor) -> None:
+        super().__init__()
+        self.table: Tensor
+        if kind == "learned":
+            self.table = nn.Parameter(torch.randn(fixed.shape) * INITIAL_STD)
+        else:
+            self.register_buffer("table", fixed, persistent=False)
+
+    def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
+        """x `[..., s, e]`, whose positions are `at` `[s]`, or all of them in order."""
+        return x + (self.table if at is None else self.table[at])
+
+
+def position_code(kind: Position, fixed: Tensor) -> PositionCode | None:
+    """The code for `kind`; None where nothing is added to the features."""
+    return PositionCode(kind, fixed) if kind in ("learned", "sinusoidal") else None
 
 
 class RelativeBias(nn.Module):
@@ -52,6 +66,10 @@ class RelativeBias(nn.Module):
 
     def forward(self) -> Tensor:
         return self.table[:, self.index]
+
+    def corner(self, positions: int) -> Tensor:
+        """[h, s, s]: the biases among the first `positions`."""
+        return self.table[:, self.index[:positions, :positions]]
 
 
 def _coordinates(rows: int, columns: int) -> Tensor:

@@ -44,9 +44,7 @@ class Scoring(nn.Module):
 class SelfAttention(nn.Module):
     """[b, s, e] -> [b, s, e], each position mixing all of its own sequence."""
 
-    def __init__(
-        self, width: int, heads: int, *, projection: Projection = "separate", score: Score = "dot"
-    ) -> None:
+    def __init__(self, width: int, heads: int, *, projection: Projection = "separate", score: Score = "dot") -> None:
         super().__init__()
         divide(width, heads, "heads do not divide the width")
         self.heads = heads
@@ -57,7 +55,8 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, observer: Observer, bias: Tensor | None = None) -> Tensor:
         """`bias` is broadcastable to `[b, h, s, s]`."""
         q, k, v = (rearrange(part, "b s (h d) -> b h s d", h=self.heads) for part in self.project(x))
-        mixed, weights = observer.attend(*self.scoring(q, k), v, bias)
+        q, k = self.scoring(q, k)
+        mixed, weights = observer.attend(q, k, v, bias)
         observer.record(weights)
         out: Tensor = self.out(rearrange(mixed, "b h s d -> b s (h d)"))
         return out
@@ -79,7 +78,8 @@ class CrossAttention(nn.Module):
         """`bias` is broadcastable to `[b, h, s, k]`."""
         parts = (self.query(x), *self.key_value(other).chunk(2, dim=-1))
         q, k, v = (rearrange(part, "b s (h d) -> b h s d", h=self.heads) for part in parts)
-        mixed, weights = observer.attend(*self.scoring(q, k), v, bias)
+        q, k = self.scoring(q, k)
+        mixed, weights = observer.attend(q, k, v, bias)
         observer.record(weights)
         out: Tensor = self.out(rearrange(mixed, "b h s d -> b s (h d)"))
         return out

@@ -34,7 +34,7 @@ class Scene:
 def render(description: Description, rng: np.random.Generator, *, side_px: int = 128) -> Scene:
     """Place and paint a description as a square of `side_px`. The same generator state gives the same scene."""
     places = place(description, rng)
-    centres = (np.arange(side_px, dtype=np.float32) + 0.5) / side_px
+    centres: Field = (np.arange(side_px, dtype=np.float32) + np.float32(0.5)) / np.float32(side_px)
     y, x = np.meshgrid(centres, centres, indexing="ij")
     canvas = _ground(description, x, y, rng)
     masks = []
@@ -59,7 +59,9 @@ def _ground(description: Description, x: Field, y: Field, rng: np.random.Generat
 def _covered(shape: str, where: Place, x: Field, y: Field) -> Field:
     across, down = (x - np.float32(where.x)) / where.radius, (y - np.float32(where.y)) / where.radius
     c, s = np.cos(where.angle), np.sin(where.angle)
-    return coverage(IMPLICIT[shape], (c * across + s * down).astype(np.float32), (c * down - s * across).astype(np.float32))
+    return coverage(
+        IMPLICIT[shape], (c * across + s * down).astype(np.float32), (c * down - s * across).astype(np.float32)
+    )
 
 
 def _colour(name: str, rng: np.random.Generator) -> Field:

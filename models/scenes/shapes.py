@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-Field = npt.NDArray[np.float32]
+Field = npt.NDArray[np.floating]
 
 Implicit = Callable[[Field, Field], Field]
 
@@ -23,7 +23,8 @@ def square(u: Field, v: Field) -> Field:
 
 
 def triangle(u: Field, v: Field) -> Field:
-    return np.maximum(v - 0.6, abs(u) * np.float32(0.87) - v * np.float32(0.5) - np.float32(0.5))
+    field: Field = np.maximum(v - 0.6, abs(u) * np.float32(0.87) - v * np.float32(0.5) - np.float32(0.5))
+    return field
 
 
 def star(u: Field, v: Field) -> Field:
@@ -45,17 +46,20 @@ def ring(u: Field, v: Field) -> Field:
 def cross(u: Field, v: Field) -> Field:
     across = np.maximum(abs(u) - 0.95, abs(v) - 0.3)
     down = np.maximum(abs(u) - 0.3, abs(v) - 0.95)
-    return np.minimum(across, down)
+    field: Field = np.minimum(across, down)
+    return field
 
 
 def heart(u: Field, v: Field) -> Field:
     """The sextic (u^2 + v^2 - 1)^3 - u^2 v^3, turned the right way up."""
     u, v = u * np.float32(1.2), -v * np.float32(1.2) + np.float32(0.15)
-    return (u**2 + v**2 - 1) ** 3 - u**2 * v**3
+    field: Field = (u**2 + v**2 - 1) ** 3 - u**2 * v**3
+    return field
 
 
 def crescent(u: Field, v: Field) -> Field:
-    return np.maximum(np.hypot(u, v) - np.float32(0.95), np.float32(0.8) - np.hypot(u - np.float32(0.45), v))
+    field: Field = np.maximum(np.hypot(u, v) - np.float32(0.95), np.float32(0.8) - np.hypot(u - np.float32(0.45), v))
+    return field
 
 
 IMPLICIT: Final[dict[str, Implicit]] = {
@@ -68,4 +72,5 @@ def coverage(implicit: Implicit, u: Field, v: Field) -> Field:
     f = implicit(u, v)
     down, across = np.gradient(f)
     slope = np.hypot(down, across) + np.float32(1e-6)
-    return np.clip(0.5 - f / slope, 0, 1).astype(np.float32)
+    field: Field = np.clip(0.5 - f / slope, 0, 1).astype(np.float32)
+    return field

@@ -24,14 +24,16 @@ def checkered(x: Field, y: Field, rng: np.random.Generator) -> Field:
     u, v = _turn(x, y, rng.uniform(-0.3, 0.3))
     size = rng.uniform(0.07, 0.11)
     parity = (np.floor((u + 4) / size) + np.floor((v + 4) / size)) % 2
-    return parity.astype(np.float32)
+    field: Field = parity.astype(np.float32)
+    return field
 
 
 def dotted(x: Field, y: Field, rng: np.random.Generator) -> Field:
     u, v = _turn(x, y, rng.uniform(0, np.pi))
     pitch = rng.uniform(0.08, 0.11)
     from_centre = np.hypot((u + 4) % pitch - pitch / 2, (v + 4) % pitch - pitch / 2)
-    return (from_centre < 0.3 * pitch).astype(np.float32)
+    field: Field = (from_centre < 0.3 * pitch).astype(np.float32)
+    return field
 
 
 def wavy(x: Field, y: Field, rng: np.random.Generator) -> Field:

@@ -62,7 +62,7 @@ class Run:
                 if self.step % self.recipe.checkpoint_every == 0:
                     curve.flush()
                     checkpoint.save(self.directory, self.step, self._digest, self._modules, self._optimizer)
-        save_encoder(self.encoder, self.recipe.config(), self.directory)
+        save_encoder(self.encoder, self.directory)
         return self.encoder.eval()
 
     def _advance(self, pixels: Tensor, captions: Tensor, chosen: Tensor) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
 from models.encoders import registry
+from models.encoders.image import ImageConfig
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -65,6 +66,9 @@ class Recipe(_Part):
             first = error.errors(include_url=False, include_input=False)[0]
             raise RecipeError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
-    def config(self) -> registry.Config:
-        """The encoder's config. Raises ConfigError."""
-        return registry.from_dict(self.encoder)
+    def config(self) -> ImageConfig:
+        """The encoder's config. Raises ConfigError, and RecipeError for an encoder that takes no pictures."""
+        config = registry.from_dict(self.encoder)
+        if not isinstance(config, ImageConfig):
+            raise RecipeError(f"scenes are pictures; an encoder of kind {config.kind!r} takes none")
+        return config

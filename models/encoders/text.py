@@ -1,0 +1,79 @@
+"""A text transformer of our own, of BERT-base's size unless told otherwise, over packed ids.
+
+Source: Devlin et al., "BERT" (2019), section 3, with the norm before each sublayer (Xiong et al., 2020).
+Letters: b items, t tokens of all items, s longest item, h heads, e width.
+"""
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, PositiveInt
+from torch import Tensor, nn
+from typing_extensions import override
+
+from models.contract.manifest import Pooling
+from models.layers.block import Block
+from models.layers.position import Position, RelativeBias, position_code, sinusoidal
+from models.layers.projection import Projection
+from models.layers.self_attention import Score
+from models.packed import Layout, PackedEncoder, PackedObserver
+from models.pooling import pool
+
+
+class TextConfig(BaseModel):
+    """The vector is the pooled last hidden state, `width` wide."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["text"] = "text"
+    vocabulary_size: PositiveInt = 30_522
+    max_tokens: PositiveInt = 512
+    width: PositiveInt = 768
+    layers: PositiveInt = 12
+    heads: PositiveInt = 12
+    position: Position = "learned"
+    projection: Projection = "separate"
+    score: Score = "dot"
+    pooling: Pooling = "mean"
+    space: str | None = None
+
+
+class TextTransformer(PackedEncoder):
+    """Embedded ids through pre-norm blocks; every token attends to its own item's alone."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.pooling = config.pooling
+        self.embed = nn.Embedding(config.vocabulary_size, config.width)
+        self.code = position_code(config.position, sinusoidal(torch.arange(config.max_tokens), config.width))
+        self.relative = RelativeBias(config.heads, 1, config.max_tokens) if config.position == "relative" else None
+        self.norm_embedded = nn.LayerNorm(config.width)
+        self.blocks = nn.ModuleList(
+            Block(config.width, config.heads, projection=config.projection, score=config.score)
+            for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(config.width)
+
+    @override
+    def forward(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
+        hidden = self.hidden(input_ids, position_ids, layout)
+        return pool(layout.unpack(hidden), layout.real(), self.pooling)
+
+    def hidden(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
+        """input_ids, position_ids `[t]` -> the last hidden state `[t, e]`. Fills `layout.weights`."""
+        x = self.embed(input_ids)
+        if self.code is not None:
+            x = self.code(x, position_ids)
+        x = self.norm_embedded(x)[None]
+        observer = PackedObserver(layout=layout)
+        bias = self._bias(layout)
+        for block in self.blocks:
+            x = block(x, observer, bias)
+        last: Tensor = self.norm(x)[0]
+        return last
+
+    def _bias(self, layout: Layout) -> Tensor | None:
+        """[1, h, s, s]: the distance of two columns is that of their tokens, in every item."""
+        s = layout.unpack_index.shape[1]
+        return None if self.relative is None else self.relative.corner(s)[None]

@@ -1,0 +1,24 @@
+"""Attention matrices moved from one grid of cells to another, so that layers of unlike resolution can be told together.
+
+A coarse cell's weight is spread evenly over the fine cells in it, and the fine cells of one coarse cell attend alike:
+what that leaves is a matrix over the fine grid whose rows still sum to 1.
+
+Letters: b items, h heads, s positions of a grid, y, x its rows and columns.
+"""
+
+from einops import rearrange, repeat
+from torch import Tensor
+
+from models.layers.errors import divide
+
+Grid = tuple[int, int]
+
+
+def refine(weights: Tensor, coarse: Grid, fine: Grid) -> Tensor:
+    """[b, h, s, s] over `coarse` -> the same over `fine`, whose sides are multiples of the coarse ones'."""
+    if coarse == fine:
+        return weights
+    y, _ = coarse
+    p1, p2 = (divide(f, c, "the coarse grid does not divide the fine") for f, c in zip(fine, coarse, strict=True))
+    cells = rearrange(weights, "b h (y x) (v u) -> b h y x v u", y=y, v=y) / (p1 * p2)
+    return repeat(cells, "b h y x v u -> b h (y p1 x p2) (v q1 u q2)", p1=p1, p2=p2, q1=p1, q2=p2)

@@ -1,0 +1,85 @@
+"""Attention over feature maps: queries, keys and values by 1x1 convolutions, over the whole map or within windows.
+
+Letters: b items, c channels, y, x rows and columns of the map, s = y*x positions row by row, h heads, d width of one
+head, n windows, p positions of one window.
+Sources: Wang et al., "Non-local Neural Networks" (2018), section 3.2; windows: Liu et al., "Swin Transformer" (2021),
+section 3.2, without the shift.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from models.attention import Observer
+from models.layers.errors import divide
+from models.layers.position import RelativeBias
+from models.layers.projection import MapProjection, Projection
+from models.layers.self_attention import Score, Scoring
+
+
+@dataclass(frozen=True)
+class MapAttentionPlan:
+    """`grid` is rows and columns of the map; `window` None attends over all of it.
+
+    `head_width` None shares the channels among the heads. `relative` adds a learned bias by distance.
+    """
+
+    channels: int
+    grid: tuple[int, int]
+    heads: int = 1
+    head_width: int | None = None
+    window: int | None = None
+    projection: Projection = "separate"
+    score: Score = "dot"
+    relative: bool = False
+
+
+class MapAttention(nn.Module):
+    """[b, c, y, x] -> [b, c, y, x]. What it is watched doing is a matrix over the whole map: [b, h, s, s]."""
+
+    def __init__(self, plan: MapAttentionPlan) -> None:
+        super().__init__()
+        rows, columns = plan.grid
+        self.side = (plan.window or rows, plan.window or columns)
+        for length, side in zip(plan.grid, self.side, strict=True):
+            divide(length, side, "the window does not divide the map")
+        inner = None if plan.head_width is None else plan.heads * plan.head_width
+        self.project = MapProjection(plan.channels, plan.projection, inner=inner)
+        divide(self.project.inner, plan.heads, "heads do not divide the channels")
+        self.heads = plan.heads
+        self.scoring = Scoring(plan.heads, plan.score)
+        self.relative = RelativeBias(plan.heads, *self.side) if plan.relative else None
+        self.out = nn.Conv2d(self.project.inner, plan.channels, 1)
+
+    def forward(self, x: Tensor, observer: Observer) -> Tensor:
+        grid = (x.shape[2] // self.side[0], x.shape[3] // self.side[1])
+        q, k, v = (self._windows(part) for part in self.project(x))
+        q, k = self.scoring(q, k)
+        mixed, weights = observer.attend(q, k, v, None if self.relative is None else self.relative()[None])
+        observer.record(None if weights is None else _over_the_map(weights, grid, self.side))
+        out: Tensor = self.out(self._map(mixed, grid))
+        return out
+
+    def _windows(self, x: Tensor) -> Tensor:
+        """[b, h*d, y, x] -> [b*n, h, p, d]"""
+        p1, p2 = self.side
+        return rearrange(x, "b (h d) (y p1) (x p2) -> (b y x) h (p1 p2) d", h=self.heads, p1=p1, p2=p2)
+
+    def _map(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """[b*n, h, p, d] -> [b, h*d, y, x]"""
+        (y, x_), (p1, p2) = grid, self.side
+        return rearrange(x, "(b y x) h (p1 p2) d -> b (h d) (y p1) (x p2)", y=y, x=x_, p1=p1, p2=p2)
+
+
+def _over_the_map(weights: Tensor, grid: tuple[int, int], side: tuple[int, int]) -> Tensor:
+    """Windows' weights `[b*n, h, p, p]` -> `[b, h, s, s]`: nothing is attended to outside of one's own window."""
+    (y, x), (p1, p2) = grid, side
+    if y * x == 1:
+        return weights
+    own = torch.eye(y * x, dtype=weights.dtype, device=weights.device)
+    spread = rearrange(weights, "(b n) h p q -> b h n p 1 q", n=y * x) * own[:, None, :, None]
+    return rearrange(
+        spread, "b h (y x) (p1 p2) (v u) (q1 q2) -> b h (y p1 x p2) (v q1 u q2)", y=y, v=y, p1=p1, p2=p2, q1=p1, q2=p2
+    )
