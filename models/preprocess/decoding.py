@@ -6,6 +6,7 @@ animation the first frame is taken. Colour profiles are not applied: pixels are 
 
 import struct
 import zlib
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
@@ -46,10 +47,29 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF's orientations, and what sets each upright."""
+_ON_ITS_SIDE: Final = (5, 6, 7, 8)
+
+_JPEG_BLOCK_PX: Final = 8
+"""Sides of whole blocks shrink by 2, 4 or 8 without a remainder."""
 
 
-def decode(data: bytes, *, max_pixels: int) -> Image.Image:
-    """The picture in `data`, upright, in mode RGB. Raises ImageProblem."""
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An upright picture in mode RGB, and the size that it has in its file, likewise upright.
+
+    `image` can be that scaled down by a whole number: by the same in both directions.
+    """
+
+    image: Image.Image
+    width_px: int
+    height_px: int
+
+
+def decode(data: bytes, *, max_pixels: int, enough_px: int | None = None) -> Decoded:
+    """The picture in `data`. Raises ImageProblem.
+
+    Sides of `enough_px` are enough: a JPEG can be decoded at a fraction of its size, in a fraction of the time.
+    """
     opener = _opener(data)
     try:
         image = opener(BytesIO(data))
@@ -57,16 +77,21 @@ def decode(data: bytes, *, max_pixels: int) -> Image.Image:
         raise TooManyPixels("the image has too many pixels") from error
     except _BROKEN as error:
         raise NotAnImage("the image's header is broken") from error
-    pixels = image.width * image.height
-    if pixels > max_pixels:
-        raise TooManyPixels(f"the image has {pixels} pixels, at most {max_pixels} are taken")
+    width, height = image.size
+    if width * height > max_pixels:
+        raise TooManyPixels(f"the image has {width * height} pixels, at most {max_pixels} are taken")
     try:
+        if enough_px and width % _JPEG_BLOCK_PX == height % _JPEG_BLOCK_PX == 0:
+            image.draft(None, (enough_px, enough_px))
         image.load()
         rgb = _rgb(image)
     except _BROKEN as error:
         raise NotAnImage("the image is broken or cut off") from error
-    turn = _UPRIGHT.get(_orientation(image))
-    return rgb if turn is None else rgb.transpose(turn)
+    orientation = _orientation(image)
+    if orientation not in _UPRIGHT:
+        return Decoded(rgb, width, height)
+    upright = rgb.transpose(_UPRIGHT[orientation])
+    return Decoded(upright, height, width) if orientation in _ON_ITS_SIDE else Decoded(upright, width, height)
 
 
 def _opener(data: bytes) -> type[ImageFile]:

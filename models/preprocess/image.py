@@ -17,6 +17,9 @@ from models.preprocess.decoding import decode
 MAX_PIXELS = 25_000_000
 """Most pixels of a picture unless told otherwise: a 24 megapixel camera's, 75 MB decoded."""
 
+ENOUGH = 4
+"""An original this many times as large as the model's picture is as good as any larger one: to within 2 of 255."""
+
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in px of the original; fractions where cells do not fall on its pixels."""
 
@@ -56,14 +59,19 @@ class ImagePreprocessor:
         self._spec = spec
         self._max_pixels = max_pixels
         self._resampling = Image.Resampling[spec.interpolation.upper()]
+        # "nearest" takes single pixels, which a shrunk original does not have.
+        self._enough_px = None if spec.interpolation == "nearest" else ENOUGH * max(spec.rows_px, spec.columns_px)
 
     def __call__(self, data: bytes) -> Picture:
         """Decode a JPEG, PNG or WebP file and make it the model's size. Raises ImageProblem."""
         spec = self._spec
-        original = decode(data, max_pixels=self._max_pixels)
-        region = _region(original.size, spec)
-        scaled = original.resize((spec.columns_px, spec.rows_px), self._resampling, box=region)
-        return Picture(np.asarray(scaled), spec.positions, *original.size, region)
+        original = decode(data, max_pixels=self._max_pixels, enough_px=self._enough_px)
+        size = original.width_px, original.height_px
+        region = _region(size, spec)
+        shrunk = original.width_px / original.image.width
+        x0, y0, x1, y1 = (edge / shrunk for edge in region)
+        scaled = original.image.resize((spec.columns_px, spec.rows_px), self._resampling, box=(x0, y0, x1, y1))
+        return Picture(np.asarray(scaled), spec.positions, *size, region)
 
 
 def _region(size: tuple[int, int], spec: ImageSpec) -> Box:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from models.contract.manifest import ImageSpec
+from models.preprocess.decoding import decode
 from models.preprocess.errors import ImageProblem, NotAnImage, TooManyPixels, UnsupportedFormat
 from models.preprocess.image import ImagePreprocessor
 from tests.pictures import encoded, png_header, scene, turned
@@ -104,6 +105,23 @@ def test_stretch_shows_all_of_the_original() -> None:
     boxes = picture.boxes_px(2, 3)
     assert boxes.shape == (6, 4)
     np.testing.assert_allclose(boxes[[0, 2, 3]], [[0, 0, 100 / 3, 5], [200 / 3, 0, 100, 5], [0, 5, 100 / 3, 10]])
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("spec", [SPEC, CROP])
+def test_a_large_jpeg_is_decoded_small_and_looks_the_same(spec: ImageSpec, orientation: int) -> None:
+    rng = np.random.default_rng(0)
+    rough = np.asarray(scene(1600, 1200)) // 2 + rng.integers(0, 128, (1200, 1600, 1))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(rough.astype(np.uint8)), "JPEG", exif=exif, quality=90)
+    whole = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    picture, expected = ImagePreprocessor(spec)(data), ImagePreprocessor(spec)(encoded(whole))
+    assert (picture.width_px, picture.height_px, picture.region_px) == (*whole.size, expected.region_px)
+    assert np.abs(picture.pixels - pixels(Image.fromarray(expected.pixels))).max() <= 2
+    assert decode(data, max_pixels=10**7, enough_px=100).image.width < whole.width
+    nearest = ImagePreprocessor(spec.model_copy(update={"interpolation": "nearest"}))
+    np.testing.assert_array_equal(nearest(data).pixels, nearest(encoded(whole)).pixels)
 
 
 @pytest.mark.parametrize(("width", "height"), [(96, 24), (24, 96), (97, 41), (13, 50), (24, 24)])
