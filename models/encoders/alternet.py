@@ -105,6 +105,7 @@ def _block(
         (side, side),
         config.heads[stage],
         head_width=config.head_width,
+        out_channels=out,
         window=config.windows[stage],
         relative=True,
     )
@@ -149,9 +150,7 @@ class _AttentionBlock(nn.Module):
             nn.BatchNorm2d(plan.channels),
         )
         self.attention = MapAttention(plan)
-        widens = channels != plan.channels
-        self.widen = nn.Conv2d(plan.channels, channels, 1, bias=False) if widens else nn.Identity()
 
     def forward(self, x: Tensor, observer: Observer) -> Tensor:
-        out: Tensor = x + self.widen(self.attention(self.narrow(x), observer))
+        out: Tensor = x + self.attention(self.narrow(x), observer)
         return out

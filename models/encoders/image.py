@@ -58,6 +58,10 @@ class ImageEncoder(nn.Module, ABC):
     def encode(self, images: Tensor, observer: Observer) -> Tensor:
         """images `[b, 3, y, x]`, about -2 to 2 -> `[b, e]`."""
 
+    def pool(self, rows: Tensor) -> Tensor:
+        """Rows `[b, s, k]` -> `[b, k]`, as the encoder pools its positions; every picture has all of them."""
+        return rows[:, 0] if self.pooling == "cls" else rows.mean(dim=1)
+
     def on_grid(self, weights: Sequence[Tensor]) -> list[Tensor]:
         """The watched layers' weights over the same positions: `prefix`, then `grid` row by row, `[b, h, s, s]`."""
         return list(weights)

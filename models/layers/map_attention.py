@@ -23,13 +23,15 @@ from models.layers.self_attention import Score, Scoring
 class MapAttentionPlan:
     """`grid` is rows and columns of the map; `window` None attends over all of it.
 
-    `head_width` None shares the channels among the heads. `relative` adds a learned bias by distance.
+    `head_width` None shares the channels among the heads; `out_channels` None gives back as many as came in.
+    `relative` adds a learned bias by distance.
     """
 
     channels: int
     grid: tuple[int, int]
     heads: int = 1
     head_width: int | None = None
+    out_channels: int | None = None
     window: int | None = None
     projection: Projection = "separate"
     score: Score = "dot"
@@ -37,7 +39,7 @@ class MapAttentionPlan:
 
 
 class MapAttention(nn.Module):
-    """[b, c, y, x] -> [b, c, y, x]. What it is watched doing is a matrix over the whole map: [b, h, s, s]."""
+    """[b, c, y, x] -> [b, out_channels, y, x]. Watched, it is a matrix over the whole map: [b, h, s, s]."""
 
     def __init__(self, plan: MapAttentionPlan) -> None:
         super().__init__()
@@ -51,7 +53,7 @@ class MapAttention(nn.Module):
         self.heads = plan.heads
         self.scoring = Scoring(plan.heads, plan.score)
         self.relative = RelativeBias(plan.heads, *self.side) if plan.relative else None
-        self.out = nn.Conv2d(self.project.inner, plan.channels, 1)
+        self.out = nn.Conv2d(self.project.inner, plan.out_channels or plan.channels, 1)
 
     def forward(self, x: Tensor, observer: Observer) -> Tensor:
         grid = (x.shape[2] // self.side[0], x.shape[3] // self.side[1])

@@ -11,16 +11,17 @@ from export import graphs, parity
 from export.__main__ import main
 from export.errors import ExportError, GraphError, ParityError, SourceError
 from export.pipeline import export
-from export.source import read
+from export.subjects.opening import open_subject
 from models.contract.artifact import verify
-from models.contract.manifest import Manifest
+from models.contract.manifest import AttentionSpec, Manifest
 from tests.checkpoints import WORDS, write_bert, write_roberta
 
 
 def test_the_default_model(minilm: Path) -> None:
     manifest = verify(minilm)
     assert (manifest.embedding.width, manifest.embedding.pooling, manifest.embedding.normalize) == (384, "mean", True)
-    assert (manifest.attention.layers, manifest.attention.heads, manifest.text.max_tokens) == (6, 12, 256)
+    assert manifest.text is not None
+    assert (manifest.attention, manifest.text.max_tokens) == (AttentionSpec(heads=(12,) * 6), 256)
     assert manifest.parity.embedding_min_cosine >= 0.99999
     assert manifest.parity.weights_max_abs <= 1e-5
 
@@ -57,6 +58,8 @@ def test_a_cls_model_and_a_roberta_without_sentence_transformers_files(tmp_path:
     cls = export(write_bert(tmp_path / "b", pooling="cls_token", normalize=False), tmp_path / "artifacts" / "cls")
     assert (cls.embedding.pooling, cls.embedding.normalize) == ("cls", False)
     roberta = export(write_roberta(tmp_path / "r"), tmp_path / "artifacts" / "roberta")
+    assert roberta.text is not None
+    assert roberta.attention is not None
     assert (roberta.text.position_offset, roberta.text.max_tokens, roberta.attention.layers) == (2, 32, 3)
     assert roberta.parity.items > 16
 
@@ -70,14 +73,14 @@ def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkey
 
 def test_wrong_weights_fail_parity(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(ParityError, match="embedding_max_abs"):
-        parity.measure(tiny, read(write_bert(tmp_path / "other", seed=7)))
+        parity.measure(tiny, open_subject(write_bert(tmp_path / "other", seed=7)))
 
 
 def test_a_graph_that_answers_nan_fails_parity(tiny: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = parity._run
     monkeypatch.setattr(parity, "_run", lambda *a: {name: array * np.nan for name, array in run(*a).items()})
     with pytest.raises(ParityError, match=r"embedding_max_abs nan.*weights_max_abs nan.*embedding_min_cosine nan"):
-        parity.measure(tiny, read(tiny_source))
+        parity.measure(tiny, open_subject(tiny_source))
 
 
 def test_broken_weights_and_a_tokenizer_of_another_model_are_refused(tmp_path: Path) -> None:

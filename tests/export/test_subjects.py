@@ -1,0 +1,89 @@
+"""Every encoder of ours exports, with the original's answers; what is no checkpoint of ours is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from safetensors.torch import load_file, save_file
+
+from export.errors import ParityError, SourceError
+from export.pipeline import export
+from export.subjects.opening import open_subject
+from models.contract import tensors
+from models.contract.artifact import verify
+from tests.encoders import CONFIGS, pictures, write
+
+NAMES = ["text-relative", "vit-relative", "alternet", "nonlocal-shared", "dynamic-conv", "conv"]
+"""One of each kind, in its least usual form; the others go through the server's tests."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_encoder_of_ours_exports(name: str, tmp_path: Path) -> None:
+    manifest = export(write(name, tmp_path / "source"), tmp_path / "artifacts" / name)
+    assert verify(tmp_path / "artifacts" / name) == manifest
+    assert manifest.architecture == CONFIGS[name]["kind"]
+    assert manifest.embedding.space == name
+    if manifest.attention is None:
+        assert list(manifest.graphs) == ["embed.onnx"]
+        return
+    for graph in manifest.graphs.values():
+        assert graph.attention_operators == manifest.attention.layers
+    operators = onnx.load(tmp_path / "artifacts" / name / "embed.onnx", load_external_data=False).graph.node
+    assert "Softmax" not in {node.op_type for node in operators}
+
+
+def test_a_picture_graph_takes_any_batch_and_tells_attention_on_the_grid(tmp_path: Path) -> None:
+    manifest = export(write("alternet", tmp_path / "source"), tmp_path / "artifacts" / "alternet")
+    assert manifest.image is not None
+    assert manifest.attention is not None
+    assert (manifest.image.grid, manifest.image.prefix, manifest.attention.heads) == ((8, 8), 0, (6, 12, 24))
+    session = onnxruntime.InferenceSession(tmp_path / "artifacts" / "alternet" / "attend.onnx")
+    for count in (1, 5):
+        outputs = session.run([tensors.pooled("rollout"), tensors.weights(2)], {"pixels": pictures(count).numpy()})
+        assert [array.shape for array in outputs] == [(count, 64), (count, 24, 64, 64)]
+        for array in outputs:
+            np.testing.assert_allclose(array.sum(axis=-1), 1, atol=1e-5)
+
+
+def test_the_space_of_a_config_is_the_artifacts(tmp_path: Path) -> None:
+    source = write("conv", tmp_path / "source")
+    config = json.loads((source / "config.json").read_text())
+    (source / "config.json").write_text(json.dumps({**config, "space": "all-MiniLM-L6-v2"}))
+    assert open_subject(source).embedding("conv").space == "all-MiniLM-L6-v2"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "resnet"}, "no encoder of kind 'resnet'; known: text, vit"),
+        ({"heads": 7}, "7 and 48"),
+        ({"layers": 3}, "does not fit config.json"),
+        ({"colour": 1}, "colour: Extra inputs"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_is_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    source = write("vit", tmp_path / "source")
+    config = json.loads((source / "config.json").read_text())
+    (source / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(SourceError, match=message):
+        export(source, tmp_path / "artifacts" / "vit")
+    assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+def test_weights_that_are_not_finite_seal_nothing(tmp_path: Path) -> None:
+    source = write("conv", tmp_path / "source")
+    weights = load_file(source / "model.safetensors")
+    weights["head.bias"][0] = float("nan")
+    save_file(weights, source / "model.safetensors")
+    with pytest.raises(ParityError, match="embedding_max_abs nan"):
+        export(source, tmp_path / "artifacts" / "conv")
+
+
+def test_text_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    source = write("text", tmp_path / "source")
+    (source / "tokenizer.json").unlink()
+    with pytest.raises(SourceError, match=r"has no tokenizer\.json"):
+        open_subject(source)

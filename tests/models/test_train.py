@@ -1,0 +1,165 @@
+"""Training: it learns, it survives a kill to the same curve, and what it says of itself is right."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.encoders import checkpoint
+from models.encoders.image import ImageEncoder
+from models.scenes.description import Description, Thing
+from models.scenes.rendering import render
+from models.train.__main__ import main
+from models.train.evaluation import cells_on_object, recall
+from models.train.loop import CURVE_FILE, share_of_rate
+from models.train.objective import Contrast
+from models.train.recipe import Optimizer, Recipe, RecipeError
+from tests.checkpoints import write_bert
+
+RECIPE = """
+name = "tiny"
+seed = 3
+autocast_bf16 = false
+checkpoint_every = 2
+encoder = {{ kind = "vit", image_px = 32, patch_px = 8, width = 24, layers = 1, heads = 2, embedding_width = 32 }}
+data = {{ captions = 64, batch = 8 }}
+optimizer = {{ steps = {steps}, warmup_steps = 2, learning_rate = 3e-3, weight_decay = 0.05 }}
+"""
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random text encoder that knows the captions' words."""
+    return write_bert(tmp_path_factory.mktemp("teacher"))
+
+
+def write_recipe(directory: Path, steps: int = 8) -> Path:
+    path = directory / "tiny.toml"
+    path.write_text(RECIPE.format(steps=steps))
+    return path
+
+
+def curve(directory: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (directory / CURVE_FILE).read_text().splitlines()]
+
+
+def test_a_killed_run_goes_on_to_the_same_curve(tmp_path: Path, teacher: Path) -> None:
+    recipe = write_recipe(tmp_path, steps=40)
+    whole = [str(recipe), "--teacher", str(teacher), "--device", "cpu", "--out", str(tmp_path / "whole")]
+    assert main(whole) == 0
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "models.train", *whole[:-1], str(killed)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    while not (killed / "training.safetensors").is_file():
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "model.safetensors").exists()
+    assert main([*whole[:-1], str(killed)]) == 0
+    assert [entry["step"] for entry in curve(killed)] == list(range(1, 41))
+    np.testing.assert_allclose(
+        [entry["loss"] for entry in curve(killed)], [entry["loss"] for entry in curve(tmp_path / "whole")], rtol=1e-5
+    )
+    first, second = (checkpoint.load(tmp_path / name) for name in ("whole", "killed"))
+    for one, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_it_learns_and_reports(tmp_path: Path, teacher: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = write_recipe(tmp_path, steps=60)
+    out = tmp_path / "run"
+    assert main([str(recipe), "--teacher", str(teacher), "--device", "cpu", "--out", str(out), "--evaluate"]) == 0
+    losses = [entry["loss"] for entry in curve(out)]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.1
+    assert isinstance(checkpoint.load(out), ImageEncoder)
+    figures = json.loads((out / "evaluation.json").read_text())
+    assert 0 <= figures["retrieval"]["text_to_image_r1"] <= figures["retrieval"]["text_to_image_r5"] <= 1
+    assert 0 < figures["pointing"]["one_object_chance"] < figures["pointing"]["two_objects_chance"] < 0.5
+    assert "text_to_image_r1" in capsys.readouterr().out
+
+
+def test_another_recipe_does_not_resume(tmp_path: Path, teacher: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--teacher", str(teacher), "--device", "cpu", "--out", str(tmp_path / "run")]
+    assert main([str(write_recipe(tmp_path, steps=2)), *arguments]) == 0
+    assert main([str(write_recipe(tmp_path, steps=3)), *arguments]) == 1
+    assert "is of another recipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("seed = 3", "seed = -1"), "seed: Input should be greater"),
+        (("seed = 3", ""), "seed: Field required"),
+        (("seed = 3", "seed = "), "is not TOML"),
+        (("steps = 8", "stride = 8"), "optimizer.steps: Field required"),
+        (("heads = 2", "heads = 5"), "5 and 24"),
+        (('kind = "vit"', 'kind = "vet"'), "no encoder of kind 'vet'"),
+        (
+            ('kind = "vit", image_px = 32, patch_px = 8, width = 24', 'kind = "text", width = 24'),
+            "embedding_width: Extra",
+        ),
+    ],
+)
+def test_recipes_that_cannot_be(
+    change: tuple[str, str], message: str, tmp_path: Path, teacher: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_recipe(tmp_path)
+    path.write_text(path.read_text().replace(*change))
+    assert main([str(path), "--teacher", str(teacher), "--out", str(tmp_path / "run")]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_recipe_lists_the_known() -> None:
+    with pytest.raises(RecipeError, match="no recipe 'ours'; known: scenes-vit"):
+        Recipe.read("ours")
+
+
+def test_a_text_encoder_is_not_trained_on_pictures(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path)
+    text = path.read_text()
+    path.write_text("\n".join('encoder = { kind = "text" }' if "kind" in line else line for line in text.splitlines()))
+    with pytest.raises(RecipeError, match="of kind 'text' takes none"):
+        Recipe.read(str(path)).config()
+
+
+def test_the_rate_rises_and_falls() -> None:
+    plan = Optimizer(steps=100, warmup_steps=10, learning_rate=1, weight_decay=0)
+    shares = [share_of_rate(step, plan) for step in range(100)]
+    assert shares[0] == 0.1
+    assert max(shares) == shares[9] == shares[10] == 1
+    assert shares[-1] < 1e-3
+    assert shares[10:] == sorted(shares[10:], reverse=True)
+
+
+def test_the_contrast_is_the_symmetric_cross_entropy() -> None:
+    contrast = Contrast()
+    captions = torch.nn.functional.normalize(torch.randn(5, 8), dim=1)
+    chosen = torch.tensor([3, 0])
+    images = torch.randn(2, 8)
+    likeness = 20 * torch.nn.functional.normalize(images, dim=1) @ captions.T
+    to_captions = -likeness.log_softmax(1)[[0, 1], chosen].mean()
+    to_images = -likeness[:, chosen].T.log_softmax(1).diagonal().mean()
+    torch.testing.assert_close(contrast(images, captions, chosen), (to_captions + to_images) / 2)
+
+
+def test_recall_counts_rows() -> None:
+    likeness = torch.tensor([[9.0, 1, 2], [8, 7, 6], [5, 4, 3]])
+    assert [recall(likeness, k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
+
+
+def test_cells_on_an_object() -> None:
+    scene = render(Description((Thing("red", "square"),), None, "plain", "blue"), np.random.default_rng(0))
+    cells = cells_on_object(scene, (8, 8)).reshape(8, 8)
+    row, column = np.argwhere(scene.masks[0]).mean(axis=0) // 16
+    assert cells[int(row), int(column)]
+    assert 1 <= cells.sum() <= 16
+    assert not scene.masks[0].reshape(8, 16, 8, 16).any(axis=(1, 3))[~cells].all()
