@@ -31,7 +31,7 @@ async def embeddings(request: Request) -> Response:
     asked, sources, strings = await _read(request, settings)
     encoder = state.model(asked.model)
     request.state.model = encoder.name
-    _check_options(asked, len(sources), encoder.manifest, settings)
+    _check_dimensions(asked, encoder.manifest)
     plan = asked.attention.to_query().plan(encoder.manifest) if asked.attention else None
     deadline = time.monotonic() + settings.request_timeout_ms / 1000
     items = await inputs.prepare(state, encoder, sources, strings=strings, deadline=deadline)
@@ -59,14 +59,20 @@ async def _read(request: Request, settings: Settings) -> tuple[EmbeddingOptions,
     content = await body.read(request, max_bytes=settings.max_body_bytes)
     if kind in IMAGE_TYPES:
         return EmbeddingOptions.from_query(request.query_params), [content], "image"
-    asked = EmbeddingsRequest.parse(body.parse(content))
+    fields = body.parse(content)
+    _check_count(fields, settings.max_items)
+    asked = EmbeddingsRequest.parse(fields)
     return asked, asked.input, asked.modality or "text"
 
 
-def _check_options(asked: EmbeddingOptions, count: int, manifest: Manifest, settings: Settings) -> None:
-    """What can be refused before anything is prepared."""
-    if count > settings.max_items:
-        raise TooManyInputs(f"{count} inputs, at most {settings.max_items} are taken", "input")
+def _check_count(fields: object, max_items: int) -> None:
+    """Count before validating: a million small objects would take seconds of the event loop."""
+    value = fields.get("input") if isinstance(fields, dict) else None
+    if isinstance(value, list) and len(value) > max_items and not isinstance(value[0], int):  # numbers are no items
+        raise TooManyInputs(f"{len(value)} inputs, at most {max_items} are taken", "input")
+
+
+def _check_dimensions(asked: EmbeddingOptions, manifest: Manifest) -> None:
     width = manifest.embedding.width
     if asked.dimensions is not None and asked.dimensions > width:
         raise InvalidParameter(f"dimensions are 1 to {width} in this model", "dimensions")
