@@ -1,6 +1,7 @@
 """The primitive: its laws, over shapes, heads, masks and types, and its two spellings as one function."""
 
 import math
+from random import Random
 
 import pytest
 import torch
@@ -53,7 +54,7 @@ def test_fused_and_observable_agree(problem: tuple[Tensor, Tensor, Tensor, Tenso
 
 
 @given(problems(), st.randoms())
-def test_permutations(problem: tuple[Tensor, Tensor, Tensor, Tensor | None], random: "st.Random") -> None:
+def test_permutations(problem: tuple[Tensor, Tensor, Tensor, Tensor | None], random: Random) -> None:
     """Permuting queries permutes rows; permuting keys with their values changes nothing."""
     q, k, v, bias = problem
     rows, columns = (torch.tensor(random.sample(range(n), n)) for n in (q.shape[2], k.shape[2]))
