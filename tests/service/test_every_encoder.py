@@ -33,7 +33,7 @@ from export.pipeline import export
 for source in sys.argv[2:]:
     export(Path(source), Path(sys.argv[1]) / Path(source).name)
 """
-"""In a process of its own: the service's thread pool in this one would be in parity's way. One for all: it starts slowly."""
+"""In a process of its own, for the service's thread pool in this one would be in parity's way; one for all of them."""
 
 
 @pytest.fixture(scope="module")
