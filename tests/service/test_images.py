@@ -16,7 +16,7 @@ from PIL import Image
 from models.attention import Observer
 from models.encoders import checkpoint
 from models.encoders.image import ImageEncoder
-from tests.pictures import encoded, scene, turned
+from tests.pictures import as_data_url, encoded, scene, turned
 from tests.server import Server, serve
 
 MODEL = "tiny-image"
@@ -37,12 +37,8 @@ def original(tiny_image_source: Path) -> ImageEncoder:
     return encoder
 
 
-def as_url(file: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(file).decode()}"
-
-
 def ask(server: Server, files: list[bytes], **options: object) -> list[dict[str, Any]]:
-    body = {"model": MODEL, "input": [{"image": as_url(file)} for file in files], **options}
+    body = {"model": MODEL, "input": [{"image": as_data_url(file)} for file in files], **options}
     answer = httpx.post(f"{server.url}/v1/embeddings", json=body, timeout=60)
     assert answer.status_code == 200, answer.text
     data: list[dict[str, Any]] = answer.json()["data"]
@@ -111,7 +107,7 @@ def test_every_way_to_send_an_image_gives_one_answer(images: Server) -> None:
         {"input": {"image": plain}},
         {"input": {"image": f"DATA:image/jpeg;charset=x;base64,{wrapped}"}},
         {"input": plain, "modality": "image"},
-        {"input": [as_url(FILES[0])], "modality": "image"},
+        {"input": [as_data_url(FILES[0])], "modality": "image"},
     ]
     for body in bodies:
         answer = httpx.post(f"{images.url}/v1/embeddings", json={"model": MODEL, "attention": True, **body})
@@ -143,7 +139,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(images: Server) -> None:
 def test_the_openai_client_sends_images_by_their_modality(images: Server) -> None:
     with openai.OpenAI(base_url=f"{images.url}/v1", api_key="unused", max_retries=0) as client:
         answer = client.embeddings.create(
-            model=MODEL, input=[as_url(file) for file in FILES], extra_body={"modality": "image"}
+            model=MODEL, input=[as_data_url(file) for file in FILES], extra_body={"modality": "image"}
         )
     np.testing.assert_allclose(
         [entry.embedding for entry in answer.data], [entry["embedding"] for entry in ask(images, FILES)], atol=1e-6
@@ -152,7 +148,7 @@ def test_the_openai_client_sends_images_by_their_modality(images: Server) -> Non
 
 def test_a_model_without_attention_embeds_and_says_so(images: Server) -> None:
     assert len(ask(images, FILES, model="tiny-conv")[0]["embedding"]) == 12
-    body = {"model": "tiny-conv", "input": {"image": as_url(FILES[0])}, "attention": True}
+    body = {"model": "tiny-conv", "input": {"image": as_data_url(FILES[0])}, "attention": True}
     error = httpx.post(f"{images.url}/v1/embeddings", json=body).json()["error"]
     assert (error["code"], error["param"]) == ("invalid_parameter", "attention")
     assert "no attention" in error["message"]
