@@ -115,7 +115,6 @@ def test_another_recipe_does_not_resume(tmp_path: Path, teacher: Path, capsys: p
         (("warmup_steps = 2", "warmup_steps = 9"), "9 warmup_steps of 8 steps"),
         (("embedding_width = 32", "embedding_width = 16"), "embedding_width is 16, the teacher's vectors are 32 wide"),
         (("batch = 8", "batch = 100"), "50 scenes of a kind"),
-        (("captions = 64", "captions = 64, one_in = 1.0"), "8 scenes"),
         (
             ('kind = "vit", image_px = 32, patch_px = 8, width = 24', 'kind = "text", width = 24'),
             "embedding_width: Extra",
