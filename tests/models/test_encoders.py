@@ -139,7 +139,10 @@ def test_the_defaults_are_the_sources() -> None:
     millions = [sum(p.numel() for p in encoder.parameters()) / 1e6 for encoder in built]
     # ResNet-18, -34 and -50 without their classes have 11.2, 21.3 and 23.5 million.
     assert [round(count, 1) for count in millions] == [9.7, 22.5, 34.7]
-    attending = [[i for i, block in enumerate(encoder.blocks) if hasattr(block, "attention")] for encoder in built]
+    attending = [
+        [i for i, block in enumerate(encoder.get_submodule("blocks").children()) if hasattr(block, "attention")]
+        for encoder in built
+    ]
     # Stages of 3, 4, 6 and 4 blocks with 0, 1, 3 and 2 attentions, each after a convolution, the last of its stage.
     assert attending == [[3, 5, 7], *[[6, 8, 10, 12, 14, 16]] * 2]
     assert [n for n in make_image("alternet").state_dict() if n.endswith("relative.table")] == [
