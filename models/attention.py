@@ -22,7 +22,8 @@ def attention_weights(q: Tensor, k: Tensor, *, bias: Tensor | None = None, scale
     The softmax runs in at least float32. `scale` is 1/sqrt(d) unless given. A row whose every key is biased to -inf
     is all zeros, as in ONNX Runtime and in torch's fused kernels.
     """
-    scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    # The query is scaled, not the product: in float16 the product of large vectors would be past its range.
+    scores = q * (q.shape[-1] ** -0.5 if scale is None else scale) @ k.transpose(-1, -2)
     dtype = torch.promote_types(scores.dtype, torch.float32)
     if bias is None:
         return scores.softmax(dim=-1, dtype=dtype).to(q.dtype)

@@ -4,6 +4,7 @@ HeadlightError
 ├── RequestError            the client must change the request (400)
 │   ├── InvalidJson, InvalidInput, InvalidParameter
 │   ├── ContextLengthExceeded, TooManyInputs, AttentionTooLarge
+│   └── InvalidImage, UnsupportedImageFormat, ImageTooLarge, UrlNotAllowed
 ├── ModelNotFound           404
 ├── BodyTooLarge            413
 ├── UnsupportedMediaType    415
@@ -55,6 +56,22 @@ class TooManyInputs(RequestError):
 
 class AttentionTooLarge(RequestError):
     code = "attention_too_large"
+
+
+class InvalidImage(RequestError):
+    code = "invalid_image"
+
+
+class UnsupportedImageFormat(RequestError):
+    code = "unsupported_image_format"
+
+
+class ImageTooLarge(RequestError):
+    code = "image_too_large"
+
+
+class UrlNotAllowed(RequestError):
+    code = "url_not_allowed"
 
 
 class ModelNotFound(HeadlightError):

@@ -17,12 +17,12 @@ class Metrics:
         self.request_seconds = self._seconds(
             "request", "From the request's headers to the answer's last byte.", "route"
         )
-        self.preprocess_seconds = self._seconds("preprocess", "Tokenization of a request.", "model")
+        self.preprocess_seconds = self._seconds("preprocess", "Tokenization or decoding of a request.", "model")
         self.queue_seconds = self._seconds("queue", "An item's wait for its batch.", "model")
         self.inference_seconds = self._seconds("inference", "One ONNX Runtime run.", "model")
         self.queue_items = Gauge("headlight_queue_items", "Items waiting.", registry=self.registry)
         self.batch_items = self._sizes("items", "Items in a batch.")
-        self.batch_tokens = self._sizes("tokens", "Tokens in a batch.")
+        self.batch_tokens = self._sizes("tokens", "Tokens, or positions of pictures, in a batch.")
         self.shed = Counter(
             "headlight_shed", "Items refused or dropped unexecuted.", ["reason"], registry=self.registry
         )

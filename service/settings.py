@@ -9,9 +9,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.contract.artifact import sealed
 from models.contract.errors import ArtifactError
+from models.preprocess.image import MAX_PIXELS
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """Where `service/` and `artifacts/` stand side by side: a checkout, or the source folder of a bento."""
+
+MOST_PIXELS = 100_000_000
+"""Past 179 million the image decoders have a limit of their own, and one picture would take gigabytes."""
 
 
 class Settings(BaseSettings):
@@ -24,10 +28,13 @@ class Settings(BaseSettings):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where embeddings are computed.")
     threads: int = Field(0, ge=0, description="ONNX Runtime threads on CPU; 0 for the processors given to the process.")
-    max_batch_tokens: int = Field(16_384, gt=0, description="Most tokens in one ONNX Runtime run.")
-    max_queue_tokens: int = Field(262_144, gt=0, description="Most tokens waiting; past it requests get 429.")
-    max_items: int = Field(2_048, gt=0, description="Most texts in one request.")
+    max_batch_tokens: int = Field(16_384, gt=0, description="Most tokens, or positions of pictures, in one run.")
+    max_queue_tokens: int = Field(262_144, gt=0, description="Most of them waiting; past it requests get 429.")
+    max_items: int = Field(2_048, gt=0, description="Most texts or images in one request.")
     max_body_bytes: int = Field(16 * 2**20, gt=0, description="Largest request body.")
+    max_image_pixels: int = Field(
+        MAX_PIXELS, gt=0, le=MOST_PIXELS, description="Largest image, by its header; past it it is not decoded."
+    )
     max_attention_bytes: int = Field(32 * 2**20, gt=0, description="Most attention in one answer, as float32.")
     request_timeout_ms: int = Field(30_000, gt=0, description="Longest wait in the queue.")
 

@@ -1,20 +1,18 @@
 """What a running app holds: its models, its engine and its metrics. Opened at start, closed when it drains."""
 
+import asyncio
 import gc
 import logging
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-
-from models.contract.artifact import ATTEND_GRAPH
 from models.contract.errors import ArtifactError
-from models.contract.manifest import MANIFEST_FILE
+from models.contract.manifest import ATTEND_GRAPH, MANIFEST_FILE
 from service.engine.engine import Engine
 from service.engine.lanes import BatchLimits
 from service.errors import ModelNotFound, NotReady
 from service.metrics import Metrics
-from service.runtime.encoder import Encoder
+from service.runtime.encoder import AnyEncoder, open_encoder
 from service.runtime.providers import CPU
 from service.settings import Settings
 
@@ -29,12 +27,16 @@ ATTENTION_WORKSPACE_BYTES = 256 * 2**20
 
 @dataclass
 class State:
-    """Warmed up when it exists; `ready` until it drains or its engine has died."""
+    """Warmed up when it exists; `ready` until it drains or its engine has died.
+
+    `decoders` are taken by threads that decode a picture: each can hold `max_image_pixels` several times over.
+    """
 
     settings: Settings
-    models: dict[str, Encoder]
+    models: dict[str, AnyEncoder]
     engine: Engine
     metrics: Metrics
+    decoders: asyncio.Semaphore
     draining: bool = False
 
     @property
@@ -47,9 +49,14 @@ class State:
 
         Raises ArtifactError or ProviderUnavailable: a service that cannot serve all it was given must not start.
         """
-        models: dict[str, Encoder] = {}
+        models: dict[str, AnyEncoder] = {}
         for directory in settings.artifact_directories():
-            encoder = Encoder.open(directory, device=settings.device, threads=settings.intra_op_threads())
+            encoder = open_encoder(
+                directory,
+                device=settings.device,
+                threads=settings.intra_op_threads(),
+                max_image_pixels=settings.max_image_pixels,
+            )
             if encoder.name in models:
                 raise ArtifactError(directory / MANIFEST_FILE, "has a name that another artifact has too")
             models[encoder.name] = encoder
@@ -60,14 +67,14 @@ class State:
         engine = Engine(models, limits=limits, max_queue_tokens=settings.max_queue_tokens, metrics=metrics)
         _quiet_garbage_collector()
         logger.info("serving %s", ", ".join(models))
-        return cls(settings, models, engine, metrics)
+        return cls(settings, models, engine, metrics, asyncio.Semaphore(settings.intra_op_threads()))
 
     def close(self) -> None:
         """Stop being ready, finish what is queued."""
         self.draining = True
         self.engine.close()
 
-    def model(self, name: str) -> Encoder:
+    def model(self, name: str) -> AnyEncoder:
         """The served model of that name. Raises ModelNotFound, or NotReady while draining."""
         if not self.ready:
             raise NotReady("the server is not ready")
@@ -76,22 +83,26 @@ class State:
         return self.models[name]
 
 
-def _limits(settings: Settings, models: dict[str, Encoder]) -> BatchLimits:
+def _limits(settings: Settings, models: dict[str, AnyEncoder]) -> BatchLimits:
     on_cpu = all(provider == CPU for encoder in models.values() for provider in encoder.providers.values())
-    matrices = max(model.manifest.attention.layers * model.manifest.attention.heads for model in models.values())
+    observable = [model.manifest.attention for model in models.values() if model.manifest.attention]
+    matrices = max((attention.matrices for attention in observable), default=1)
     return BatchLimits(
         tokens=min(settings.max_batch_tokens, CPU_BATCH_TOKENS) if on_cpu else settings.max_batch_tokens,
         cells=ATTENTION_WORKSPACE_BYTES // (4 * matrices),
     )
 
 
-def _warm_up(encoder: Encoder, limits: BatchLimits) -> None:
+def _warm_up(encoder: AnyEncoder, limits: BatchLimits) -> None:
     """Run the largest batch first, so that ONNX Runtime's arena has its final size, then the smallest."""
-    longest = min(encoder.manifest.text.max_tokens, limits.tokens)
-    for items, tokens in ((max(1, limits.tokens // longest), longest), (1, 1)):
-        batch = [np.zeros(tokens, dtype=np.int64)] * items
-        encoder.run(batch)
-        encoder.run(batch, encoder.manifest.graphs[ATTEND_GRAPH].outputs)
+    longest = min(encoder.max_positions, limits.tokens)
+    most = max(1, limits.tokens // longest)
+    most_observed = max(1, min(most, limits.cells // longest**2))
+    attend = encoder.manifest.graphs.get(ATTEND_GRAPH)
+    for items, observed, positions in ((most, most_observed, longest), (1, 1, 1)):
+        encoder.run([encoder.stand_in(positions)] * items)
+        if attend:
+            encoder.run([encoder.stand_in(positions)] * observed, attend.outputs)
 
 
 def _quiet_garbage_collector() -> None:

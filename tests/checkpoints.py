@@ -7,6 +7,10 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
+from models.encoders import checkpoint, registry
+from models.encoders.maps import ConvConfig
+from models.encoders.vit import VitConfig
+
 WORDS = [
     "[PAD]",
     "[CLS]",
@@ -71,4 +75,16 @@ def write_roberta(directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     RobertaModel(config, add_pooling_layer=False).save_pretrained(directory)
     write_tokenizer(directory)
+    return directory
+
+
+def write_image_encoder(config: VitConfig | ConvConfig, directory: Path, *, seed: int = 0) -> Path:
+    """An image encoder of ours with random weights, some of them large enough that attention is not uniform."""
+    torch.manual_seed(seed)
+    encoder = registry.build(config)
+    with torch.no_grad():
+        for weights in encoder.parameters():
+            if weights.ndim == 2:
+                weights.mul_(3)
+    checkpoint.save(encoder, directory)
     return directory

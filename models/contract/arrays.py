@@ -1,7 +1,14 @@
-"""The two array types that cross the artifact's border."""
+"""The array types that cross the artifact's border."""
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+"""[y, x, 3], sRGB."""
+
+Data = npt.NDArray[Any]
+"""What a graph takes of one item, whatever its modality: token ids `[n]`, or pixels `[y, x, 3]`."""

@@ -5,8 +5,8 @@ with the last convolutions of a stage; block counts, attention counts, head coun
 windows of 7 (at 224 px) with a learned relative position, and the pre-activation attention block.
 From He et al., "Identity Mappings in Deep Residual Networks" (2016): the pre-activation residual blocks, basic and
 bottleneck. From He et al., "Deep Residual Learning" (2016), table 1: stem, widths and strides of the stages.
-Ours: windows of 8 that fit 128 px, a relative bias for each head where theirs is shared, attention told on the finest
-attended grid.
+Ours: windows of 8 that fit 128 px, a relative bias for each head, zero at first, where theirs is shared and random, and
+attention told on the finest attended grid.
 
 Letters: b items, c channels, y, x rows and columns of a map, h heads, s positions.
 """
@@ -14,7 +14,7 @@ Letters: b items, c channels, y, x rows and columns of a map, h heads, s positio
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -24,7 +24,8 @@ from models.layers.errors import ConfigError, divide
 from models.layers.grids import Grid, refine
 from models.layers.map_attention import MapAttention, MapAttentionPlan
 
-Four = tuple[int, int, int, int]
+Four = tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
+FourOrNone = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt, NonNegativeInt]
 
 
 class AlterNetConfig(ImageConfig):
@@ -32,7 +33,7 @@ class AlterNetConfig(ImageConfig):
 
     kind: Literal["alternet"] = "alternet"
     blocks: Four = (2, 2, 2, 2)
-    attention_blocks: Four = (0, 1, 1, 1)
+    attention_blocks: FourOrNone = (0, 1, 1, 1)
     heads: Four = (3, 6, 12, 24)
     head_width: PositiveInt = 64
     widths: Four = (64, 128, 256, 512)

@@ -25,20 +25,28 @@ def save(encoder: Encoder, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / CONFIG_FILE).write_text(encoder.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     weights = {name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}
-    save_file(weights, directory / WEIGHTS_FILE)
+    part = directory / f"{WEIGHTS_FILE}.part"
+    save_file(weights, part)
+    part.chmod(0o644)  # safetensors keeps others out; a checkpoint is read by whoever exports it
+    part.replace(directory / WEIGHTS_FILE)
 
 
 def load(directory: Path) -> Encoder:
     """The encoder of `directory`, in evaluation mode. Raises CheckpointError or ConfigError."""
+    config, weights = directory / CONFIG_FILE, directory / WEIGHTS_FILE
     try:
-        encoder = build(from_dict(_FIELDS.validate_json((directory / CONFIG_FILE).read_bytes())))
-        encoder.load_state_dict(load_file(directory / WEIGHTS_FILE))
+        fields = _FIELDS.validate_json(config.read_bytes())
     except OSError as error:
-        raise CheckpointError(f"{directory / CONFIG_FILE} cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{config} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise CheckpointError(f"{directory / CONFIG_FILE} is no JSON object") from error
-    except SafetensorError as error:
-        raise CheckpointError(f"{directory / WEIGHTS_FILE} is not what it should be: {error}") from error
+        raise CheckpointError(f"{config} is no JSON object") from error
+    encoder = build(from_dict(fields))
+    if not weights.is_file():
+        raise CheckpointError(f"{weights} is not there")
+    try:
+        encoder.load_state_dict(load_file(weights))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{weights} is not what it should be: {error}") from error
     except RuntimeError as error:  # torch's word for weights that do not fit the config
-        raise CheckpointError(f"{directory / WEIGHTS_FILE} does not fit {CONFIG_FILE}") from error
+        raise CheckpointError(f"{weights} does not fit {CONFIG_FILE}") from error
     return encoder.eval()

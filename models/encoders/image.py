@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
 from models.attention import Observer
-from models.contract.manifest import Pooling
+from models.contract.manifest import Name, Pooling
 
 MIDDLE = 0.5
 SPREAD = 0.25
@@ -26,7 +26,7 @@ class ImageConfig(BaseModel):
     kind: str
     image_px: PositiveInt = 128
     embedding_width: PositiveInt = Field(384, description="Width of the vector; 384 is the default text model's.")
-    space: str | None = Field(None, description="The model whose vectors these can be compared with.")
+    space: Name | None = Field(None, description="The model whose vectors these can be compared with.")
 
 
 class ImageEncoder(nn.Module, ABC):
@@ -46,7 +46,13 @@ class ImageEncoder(nn.Module, ABC):
         self.config = config
 
     def forward(self, pixels: Tensor, observer: Observer | None = None) -> Tensor:
-        """pixels `[b, y, x, 3]` sRGB, 0 to 255, of any dtype -> `[b, e]`, not normalised."""
+        """pixels `[b, y, x, 3]` sRGB, 0 to 255, of any dtype -> `[b, e]`, not normalised.
+
+        Raises ValueError for pictures of another size than the config's.
+        """
+        side_px = self.config.image_px
+        if pixels.shape[1:] != (side_px, side_px, 3):
+            raise ValueError(f"pictures are {side_px} x {side_px} x 3 to this encoder, not {tuple(pixels.shape[1:])}")
         images = (pixels.to(self.dtype) / 255 - MIDDLE) / SPREAD
         return self.encode(images.permute(0, 3, 1, 2), observer or Observer())
 

@@ -20,7 +20,7 @@ from typing_extensions import override
 from models.attention import Observer
 from models.encoders.image import ImageConfig, ImageEncoder
 from models.layers.dynamic_convolution import DynamicConvolution
-from models.layers.errors import ConfigError, divide
+from models.layers.errors import ConfigError, divide, odd
 from models.layers.map_attention import MapAttention, MapAttentionPlan
 from models.layers.projection import Projection
 from models.layers.self_attention import Score
@@ -110,7 +110,7 @@ def _mixer(config: MapConfig, grid: tuple[int, int]) -> nn.Module:
     if isinstance(config, DynamicConvConfig):
         return _Unwatched(DynamicConvolution(config.width, groups=config.groups, kernel=config.kernel))
     if isinstance(config, ConvConfig):
-        return _Unwatched(nn.Conv2d(config.width, config.width, config.kernel, padding="same"))
+        return _Unwatched(nn.Conv2d(config.width, config.width, odd(config.kernel), padding="same"))
     raise ConfigError(f"no mixer for {type(config).__name__}")
 
 

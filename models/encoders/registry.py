@@ -33,7 +33,7 @@ def kinds() -> tuple[str, ...]:
 def from_dict(fields: dict[str, Any]) -> Config:
     """Check a config. Raises ConfigError for an unknown kind, listing the known, and for wrong fields."""
     kind = fields.get("kind")
-    if kind not in _ENCODERS:
+    if not isinstance(kind, str) or kind not in _ENCODERS:
         raise ConfigError(f"no encoder of kind {kind!r}; known: {', '.join(_ENCODERS)}")
     try:
         return _ENCODERS[kind][0].model_validate(fields)

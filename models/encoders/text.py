@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.contract.manifest import Pooling
+from models.contract.manifest import Name, Pooling
 from models.layers.block import Block
-from models.layers.position import Position, RelativeBias, position_code, sinusoidal
+from models.layers.position import INITIAL_STD, Position, RelativeBias, position_code, sinusoidal
 from models.layers.projection import Projection
 from models.layers.self_attention import Score
 from models.packed import Layout, PackedEncoder, PackedObserver
@@ -35,7 +35,7 @@ class TextConfig(BaseModel):
     projection: Projection = "separate"
     score: Score = "dot"
     pooling: Pooling = "mean"
-    space: str | None = None
+    space: Name | None = None
 
 
 class TextTransformer(PackedEncoder):
@@ -46,6 +46,7 @@ class TextTransformer(PackedEncoder):
         self.config = config
         self.pooling = config.pooling
         self.embed = nn.Embedding(config.vocabulary_size, config.width)
+        nn.init.normal_(self.embed.weight, std=INITIAL_STD)  # as the codes: neither drowns the other
         self.code = position_code(config.position, sinusoidal(torch.arange(config.max_tokens), config.width))
         self.relative = RelativeBias(config.heads, 1, config.max_tokens) if config.position == "relative" else None
         self.norm_embedded = nn.LayerNorm(config.width)

@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers.errors import ConfigError, divide
+from models.layers.errors import divide, odd
 
 
 class DynamicConvolution(nn.Module):
@@ -20,9 +20,7 @@ class DynamicConvolution(nn.Module):
     def __init__(self, channels: int, *, groups: int, kernel: int, reduction: int = 4) -> None:
         super().__init__()
         divide(channels, groups, "groups do not divide the channels")
-        if kernel % 2 == 0:
-            raise ConfigError(f"the kernel needs a middle: its side must be odd, {kernel} is not")
-        self.groups, self.side = groups, kernel
+        self.groups, self.side = groups, odd(kernel)
         narrow = divide(channels, reduction, "the reduction does not divide the channels")
         self.make = nn.Sequential(nn.Conv2d(channels, narrow, 1), nn.GELU(), nn.Conv2d(narrow, groups * kernel**2, 1))
 

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 
 class FeedForward(nn.Module):
-    """[..., e] -> [..., e] through `ratio * e` units."""
+    """[..., e] -> [..., e] through four times as many units."""
 
-    def __init__(self, width: int, ratio: int = 4) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.widen = nn.Linear(width, ratio * width)
+        self.widen = nn.Linear(width, 4 * width)
         self.activate = nn.GELU()
-        self.narrow = nn.Linear(ratio * width, width)
+        self.narrow = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         narrowed: Tensor = self.narrow(self.activate(self.widen(x)))

@@ -2,8 +2,9 @@
 
 Letters: b items, c channels, y, x rows and columns of the map, s = y*x positions row by row, h heads, d width of one
 head, n windows, p positions of one window.
-Sources: Wang et al., "Non-local Neural Networks" (2018), section 3.2; windows: Liu et al., "Swin Transformer" (2021),
-section 3.2, without the shift.
+Sources: Wang et al., "Non-local Neural Networks" (2018), section 3.2, the embedded Gaussian; scores scaled
+as in the primitive, any number of heads and no halving of channels are ours. Windows: Liu et al., "Swin Transformer"
+(2021), section 3.2, without the shift.
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class MapAttention(nn.Module):
     def __init__(self, plan: MapAttentionPlan) -> None:
         super().__init__()
         rows, columns = plan.grid
-        self.side = (plan.window or rows, plan.window or columns)
+        self.side = (rows, columns) if plan.window is None else (plan.window, plan.window)
         for length, side in zip(plan.grid, self.side, strict=True):
             divide(length, side, "the window does not divide the map")
         inner = None if plan.head_width is None else plan.heads * plan.head_width

@@ -17,12 +17,12 @@ from models.layers.projection import Projection, SequenceProjection
 
 Score = Literal["dot", "cosine"]
 
-FIRST_TEMPERATURE = 10.0
+FIRST_SCALE, LARGEST_SCALE = 10.0, 100.0
 """Of the cosine score, learned from there: cosines lie in -1 to 1, where a softmax is nearly flat."""
 
 
 class Scoring(nn.Module):
-    """How like a query is to a key: scaled dot product, or cosine times a learned temperature a head.
+    """How like a query is to a key: scaled dot product, or cosine times a learned scale a head.
 
     The cosine is that of Liu et al., "Swin Transformer V2" (2022), section 3.3. q, k `[b, h, s, d]` go through the
     primitive, which divides by sqrt(d); a cosine undoes that.
@@ -30,14 +30,12 @@ class Scoring(nn.Module):
 
     def __init__(self, heads: int, score: Score) -> None:
         super().__init__()
-        self.log_temperature = (
-            nn.Parameter(torch.full((heads, 1, 1), FIRST_TEMPERATURE).log()) if score == "cosine" else None
-        )
+        self.log_scale = nn.Parameter(torch.full((heads, 1, 1), FIRST_SCALE).log()) if score == "cosine" else None
 
     def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        if self.log_temperature is None:
+        if self.log_scale is None:
             return q, k
-        scale = self.log_temperature.exp() * q.shape[-1] ** 0.5
+        scale = self.log_scale.exp().clamp(max=LARGEST_SCALE) * q.shape[-1] ** 0.5
         return functional.normalize(q, dim=-1) * scale, functional.normalize(k, dim=-1)
 
 

@@ -30,6 +30,14 @@ class Tokens:
     offsets: tuple[tuple[int, int], ...]
     truncated: bool
 
+    @property
+    def data(self) -> Ints:
+        return self.ids
+
+    @property
+    def positions(self) -> int:
+        return len(self.ids)
+
 
 class TextPreprocessor:
     """Tokenizes for one model. Safe to share between threads: nothing changes after construction."""

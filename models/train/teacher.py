@@ -6,30 +6,47 @@ Letters: n captions, e width.
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.packing import pack
-from models.packed import Layout, torch_spelling
+from models.packed import Layout, torch_fused
 from models.preprocess.text import TextPreprocessor
 from models.pretrained import PACKED, PackedTextEncoder, load
+from models.train.errors import TeacherError
 
 BATCH = 256
 MAX_TOKENS = 64
 """A caption has about 20."""
 
 
-@torch.no_grad()
-def embed(captions: list[str], directory: Path) -> Tensor:
-    """Embed each caption with the mean-pooled encoder in `directory`: `[n, e]`, rows of length 1."""
-    encoder = PackedTextEncoder(load(directory, attention=PACKED), "mean")
-    tokenize = TextPreprocessor(directory / TOKENIZER_FILE, max_tokens=MAX_TOKENS)
-    vectors = []
-    for start in tqdm(range(0, len(captions), BATCH), desc="embed the captions", unit="batch"):
-        tokens = tokenize(captions[start : start + BATCH])
-        inputs = {name: torch.from_numpy(array) for name, array in pack([item.ids for item in tokens]).items()}
-        layout = Layout(inputs["pack_index"], inputs["unpack_index"], inputs["lengths"], torch_spelling)
-        vectors.append(encoder(inputs["input_ids"], inputs["position_ids"], layout))
-    return functional.normalize(torch.cat(vectors), dim=1)
+class Teacher:
+    """A BERT in `directory`, mean-pooled, as sentence-transformers' all-MiniLM models are. Raises TeacherError."""
+
+    def __init__(self, directory: Path) -> None:
+        tokenizer = directory / TOKENIZER_FILE
+        if not tokenizer.is_file():
+            raise TeacherError(f"{directory} holds no text encoder: it has no {TOKENIZER_FILE}")
+        try:
+            model = load(directory, attention=PACKED)
+        except (OSError, RuntimeError, SafetensorError, ValueError) as error:
+            raise TeacherError(f"the text encoder in {directory} cannot be loaded: {error}") from error
+        if model.config.model_type != "bert":
+            raise TeacherError(f"the teacher must be a BERT, {directory} holds a {model.config.model_type}")
+        self.width: int = model.config.hidden_size
+        self._encoder = PackedTextEncoder(model, "mean")
+        self._tokenize = TextPreprocessor(tokenizer, max_tokens=MAX_TOKENS)
+
+    @torch.no_grad()
+    def embed(self, captions: list[str]) -> Tensor:
+        """`[n, e]`, rows of length 1."""
+        vectors = []
+        for start in tqdm(range(0, len(captions), BATCH), desc="embed the captions", unit="batch"):
+            tokens = self._tokenize(captions[start : start + BATCH])
+            inputs = {name: torch.from_numpy(array) for name, array in pack([item.ids for item in tokens]).items()}
+            layout = Layout(inputs["pack_index"], inputs["unpack_index"], inputs["lengths"], torch_fused)
+            vectors.append(self._encoder(inputs["input_ids"], inputs["position_ids"], layout))
+        return functional.normalize(torch.cat(vectors), dim=1)

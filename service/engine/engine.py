@@ -14,22 +14,19 @@ from typing import Protocol
 import numpy as np
 
 from models.contract import tensors
-from models.contract.arrays import Floats, Ints
-from models.contract.manifest import Manifest
-from service.engine.attention import AttentionQuery
+from models.contract.arrays import Data, Floats
+from models.preprocess.prepared import Prepared
 from service.engine.items import Item, ItemResult, Ticket
 from service.engine.lanes import BatchLimits, Lane, Lanes
+from service.engine.plan import AttentionPlan
 from service.errors import DeadlineExceeded, HeadlightError, InferenceFailed, NotReady, Overloaded
 from service.metrics import Metrics
 
 
 class Runner(Protocol):
-    """What the engine needs of a model: its manifest, and one batch of token ids turned into named arrays."""
+    """What the engine needs of a model: one batch of items' data turned into named arrays."""
 
-    @property
-    def manifest(self) -> Manifest: ...
-
-    def run(self, items: Sequence[Ints], outputs: Sequence[str]) -> dict[str, Floats]: ...
+    def run(self, items: Sequence[Data], outputs: Sequence[str]) -> dict[str, Floats]: ...
 
 
 class Engine:
@@ -54,23 +51,24 @@ class Engine:
         """The thread is at work. False once it was closed or has died."""
         return self._thread.is_alive()
 
-    def submit(self, model: str, items: Sequence[Ints], attention: AttentionQuery | None, *, deadline: float) -> Ticket:
-        """Queue one request's items, each `[n_i]` token ids; `deadline` is on `time.monotonic`'s clock.
+    def submit(
+        self, model: str, items: Sequence[Prepared], attention: AttentionPlan | None, *, deadline: float
+    ) -> Ticket:
+        """Queue one request's items; `deadline` is on `time.monotonic`'s clock.
 
         Raises Overloaded when the queue is full (a request larger than the queue is taken when it is empty), and
         NotReady when the engine is closing.
         """
-        manifest = self._models[model].manifest
-        outputs = (tensors.EMBEDDING,) if attention is None else (tensors.EMBEDDING, *attention.outputs(manifest))
+        outputs = (tensors.EMBEDDING,) if attention is None else (tensors.EMBEDDING, *attention.outputs)
         ticket = Ticket(len(items), deadline=deadline, loop=asyncio.get_running_loop())
-        tokens = sum(map(len, items))
+        tokens = sum(item.positions for item in items)
         with self._changed:
             if self._closing or not self.alive:
                 raise NotReady("the server is stopping")
             if self._lanes.tokens and self._lanes.tokens + tokens > self._max_queue_tokens:
                 self._metrics.shed.labels("overloaded").inc(len(items))
                 raise Overloaded("the queue is full")
-            self._lanes.add(Lane(model, outputs), [Item(ids, attention, ticket, i) for i, ids in enumerate(items)])
+            self._lanes.add(Lane(model, outputs), [Item(item, attention, ticket, i) for i, item in enumerate(items)])
             self._metrics.queue_items.set(self._lanes.items)
             self._changed.notify()
         return ticket
@@ -129,7 +127,7 @@ class Engine:
         model = self._models[lane.model]
         began = time.monotonic()
         try:
-            arrays = model.run([item.ids for item in items], lane.outputs)
+            arrays = model.run([item.prepared.data for item in items], lane.outputs)
         except InferenceFailed as error:
             if len(items) == 1:
                 items[0].ticket.fail(error)
@@ -140,28 +138,28 @@ class Engine:
             return
         self._observe(lane.model, items, began)
         for row, item in enumerate(items):
-            _hand_out(item, arrays, row, model.manifest)
+            _hand_out(item, arrays, row)
 
     def _observe(self, model: str, items: list[Item], began: float) -> None:
         took = time.monotonic() - began
         self._metrics.inference_seconds.labels(model).observe(took)
         self._metrics.batch_items.labels(model).observe(len(items))
-        self._metrics.batch_tokens.labels(model).observe(sum(len(item.ids) for item in items))
+        self._metrics.batch_tokens.labels(model).observe(sum(item.positions for item in items))
         for item in items:
             self._metrics.queue_seconds.labels(model).observe(began - item.enqueued)
 
 
-def _hand_out(item: Item, arrays: Mapping[str, Floats], row: int, manifest: Manifest) -> None:
-    result = _result(item, arrays, row, manifest)
+def _hand_out(item: Item, arrays: Mapping[str, Floats], row: int) -> None:
+    result = _result(item, arrays, row)
     if isinstance(result, HeadlightError):
         item.ticket.fail(result)
     else:
         item.ticket.fill(item.index, result)
 
 
-def _result(item: Item, arrays: Mapping[str, Floats], row: int, manifest: Manifest) -> ItemResult | InferenceFailed:
+def _result(item: Item, arrays: Mapping[str, Floats], row: int) -> ItemResult | InferenceFailed:
     """The item's own part of a batch, copied out; a non-finite value is this item's failure alone."""
     embedding = arrays[tensors.EMBEDDING][row].copy()
-    attention = None if item.attention is None else item.attention.cut(arrays, row, len(item.ids), manifest)
+    attention = None if item.attention is None else item.attention.cut(arrays, row, item.positions)
     finite = np.isfinite(embedding).all() and (attention is None or np.isfinite(attention).all())
     return ItemResult(embedding, attention) if finite else InferenceFailed("the model gave a value that is not finite")

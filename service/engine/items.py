@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from models.contract.arrays import Floats, Ints
-from service.engine.attention import AttentionQuery
+from models.contract.arrays import Floats
+from models.preprocess.prepared import Prepared
+from service.engine.plan import AttentionPlan
 from service.errors import HeadlightError
 
 
@@ -27,7 +28,7 @@ class Ticket:
 
     def __init__(self, count: int, *, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
         self.deadline = deadline
-        self.served_tokens = 0
+        self.served_positions = 0
         self._loop = loop
         self._future: asyncio.Future[list[ItemResult]] = loop.create_future()
         self._results: list[ItemResult | None] = [None] * count
@@ -37,7 +38,7 @@ class Ticket:
     @property
     def begun(self) -> bool:
         """One of its items has been taken into a batch."""
-        return self.served_tokens > 0
+        return self.served_positions > 0
 
     @property
     def closed(self) -> bool:
@@ -73,10 +74,15 @@ class Ticket:
 
 @dataclass(slots=True)
 class Item:
-    """One text on its way: its token ids `[n]`, what is asked of it, and where its result goes."""
+    """One text or image on its way: what its graph takes, what is asked of it, and where its result goes."""
 
-    ids: Ints
-    attention: AttentionQuery | None
+    prepared: Prepared
+    attention: AttentionPlan | None
     ticket: Ticket
     index: int
     enqueued: float = field(default_factory=time.monotonic)
+
+    @property
+    def positions(self) -> int:
+        """Its cost: the length of the sequence that it is."""
+        return self.prepared.positions

@@ -28,6 +28,8 @@ class Lane:
 class BatchLimits:
     """Most `tokens` in a batch, and in one whose attention is observed most `cells` of it: items times length squared.
 
+    A picture counts as the tokens that its positions are.
+
     A single item is a batch whatever its size: admission has already bounded it.
     """
 
@@ -61,7 +63,7 @@ class Lanes:
         self._keep(lane, [item for item in self._waiting[lane] if id(item) not in taken])
         for item in chosen:
             self._count(item, -1)
-            item.ticket.served_tokens += len(item.ids)
+            item.ticket.served_positions += item.positions
         return lane, chosen
 
     def remove_closed(self) -> int:
@@ -87,7 +89,7 @@ class Lanes:
         pairs = ((lane, item) for lane, waiting in self._waiting.items() for item in waiting)
         if self._oldest_first:
             return min(pairs, key=lambda pair: pair[1].enqueued)
-        return min(pairs, key=lambda pair: (pair[1].ticket.served_tokens, pair[1].enqueued))
+        return min(pairs, key=lambda pair: (pair[1].ticket.served_positions, pair[1].enqueued))
 
     def _keep(self, lane: Lane, items: list[Item]) -> None:
         if items:
@@ -96,22 +98,22 @@ class Lanes:
             del self._waiting[lane]
 
     def _count(self, item: Item, sign: int) -> None:
-        self.tokens += sign * len(item.ids)
+        self.tokens += sign * item.positions
         self.items += sign
 
 
 def _nearest_in_length(first: Item, waiting: list[Item], limits: BatchLimits, *, observed: bool) -> list[Item]:
     """The first item and those nearest to it in length, as many as the limits hold."""
-    by_length = sorted(waiting, key=lambda item: len(item.ids))
+    by_length = sorted(waiting, key=lambda item: item.positions)
     left = right = next(i for i, item in enumerate(by_length) if item is first)
-    tokens = longest = len(first.ids)
+    tokens = longest = first.positions
     while True:
         shorter = by_length[left - 1] if left > 0 else None
         longer = by_length[right + 1] if right + 1 < len(by_length) else None
-        candidate = _nearer(shorter, longer, len(first.ids))
+        candidate = _nearer(shorter, longer, first.positions)
         if candidate is None:
             break
-        grown = tokens + len(candidate.ids), max(longest, len(candidate.ids))
+        grown = tokens + candidate.positions, max(longest, candidate.positions)
         if not limits.hold(right - left + 2, *grown, observed=observed):
             break
         tokens, longest = grown
@@ -122,4 +124,4 @@ def _nearest_in_length(first: Item, waiting: list[Item], limits: BatchLimits, *,
 def _nearer(shorter: Item | None, longer: Item | None, length: int) -> Item | None:
     if shorter is None or longer is None:
         return longer if shorter is None else shorter
-    return shorter if length - len(shorter.ids) <= len(longer.ids) - length else longer
+    return shorter if length - shorter.positions <= longer.positions - length else longer

@@ -1,30 +1,35 @@
-"""Reading a request's body: bounded while it arrives, then strict JSON."""
+"""Reading a request's body: bounded while it arrives, then strict JSON where it is to be JSON."""
 
 import orjson
 from starlette.requests import Request
 
 from service.errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
 
+JSON = "application/json"
 MAX_DEPTH = 100
 
 
-async def read_json(request: Request, *, max_bytes: int) -> object:
-    """The body as Python objects.
+def media_type(request: Request) -> str:
+    """What the body is said to be, in lower case and without parameters; a missing Content-Type is JSON."""
+    return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
 
-    Raises UnsupportedMediaType, BodyTooLarge (before the body is buffered) or InvalidJson. A missing Content-Type is
-    JSON. NaN and Infinity literals, lone surrogates and numbers past float64 are no JSON here.
-    """
+
+async def read(request: Request, *, max_bytes: int) -> bytes:
+    """The body. Raises UnsupportedMediaType when it is encoded, or BodyTooLarge before it is buffered."""
     _check_headers(request, max_bytes)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
             raise BodyTooLarge(f"the body is larger than {max_bytes} bytes")
-    return parse(bytes(body))
+    return bytes(body)
 
 
 def parse(body: bytes) -> object:
-    """Strict JSON, nested at most `MAX_DEPTH` deep. Raises InvalidJson."""
+    """Strict JSON, nested at most `MAX_DEPTH` deep. Raises InvalidJson.
+
+    NaN and Infinity literals, lone surrogates and numbers past float64 are no JSON here.
+    """
     try:
         parsed: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -36,9 +41,6 @@ def parse(body: bytes) -> object:
 
 
 def _check_headers(request: Request, max_bytes: int) -> None:
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise UnsupportedMediaType("send the body as Content-Type: application/json")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaType("only an unencoded body is taken")
     declared = request.headers.get("content-length", "")

@@ -1,6 +1,7 @@
-"""The OpenAI dialect's request and answers, as pydantic models: validation and the OpenAPI document come from here."""
+"""The OpenAI dialect's request, as pydantic models: validation and the OpenAPI document come from here."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -14,15 +15,34 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from models.contract.manifest import Modality
 from models.contract.tensors import Reduction
 from service.engine.attention import AttentionQuery
 from service.errors import InvalidInput, InvalidJson, InvalidParameter, RequestError
 
-TEXTS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+AN_INPUT = 'a string, {"text": string} or {"image": string}'
+IMAGE_FORM = "A JPEG, PNG or WebP file in base64, bare or as data:image/png;base64,..."
+
+_INPUT_SCHEMAS: list[dict[str, Any]] = [
+    {"type": "string"},
+    {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}},
+    {
+        "type": "object",
+        "required": ["image"],
+        "properties": {"image": {"type": "string", "description": IMAGE_FORM}},
+    },
+]
+INPUTS_SCHEMA = {"anyOf": [*_INPUT_SCHEMAS, {"type": "array", "items": {"anyOf": _INPUT_SCHEMAS}, "minItems": 1}]}
+
+
+def _one_field(value: object) -> object:
+    if isinstance(value, dict) and len(value) != 1:
+        raise ValueError("an input is one text or one image")
+    return value
 
 
 def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str | dict) else value
 
 
 def _as_object(value: object) -> object:
@@ -31,9 +51,22 @@ def _as_object(value: object) -> object:
     return {} if value is True else None if value is False else value
 
 
+class TextItem(BaseModel):
+    text: StrictStr
+
+
+class ImageItem(BaseModel):
+    image: StrictStr
+
+
 # fail_fast: an error for each of a million wrong elements would take seconds and gigabytes.
-Texts = Annotated[
-    list[StrictStr], Field(min_length=1, fail_fast=True), BeforeValidator(_as_list), WithJsonSchema(TEXTS_SCHEMA)
+Inputs = Annotated[
+    list[
+        StrictStr | Annotated[TextItem, BeforeValidator(_one_field)] | Annotated[ImageItem, BeforeValidator(_one_field)]
+    ],
+    Field(min_length=1, fail_fast=True),
+    BeforeValidator(_as_list),
+    WithJsonSchema(INPUTS_SCHEMA),
 ]
 Indices = Annotated[
     tuple[Annotated[StrictInt, Field(ge=0)], ...], Field(min_length=1, max_length=1_024, fail_fast=True)
@@ -49,7 +82,9 @@ class AttentionRequest(BaseModel):
         "rollout", description="How layers and heads are reduced, or raw weights."
     )
     query: Literal["pool", "all"] | Annotated[StrictInt, Field(ge=0)] | None = Field(
-        None, description="Whose attention: the pooled item's, every token's, or one's. Default pool; all with raw."
+        None,
+        description="Whose attention: the pooled item's, everyone's, or that of one token or cell (with raw, of one "
+        "position of an image: grid.prefix of them come before its cells). Default pool; all with raw.",
     )
     layers: Literal["all"] | Indices = Field("all", description="With raw: which layers.")
     heads: Literal["all"] | Indices = Field("all", description="With raw: which heads.")
@@ -65,11 +100,10 @@ class AttentionRequest(BaseModel):
         )
 
 
-class EmbeddingsRequest(BaseModel):
-    """`POST /v1/embeddings`"""
+class EmbeddingOptions(BaseModel):
+    """What is asked of the inputs, however they come."""
 
     model: StrictStr
-    input: Texts
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[StrictInt, Field(ge=1)] | None = Field(None, description="Keep the first dimensions only.")
     user: StrictStr | None = None
@@ -79,18 +113,37 @@ class EmbeddingsRequest(BaseModel):
     )
 
     @classmethod
-    def parse(cls, body: object) -> Self:
+    def parse(cls, fields: object) -> Self:
         """Validate a parsed body. Raises InvalidJson, or InvalidInput or InvalidParameter naming the field."""
-        if not isinstance(body, dict):
+        if not isinstance(fields, dict):
             raise InvalidJson("the body is not an object")
         try:
-            return cls.model_validate(body)
+            return cls.model_validate(fields)
         except ValidationError as error:
             raise _first_problem(error) from None
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> Self:
+        """Options in the URL, beside a body that is an image: `attention` is true, false or what to reduce to."""
+        fields: dict[str, object] = {name: query[name] for name in cls.model_fields if name in query}
+        dimensions, attention = query.get("dimensions", ""), query.get("attention")
+        if dimensions.isdecimal():
+            fields["dimensions"] = int(dimensions[:10])
+        if attention is not None:
+            fields["attention"] = attention == "true" if attention in ("true", "false") else {"reduce": attention}
+        return cls.parse(fields)
+
+
+class EmbeddingsRequest(EmbeddingOptions):
+    """`POST /v1/embeddings`"""
+
+    input: Inputs
+    modality: Modality | None = Field(None, description='What plain strings of `input` are: "image" for base64.')
 
 
 # An option whose value is known to be impossible is a parameter problem, a field of another kind an input problem.
 _PARAMETER_PROBLEMS = {"literal_error", "greater_than_equal", "extra_forbidden"}
+_FIELDS = {*EmbeddingsRequest.model_fields, *AttentionRequest.model_fields}
 
 
 def _first_problem(error: ValidationError) -> RequestError:
@@ -98,81 +151,10 @@ def _first_problem(error: ValidationError) -> RequestError:
     # Each branch of a union reports; the deepest, and of those the last, is the one that was meant.
     same_field = [problem for problem in problems if problem["loc"][:2] == problems[0]["loc"][:2]]
     problem = max(reversed(same_field), key=lambda problem: len(problem["loc"]))
+    match problem["loc"]:
+        case ("input", int(index), *_):
+            return InvalidInput(f"input[{index}]: an input is {AN_INPUT}", f"input[{index}]")
     fields = [part for part in problem["loc"] if isinstance(part, int) or part in _FIELDS]
     param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fields).removeprefix(".")
     kind = InvalidParameter if problem["type"] in _PARAMETER_PROBLEMS else InvalidInput
     return kind(f"{param}: {problem['msg']}", param)
-
-
-class Token(BaseModel):
-    """A token and where it stands in the caller's own text, in code points; start == end marks a special token."""
-
-    text: str
-    start: int
-    end: int
-
-
-class AttentionAnswer(BaseModel):
-    reduce: str
-    query: str | int
-    shape: list[int]
-    values: list[float] | list[list[float]] | list[object] | str
-    tokens: list[Token]
-    grid: None = None
-
-
-class EmbeddingObject(BaseModel):
-    object: Literal["embedding"]
-    index: int
-    embedding: list[float] | str
-    truncated: bool
-    attention: AttentionAnswer | None = None
-
-
-class Usage(BaseModel):
-    prompt_tokens: int
-    total_tokens: int
-
-
-class EmbeddingsResponse(BaseModel):
-    object: Literal["list"]
-    model: str
-    data: list[EmbeddingObject]
-    usage: Usage
-
-
-class ErrorObject(BaseModel):
-    message: str
-    type: str
-    param: str | None
-    code: str
-
-
-class ErrorResponse(BaseModel):
-    error: ErrorObject
-    detail: str
-
-
-class ModelObject(BaseModel):
-    """A served model. `provider` is the execution provider of each graph as its session reports it."""
-
-    id: str
-    object: Literal["model"]
-    created: int
-    owned_by: str
-    modality: str
-    architecture: str
-    dimensions: int
-    max_tokens: int
-    pooling: str
-    precision: str
-    attention: dict[str, int]
-    provider: dict[str, str]
-
-
-class ModelsResponse(BaseModel):
-    object: Literal["list"]
-    data: list[ModelObject]
-
-
-_FIELDS = {*EmbeddingsRequest.model_fields, *AttentionRequest.model_fields}

@@ -1,62 +1,67 @@
-"""One served model without HTTP: texts to tokens, tokens to arrays. Import it to run in bulk.
+"""One served model without HTTP: texts or pictures in, arrays out. Import it to run in bulk.
 
 Three stages, as a request passes them: `prepare` (any thread), `run` (the engine's thread), `finish` (any thread).
-Letters: b items, n tokens of one item, e embedding width.
+Letters: b items, e embedding width.
 """
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
 from models.contract import tensors
-from models.contract.arrays import Floats, Ints
-from models.contract.artifact import ATTEND_GRAPH, EMBED_GRAPH, TOKENIZER_FILE, verify
-from models.contract.manifest import Manifest
+from models.contract.arrays import Data, Floats
+from models.contract.artifact import TOKENIZER_FILE, verify
+from models.contract.errors import ArtifactError
+from models.contract.manifest import ATTEND_GRAPH, EMBED_GRAPH, MANIFEST_FILE, GraphFile, ImageSpec, Manifest, TextSpec
 from models.contract.packing import pack
+from models.preprocess.image import MAX_PIXELS, ImagePreprocessor, Picture
+from models.preprocess.prepared import Prepared
 from models.preprocess.text import TextPreprocessor, Tokens
 from service.runtime.session import Session
 
 EMBEDDING_ONLY = (tensors.EMBEDDING,)
 """The outputs that need no attention, and so the fused graph."""
 
+Sessions = Mapping[GraphFile, Session]
+Source = TypeVar("Source")
 
-class Encoder:
-    """A text encoder: two graphs of one artifact and its tokenizer."""
 
-    def __init__(self, manifest: Manifest, preprocess: TextPreprocessor, embed: Session, attend: Session) -> None:
+class Encoder(ABC, Generic[Source]):
+    """The graphs of one artifact, and what makes their input of a `Source`: a text, or a picture file's bytes."""
+
+    def __init__(self, manifest: Manifest, sessions: Sessions) -> None:
         self.manifest = manifest
         self.name = manifest.name
-        self._preprocess = preprocess
-        self._embed = embed
-        self._attend = attend
-
-    @classmethod
-    def open(cls, directory: Path, *, device: Literal["auto", "cpu", "cuda"] = "auto", threads: int = 1) -> Self:
-        """Verify the artifact's digests and open it. Raises ArtifactError or ProviderUnavailable."""
-        manifest = verify(directory)
-        preprocess = TextPreprocessor(directory / TOKENIZER_FILE, max_tokens=manifest.text.max_tokens)
-        embed = Session(directory / EMBED_GRAPH, manifest.graphs[EMBED_GRAPH], device=device, threads=threads)
-        attend = Session(directory / ATTEND_GRAPH, manifest.graphs[ATTEND_GRAPH], device=device, threads=threads)
-        return cls(manifest, preprocess, embed, attend)
+        self._sessions = sessions
 
     @property
     def providers(self) -> dict[str, str]:
         """Execution provider by graph, as the sessions report it."""
-        return {"embed": self._embed.provider, "attend": self._attend.provider}
+        return {file.removesuffix(".onnx"): session.provider for file, session in self._sessions.items()}
 
-    def prepare(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokenize, cut to the model's limit."""
-        return self._preprocess(texts)
+    @property
+    @abstractmethod
+    def max_positions(self) -> int:
+        """Length of the longest sequence that an item can be."""
 
-    def run(self, items: Sequence[Ints], outputs: Sequence[str] = EMBEDDING_ONLY) -> dict[str, Floats]:
-        """Run one batch of token ids, each `[n_i]`, and return the named outputs of `models.contract.tensors`.
+    @abstractmethod
+    def prepare(self, sources: Sequence[Source]) -> Sequence[Prepared]:
+        """What the graphs take of each source."""
+
+    @abstractmethod
+    def stand_in(self, positions: int) -> Data:
+        """An item to warm up with, of `positions` where items of the model differ in that."""
+
+    def run(self, items: Sequence[Data], outputs: Sequence[str] = EMBEDDING_ONLY) -> dict[str, Floats]:
+        """Run one batch of prepared items' `data`, and return the named outputs of `models.contract.tensors`.
 
         Rows are in the batch's order, padded to its longest item. Raises InferenceFailed when ONNX Runtime fails.
         """
-        session = self._embed if tuple(outputs) == EMBEDDING_ONLY else self._attend
-        return session.run(outputs, pack(items, position_offset=self.manifest.text.position_offset))
+        graph: GraphFile = EMBED_GRAPH if tuple(outputs) == EMBEDDING_ONLY else ATTEND_GRAPH
+        return self._sessions[graph].run(outputs, self._feeds(items))
 
     def finish(self, embeddings: Floats, dimensions: int | None = None) -> Floats:
         """Keep the first `dimensions` of the pooled `[b, e]`, then scale to length 1 if the model does."""
@@ -65,3 +70,78 @@ class Encoder:
             # 1e-12: the bound that torch's normalize keeps a zero vector away from division by zero with.
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
         return vectors
+
+    @abstractmethod
+    def _feeds(self, items: Sequence[Data]) -> dict[str, Data]:
+        """One batch as the graphs' inputs."""
+
+
+class TextEncoder(Encoder[str]):
+    """Texts, by the artifact's own tokenizer."""
+
+    def __init__(self, manifest: Manifest, limits: TextSpec, sessions: Sessions, preprocess: TextPreprocessor) -> None:
+        super().__init__(manifest, sessions)
+        self._limits = limits
+        self._preprocess = preprocess
+
+    @property
+    def max_positions(self) -> int:
+        return self._limits.max_tokens
+
+    def prepare(self, sources: Sequence[str]) -> list[Tokens]:
+        """Tokenize, cut to the model's limit."""
+        return self._preprocess(sources)
+
+    def stand_in(self, positions: int) -> Data:
+        return np.zeros(positions, dtype=np.int64)
+
+    def _feeds(self, items: Sequence[Data]) -> dict[str, Data]:
+        return dict(pack(items, position_offset=self._limits.position_offset))
+
+
+class ImageEncoder(Encoder[bytes]):
+    """Pictures: JPEG, PNG or WebP files."""
+
+    def __init__(
+        self, manifest: Manifest, spec: ImageSpec, sessions: Sessions, *, max_pixels: int = MAX_PIXELS
+    ) -> None:
+        super().__init__(manifest, sessions)
+        self.spec = spec
+        self._preprocess = ImagePreprocessor(spec, max_pixels=max_pixels)
+
+    @property
+    def max_positions(self) -> int:
+        return self.spec.positions
+
+    def prepare(self, sources: Sequence[bytes]) -> list[Picture]:
+        """Decode and scale. Raises ImageProblem for the first that gives no picture."""
+        return [self._preprocess(source) for source in sources]
+
+    def stand_in(self, positions: int) -> Data:  # noqa: ARG002  # every picture has as many
+        return np.zeros((self.spec.rows_px, self.spec.columns_px, 3), dtype=np.uint8)
+
+    def _feeds(self, items: Sequence[Data]) -> dict[str, Data]:
+        return {tensors.PIXELS: np.stack(items)}
+
+
+AnyEncoder = TextEncoder | ImageEncoder
+
+
+def open_encoder(
+    directory: Path,
+    *,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    threads: int = 1,
+    max_image_pixels: int = MAX_PIXELS,
+) -> AnyEncoder:
+    """Verify the artifact's digests and open it. Raises ArtifactError or ProviderUnavailable."""
+    manifest = verify(directory)
+    sessions = {
+        file: Session(directory / file, spec, device=device, threads=threads) for file, spec in manifest.graphs.items()
+    }
+    if manifest.text:
+        preprocess = TextPreprocessor(directory / TOKENIZER_FILE, max_tokens=manifest.text.max_tokens)
+        return TextEncoder(manifest, manifest.text, sessions, preprocess)
+    if manifest.image:
+        return ImageEncoder(manifest, manifest.image, sessions, max_pixels=max_image_pixels)
+    raise ArtifactError(directory / MANIFEST_FILE, "is of no modality that is served")

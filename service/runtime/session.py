@@ -12,7 +12,7 @@ from typing import Literal
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from models.contract.arrays import Floats, Ints
+from models.contract.arrays import Data, Floats
 from models.contract.errors import ArtifactError
 from models.contract.manifest import GraphSpec
 from service.errors import InferenceFailed
@@ -51,7 +51,7 @@ class Session:
         self._run_options.only_execute_path_to_fetches = True
         logger.info("%s runs on %s", path.name, self.provider)
 
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, Ints]) -> dict[str, Floats]:
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Data]) -> dict[str, Floats]:
         """Compute `outputs` by name. Raises InferenceFailed, without ONNX Runtime's words: they quote paths."""
         try:
             arrays = self._session.run(list(outputs), dict(feeds), self._run_options)

@@ -23,6 +23,7 @@ def test_the_default_model(minilm: Path) -> None:
     assert manifest.text is not None
     assert (manifest.attention, manifest.text.max_tokens) == (AttentionSpec(heads=(12,) * 6), 256)
     assert manifest.parity.embedding_min_cosine >= 0.99999
+    assert manifest.parity.weights_max_abs is not None
     assert manifest.parity.weights_max_abs <= 1e-5
 
 

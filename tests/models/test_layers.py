@@ -97,6 +97,8 @@ def test_a_1x1_map_attends_to_itself(projection: Projection) -> None:
 
 def test_windows_see_themselves_alone_and_each_its_own_cells() -> None:
     layer = MapAttention(MapAttentionPlan(8, (4, 6), heads=2, window=2, relative=True))
+    assert layer.relative is not None
+    torch.nn.init.normal_(layer.relative.table)
     x = torch.randn(2, 8, 4, 6)
     out, weights = watched(layer, x)
     window = torch.arange(24).reshape(4, 6)
@@ -128,7 +130,6 @@ def test_relative_bias_depends_on_distance_alone() -> None:
 def test_sinusoidal_codes() -> None:
     code = sinusoidal(torch.arange(50), 16)
     torch.testing.assert_close(code[:, 0], torch.arange(50).float().sin())
-    torch.testing.assert_close(code @ code.T, (code @ code.T).T)
     torch.testing.assert_close((code[3] @ code[7]), (code[23] @ code[27]))  # products by distance alone
     grid = sinusoidal_grid(3, 4, 16).reshape(3, 4, 16)
     torch.testing.assert_close(grid[0, :, :8], grid[0, :1, :8].expand(4, 8))

@@ -17,10 +17,12 @@ from models.encoders.image import ImageEncoder
 from models.scenes.description import Description, Thing
 from models.scenes.rendering import render
 from models.train.__main__ import main
-from models.train.evaluation import cells_on_object, recall
-from models.train.loop import CURVE_FILE, share_of_rate
+from models.train.errors import Diverged, RecipeError
+from models.train.evaluation import coverage_of_cells, evaluate, recall
+from models.train.loop import CURVE_FILE, Run, share_of_rate
 from models.train.objective import Contrast
-from models.train.recipe import Optimizer, Recipe, RecipeError
+from models.train.recipe import Optimizer, Recipe
+from models.train.teacher import Teacher
 from tests.checkpoints import write_bert
 
 RECIPE = """
@@ -63,11 +65,16 @@ def test_a_killed_run_goes_on_to_the_same_curve(tmp_path: Path, teacher: Path) -
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (killed / "model.safetensors").exists()
+    begun = Run(Recipe.read(str(recipe)), killed, torch.device("cpu")).step
+    assert 2 <= begun < 40
+    done = [entry["loss"] for entry in curve(killed)]
+    assert len(done) == begun, "what was learned after the checkpoint is forgotten"
     assert main([*whole[:-1], str(killed)]) == 0
     assert [entry["step"] for entry in curve(killed)] == list(range(1, 41))
     np.testing.assert_allclose(
         [entry["loss"] for entry in curve(killed)], [entry["loss"] for entry in curve(tmp_path / "whole")], rtol=1e-5
     )
+    assert [entry["loss"] for entry in curve(killed)][:begun] == done, "steps before the checkpoint were run again"
     first, second = (checkpoint.load(tmp_path / name) for name in ("whole", "killed"))
     for one, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         torch.testing.assert_close(one, other)
@@ -82,7 +89,9 @@ def test_it_learns_and_reports(tmp_path: Path, teacher: Path, capsys: pytest.Cap
     assert isinstance(checkpoint.load(out), ImageEncoder)
     figures = json.loads((out / "evaluation.json").read_text())
     assert 0 <= figures["retrieval"]["text_to_image_r1"] <= figures["retrieval"]["text_to_image_r5"] <= 1
-    assert 0 < figures["pointing"]["one_object_chance"] < figures["pointing"]["two_objects_chance"] < 0.5
+    one, two = figures["pointing_one_object"], figures["pointing_two_objects"]
+    assert 0 < one["quarter_chance"] < one["touched_chance"] < two["touched_chance"] < 0.5
+    assert 0 <= one["quarter"] <= one["touched"] <= 1
     assert "text_to_image_r1" in capsys.readouterr().out
 
 
@@ -102,6 +111,10 @@ def test_another_recipe_does_not_resume(tmp_path: Path, teacher: Path, capsys: p
         (("steps = 8", "stride = 8"), "optimizer.steps: Field required"),
         (("heads = 2", "heads = 5"), "5 and 24"),
         (('kind = "vit"', 'kind = "vet"'), "no encoder of kind 'vet'"),
+        (("patch_px = 8", "patch_px = 7"), "7 and 32"),
+        (("warmup_steps = 2", "warmup_steps = 9"), "9 warmup_steps of 8 steps"),
+        (("embedding_width = 32", "embedding_width = 16"), "embedding_width is 16, the teacher's vectors are 32 wide"),
+        (("batch = 8", "batch = 100"), "50 scenes of a kind"),
         (
             ('kind = "vit", image_px = 32, patch_px = 8, width = 24', 'kind = "text", width = 24'),
             "embedding_width: Extra",
@@ -115,7 +128,7 @@ def test_recipes_that_cannot_be(
     path.write_text(path.read_text().replace(*change))
     assert main([str(path), "--teacher", str(teacher), "--out", str(tmp_path / "run")]) == 1
     assert message in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
 def test_an_unknown_recipe_lists_the_known() -> None:
@@ -156,10 +169,54 @@ def test_recall_counts_rows() -> None:
     assert [recall(likeness, k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
 
 
-def test_cells_on_an_object() -> None:
+def test_coverage_of_cells() -> None:
     scene = render(Description((Thing("red", "square"),), None, "plain", "blue"), np.random.default_rng(0))
-    cells = cells_on_object(scene, (8, 8)).reshape(8, 8)
-    row, column = np.argwhere(scene.masks[0]).mean(axis=0) // 16
-    assert cells[int(row), int(column)]
-    assert 1 <= cells.sum() <= 16
-    assert not scene.masks[0].reshape(8, 16, 8, 16).any(axis=(1, 3))[~cells].all()
+    covered = coverage_of_cells(scene, (8, 8)).reshape(8, 8)
+    assert covered.mean() == pytest.approx(scene.masks[0].mean())
+    row, column = (np.argwhere(scene.masks[0]).mean(axis=0) // 16).astype(int)
+    assert covered[row, column] == scene.masks[0][16 * row : 16 * row + 16, 16 * column : 16 * column + 16].mean() > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--teacher", "nowhere"], "nowhere holds no text encoder"),
+        (["--device", "cuda"], "no CUDA device is there"),
+    ],
+)
+def test_what_is_not_there_is_said(
+    arguments: list[str], message: str, tmp_path: Path, teacher: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main([str(write_recipe(tmp_path)), "--teacher", str(teacher), "--out", str(out), *arguments]) == 1
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_run_that_cannot_be_written_or_resumed(
+    tmp_path: Path, teacher: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(write_recipe(tmp_path)), "--teacher", str(teacher), "--device", "cpu"]
+    (tmp_path / "file").write_text("")
+    assert main([*arguments, "--out", str(tmp_path / "file")]) == 1
+    assert "File exists" in capsys.readouterr().err
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "training.safetensors").write_bytes(b"broken")
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 1
+    assert "is broken; remove it to begin again" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_no_number_stops(tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Contrast, "forward", lambda _self, images, *_: images.sum() * float("nan"))
+    run = Run(Recipe.read(str(write_recipe(tmp_path))), tmp_path / "run", torch.device("cpu"))
+    with pytest.raises(Diverged, match="the loss is nan at step 0"):
+        run.train(Teacher(teacher))
+
+
+def test_an_encoder_without_attention_is_measured_without_pointing(teacher: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, steps=2)
+    lines = recipe.read_text().splitlines()
+    conv = 'encoder = { kind = "conv", image_px = 32, width = 16, layers = 1, embedding_width = 32 }'
+    recipe.write_text("\n".join(conv if line.startswith("encoder") else line for line in lines))
+    encoder = Run(Recipe.read(str(recipe)), tmp_path / "run", torch.device("cpu")).train(Teacher(teacher))
+    assert list(json.loads(evaluate(encoder, Teacher(teacher)))) == ["retrieval"]

@@ -2,15 +2,27 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from models.contract import tensors
 from models.contract.arrays import Floats, Ints
-from models.contract.manifest import Manifest
 from service.errors import InferenceFailed
 
 FAILS, NOT_FINITE, FAULT = 666, 777, 888
+
+
+@dataclass(frozen=True)
+class FakeItem:
+    """An item that is `data` and nothing else."""
+
+    data: Ints
+    truncated: bool = False
+
+    @property
+    def positions(self) -> int:
+        return len(self.data)
 
 
 class FakeModel:
@@ -20,8 +32,7 @@ class FakeModel:
     While `gate` is closed a run waits; `batches` records the lengths of every batch that ran.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
-        self.manifest = manifest
+    def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)

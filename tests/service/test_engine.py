@@ -3,25 +3,24 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.contract.arrays import Ints
-from models.contract.manifest import Manifest
-from service.engine.attention import AttentionQuery
 from service.engine.engine import Engine
 from service.engine.items import Ticket
 from service.engine.lanes import BatchLimits
+from service.engine.plan import AttentionPlan
 from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded
 from service.metrics import Metrics
-from tests.service.engine_fakes import FAILS, FAULT, NOT_FINITE, FakeModel
+from tests.service.engine_fakes import FAILS, FAULT, NOT_FINITE, FakeItem, FakeModel
+
+POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), pooling="mean", prefix=0)
 
 
 @pytest.fixture
-def model(tiny: Path) -> FakeModel:
-    return FakeModel(Manifest.read(tiny))
+def model() -> FakeModel:
+    return FakeModel()
 
 
 @pytest.fixture
@@ -33,11 +32,13 @@ def engine(model: FakeModel) -> Iterator[Engine]:
     engine.close()
 
 
-def ids(*lengths: int, value: int = 1) -> list[Ints]:
-    return [np.full(n, value, dtype=np.int64) for n in lengths]
+def ids(*lengths: int, value: int = 1) -> list[FakeItem]:
+    return [FakeItem(np.full(n, value, dtype=np.int64)) for n in lengths]
 
 
-def submit(engine: Engine, items: list[Ints], attention: AttentionQuery | None = None, timeout_s: float = 10) -> Ticket:
+def submit(
+    engine: Engine, items: list[FakeItem], attention: AttentionPlan | None = None, timeout_s: float = 10
+) -> Ticket:
     return engine.submit("fake", items, attention, deadline=time.monotonic() + timeout_s)
 
 
@@ -99,7 +100,7 @@ def test_a_short_request_does_not_wait_for_a_long_one(engine: Engine, model: Fak
 def test_attention_has_a_lane_of_its_own(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = hold(model, engine)
-        plain, seen = submit(engine, ids(4, 8)), submit(engine, ids(4, 8), AttentionQuery())
+        plain, seen = submit(engine, ids(4, 8)), submit(engine, ids(4, 8), POOLED)
         model.gate.set()
         await asyncio.gather(first.wait(), plain.wait())
         for n, result in zip((4, 8), await seen.wait(), strict=True):

@@ -61,7 +61,13 @@ def test_what_is_not_json(client: httpx.Client, body: bytes) -> None:
         ({"model": 3}, "invalid_input", "model"),
         ({"input": []}, "invalid_input", "input"),
         ({"input": None}, "invalid_input", "input"),
-        ({"input": {}}, "invalid_input", "input"),
+        ({"input": {}}, "invalid_input", "input[0]"),
+        ({"input": {"text": "a", "image": "a"}}, "invalid_input", "input[0]"),
+        ({"input": ["a", {"text": 1}]}, "invalid_input", "input[1]"),
+        ({"input": ["a", {"image": "aGk="}]}, "invalid_input", "input[1]"),
+        ({"input": [[1, 2]]}, "invalid_input", "input[0]"),
+        ({"modality": "image"}, "invalid_input", "input[0]"),
+        ({"modality": "smell"}, "invalid_parameter", "modality"),
         ({"input": 7}, "invalid_input", "input"),
         ({"input": ["a", "b", "c", 4]}, "invalid_input", "input[3]"),
         ({"input": ["a", None]}, "invalid_input", "input[1]"),
@@ -107,6 +113,8 @@ def test_a_body_that_is_no_object(client: httpx.Client, body: object) -> None:
     [
         ({"input": [1] * 500_000}, "input[0]"),
         ({"attention": {"reduce": "raw", "layers": [-1] * 500_000}}, "attention.layers"),
+        ({"input": [{"image": "a"}] * 500_000}, "input"),
+        ({"input": [{str(i): i for i in range(200_000)}]}, "input[0]"),
         ({"attention": {str(i): i for i in range(200_000)}}, "attention"),
     ],
 )

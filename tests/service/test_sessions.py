@@ -12,22 +12,24 @@ from models.contract.errors import ArtifactError
 from models.contract.manifest import GraphSpec, Manifest
 from service.errors import InferenceFailed
 from service.runtime import providers
-from service.runtime.encoder import Encoder
+from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.session import Session
 from service.settings import Settings
 from service.state import State
 
 
 @pytest.fixture(scope="module")
-def encoder(tiny: Path) -> Encoder:
-    return Encoder.open(tiny, device="cpu", threads=1)
+def encoder(tiny: Path) -> TextEncoder:
+    encoder = open_encoder(tiny, device="cpu", threads=1)
+    assert isinstance(encoder, TextEncoder)
+    return encoder
 
 
-def test_both_graphs_run_on_the_provider_they_report(encoder: Encoder) -> None:
+def test_both_graphs_run_on_the_provider_they_report(encoder: TextEncoder) -> None:
     assert encoder.providers == {"embed": "CPUExecutionProvider", "attend": "CPUExecutionProvider"}
 
 
-def test_only_the_outputs_asked_for_come_back(encoder: Encoder) -> None:
+def test_only_the_outputs_asked_for_come_back(encoder: TextEncoder) -> None:
     items = [np.arange(2, 7), np.array([3])]
     pooled = tensors.pooled("rollout")
     assert encoder.run(items).keys() == {tensors.EMBEDDING}
@@ -37,13 +39,13 @@ def test_only_the_outputs_asked_for_come_back(encoder: Encoder) -> None:
     np.testing.assert_allclose(seen[pooled].sum(-1), 1, atol=1e-6)
 
 
-def test_finishing_cuts_before_it_normalises_and_takes_a_zero_vector(encoder: Encoder) -> None:
+def test_finishing_cuts_before_it_normalises_and_takes_a_zero_vector(encoder: TextEncoder) -> None:
     embeddings = np.array([[3, 4, 12], [0, 0, 5]], dtype=np.float32)
     np.testing.assert_allclose(encoder.finish(embeddings, 2), np.array([[0.6, 0.8], [0, 0]]), atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(encoder.finish(embeddings), axis=1), 1, atol=1e-6)
 
 
-def test_a_failing_run_is_typed_and_quotes_nothing(encoder: Encoder, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_run_is_typed_and_quotes_nothing(encoder: TextEncoder, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InferenceFailed) as failure:
         encoder.run([np.array([10_000_000])])
     assert "10000000" not in failure.value.message
@@ -54,11 +56,11 @@ def test_a_failing_run_is_typed_and_quotes_nothing(encoder: Encoder, capfd: pyte
 def test_cuda_is_refused_where_there_is_none(tiny: Path) -> None:
     assert providers.CUDA not in onnxruntime.get_available_providers(), "this test is for machines without CUDA"
     with pytest.raises(providers.ProviderUnavailable, match="no CUDA provider"):
-        Encoder.open(tiny, device="cuda")
+        open_encoder(tiny, device="cuda")
 
 
 def test_a_session_that_fell_back_is_refused_only_if_cuda_was_asked_for(
-    encoder: Encoder, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    encoder: TextEncoder, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = onnxruntime.SessionOptions()
     options.use_per_session_threads = False  # as every session must once the service has made the pool

@@ -1,0 +1,33 @@
+"""Why a training run does not start, or ends early.
+
+TrainError
+├── RecipeError    the recipe cannot be trained; the message says where
+├── TeacherError   the directory holds no text encoder whose vectors can be targets
+├── DeviceError    the device that was asked for is not there
+├── ResumeError    the checkpoint is not one that this run can go on from
+└── Diverged       the loss is no number any more; the last checkpoint stands
+"""
+
+
+class TrainError(Exception):
+    """The message is for a person."""
+
+
+class RecipeError(TrainError):
+    pass
+
+
+class TeacherError(TrainError):
+    pass
+
+
+class DeviceError(TrainError):
+    pass
+
+
+class ResumeError(TrainError):
+    pass
+
+
+class Diverged(TrainError):
+    pass

@@ -1,0 +1,115 @@
+"""The OpenAI dialect's answers as pydantic models, for the OpenAPI document alone: answers are written without them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from models.contract.manifest import Modality, Pooling
+
+
+class Token(BaseModel):
+    """A token and where it stands in the caller's own text, in code points; start == end marks a special token."""
+
+    text: str
+    start: int
+    end: int
+
+
+class Grid(BaseModel):
+    """What the weights of an image stand on: `prefix` positions that are no part of it, then its cells row by row."""
+
+    rows: int
+    columns: int
+    prefix: int = Field(description="Positions before the cells, such as CLS: with raw; 0 with every reduction.")
+    boxes_px: list[tuple[float, float, float, float]] = Field(
+        description="x0, y0, x1, y1 of each cell in the image that was sent, upright as EXIF says."
+    )
+
+
+class AttentionAnswer(BaseModel):
+    """Tokens for a text, a grid for an image."""
+
+    reduce: str
+    query: str | int
+    shape: list[int]
+    values: list[float] | list[list[float]] | list[object] | str
+    tokens: list[Token] | None
+    grid: Grid | None
+
+
+class EmbeddingObject(BaseModel):
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+    truncated: bool
+    attention: AttentionAnswer | None = None
+
+
+class Usage(BaseModel):
+    prompt_tokens: int = Field(description="Tokens of texts, positions of images.")
+    total_tokens: int
+
+
+class EmbeddingsResponse(BaseModel):
+    object: Literal["list"]
+    model: str
+    data: list[EmbeddingObject]
+    usage: Usage
+
+
+class ErrorObject(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorResponse(BaseModel):
+    error: ErrorObject
+    detail: str
+
+
+class ImageSize(BaseModel):
+    rows_px: int
+    columns_px: int
+
+
+class ModelGrid(BaseModel):
+    rows: int
+    columns: int
+    prefix: int
+
+
+class ModelAttention(BaseModel):
+    """`heads` is a number where all layers have as many, else one number a layer."""
+
+    layers: int
+    heads: int | list[int]
+
+
+class ModelObject(BaseModel):
+    """A served model. Vectors of models that name one `space` can be compared.
+
+    `provider` is the execution provider of each graph as its session reports it.
+    """
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    modality: Modality
+    architecture: str
+    dimensions: int
+    space: str
+    max_tokens: int | None
+    image: ImageSize | None
+    grid: ModelGrid | None
+    pooling: Pooling
+    precision: str
+    attention: ModelAttention | None
+    provider: dict[str, str]
+
+
+class ModelsResponse(BaseModel):
+    object: Literal["list"]
+    data: list[ModelObject]

@@ -1,0 +1,118 @@
+"""From a request's inputs to prepared items, on threads: the event loop neither tokenizes nor decodes.
+
+Shared by the dialects. Every refusal names its input.
+"""
+
+import asyncio
+import base64
+import binascii
+import re
+import time
+from collections.abc import Sequence
+
+from models.contract.manifest import Modality
+from models.preprocess import errors as images
+from models.preprocess.image import Picture
+from models.preprocess.prepared import Prepared
+from service.errors import (
+    DeadlineExceeded,
+    ImageTooLarge,
+    InvalidImage,
+    InvalidInput,
+    RequestError,
+    UnsupportedImageFormat,
+    UrlNotAllowed,
+)
+from service.routes.schemas import ImageItem, TextItem
+from service.runtime.encoder import AnyEncoder, ImageEncoder, TextEncoder
+from service.state import State
+
+Input = str | TextItem | ImageItem | bytes
+"""Bytes are an image file."""
+
+_PROBLEMS: dict[type[images.ImageProblem], type[RequestError]] = {
+    images.NotAnImage: InvalidImage,
+    images.UnsupportedFormat: UnsupportedImageFormat,
+    images.TooManyPixels: ImageTooLarge,
+}
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+
+
+async def prepare(
+    state: State, encoder: AnyEncoder, inputs: Sequence[Input], *, strings: Modality, deadline: float
+) -> Sequence[Prepared]:
+    """The inputs as the encoder takes them; `strings` says what plain strings are.
+
+    Raises InvalidInput for one of another modality, RequestError for an image that gives no picture, and
+    DeadlineExceeded.
+    """
+    with state.metrics.preprocess_seconds.labels(encoder.name).time():
+        if isinstance(encoder, TextEncoder):
+            texts = [_text(value, strings, f"input[{i}]") for i, value in enumerate(inputs)]
+            return await asyncio.to_thread(encoder.prepare, texts)
+        files = [_image(value, strings, f"input[{i}]") for i, value in enumerate(inputs)]
+        return await _pictures(state, encoder, files, deadline)
+
+
+async def _pictures(state: State, encoder: ImageEncoder, files: list[str | bytes], deadline: float) -> list[Picture]:
+    """Decode as many at a time as there are decoders: of several bad images the first is named, whatever the timing,
+    and requests take turns.
+    """
+    at_once = state.settings.intra_op_threads()
+    pictures: list[Picture] = []
+    for start in range(0, len(files), at_once):
+        if time.monotonic() > deadline:
+            state.metrics.shed.labels("deadline").inc(len(files))
+            raise DeadlineExceeded("the request's images could not be decoded before its deadline")
+        decoding = [_decode_on_thread(state, encoder, file) for file in files[start : start + at_once]]
+        for i, decoded in enumerate(await asyncio.gather(*decoding), start):
+            if isinstance(decoded, RequestError):
+                decoded.param = f"input[{i}]"
+                raise decoded
+            pictures.append(decoded)
+    return pictures
+
+
+async def _decode_on_thread(state: State, encoder: ImageEncoder, file: str | bytes) -> Picture | RequestError:
+    async with state.decoders:
+        return await asyncio.to_thread(_decode, encoder, file)
+
+
+def _decode(encoder: ImageEncoder, file: str | bytes) -> Picture | RequestError:
+    try:
+        return encoder.prepare([_bytes(file) if isinstance(file, str) else file])[0]
+    except images.ImageProblem as problem:
+        return _PROBLEMS[type(problem)](str(problem))
+    except InvalidImage as error:
+        return error
+
+
+def _bytes(encoded: str) -> bytes:
+    """Decode base64, with the line breaks that tools put in. Raises InvalidImage."""
+    found = _DATA_URL.match(encoded)
+    payload = encoded[found.end() :] if found else encoded
+    try:
+        return base64.b64decode("".join(payload.split()), validate=True)
+    except (binascii.Error, ValueError):  # ValueError: characters past ASCII
+        raise InvalidImage("the image is not base64") from None
+
+
+def _text(value: Input, strings: Modality, param: str) -> str:
+    if isinstance(value, TextItem):
+        return value.text
+    if isinstance(value, str) and strings == "text":
+        return value
+    raise InvalidInput("this model takes texts, not images", param)
+
+
+def _image(value: Input, strings: Modality, param: str) -> str | bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, TextItem) or (isinstance(value, str) and strings == "text"):
+        raise InvalidInput('this model takes images, not texts: {"image": "data:image/png;base64,..."}', param)
+    encoded = value.image if isinstance(value, ImageItem) else value
+    if _URL.match(encoded):
+        raise UrlNotAllowed("images are not fetched from a URL; send the file itself in base64", param)
+    return encoded

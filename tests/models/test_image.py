@@ -1,0 +1,198 @@
+"""Pictures of every kind become the model's pixels, or a typed refusal; cells are told in the caller's own picture."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from models.contract.manifest import ImageSpec
+from models.preprocess.decoding import decode
+from models.preprocess.errors import ImageProblem, NotAnImage, TooManyPixels, UnsupportedFormat
+from models.preprocess.image import ImagePreprocessor
+from tests.pictures import encoded, png_header, scene, turned
+
+SPEC = ImageSpec(rows_px=32, columns_px=48, fit="stretch", interpolation="bilinear", grid=(2, 3), prefix=1)
+CROP = SPEC.model_copy(update={"rows_px": 24, "columns_px": 24, "fit": "crop", "grid": (2, 2)})
+prepare = ImagePreprocessor(SPEC)
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image, dtype=int)
+
+
+@pytest.mark.parametrize(
+    ("format", "options", "off"),
+    [("PNG", {}, 0), ("WEBP", {"lossless": True}, 0), ("JPEG", {"quality": 95, "subsampling": 0}, 12)],
+)
+def test_the_three_formats_keep_their_pixels(format: str, options: dict[str, object], off: int) -> None:
+    picture = prepare(encoded(scene(), format, **options))
+    assert picture.pixels.shape == (32, 48, 3)
+    assert picture.pixels.dtype == np.uint8
+    assert (picture.positions, picture.truncated) == (7, False)
+    assert np.abs(picture.pixels - pixels(scene())).max() <= off
+
+
+@pytest.mark.parametrize(
+    ("mode", "format"), [("L", "PNG"), ("1", "PNG"), ("P", "PNG"), ("L", "JPEG"), ("CMYK", "JPEG")]
+)
+def test_modes_become_what_a_viewer_shows(mode: str, format: str) -> None:
+    source = scene().convert(mode)
+    options = {"quality": 95, "subsampling": 0} if format == "JPEG" else {}
+    got = prepare(encoded(source, format, **options)).pixels
+    assert np.abs(got - pixels(source.convert("RGB"))).max() <= (12 if format == "JPEG" else 0)
+
+
+def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
+    ramp = np.linspace(0, 65535, 32 * 48).reshape(32, 48).astype(np.uint16)
+    got = prepare(encoded(Image.fromarray(ramp))).pixels
+    assert np.abs(got[..., 0] - ramp / 257).max() <= 0.51
+    assert (got[..., 0] == got[..., 2]).all()
+
+
+@pytest.mark.parametrize(("format", "options"), [("PNG", {}), ("WEBP", {"lossless": True, "exact": True})])
+def test_what_is_transparent_is_white(format: str, options: dict[str, object]) -> None:
+    image = Image.new("RGBA", (48, 32), (255, 0, 0, 0))
+    image.paste((0, 0, 255, 128), (0, 0, 24, 32))
+    got = prepare(encoded(image, format, **options)).pixels
+    assert got[5, 40].tolist() == [255, 255, 255]
+    assert got[5, 5].tolist() == pytest.approx([127, 127, 255], abs=1)
+
+
+def test_a_transparent_colour_of_a_palette_or_of_grey_is_white() -> None:
+    palette = Image.new("P", (48, 32), 1)
+    palette.putpalette([0, 0, 0, 200, 10, 10])
+    palette.paste(0, (0, 0, 24, 32))
+    for image in (palette, Image.new("L", (48, 32), 0)):
+        assert prepare(encoded(image, transparency=0)).pixels[5, 5].tolist() == [255, 255, 255]
+    assert prepare(encoded(palette, transparency=0)).pixels[5, 40].tolist() == [200, 10, 10]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_turns_the_picture_upright(orientation: int) -> None:
+    data = turned(scene(), orientation)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    upright = SPEC.model_copy(update={"rows_px": expected.height, "columns_px": expected.width})
+    picture = ImagePreprocessor(upright)(data)
+    assert (picture.width_px, picture.height_px) == expected.size
+    np.testing.assert_array_equal(picture.pixels, pixels(expected))
+    assert picture.boxes_px(2, 3)[-1].tolist() == [expected.width * 2 / 3, expected.height / 2, *expected.size]
+
+
+def test_an_orientation_that_is_none_leaves_the_picture() -> None:
+    for data in (turned(scene(), 99), encoded(scene(), exif=b"Exif\0\0no exif at all")):
+        np.testing.assert_array_equal(prepare(data).pixels, pixels(scene()))
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_of_an_animation_the_first_frame_is_taken(format: str) -> None:
+    frames = [Image.new("RGB", (48, 32), colour) for colour in ("red", "lime")]
+    data = encoded(frames[0], format, save_all=True, append_images=frames[1:], lossless=True)
+    assert prepare(data).pixels[5, 5].tolist() == [255, 0, 0]
+
+
+def test_a_burst_file_is_its_first_jpeg() -> None:
+    frames = [Image.new("RGB", (48, 32), colour) for colour in ("red", "lime")]
+    data = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    assert prepare(data).pixels[5, 5].tolist() == pytest.approx([255, 0, 0], abs=2)
+
+
+def test_stretch_shows_all_of_the_original() -> None:
+    picture = prepare(encoded(scene(100, 10)))
+    np.testing.assert_array_equal(picture.pixels, pixels(scene(100, 10).resize((48, 32), Image.Resampling.BILINEAR)))
+    boxes = picture.boxes_px(2, 3)
+    assert boxes.shape == (6, 4)
+    np.testing.assert_allclose(boxes[[0, 2, 3]], [[0, 0, 100 / 3, 5], [200 / 3, 0, 100, 5], [0, 5, 100 / 3, 10]])
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("spec", [SPEC, CROP])
+def test_a_large_jpeg_is_decoded_small_and_looks_the_same(spec: ImageSpec, orientation: int) -> None:
+    rng = np.random.default_rng(0)
+    rough = np.asarray(scene(1600, 1200)) // 2 + rng.integers(0, 128, (1200, 1600, 1))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(rough.astype(np.uint8)), "JPEG", exif=exif, quality=90)
+    whole = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    picture, expected = ImagePreprocessor(spec)(data), ImagePreprocessor(spec)(encoded(whole))
+    assert (picture.width_px, picture.height_px, picture.region_px) == (*whole.size, expected.region_px)
+    assert np.abs(picture.pixels - pixels(Image.fromarray(expected.pixels))).max() <= 2
+    assert decode(data, max_pixels=10**7, enough_px=100).image.width < whole.width
+    nearest = ImagePreprocessor(spec.model_copy(update={"interpolation": "nearest"}))
+    np.testing.assert_array_equal(nearest(data).pixels, nearest(encoded(whole)).pixels)
+
+
+@pytest.mark.parametrize(("width", "height"), [(96, 24), (24, 96), (97, 41), (13, 50), (24, 24)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_crop_is_the_middle_of_the_scaled_original(width: int, height: int, interpolation: str) -> None:
+    image = scene(width, height)
+    picture = ImagePreprocessor(CROP.model_copy(update={"interpolation": interpolation}))(encoded(image))
+    scale = 24 / min(width, height)
+    whole = image.resize((int(width * scale), int(height * scale)), Image.Resampling[interpolation.upper()])
+    left, top = (whole.width - 24) // 2, (whole.height - 24) // 2
+    expected = pixels(whole.crop((left, top, left + 24, top + 24)))
+    assert np.abs(picture.pixels - expected).max() <= 1
+    x0, y0, x1, y1 = picture.boxes_px(1, 1)[0]
+    assert (x1 - x0, y1 - y0) == pytest.approx((min(width, height),) * 2, rel=0.05)
+    assert (x0 + x1, y0 + y1) == pytest.approx((width, height), abs=1 + 1 / scale)
+
+
+def test_extreme_proportions_are_never_scaled_whole() -> None:
+    picture = ImagePreprocessor(CROP)(encoded(Image.new("L", (16_000_000, 1), 80)))
+    assert picture.pixels.shape == (24, 24, 3), "the whole, 24 px high, would be 9 gigapixels"
+
+
+def test_too_many_pixels_are_refused_by_the_header() -> None:
+    assert ImagePreprocessor(SPEC, max_pixels=48 * 32)(encoded(scene())).width_px == 48
+    with pytest.raises(TooManyPixels, match="1536 pixels, at most 1535"):
+        ImagePreprocessor(SPEC, max_pixels=48 * 32 - 1)(encoded(scene()))
+    for side in (5_001, 60_000, 2_000_000_000):  # the last past what Pillow itself lets be
+        with pytest.raises(TooManyPixels):
+            prepare(png_header(side, side))
+
+
+@pytest.mark.parametrize("format", ["GIF", "BMP", "TIFF", "AVIF"])
+def test_other_formats_are_named_as_such(format: str) -> None:
+    with pytest.raises(UnsupportedFormat):
+        prepare(encoded(scene(), format))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff", b"not an image", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", png_header(9, 9)]
+)
+def test_what_is_no_image(data: bytes) -> None:
+    with pytest.raises(NotAnImage):
+        prepare(data)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+def test_a_file_that_is_cut_off_is_no_image(format: str) -> None:
+    data = encoded(scene(200, 200), format)
+    for kept in (20, len(data) // 2, len(data) - 30):
+        with pytest.raises(NotAnImage):
+            prepare(data[:kept])
+
+
+FILES = [
+    encoded(scene(), "PNG"), encoded(scene().convert("P"), transparency=3), turned(scene(), 6),
+    encoded(scene(), "JPEG", exif=turned(scene(), 6)), encoded(scene(), "JPEG", progressive=True),
+    encoded(scene().convert("CMYK"), "JPEG"), encoded(scene(), "WEBP"), encoded(scene().convert("RGBA"), "WEBP"),
+    encoded(scene(), "WEBP", save_all=True, append_images=[scene()]),
+    encoded(scene(), save_all=True, append_images=[Image.new("RGB", (48, 32))]),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's, about what it can read around
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(FILES), st.data())
+def test_broken_files_give_a_picture_or_a_typed_problem(file: bytes, draw: st.DataObject) -> None:
+    data = bytearray(file)
+    for _ in range(draw.draw(st.integers(1, 6))):
+        data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    try:
+        picture = prepare(bytes(data[: draw.draw(st.integers(len(data) // 2, len(data)))]))
+    except ImageProblem:
+        return
+    assert picture.pixels.shape == (32, 48, 3)

@@ -1,0 +1,115 @@
+"""Each encoder of ours, exported and served beside the others, answers over HTTP as it does in PyTorch."""
+
+import base64
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.attention import Observer
+from models.contract.packing import pack
+from models.packed import Layout, torch_spelling
+from models.preprocess.text import TextPreprocessor
+from models.relevance import told
+from tests.conftest import ROOT
+from tests.encoders import CONFIGS, make_image, make_text, pictures, write
+from tests.pictures import encoded_pixels
+from tests.server import Server, serve
+
+NAMES = ["text", "text-set", "vit", "vit-bare", "alternet", "nonlocal", "nonlocal-none", "dynamic-conv", "conv"]
+TEXT = "The old keeper reads a lamp."
+
+EXPORT_ALL = """
+import sys
+from pathlib import Path
+from export.pipeline import export
+for source in sys.argv[2:]:
+    export(Path(source), Path(sys.argv[1]) / Path(source).name)
+"""
+"""In a process of its own, for the service's thread pool in this one would be in parity's way; one for all of them."""
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server of all of them."""
+    sources = [write(name, tmp_path_factory.mktemp("sources") / name) for name in NAMES]
+    artifacts = tmp_path_factory.mktemp("artifacts")
+    subprocess.run([sys.executable, "-c", EXPORT_ALL, str(artifacts), *map(str, sources)], cwd=ROOT, check=True)
+    with serve(*(artifacts / name for name in NAMES)) as running:
+        yield running
+
+
+def ask(server: Server, name: str, attention: object) -> httpx.Response:
+    picture = base64.b64encode(encoded_pixels(pictures(1)[0].numpy())).decode()
+    item = TEXT if CONFIGS[name]["kind"] == "text" else {"image": picture}
+    body = {"model": name, "input": [item], "attention": attention}
+    return httpx.post(f"{server.url}/v1/embeddings", json=body, timeout=60)
+
+
+@torch.no_grad()
+def original(name: str, tokenizer: Path) -> tuple[Tensor, Tensor | None]:
+    """The encoder's vector `[e]` of length 1, and its pooled rollout `[m]` if it attends."""
+    if CONFIGS[name]["kind"] == "text":
+        return _text(name, tokenizer)
+    image, observer = make_image(name), Observer(watching=True)
+    vector = image(pictures(1), observer)[0]
+    weights = image.on_grid(observer.weights)
+    return vector / vector.norm(), told(weights, "rollout", image.pool, image.prefix)[1][0] if weights else None
+
+
+def _text(name: str, tokenizer: Path) -> tuple[Tensor, Tensor]:
+    encoder = make_text(name)
+    (tokens,) = TextPreprocessor(tokenizer, max_tokens=40)([TEXT])
+    packed = {key: torch.from_numpy(array) for key, array in pack([tokens.ids]).items()}
+    layout = Layout(packed["pack_index"], packed["unpack_index"], packed["lengths"], torch_spelling)
+    vector = encoder(packed["input_ids"], packed["position_ids"], layout)[0]
+
+    def pool(rows: Tensor) -> Tensor:
+        return rows[:, 0] if encoder.pooling == "cls" else rows.mean(dim=1)
+
+    return vector / vector.norm(), told(layout.weights, "rollout", pool, 0)[1][0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_are_the_originals(name: str, every: Server, tmp_path: Path) -> None:
+    vector, rollout = original(name, write("text", tmp_path) / "tokenizer.json")
+    answer = ask(every, name, None if rollout is None else True)
+    assert answer.status_code == 200, answer.text
+    (entry,) = answer.json()["data"]
+    np.testing.assert_allclose(entry["embedding"], vector, atol=1e-5)
+    if rollout is not None:
+        np.testing.assert_allclose(entry["attention"]["values"], rollout, atol=1e-5)
+        assert sum(entry["attention"]["values"]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["alternet", "nonlocal", "nonlocal-none"])
+def test_attention_of_maps_is_told_in_pixels(name: str, every: Server) -> None:
+    attention = ask(every, name, {"query": "all"}).json()["data"][0]["attention"]
+    grid = attention["grid"]
+    assert (grid["rows"], grid["columns"], grid["prefix"]) == (8, 8, 0)
+    assert grid["boxes_px"][0] == [0, 0, 8, 8]
+    assert grid["boxes_px"][-1] == [56, 56, 64, 64]
+    assert attention["shape"] == [64, 64]
+
+
+def test_layers_with_other_head_counts_are_asked_for_one_by_one(every: Server) -> None:
+    refused = ask(every, "alternet", {"reduce": "raw"}).json()["error"]
+    assert (refused["code"], refused["param"]) == ("invalid_parameter", "attention.layers")
+    for layer, heads in enumerate((6, 12, 24)):
+        answer: Any = ask(every, "alternet", {"reduce": "raw", "layers": [layer]}).json()["data"][0]["attention"]
+        assert answer["shape"] == [1, heads, 64, 64]
+
+
+@pytest.mark.parametrize("name", ["dynamic-conv", "conv"])
+def test_an_encoder_without_attention_says_so(name: str, every: Server) -> None:
+    refused = ask(every, name, True)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "attention"
+    assert "no attention" in refused.json()["error"]["message"]

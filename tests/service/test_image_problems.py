@@ -1,0 +1,146 @@
+"""Every bad image gets its typed error that names it, and nothing of the server stands still for any image."""
+
+import asyncio
+import base64
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.pictures import encoded, png_header, scene
+from tests.server import Server, serve
+from tests.service.test_problems import assert_problem
+
+URL = "/v1/embeddings"
+MODEL = "tiny-image"
+GOOD = {"image": base64.b64encode(encoded(scene())).decode()}
+
+
+def as_input(file: bytes) -> dict[str, str]:
+    return {"image": base64.b64encode(file).decode()}
+
+
+@pytest.fixture(scope="module")
+def strict(tiny_image: Path, tiny: Path) -> Iterator[Server]:
+    """A server that takes up to a megapixel."""
+    with serve(tiny_image, tiny, max_image_pixels=1_000_000) as running:
+        yield running
+
+
+@pytest.fixture
+def client(strict: Server) -> Iterator[httpx.Client]:
+    """A client whose server must still answer a good request when the test is over."""
+    with httpx.Client(base_url=strict.url, timeout=30) as client:
+        yield client
+        assert client.post(URL, json={"model": MODEL, "input": GOOD}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        ("a lamp", "invalid_input"),
+        ({"text": "a lamp"}, "invalid_input"),
+        ([1, 2], "invalid_input"),
+        ({"image": 3}, "invalid_input"),
+        ({"image": ""}, "invalid_image"),
+        ({"image": "no base64!"}, "invalid_image"),
+        ({"image": "münchen"}, "invalid_image"),
+        ({"image": "data:image/png,%89PNG"}, "invalid_image"),
+        (as_input(b"no image"), "invalid_image"),
+        (as_input(encoded(scene())[:100]), "invalid_image"),
+        (as_input(encoded(scene(), "JPEG")[:600]), "invalid_image"),
+        (as_input(encoded(scene(), "GIF")), "unsupported_image_format"),
+        (as_input(encoded(scene(), "TIFF")), "unsupported_image_format"),
+        (as_input(png_header(60_000, 60_000)), "image_too_large"),
+        (as_input(encoded(Image.new("1", (1_000, 1_001)))), "image_too_large"),
+        ({"image": "https://example.com/cat.png"}, "url_not_allowed"),
+        ({"image": "file:///etc/hostname"}, "url_not_allowed"),
+    ],
+)
+def test_a_bad_image_is_named(client: httpx.Client, bad: object, code: str) -> None:
+    body = {"model": MODEL, "input": [GOOD, GOOD, GOOD, bad, {"image": ""}]}
+    message = assert_problem(client.post(URL, json=body), 400, code, "input[3]")
+    assert "example" not in message
+    assert "/etc" not in message
+
+
+@pytest.mark.parametrize(
+    ("attention", "code", "param"),
+    [
+        ({"query": 16}, "invalid_parameter", "attention.query"),
+        ({"reduce": "raw", "query": 17}, "invalid_parameter", "attention.query"),
+        ({"reduce": "raw", "layers": [2]}, "invalid_parameter", "attention.layers"),
+        ({"reduce": "raw", "heads": [2]}, "invalid_parameter", "attention.heads"),
+    ],
+)
+def test_attention_that_an_image_does_not_have(
+    client: httpx.Client, attention: dict[str, object], code: str, param: str
+) -> None:
+    assert_problem(client.post(URL, json={"model": MODEL, "input": GOOD, "attention": attention}), 400, code, param)
+
+
+def test_a_position_past_the_cells_is_one_of_the_raw_weights(client: httpx.Client) -> None:
+    body = {"model": MODEL, "input": GOOD, "attention": {"reduce": "raw", "query": 16}}
+    assert client.post(URL, json=body).json()["data"][0]["attention"]["shape"] == [2, 2, 17]
+
+
+def test_an_image_for_a_text_model_is_refused(client: httpx.Client) -> None:
+    body = {"model": "tiny", "input": ["the lamp", GOOD]}
+    assert_problem(client.post(URL, json=body), 400, "invalid_input", "input[1]")
+    assert_problem(
+        client.post(URL, json={**body, "input": "aGk=", "modality": "image"}), 400, "invalid_input", "input[0]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "param"),
+    [
+        ("", "invalid_input", "model"),
+        ("model=tiny", "invalid_input", "input[0]"),
+        ("model=tiny-image&dimensions=64", "invalid_parameter", "dimensions"),
+        ("model=tiny-image&dimensions=99999999999999999999", "invalid_parameter", "dimensions"),
+        ("model=tiny-image&dimensions=few", "invalid_input", "dimensions"),
+        ("model=tiny-image&attention=median", "invalid_parameter", "attention.reduce"),
+        ("model=tiny-image&encoding_format=hex", "invalid_parameter", "encoding_format"),
+    ],
+)
+def test_options_in_the_url(client: httpx.Client, query: str, code: str, param: str) -> None:
+    answer = client.post(f"{URL}?{query}", content=encoded(scene()), headers={"Content-Type": "image/png"})
+    assert_problem(answer, 400, code, param)
+
+
+def test_a_body_that_is_no_image(client: httpx.Client) -> None:
+    def post(content: bytes, kind: str) -> httpx.Response:
+        return client.post(f"{URL}?model={MODEL}", content=content, headers={"Content-Type": kind})
+
+    assert_problem(post(b"", "image/png"), 400, "invalid_image", "input[0]")
+    assert_problem(post(encoded(scene(), "GIF"), "image/png"), 400, "unsupported_image_format", "input[0]")
+    assert_problem(post(encoded(scene(), "GIF"), "image/gif"), 415, "unsupported_media_type")
+    assert_problem(post(b"\xff\xd8\xff" * 7_000_000, "image/jpeg"), 413, "body_too_large")
+
+
+def test_decoding_does_not_hold_up_the_event_loop(tiny_image: Path) -> None:
+    """While large images are decoded, what needs no decoding is answered at once."""
+    large = as_input(encoded(scene(5_000, 4_900), "PNG"))
+
+    async def scenario(url: str) -> tuple[list[float], float]:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            began = time.monotonic()
+            body = {"model": MODEL, "input": [large] * 8}
+            slow = asyncio.create_task(client.post(URL, json=body))
+            waits = []
+            while not slow.done():
+                asked = time.monotonic()
+                await client.get("/livez")
+                waits.append(time.monotonic() - asked)
+                await asyncio.sleep(0.01)
+            assert (await slow).status_code == 200
+            return sorted(waits), time.monotonic() - began
+
+    with serve(tiny_image, threads=1) as running:
+        waits, took = asyncio.run(scenario(running.url))
+    assert took > 0.5, "the images must take long enough to show anything"
+    assert waits[len(waits) // 2] < took / 10

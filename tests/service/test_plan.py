@@ -1,0 +1,91 @@
+"""What a model has decides what attention can be asked of it."""
+
+import numpy as np
+import pytest
+
+from models.contract import tensors
+from models.contract.manifest import AttentionSpec, EmbeddingSpec, GraphSpec, ImageSpec, Manifest, Parity
+from service.engine.attention import AttentionQuery
+from service.errors import InvalidParameter
+
+IMAGE = ImageSpec(rows_px=8, columns_px=8, fit="stretch", interpolation="bilinear", grid=(2, 2), prefix=1)
+
+GRAPH = GraphSpec(devices=("cpu",), outputs=(), attention_operators=0)
+
+
+def manifest(*heads: int) -> Manifest:
+    """An image model with so many heads a layer."""
+    unmeasured = Parity(
+        items=1,
+        embedding_max_abs=0,
+        embedding_min_cosine=1,
+        weights_max_abs=None,
+        relevance_max_abs=None,
+        neighbours_max_abs=0,
+    )
+    return Manifest(
+        name="any",
+        modality="image",
+        architecture="any",
+        precision="fp32",
+        embedding=EmbeddingSpec(width=4, pooling="cls", normalize=True, space="any"),
+        attention=AttentionSpec(heads=heads) if heads else None,
+        image=IMAGE,
+        graphs={"embed.onnx": GRAPH} | ({"attend.onnx": GRAPH} if heads else {}),
+        parity=unmeasured,
+        tools={},
+        files={},
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "param", "says"),
+    [
+        (AttentionQuery(reduce="raw"), "attention.layers", "2, 2, 4 heads"),
+        (AttentionQuery(reduce="raw", layers=(2, 0)), "attention.layers", "4, 2 heads"),
+        (AttentionQuery(reduce="raw", layers=(3,)), "attention.layers", "0 to 2"),
+        (AttentionQuery(reduce="raw", layers=(2,), heads=(4,)), "attention.heads", "0 to 3"),
+        (AttentionQuery(reduce="raw", heads=(2,)), "attention.heads", "0 to 1 in the chosen layers"),
+        (AttentionQuery(layers=(0,)), "attention.layers", "raw"),
+        (AttentionQuery(heads=(0,)), "attention.heads", "raw"),
+    ],
+)
+def test_what_the_layers_do_not_have_is_refused(query: AttentionQuery, param: str, says: str) -> None:
+    with pytest.raises(InvalidParameter, match=says) as refusal:
+        query.plan(manifest(2, 2, 4))
+    assert refusal.value.param == param
+
+
+def test_a_model_without_attention_is_asked_for_none() -> None:
+    with pytest.raises(InvalidParameter, match="no attention") as refusal:
+        AttentionQuery().plan(manifest())
+    assert refusal.value.param == "attention"
+
+
+@pytest.mark.parametrize(
+    ("query", "shape"),
+    [
+        (AttentionQuery(), (4,)),
+        (AttentionQuery(query=3), (4,)),
+        (AttentionQuery(reduce="max", query="all"), (4, 4)),
+        (AttentionQuery(reduce="raw", query="all", layers=(0, 1)), (2, 2, 5, 5)),
+        (AttentionQuery(reduce="raw", query=4, layers=(2,)), (1, 4, 5)),
+        (AttentionQuery(reduce="raw", query="pool", layers=(2, 0, 2), heads=(1,)), (3, 1, 5)),
+    ],
+)
+def test_reductions_are_over_cells_and_raw_weights_over_all_positions(
+    query: AttentionQuery, shape: tuple[int, ...]
+) -> None:
+    plan = query.plan(manifest(2, 2, 4))
+    rng = np.random.default_rng(0)
+    arrays = {tensors.weights(layer): rng.random((3, heads, 5, 5), np.float32) for layer, heads in enumerate((2, 2, 4))}
+    for reduction in tensors.REDUCTIONS:
+        arrays[tensors.matrix(reduction)] = rng.random((3, 4, 4), np.float32)
+        arrays[tensors.pooled(reduction)] = rng.random((3, 4), np.float32)
+    assert set(plan.outputs) <= arrays.keys()
+    cut = plan.cut(arrays, 1, IMAGE.positions)
+    assert cut.shape == shape
+    assert plan.answer_bytes(IMAGE.positions) == cut.nbytes
+    assert cut.base is None or cut.base.nbytes == cut.nbytes, "a view would keep the batch alive"
+    if query.reduce == "raw" and query.query == "pool":
+        np.testing.assert_array_equal(cut[0, 0], arrays[tensors.weights(2)][1, 1, 0])

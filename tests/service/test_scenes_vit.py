@@ -1,0 +1,56 @@
+"""The two default models together, over HTTP: a text finds its picture, and attention points at the object."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from models.scenes.rendering import Scene
+from models.train.evaluation import unseen
+from tests.conftest import MINILM, SCENES_VIT_SOURCE, run_export
+from tests.pictures import as_data_url, encoded_pixels
+from tests.server import Server, serve
+
+
+@pytest.fixture(scope="module")
+def both(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """What `make serve` serves."""
+    image = tmp_path_factory.mktemp("artifacts") / "scenes-vit"
+    run_export(SCENES_VIT_SOURCE, image)
+    with serve(minilm, image) as running:
+        yield running
+
+
+def ask(server: Server, model: str, items: list[Any], **options: object) -> list[dict[str, Any]]:
+    answer = httpx.post(
+        f"{server.url}/v1/embeddings", json={"model": model, "input": items, **options}, timeout=60
+    ).raise_for_status()
+    data: list[dict[str, Any]] = answer.json()["data"]
+    return data
+
+
+def pictures(scenes: list[Scene]) -> list[dict[str, str]]:
+    return [{"image": as_data_url(encoded_pixels(scene.pixels))} for scene in scenes]
+
+
+def test_texts_and_pictures_share_a_space(both: Server) -> None:
+    models = httpx.get(f"{both.url}/v1/models").json()["data"]
+    assert {model["id"]: model["space"] for model in models} == {"scenes-vit": MINILM, MINILM: MINILM}
+    scenes = unseen(100, one_in=0.5, side_px=128)
+    seen = np.array([entry["embedding"] for entry in ask(both, "scenes-vit", pictures(scenes))])
+    captions: list[Any] = [scene.description.caption for scene in scenes]
+    said = np.array([entry["embedding"] for entry in ask(both, MINILM, captions)])
+    assert (np.argmax(said @ seen.T, axis=1) == np.arange(100)).mean() >= 0.9
+
+
+def test_attention_points_at_the_object_by_its_boxes(both: Server) -> None:
+    scenes = unseen(50, one_in=1.0, side_px=200)
+    hits = []
+    for scene, entry in zip(scenes, ask(both, "scenes-vit", pictures(scenes), attention=True), strict=True):
+        attention = entry["attention"]
+        x0, y0, x1, y1 = attention["grid"]["boxes_px"][int(np.argmax(attention["values"]))]
+        hits.append(scene.masks[0][round(y0) : round(y1), round(x0) : round(x1)].any())
+    assert np.mean(hits) >= 0.96
