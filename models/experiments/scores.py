@@ -22,7 +22,7 @@ from models.experiments.comparison import Comparison, accuracy_table, compare, d
 from models.experiments.experiment import Experiment, Number, Result, Setting, table
 from models.experiments.training import Trained
 from models.experiments.watching import entropy
-from models.layers.self_attention import FIRST_TEMPERATURE, Score, Scoring
+from models.layers.self_attention import FIRST_SCALE, Score, Scoring
 
 KINDS: tuple[Score, ...] = ("dot", "cosine")
 LENGTHS = tuple(2.0**power for power in range(-3, 5))
@@ -37,7 +37,7 @@ class ScoresResult(Result):
     comparison: Comparison
     lengths: tuple[Number, ...]
     entropies: dict[Score, tuple[Number, ...]]
-    temperatures: tuple[Number, ...]
+    scales: tuple[Number, ...]
     """Learned: the least and the largest of all layers, heads and seeds."""
 
 
@@ -48,13 +48,13 @@ class Scores(Experiment[ScoresResult]):
     @override
     def measure(self, setting: Setting) -> ScoresResult:
         comparison, runs = compare(setting.bench, {kind: encoders.vit(score=kind) for kind in KINDS})
-        learned = torch.cat([_temperatures(run) for run in runs["cosine"]])
+        learned = torch.cat([_scales(run) for run in runs["cosine"]])
         return ScoresResult(
             quick=setting.quick,
             comparison=comparison,
             lengths=LENGTHS,
             entropies={kind: tuple(mean_entropy(kind, length) for length in LENGTHS) for kind in KINDS},
-            temperatures=(learned.min().item(), learned.max().item()),
+            scales=(learned.min().item(), learned.max().item()),
         )
 
     @override
@@ -72,11 +72,11 @@ class Scores(Experiment[ScoresResult]):
     def word(self, result: ScoresResult) -> str:
         head = ["q and k multiplied by", *(f"{length:g}" for length in result.lengths)]
         rows = [[f"entropy, {kind}", *(f"{e:.3f}" for e in each)] for kind, each in result.entropies.items()]
-        low, high = result.temperatures
+        low, high = result.scales
         learned = (
-            f"Temperatures start at {FIRST_TEMPERATURE:g}; learned, they lie between {low:.1f} and {high:.1f}, where "
-            f"no weight over {POSITIONS} keys can pass {most_weight(low, POSITIONS):.4f} and "
-            f"{most_weight(high, POSITIONS):.4f}."
+            f"Scales start at {FIRST_SCALE:g}; learned, they lie between {low:.1f} and {high:.1f}, where a "
+            f"weight over {POSITIONS} keys may still come within {1 - most_weight(low, POSITIONS):.0e} of 1: the bound "
+            "does not bind."
         )
         sentence = verdict(result.comparison, *KINDS)
         return f"{accuracy_table(result.comparison)}\n\n{sentence} {learned}\n\n{table(head, rows)}"
@@ -94,11 +94,11 @@ def mean_entropy(kind: Score, length: float) -> float:
     return entropy(random_weights(kind, length)).mean().item()
 
 
-def most_weight(temperature: float, keys: int) -> float:
+def most_weight(scale: float, keys: int) -> float:
     """The most that a cosine's softmax can give to one key: all others opposite."""
-    return 1 / (1 + (keys - 1) * math.exp(-2 * temperature))
+    return 1 / (1 + (keys - 1) * math.exp(-2 * scale))
 
 
-def _temperatures(run: Trained) -> Tensor:
-    found = [value for name, value in run.encoder().state_dict().items() if name.endswith("log_temperature")]
+def _scales(run: Trained) -> Tensor:
+    found = [value for name, value in run.encoder().state_dict().items() if name.endswith("log_scale")]
     return torch.cat([value.flatten() for value in found]).exp()

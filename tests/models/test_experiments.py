@@ -18,7 +18,7 @@ from models.experiments.kernels import movement
 from models.experiments.scores import most_weight, random_weights
 from models.experiments.watching import watch
 from models.layers.projection import Projection
-from models.layers.self_attention import FIRST_TEMPERATURE
+from models.layers.self_attention import FIRST_SCALE
 
 ROOT = Path(__file__).parents[2]
 LARGEST_PLOT_BYTES = 150_000
@@ -89,7 +89,7 @@ def test_cosine_is_blind_to_length_and_bounded() -> None:
     weights = random_weights("cosine", 1.0)
     torch.testing.assert_close(random_weights("cosine", 16.0), weights)
     assert not torch.allclose(random_weights("dot", 16.0), random_weights("dot", 1.0), atol=0.1)
-    assert weights.max() <= most_weight(FIRST_TEMPERATURE, weights.shape[-1])
+    assert weights.max() <= most_weight(FIRST_SCALE, weights.shape[-1])
     opposite = torch.tensor([1.0, *[-1.0] * 4]) * 2
     assert opposite.softmax(0).max().item() == pytest.approx(most_weight(2, 5))
 
