@@ -69,8 +69,8 @@ class Projections(Experiment[ProjectionsResult]):
         for (kind, scores), look in zip(result.scores.items(), style.LOOKS, strict=False):
             own.plot(layers, scores.own, label=kind, **look)
         own.axhline(result.even, label="even attention", **style.REFERENCE)
-        own.set(xlabel="layer", xticks=layers, ylabel="weight on oneself, mean", ylim=(0, 1))
-        style.legend(own)
+        own.set(xlabel="layer", xticks=layers, ylabel="weight on oneself, mean", ylim=(0, None))
+        style.legend(own, at=(0.6, 0.35))
         return figure
 
     @override
