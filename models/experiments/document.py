@@ -12,7 +12,7 @@ from typing import Final
 from models.experiments.catalogue import EXPERIMENTS
 from models.experiments.experiment import Result
 
-_BLOCK: Final = re.compile(r"(<!-- figures of (\w+) -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
+_BLOCK: Final = re.compile(r"(<!-- figures of (\w+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
 class DocumentError(ValueError):
@@ -36,7 +36,7 @@ def fill(text: str, plots: Path) -> str:
         if result.quick:
             raise DocumentError(f"the result of {name!r} is of a quick run, which says nothing")
         words: str = EXPERIMENTS[name].word(result)
-        return f"{opening}{words}{closing}"
+        return f"{opening}{words}\n{closing}"
 
     return _BLOCK.sub(block, text)
 
