@@ -14,30 +14,32 @@ Letters: b items, c channels, y, x rows and columns of a map, h heads, s positio
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt
 from torch import Tensor, nn
 from typing_extensions import override
 
 from models.attention import Observer
 from models.encoders.image import ImageConfig, ImageEncoder
+from models.encoders.sizes import Count, Size
 from models.layers.errors import ConfigError, divide
 from models.layers.grids import Grid, refine
 from models.layers.map_attention import MapAttention, MapAttentionPlan
 
-Four = tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
-FourOrNone = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt, NonNegativeInt]
+Counts = tuple[Count, Count, Count, Count]
+CountsOrNone = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt, NonNegativeInt]
+Sizes = tuple[Size, Size, Size, Size]
 
 
 class AlterNetConfig(ImageConfig):
     """The defaults are AlterNet-18 at 128 px. `expansion` 1 takes basic blocks, 4 bottlenecks."""
 
     kind: Literal["alternet"] = "alternet"
-    blocks: Four = (2, 2, 2, 2)
-    attention_blocks: FourOrNone = (0, 1, 1, 1)
-    heads: Four = (3, 6, 12, 24)
-    head_width: PositiveInt = 64
-    widths: Four = (64, 128, 256, 512)
-    windows: Four = (8, 8, 8, 4)
+    blocks: Counts = (2, 2, 2, 2)
+    attention_blocks: CountsOrNone = (0, 1, 1, 1)
+    heads: Counts = (3, 6, 12, 24)
+    head_width: Size = 64
+    widths: Sizes = (64, 128, 256, 512)
+    windows: Sizes = (8, 8, 8, 4)
     expansion: Literal[1, 4] = 1
 
 

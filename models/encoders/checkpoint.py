@@ -1,13 +1,16 @@
 """One of our own checkpoints: a directory of config.json (the encoder's config) and model.safetensors."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from models.encoders.registry import Encoder, build, from_dict
+from models.encoders.registry import Config, Encoder, build, from_dict
 
 CONFIG_FILE: Final = "config.json"
 WEIGHTS_FILE: Final = "model.safetensors"
@@ -40,13 +43,24 @@ def load(directory: Path) -> Encoder:
         raise CheckpointError(f"{config} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise CheckpointError(f"{config} is no JSON object") from error
-    encoder = build(from_dict(fields))
     if not weights.is_file():
         raise CheckpointError(f"{weights} is not there")
     try:
-        encoder.load_state_dict(load_file(weights))
+        found = load_file(weights)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{weights} is not what it should be: {error}") from error
-    except RuntimeError as error:  # torch's word for weights that do not fit the config
-        raise CheckpointError(f"{weights} does not fit {CONFIG_FILE}") from error
+    _fit(from_dict(fields), found, weights)
+    encoder = build(from_dict(fields))
+    encoder.load_state_dict(found)
     return encoder.eval()
+
+
+def _fit(config: Config, found: Mapping[str, Tensor], weights: Path) -> None:
+    """Hold the weights against the config before anything of the config's size is made. Raises CheckpointError."""
+    with torch.device("meta"):
+        wanted = {name: tensor.shape for name, tensor in build(config).state_dict().items()}
+    for name in sorted(wanted.keys() | found.keys()):
+        if name not in found or name not in wanted or found[name].shape != wanted[name]:
+            raise CheckpointError(f"{weights} does not fit {CONFIG_FILE}: {name}")
+        if not found[name].isfinite().all():
+            raise CheckpointError(f"{weights} holds a value in {name} that is not finite")

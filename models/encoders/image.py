@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from models.attention import Observer
 from models.contract.manifest import Name, Pooling
+from models.encoders.sizes import Size
 
 MIDDLE = 0.5
 SPREAD = 0.25
@@ -24,8 +25,8 @@ class ImageConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str
-    image_px: PositiveInt = 128
-    embedding_width: PositiveInt = Field(384, description="Width of the vector; 384 is the default text model's.")
+    image_px: Size = 128
+    embedding_width: Size = Field(384, description="Width of the vector; 384 is the default text model's.")
     space: Name | None = Field(None, description="The model whose vectors these can be compared with.")
 
 

@@ -13,12 +13,12 @@ Letters: b items, c channels, y, x rows and columns of the map.
 
 from typing import Literal
 
-from pydantic import PositiveInt
 from torch import Tensor, nn
 from typing_extensions import override
 
 from models.attention import Observer
 from models.encoders.image import ImageConfig, ImageEncoder
+from models.encoders.sizes import Count, Size
 from models.layers.dynamic_convolution import DynamicConvolution
 from models.layers.errors import ConfigError, divide, odd
 from models.layers.map_attention import MapAttention, MapAttentionPlan
@@ -29,27 +29,27 @@ from models.layers.self_attention import Score
 class MapConfig(ImageConfig):
     """What the three have: a stem that halves the picture until a cell is `cell_px`, then `layers` blocks."""
 
-    cell_px: PositiveInt = 8
-    width: PositiveInt = 128
-    layers: PositiveInt = 4
+    cell_px: Size = 8
+    width: Size = 128
+    layers: Count = 4
 
 
 class NonLocalConfig(MapConfig):
     kind: Literal["nonlocal"] = "nonlocal"
-    heads: PositiveInt = 1
+    heads: Count = 1
     projection: Projection = "separate"
     score: Score = "dot"
 
 
 class DynamicConvConfig(MapConfig):
     kind: Literal["dynamic-conv"] = "dynamic-conv"
-    groups: PositiveInt = 8
-    kernel: PositiveInt = 7
+    groups: Count = 8
+    kernel: Count = 7
 
 
 class ConvConfig(MapConfig):
     kind: Literal["conv"] = "conv"
-    kernel: PositiveInt = 3
+    kernel: Count = 3
 
 
 class MapEncoder(ImageEncoder):

@@ -4,14 +4,15 @@ Source: Devlin et al., "BERT" (2019), section 3, with the norm before each subla
 Letters: b items, t tokens of all items, s longest item, h heads, e width.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from typing_extensions import override
 
 from models.contract.manifest import Name, Pooling
+from models.encoders.sizes import Count, Size
 from models.layers.block import Block
 from models.layers.position import INITIAL_STD, Position, RelativeBias, position_code, sinusoidal
 from models.layers.projection import Projection
@@ -26,11 +27,11 @@ class TextConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["text"] = "text"
-    vocabulary_size: PositiveInt = 30_522
-    max_tokens: PositiveInt = 512
-    width: PositiveInt = 768
-    layers: PositiveInt = 12
-    heads: PositiveInt = 12
+    vocabulary_size: Annotated[int, Field(gt=0, le=10_000_000)] = 30_522
+    max_tokens: Size = 512
+    width: Size = 768
+    layers: Count = 12
+    heads: Count = 12
     position: Position = "learned"
     projection: Projection = "separate"
     score: Score = "dot"

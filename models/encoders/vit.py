@@ -8,13 +8,13 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
 from models.attention import Observer
 from models.encoders.image import ImageConfig, ImageEncoder
+from models.encoders.sizes import Count, Size
 from models.layers.block import Block
 from models.layers.errors import divide
 from models.layers.position import INITIAL_STD, Position, RelativeBias, position_code, sinusoidal_grid
@@ -26,10 +26,10 @@ class VitConfig(ImageConfig):
     """The defaults are those of `scenes-vit`: 128 px in 16 px patches, 64 of them."""
 
     kind: Literal["vit"] = "vit"
-    patch_px: PositiveInt = 16
-    width: PositiveInt = 192
-    layers: PositiveInt = 6
-    heads: PositiveInt = 3
+    patch_px: Size = 16
+    width: Size = 192
+    layers: Count = 6
+    heads: Count = 3
     position: Position = "learned"
     projection: Projection = "separate"
     score: Score = "dot"

@@ -125,8 +125,13 @@ class EmbeddingOptions(BaseModel):
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
         """Options in the URL, beside a body that is an image: `attention` is true, false or what to reduce to."""
-        fields: dict[str, object] = {name: query[name] for name in cls.model_fields if name in query}
+        if not query.keys() <= cls.model_fields.keys():
+            known = ", ".join(cls.model_fields)
+            raise InvalidParameter(f"the URL takes {known}; for more options send the image in JSON", "query")
+        fields: dict[str, object] = dict(query)
         dimensions, attention = query.get("dimensions", ""), query.get("attention")
+        if query.get("truncate") in ("true", "false"):
+            fields["truncate"] = query["truncate"] == "true"
         if dimensions.isdecimal():
             fields["dimensions"] = int(dimensions[:10])
         if attention is not None:

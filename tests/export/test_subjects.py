@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from safetensors.torch import load_file, save_file
 
-from export.errors import ParityError, SourceError
+from export.errors import SourceError
 from export.pipeline import export
 from export.subjects.opening import open_subject
 from models.contract import tensors
@@ -62,6 +62,9 @@ def test_the_space_of_a_config_is_the_artifacts(tmp_path: Path) -> None:
         ({"heads": 7}, "7 and 48"),
         ({"layers": 3}, "does not fit config.json"),
         ({"colour": 1}, "colour: Extra inputs"),
+        ({"layers": 1_000_000_000}, "layers: Input should be less than or equal to 1024"),
+        ({"width": 3 * 65_536}, "width: Input should be less"),
+        ({"width": 3 * 16_384}, "does not fit config.json"),
     ],
 )
 def test_a_checkpoint_that_cannot_be_is_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
@@ -78,7 +81,7 @@ def test_weights_that_are_not_finite_seal_nothing(tmp_path: Path) -> None:
     weights = load_file(source / "model.safetensors")
     weights["head.bias"][0] = float("nan")
     save_file(weights, source / "model.safetensors")
-    with pytest.raises(ParityError, match="embedding_max_abs nan"):
+    with pytest.raises(SourceError, match=r"holds a value in head\.bias that is not finite"):
         export(source, tmp_path / "artifacts" / "conv")
 
 

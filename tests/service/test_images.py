@@ -126,7 +126,7 @@ def test_the_image_can_be_the_body(images: Server, kind: str) -> None:
 
     (expected,) = ask(images, FILES[:1], attention={"reduce": "mean"}, dimensions=4)
     assert post("attention=mean&dimensions=4") == expected
-    assert post("attention=true")["attention"]["reduce"] == "rollout"
+    assert post("attention=true&truncate=true")["attention"]["reduce"] == "rollout"
     assert "attention" not in post("attention=false&encoding_format=base64")
 
 

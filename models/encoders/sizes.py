@@ -1,0 +1,11 @@
+"""Sizes that a config may name, bounded: a mistyped one is refused by its field, not by the memory it asks for."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+Size = Annotated[int, Field(gt=0, le=65_536)]
+"""A width, a side in px, a number of tokens."""
+
+Count = Annotated[int, Field(gt=0, le=1_024)]
+"""Of layers, heads, blocks or groups."""
