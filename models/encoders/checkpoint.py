@@ -43,22 +43,27 @@ def load(directory: Path) -> Encoder:
         raise CheckpointError(f"{config} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise CheckpointError(f"{config} is no JSON object") from error
+    wanted = _shapes(from_dict(fields))
     if not weights.is_file():
         raise CheckpointError(f"{weights} is not there")
     try:
         found = load_file(weights)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{weights} is not what it should be: {error}") from error
-    _fit(from_dict(fields), found, weights)
+    _fit(wanted, found, weights)
     encoder = build(from_dict(fields))
     encoder.load_state_dict(found)
     return encoder.eval()
 
 
-def _fit(config: Config, found: Mapping[str, Tensor], weights: Path) -> None:
-    """Hold the weights against the config before anything of the config's size is made. Raises CheckpointError."""
+def _shapes(config: Config) -> dict[str, torch.Size]:
+    """What the config's weights are like, without making anything of their size. Raises ConfigError."""
     with torch.device("meta"):
-        wanted = {name: tensor.shape for name, tensor in build(config).state_dict().items()}
+        return {name: tensor.shape for name, tensor in build(config).state_dict().items()}
+
+
+def _fit(wanted: Mapping[str, torch.Size], found: Mapping[str, Tensor], weights: Path) -> None:
+    """Hold the weights against the config before the encoder is made. Raises CheckpointError."""
     for name in sorted(wanted.keys() | found.keys()):
         if name not in found or name not in wanted or found[name].shape != wanted[name]:
             raise CheckpointError(f"{weights} does not fit {CONFIG_FILE}: {name}")
