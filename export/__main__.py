@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from models.contract.manifest import NAME_PATTERN, Manifest, Parity
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    # As an exception it unwinds, so that what was staged goes too.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     target = options.artifacts / options.name
     try:
         manifest = export(options.source, target, replace=options.replace)

@@ -20,12 +20,15 @@ from models.contract.manifest import FileDigest, GraphFile, Manifest, Modality
 def staging(target: Path, *, replace: bool) -> Iterator[Path]:
     """Give a hidden directory beside `target`; it is gone afterwards unless `seal` has moved it.
 
-    Raises ExportError at once if `target` exists and is not to be replaced.
+    Raises ExportError at once if `target` exists and is not to be replaced, or nothing can be written beside it.
     """
     if target.exists() and not replace:
         raise ExportError(f"{target} exists; pass --replace to export it again")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise ExportError(f"nothing can be written to {target.parent}: {error.strerror}") from error
     try:
         yield directory
     finally:

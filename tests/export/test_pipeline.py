@@ -1,5 +1,9 @@
 """Exports end to end: what is sealed, and what is not."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +127,23 @@ def test_the_command_line(tiny_source: Path, tmp_path: Path, capsys: pytest.Capt
     assert Manifest.read(tmp_path / "cli").name == "cli"
     assert main(arguments) == 1
     assert "exists; pass --replace" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written(tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main([str(tiny_source), "--name", "x", "--artifacts", str(tmp_path / "file")]) == 1
+    assert "nothing can be written to" in capsys.readouterr().err
+
+
+def test_an_export_told_to_stop_leaves_nothing(tiny_source: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "export", str(tiny_source), "--name", "x", "--artifacts", str(tmp_path / "a")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("a/.x.*")):
+        assert process.poll() is None, "it ended before it could be stopped"
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert list((tmp_path / "a").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../evil", ".hidden", "a/b", ""])
