@@ -25,11 +25,6 @@ _ENCODERS: Final[dict[str, tuple[type[Config], Any]]] = {
 """kind -> (its config, the encoder that takes it)."""
 
 
-def kinds() -> tuple[str, ...]:
-    """Every kind that can be built."""
-    return tuple(_ENCODERS)
-
-
 def from_dict(fields: dict[str, Any]) -> Config:
     """Check a config. Raises ConfigError for an unknown kind, listing the known, and for wrong fields."""
     kind = fields.get("kind")
