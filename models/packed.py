@@ -93,7 +93,7 @@ def torch_spelling(
 ) -> tuple[Tensor, Tensor | None]:
     """The reference: the primitive of `models.attention` with padding biased away."""
     q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
-    out, weights = attend(q, k, v, bias=_bias(q, layout, bias), scale=scale, need_weights=True)
+    out, weights = attend(q, k, v, bias=padding_bias(q, layout, bias), scale=scale, need_weights=True)
     return rearrange(out, "b h s d -> b s (h d)"), weights
 
 
@@ -102,11 +102,11 @@ def torch_fused(
 ) -> tuple[Tensor, None]:
     """The same by torch's fused kernel, whose weights are never made."""
     q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
-    out, _ = attend(q, k, v, bias=_bias(q, layout, bias), scale=scale)
+    out, _ = attend(q, k, v, bias=padding_bias(q, layout, bias), scale=scale)
     return rearrange(out, "b h s d -> b s (h d)"), None
 
 
-def _bias(q: Tensor, layout: Layout, bias: Tensor | None) -> Tensor:
+def padding_bias(q: Tensor, layout: Layout, bias: Tensor | None) -> Tensor:
     """The bias of every item, with -inf where a key is padding: `[b, h or 1, 1 or s, s]`."""
     padding = q.new_zeros(layout.unpack_index.shape).masked_fill(~layout.real(), float("-inf"))[:, None, None]
     return padding if bias is None else padding + bias

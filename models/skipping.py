@@ -17,7 +17,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.attention import Observer, attention_weights
-from models.packed import Layout, Spelling
+from models.packed import Layout, Spelling, padding_bias
 
 
 def skip_small(weights: Tensor, threshold: float) -> Tensor:
@@ -94,8 +94,7 @@ def skipping_spelling(skipping: Skipping) -> Spelling:
     ) -> tuple[Tensor, Tensor]:
         q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
         real = layout.real()
-        padding = torch.zeros(real.shape, dtype=q.dtype).masked_fill(~real, float("-inf"))[:, None, None]
-        weights = attention_weights(q, k, bias=padding if bias is None else padding + bias, scale=scale)
+        weights = attention_weights(q, k, bias=padding_bias(q, layout, bias), scale=scale)
         out, kept = skipping.mix(weights, v, real, real)
         return rearrange(out, "b h s d -> b s (h d)"), kept
 

@@ -8,23 +8,24 @@ Over a feature map a linear map is a 1x1 convolution, as in Wang et al., "Non-lo
 Letters: b items, s positions, e width, c channels, y, x rows and columns.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from torch import Tensor, nn
 
 Projection = Literal["separate", "shared", "none"]
 Triple = tuple[Tensor, Tensor, Tensor]
 
+COPIES: Final[dict[Projection, int]] = {"separate": 3, "shared": 1, "none": 0}
+"""How many maps there are."""
+
 
 class SequenceProjection(nn.Module):
-    """[b, s, e] -> q, k, v, each `[b, s, inner]`."""
+    """[b, s, e] -> q, k, v, each `[b, s, e]`."""
 
-    def __init__(self, width: int, kind: Projection, *, inner: int | None = None) -> None:
+    def __init__(self, width: int, kind: Projection) -> None:
         super().__init__()
-        self.inner = width if kind == "none" or inner is None else inner
         self.kind = kind
-        copies = {"separate": 3, "shared": 1, "none": 0}[kind]
-        self.linear = nn.Linear(width, copies * self.inner) if copies else None
+        self.linear = nn.Linear(width, COPIES[kind] * width) if COPIES[kind] else None
 
     def forward(self, x: Tensor) -> Triple:
         return _triple(x if self.linear is None else self.linear(x), self.kind, axis=-1)
@@ -37,8 +38,7 @@ class MapProjection(nn.Module):
         super().__init__()
         self.inner = channels if kind == "none" or inner is None else inner
         self.kind = kind
-        copies = {"separate": 3, "shared": 1, "none": 0}[kind]
-        self.convolution = nn.Conv2d(channels, copies * self.inner, 1) if copies else None
+        self.convolution = nn.Conv2d(channels, COPIES[kind] * self.inner, 1) if COPIES[kind] else None
 
     def forward(self, x: Tensor) -> Triple:
         return _triple(x if self.convolution is None else self.convolution(x), self.kind, axis=1)

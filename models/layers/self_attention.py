@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from models.attention import Observer
 from models.layers.errors import divide
-from models.layers.projection import Projection, SequenceProjection
+from models.layers.projection import Projection, SequenceProjection, Triple
 
 Score = Literal["dot", "cosine"]
 
@@ -22,7 +22,7 @@ FIRST_SCALE, LARGEST_SCALE = 10.0, 100.0
 
 
 class Scoring(nn.Module):
-    """How like a query is to a key: scaled dot product, or cosine times a learned scale a head.
+    """How like a query is to a key, and attention by that: scaled dot product, or cosine times a learned scale a head.
 
     The cosine is that of Liu et al., "Swin Transformer V2" (2022), section 3.3. q, k `[b, h, s, d]` go through the
     primitive, which divides by sqrt(d); a cosine undoes that.
@@ -30,6 +30,7 @@ class Scoring(nn.Module):
 
     def __init__(self, heads: int, score: Score) -> None:
         super().__init__()
+        self.heads = heads
         self.log_scale = nn.Parameter(torch.full((heads, 1, 1), FIRST_SCALE).log()) if score == "cosine" else None
 
     def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,6 +39,14 @@ class Scoring(nn.Module):
         scale = self.log_scale.exp().clamp(max=LARGEST_SCALE) * q.shape[-1] ** 0.5
         return functional.normalize(q, dim=-1) * scale, functional.normalize(k, dim=-1)
 
+    def mix(self, parts: Triple, observer: Observer, bias: Tensor | None) -> Tensor:
+        """Attention of q `[b, s, h*d]` over k and v `[b, k, h*d]`, by heads: `[b, s, h*d]`. The observer records it."""
+        q, k, v = (rearrange(part, "b s (h d) -> b h s d", h=self.heads) for part in parts)
+        q, k = self(q, k)
+        mixed, weights = observer.attend(q, k, v, bias)
+        observer.record(weights)
+        return rearrange(mixed, "b h s d -> b s (h d)")
+
 
 class SelfAttention(nn.Module):
     """[b, s, e] -> [b, s, e], each position mixing all of its own sequence."""
@@ -45,18 +54,13 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int, *, projection: Projection = "separate", score: Score = "dot") -> None:
         super().__init__()
         divide(width, heads, "heads do not divide the width")
-        self.heads = heads
         self.project = SequenceProjection(width, projection)
         self.scoring = Scoring(heads, score)
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, observer: Observer, bias: Tensor | None = None) -> Tensor:
         """`bias` is broadcastable to `[b, h, s, s]`."""
-        q, k, v = (rearrange(part, "b s (h d) -> b h s d", h=self.heads) for part in self.project(x))
-        q, k = self.scoring(q, k)
-        mixed, weights = observer.attend(q, k, v, bias)
-        observer.record(weights)
-        out: Tensor = self.out(rearrange(mixed, "b h s d -> b s (h d)"))
+        out: Tensor = self.out(self.scoring.mix(self.project(x), observer, bias))
         return out
 
 
@@ -66,7 +70,6 @@ class CrossAttention(nn.Module):
     def __init__(self, width: int, heads: int, *, score: Score = "dot") -> None:
         super().__init__()
         divide(width, heads, "heads do not divide the width")
-        self.heads = heads
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.scoring = Scoring(heads, score)
@@ -74,10 +77,6 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: Tensor, other: Tensor, observer: Observer, bias: Tensor | None = None) -> Tensor:
         """`bias` is broadcastable to `[b, h, s, k]`."""
-        parts = (self.query(x), *self.key_value(other).chunk(2, dim=-1))
-        q, k, v = (rearrange(part, "b s (h d) -> b h s d", h=self.heads) for part in parts)
-        q, k = self.scoring(q, k)
-        mixed, weights = observer.attend(q, k, v, bias)
-        observer.record(weights)
-        out: Tensor = self.out(rearrange(mixed, "b h s d -> b s (h d)"))
+        k, v = self.key_value(other).chunk(2, dim=-1)
+        out: Tensor = self.out(self.scoring.mix((self.query(x), k, v), observer, bias))
         return out
