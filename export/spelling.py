@@ -42,11 +42,13 @@ class OnnxObserver(Observer):
     """Attention over items of one length, as the same operator in its 4-D form: a mask where there is a bias."""
 
     @override
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def compute(
+        self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None
+    ) -> tuple[Tensor, Tensor | None]:
         b, h, s, d = q.shape
         past = (b, h, k.shape[2], d)
         shapes = [(b, h, s, d), past, past, *[(b, h, s, k.shape[2])] * self.watching]
-        attributes: dict[str, Any] = {"scale": d**-0.5}
+        attributes: dict[str, Any] = {"scale": d**-0.5 if scale is None else scale}
         if self.watching:
             attributes["qk_matmul_output_mode"] = POST_SOFTMAX
         outputs = torch.onnx.ops.symbolic_multi_out(

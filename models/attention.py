@@ -8,6 +8,7 @@ Letters: b items, h heads, s query positions, k key positions, d width of one he
 Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.2.1.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -52,22 +53,45 @@ def attend(
     return functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale), None
 
 
+Spread = Callable[[Tensor], Tensor]
+"""A layer's weights as computed, within windows say, to `[b, h, s, s]` over all positions that the layer has."""
+
+
+def as_computed(weights: Tensor) -> Tensor:
+    return weights
+
+
 @dataclass
 class Observer:
     """What an encoder's attention layers compute through, first layer first.
 
     A blind one uses the fused kernel and keeps nothing. One that watches fills `weights` with a matrix a layer, over
-    the positions of that layer, rows summing to 1. A subclass may spell `attend` in another operator.
+    the positions of that layer, rows summing to 1. Where the encoder pools by attention it leaves in `shares` `[b, s]`
+    what each position has of the vector. A subclass may spell `compute` in another operator.
     """
 
     watching: bool = False
     weights: list[Tensor] = field(default_factory=list)
+    shares: Tensor | None = None
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """As `models.attention.attend`."""
-        return attend(q, k, v, bias=bias, need_weights=self.watching)
-
-    def record(self, weights: Tensor | None) -> None:
-        """Keep one layer's `[b, h, s, s]`; None, of a blind layer, is nothing to keep."""
+    def attend(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        bias: Tensor | None = None,
+        *,
+        scale: float | None = None,
+        spread: Spread = as_computed,
+    ) -> Tensor:
+        """Mix the values as `models.attention.attend` does, and keep what is to be kept."""
+        out, weights = self.compute(q, k, v, bias, scale)
         if weights is not None:
-            self.weights.append(weights)
+            self.weights.append(spread(weights))
+        return out
+
+    def compute(
+        self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `models.attention.attend`; the weights are None unless they are watched."""
+        return attend(q, k, v, bias=bias, scale=scale, need_weights=self.watching)

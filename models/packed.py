@@ -71,9 +71,12 @@ class PackedObserver(Observer):
     layout: Layout = field(kw_only=True)
 
     @override
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tuple[Tensor, None]:
+    def compute(
+        self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None
+    ) -> tuple[Tensor, None]:
         """q, k, v `[1, h, t, d]` -> `[1, h, t, d]`"""
-        return packed_attention(q, k, v, self.layout, q.shape[-1] ** -0.5, bias).transpose(1, 2), None
+        scale = q.shape[-1] ** -0.5 if scale is None else scale
+        return packed_attention(q, k, v, self.layout, scale, bias).transpose(1, 2), None
 
 
 def packed_attention(

@@ -1,20 +1,32 @@
-"""From token vectors to an item's vector, and from a weight matrix to an item's relevance: one pooling for both.
+"""From positions to an item's vector, and how much of the vector each position has.
 
 Letters: b items, s longest item, e width.
 """
 
+import torch
 from torch import Tensor
 
 from models.contract.manifest import Pooling
 
 
-def pool(rows: Tensor, real: Tensor, kind: Pooling) -> Tensor:
-    """Pool the real rows of each item: rows `[b, s, e]`, real `[b, s]` -> `[b, e]`.
+def shares(real: Tensor, kind: Pooling, dtype: torch.dtype) -> Tensor:
+    """What each position has of an item's vector: real `[b, s]` -> `[b, s]`, rows summing to 1.
 
-    "mean" averages them; "cls" takes the first.
+    "mean" gives the real ones alike, "cls" all to the first position, "last" all to the last real one. A fourth
+    way, "attention", is the encoder's own to tell.
     """
+    if kind == "mean":
+        share = real.to(dtype)
+        return share / share.sum(dim=1, keepdim=True)
+    columns = torch.arange(real.shape[1], device=real.device)
+    chosen = real.sum(dim=1, keepdim=True) - 1 if kind == "last" else 0
+    return (columns[None] == chosen).to(dtype).expand(real.shape)
+
+
+def pool(rows: Tensor, real: Tensor, kind: Pooling) -> Tensor:
+    """Pool the real rows of each item: rows `[b, s, e]`, real `[b, s]` -> `[b, e]`."""
     if kind == "cls":
         return rows[:, 0]
-    share = real.to(rows.dtype)
-    share = share / share.sum(dim=1, keepdim=True)
-    return (rows * share[:, :, None]).sum(dim=1)
+    if kind == "last":
+        return rows.take_along_dim(real.sum(dim=1)[:, None, None] - 1, dim=1)[:, 0]
+    return (rows * shares(real, kind, rows.dtype)[:, :, None]).sum(dim=1)

@@ -80,9 +80,11 @@ class SkippingObserver(Observer):
     skipping: Skipping = field(kw_only=True)
 
     @override
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def compute(
+        self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None
+    ) -> tuple[Tensor, Tensor | None]:
         rows, columns = (torch.ones(1, x.shape[-2], dtype=torch.bool, device=x.device) for x in (q, k))
-        out, kept = self.skipping.mix(attention_weights(q, k, bias=bias), v, rows, columns)
+        out, kept = self.skipping.mix(attention_weights(q, k, bias=bias, scale=scale), v, rows, columns)
         return out, kept if self.watching else None
 
 

@@ -24,7 +24,7 @@ EMBED_GRAPH: Final = "embed.onnx"
 ATTEND_GRAPH: Final = "attend.onnx"
 GraphFile = Literal["embed.onnx", "attend.onnx"]
 Modality = Literal["text", "image"]
-Pooling = Literal["mean", "cls"]
+Pooling = Literal["mean", "cls", "last", "attention"]
 Device = Literal["cpu", "cuda"]
 
 

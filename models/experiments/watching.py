@@ -20,10 +20,12 @@ class ScoreObserver(Observer):
     scores: list[Tensor] = field(default_factory=list)
 
     @override
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+    def compute(
+        self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None
+    ) -> tuple[Tensor, Tensor | None]:
+        scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
         self.scores.append(scores if bias is None else scores + bias)
-        return super().attend(q, k, v, bias)
+        return super().compute(q, k, v, bias, scale)
 
 
 @torch.no_grad()

@@ -60,8 +60,8 @@ class MapAttention(nn.Module):
         grid = (x.shape[2] // self.side[0], x.shape[3] // self.side[1])
         q, k, v = (self._windows(part) for part in self.project(x))
         q, k = self.scoring(q, k)
-        mixed, weights = observer.attend(q, k, v, None if self.relative is None else self.relative()[None])
-        observer.record(None if weights is None else _over_the_map(weights, grid, self.side))
+        bias = None if self.relative is None else self.relative()[None]
+        mixed = observer.attend(q, k, v, bias, spread=lambda weights: over_the_map(weights, grid, self.side))
         out: Tensor = self.out(self._map(mixed, grid))
         return out
 
@@ -76,7 +76,7 @@ class MapAttention(nn.Module):
         return rearrange(x, "(b y x) h (p1 p2) d -> b (h d) (y p1) (x p2)", y=y, x=x_, p1=p1, p2=p2)
 
 
-def _over_the_map(weights: Tensor, grid: tuple[int, int], side: tuple[int, int]) -> Tensor:
+def over_the_map(weights: Tensor, grid: tuple[int, int], side: tuple[int, int]) -> Tensor:
     """Windows' weights `[b*n, h, p, p]` -> `[b, h, s, s]`: nothing is attended to outside of one's own window."""
     (y, x), (p1, p2) = grid, side
     if y * x == 1:

@@ -43,9 +43,7 @@ class Scoring(nn.Module):
         """Attention of q `[b, s, h*d]` over k and v `[b, k, h*d]`, by heads: `[b, s, h*d]`. The observer records it."""
         q, k, v = (rearrange(part, "b s (h d) -> b h s d", h=self.heads) for part in parts)
         q, k = self(q, k)
-        mixed, weights = observer.attend(q, k, v, bias)
-        observer.record(weights)
-        return rearrange(mixed, "b h s d -> b s (h d)")
+        return rearrange(observer.attend(q, k, v, bias), "b h s d -> b s (h d)")
 
 
 class SelfAttention(nn.Module):

@@ -101,6 +101,5 @@ def test_softmax_runs_in_float32_and_answers_in_the_input_type() -> None:
 def test_an_observer_keeps_weights_only_when_it_watches(watching: bool) -> None:
     q = torch.randn(1, 2, 3, 4)
     observer = Observer(watching)
-    _, weights = observer.attend(q, q, q)
-    observer.record(weights)
+    observer.attend(q, q, q)
     assert len(observer.weights) == watching

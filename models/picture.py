@@ -1,0 +1,67 @@
+"""What an image encoder is to export, whoever trained it: pixels of one size in, a vector out, attention watched.
+
+Letters: b items, y, x rows and columns of the picture in px, s positions, h heads, e embedding width.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.attention import Observer
+from models.contract.manifest import Pooling
+from models.pooling import shares
+
+Channels = tuple[float, float, float]
+
+
+class PictureEncoder(nn.Module, ABC):
+    """Pixels to one vector `width` wide, with attention that can be watched.
+
+    `grid` is rows and columns of the patches or cells that attention is told on; `prefix` counts positions before
+    them that are no patches (CLS, registers). Of `pooling`, "mean" is the mean over the cells.
+    """
+
+    rows_px: int
+    columns_px: int
+    width: int
+    pooling: Pooling
+    grid: tuple[int, int]
+    prefix: int = 0
+
+    def __init__(self, *, middle: Channels, spread: Channels) -> None:
+        """`middle` and `spread`: what pixels, in 0 to 1, are brought from to mean 0 and deviation 1."""
+        super().__init__()
+        self.register_buffer("middle", torch.tensor(middle), persistent=False)
+        self.register_buffer("spread", torch.tensor(spread), persistent=False)
+
+    def forward(self, pixels: Tensor, observer: Observer | None = None) -> Tensor:
+        """pixels `[b, y, x, 3]` sRGB, 0 to 255, of any dtype -> `[b, e]`, not normalised.
+
+        Raises ValueError for pictures of another size than the encoder's.
+        """
+        size = (self.rows_px, self.columns_px, 3)
+        if pixels.shape[1:] != size:
+            raise ValueError(f"pictures are {size} to this encoder, not {tuple(pixels.shape[1:])}")
+        images = (pixels.to(self.dtype) / 255 - self.get_buffer("middle")) / self.get_buffer("spread")
+        return self.encode(images.permute(0, 3, 1, 2), observer or Observer())
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    @abstractmethod
+    def encode(self, images: Tensor, observer: Observer) -> Tensor:
+        """images `[b, 3, y, x]`, about -2 to 2 -> `[b, e]`."""
+
+    def shares(self, observer: Observer) -> Tensor:
+        """[b or 1, s]: what each position has of the vector that `observer` saw made, summing to 1."""
+        if observer.shares is not None:
+            return observer.shares
+        positions = torch.arange(self.prefix + self.grid[0] * self.grid[1])[None]
+        return shares(positions >= (0 if self.pooling == "cls" else self.prefix), self.pooling, self.dtype)
+
+    def on_grid(self, weights: Sequence[Tensor]) -> list[Tensor]:
+        """The watched layers' weights over the same positions: `prefix`, then `grid` row by row, `[b, h, s, s]`."""
+        return list(weights)

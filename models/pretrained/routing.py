@@ -1,0 +1,76 @@
+"""How the attention of a `transformers` model reaches ours.
+
+`transformers` asks an attention function by name. Ours is registered under `ROUTED` and hands each call to whatever
+`routed` has set around the model's forward pass: not every model passes keyword arguments down to its attention, so
+the way there is a context variable.
+
+Letters: b items, h heads, s positions, d width of one head.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import AttentionInterface
+from transformers.masking_utils import AttentionMaskInterface
+
+ROUTED = "headlight"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of attention: q, k, v `[b, h, s, d]`, and the bias `[b, h, s, s]` (or 1 for each) of the model's own.
+
+    `window` is how far a position sees to either side, itself included; None is all the way.
+    """
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    bias: Tensor | None
+    scale: float
+    window: int | None
+
+
+Attend = Callable[[Call], Tensor]
+"""-> `[b, h, s, d]`"""
+
+_attend: ContextVar[Attend] = ContextVar("attend")
+
+
+@contextmanager
+def routed(attend: Attend) -> Iterator[None]:
+    """Every attention of models loaded with `ROUTED` goes through `attend`."""
+    token = _attend.set(attend)
+    try:
+        yield
+    finally:
+        _attend.reset(token)
+
+
+def _interface(
+    _module: nn.Module,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attention_mask: Tensor | None = None,
+    *,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **_kwargs: Any,
+) -> tuple[Tensor, None]:
+    """`transformers`' signature; answers `[b, s, h, d]`."""
+    scale = q.shape[-1] ** -0.5 if scaling is None else scaling
+    out = _attend.get()(Call(q, k, v, attention_mask, scale, sliding_window))
+    return out.transpose(1, 2), None
+
+
+def _no_mask(*_args: Any, **_kwargs: Any) -> None:
+    """Padding is known to whoever attends, and needs no mask of the model's making."""
+
+
+AttentionInterface.register(ROUTED, _interface)
+AttentionMaskInterface.register(ROUTED, _no_mask)
