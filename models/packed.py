@@ -76,19 +76,19 @@ class PackedObserver(Observer):
     ) -> tuple[Tensor, None]:
         """q, k, v `[1, h, t, d]` -> `[1, h, t, d]`"""
         scale = q.shape[-1] ** -0.5 if scale is None else scale
-        return packed_attention(q, k, v, self.layout, scale, bias).transpose(1, 2), None
+        return packed_attention(q, k, v, self.layout, scale, bias), None
 
 
 def packed_attention(
     q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float, bias: Tensor | None = None
 ) -> Tensor:
-    """Attention among each item's own tokens: q, k, v `[1, h, t, d]` -> `[1, t, h, d]`."""
+    """Attention among each item's own tokens: q, k, v `[1, h, t, d]` -> the same."""
     _, h, t, d = q.shape
     q, k, v = (layout.unpack(x.transpose(1, 2).reshape(t, h * d)) for x in (q, k, v))
     out, weights = layout.spelling(q, k, v, layout, h, scale, bias)
     if weights is not None:
         layout.weights.append(weights)
-    return layout.pack(out).reshape(1, t, h, d)
+    return layout.pack(out).reshape(1, t, h, d).transpose(1, 2)
 
 
 def torch_spelling(

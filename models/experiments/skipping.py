@@ -31,7 +31,7 @@ from models.experiments import style
 from models.experiments.experiment import Experiment, Number, Result, Setting, table
 from models.packed import Layout
 from models.preprocess.text import TextPreprocessor
-from models.pretrained import PACKED, PackedTextEncoder, load
+from models.pretrained.text import PretrainedTextEncoder
 from models.scenes.description import draw_distinct
 from models.scenes.rendering import render
 from models.skipping import Skipping, SkippingObserver, skipping_spelling
@@ -150,7 +150,7 @@ def cost(embed: Embed) -> tuple[AtThreshold, ...]:
 
 def _texts(setting: Setting, tokens: int) -> Embed:
     """Stretches of English, each of so many tokens with the special ones."""
-    encoder = PackedTextEncoder(load(setting.text_model, attention=PACKED), "mean")
+    encoder = PretrainedTextEncoder(setting.text_model, "bert", "mean")
     tokenize = TextPreprocessor(setting.text_model / TOKENIZER_FILE, max_tokens=100_000)
     whole = tokenize([ENGLISH.read_text(encoding="utf-8")])[0].ids
     first, inner, last = whole[:1], whole[1:-1], whole[-1:]

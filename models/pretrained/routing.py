@@ -41,6 +41,11 @@ Attend = Callable[[Call], Tensor]
 _attend: ContextVar[Attend] = ContextVar("attend")
 
 
+def attend_routed(call: Call) -> Tensor:
+    """For models that do not ask `transformers` for their attention: `[b, h, s, d]`."""
+    return _attend.get()(call)
+
+
 @contextmanager
 def routed(attend: Attend) -> Iterator[None]:
     """Every attention of models loaded with `ROUTED` goes through `attend`."""
@@ -64,7 +69,9 @@ def _interface(
 ) -> tuple[Tensor, None]:
     """`transformers`' signature; answers `[b, s, h, d]`."""
     scale = q.shape[-1] ** -0.5 if scaling is None else scaling
-    out = _attend.get()(Call(q, k, v, attention_mask, scale, sliding_window))
+    if (groups := q.shape[1] // k.shape[1]) > 1:  # queries that share their keys
+        k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
+    out = attend_routed(Call(q, k, v, attention_mask, scale, sliding_window))
     return out.transpose(1, 2), None
 
 

@@ -1,83 +1,141 @@
-"""Text encoders that others trained: a local Hugging Face directory, its own code untouched.
+"""Text encoders that others trained, over packed ids: which there are, and what sets each apart.
 
-`transformers` asks an attention function by name; ours is registered under `headlight_packed` and finds the layout
-of the batch in the keyword arguments that the model hands through. Only safetensors are read, only code that
-ships with `transformers` is run, and nothing is fetched.
-
-Letters: b items, t tokens of all items, s longest item, e width.
+Letters: b items, t tokens of all items, s longest item, h heads, e width.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AutoModel, PreTrainedModel
-from transformers.masking_utils import AttentionMaskInterface
-from transformers.utils import logging as transformers_logging
+from transformers import AutoModel, CLIPTextModelWithProjection, PreTrainedModel, SiglipTextModel
 from typing_extensions import override
 
 from models.contract.manifest import Pooling
 from models.packed import Layout, PackedEncoder, packed_attention
 from models.pooling import pool
+from models.pretrained import mpnet, towers
+from models.pretrained.loading import load
+from models.pretrained.routing import ROUTED, Call, routed
 
-ARCHITECTURES = ("bert", "roberta", "xlm-roberta")
-"""`model_type`s that take packed ids with explicit positions; positions of the last two start after the padding id."""
-
-PACKED = "headlight_packed"
-
-
-def _packed_interface(
-    _module: nn.Module,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    _attention_mask: Tensor | None,
-    *,
-    layout: Layout,
-    scaling: float | None = None,
-    **_kwargs: Any,
-) -> tuple[Tensor, None]:
-    """`transformers`' attention signature over `packed_attention`; q, k, v `[1, h, t, d]` -> `[1, t, h, d]`."""
-    return packed_attention(q, k, v, layout, q.shape[-1] ** -0.5 if scaling is None else scaling), None
+Bias = Callable[[PreTrainedModel, Layout], Tensor]
+"""What a model adds to the scores of every item: `[1, h or 1, s, s]`."""
 
 
-def _no_mask(*_args: Any, **_kwargs: Any) -> None:
-    """Packed attention needs no mask: the layout says what belongs together."""
+def causal(_model: PreTrainedModel, layout: Layout) -> Tensor:
+    """Nothing after itself is seen by a token."""
+    index = layout.unpack_index
+    columns = torch.arange(index.shape[1], device=index.device)
+    return torch.where(columns[None] > columns[:, None], float("-inf"), 0.0)[None, None]
 
 
-AttentionInterface.register(PACKED, _packed_interface)
-AttentionMaskInterface.register(PACKED, _no_mask)
+@dataclass(frozen=True)
+class TextArchitecture:
+    """One `model_type`. Positions begin behind the padding id where `after_padding`.
 
-
-def load(directory: Path, *, attention: str) -> PreTrainedModel:
-    """Load the encoder in `directory` in float32, without a pooling head, in evaluation mode.
-
-    `attention` is `PACKED`, or a name that `transformers` knows ("eager" returns its weights).
+    `options` keep heads out of the model that are not used. `head` names the attribute that maps the pooled state to
+    the vector. `fixed_length`: trained on texts padded to the full length, with attention to the padding.
     """
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    model: PreTrainedModel = AutoModel.from_pretrained(
-        directory,
-        attn_implementation=attention,
-        add_pooling_layer=False,
-        dtype=torch.float32,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-    )
-    return model.eval()
+
+    after_padding: bool = False
+    bias: Bias | None = None
+    auto: Any = AutoModel
+    options: dict[str, Any] = field(default_factory=dict)
+    prepare: Callable[[PreTrainedModel], None] | None = None
+    head: str | None = None
+    pooling: Pooling = "mean"
+    fixed_length: bool = False
 
 
-class PackedTextEncoder(PackedEncoder):
-    """A text encoder over packed ids. `model` was loaded with `attention=PACKED`."""
+_HEADLESS = {"add_pooling_layer": False}
+_BERT = TextArchitecture(options=_HEADLESS)
+_ROBERTA = TextArchitecture(options=_HEADLESS, after_padding=True)
+_ROTARY = TextArchitecture()
 
-    def __init__(self, model: PreTrainedModel, pooling: Pooling) -> None:
+_CLIP = TextArchitecture(
+    auto=CLIPTextModelWithProjection,
+    bias=causal,
+    prepare=towers.take_packed_positions,
+    head="text_projection",
+    pooling="last",
+)
+_SIGLIP = TextArchitecture(
+    auto=SiglipTextModel, prepare=towers.take_packed_positions, head="head", pooling="last", fixed_length=True
+)
+
+ARCHITECTURES: dict[str, TextArchitecture] = {
+    "bert": _BERT,
+    "ernie": _BERT,
+    "electra": TextArchitecture(),
+    "distilbert": TextArchitecture(),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
+    "mpnet": TextArchitecture(
+        options=_HEADLESS, after_padding=True, bias=mpnet.relative_bias, prepare=mpnet.route_attention
+    ),
+    "modernbert": _ROTARY,
+    "nomic_bert": TextArchitecture(options=_HEADLESS),
+    "gte": TextArchitecture(options=_HEADLESS),
+    "eurobert": _ROTARY,
+    "clip": _CLIP,
+    "clip_text_model": _CLIP,
+    "siglip": _SIGLIP,
+    "siglip_text_model": _SIGLIP,
+}
+"""By `model_type`. The last four read the text towers of two-tower models."""
+
+
+def load_text(directory: Path, model_type: str, *, attention: str) -> PreTrainedModel:
+    """A model whose `model_type` is one of `ARCHITECTURES`. Raises PretrainedError when the directory holds none."""
+    architecture = ARCHITECTURES[model_type]
+    return load(architecture.auto, directory, attention=attention, **architecture.options)
+
+
+class PretrainedTextEncoder(PackedEncoder):
+    """The text encoder in a Hugging Face directory, over packed ids. Raises PretrainedError when there is none.
+
+    `pooling` is the architecture's own unless given.
+    """
+
+    def __init__(self, directory: Path, model_type: str, pooling: Pooling | None = None) -> None:
         super().__init__()
-        self.model = model
-        self.pooling = pooling
+        self._architecture = ARCHITECTURES[model_type]
+        self.pooling = pooling or self._architecture.pooling
+        self.model = load_text(directory, model_type, attention=ROUTED)
+        if self._architecture.prepare:
+            self._architecture.prepare(self.model)
 
     @override
     def forward(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
-        out = self.model(input_ids=input_ids[None], position_ids=position_ids[None], layout=layout)
-        return pool(layout.unpack(out.last_hidden_state[0]), layout.real(), self.pooling)
+        bias = self._architecture.bias and self._architecture.bias(self.model, layout)
+
+        def attend(call: Call) -> Tensor:
+            return packed_attention(call.q, call.k, call.v, layout, call.scale, _within(call.window, layout, bias))
+
+        with routed(attend):
+            out = self.model(input_ids=input_ids[None], position_ids=position_ids[None])
+        rows = layout.unpack(out.last_hidden_state[0])
+        return project(self.model, self._architecture, pool(rows, layout.real(), self.pooling))
+
+
+def project(model: PreTrainedModel, architecture: TextArchitecture, pooled: Tensor) -> Tensor:
+    """The pooled state as the model's own head maps it, where it has one."""
+    if architecture.head is None:
+        return pooled
+    head: nn.Module = model.get_submodule(architecture.head)
+    vector: Tensor = head(pooled)
+    return vector
+
+
+def _within(window: int | None, layout: Layout, bias: Tensor | None) -> Tensor | None:
+    """`bias`, and nothing seen from further away than the window."""
+    if window is None:
+        return bias
+    index = layout.unpack_index
+    columns = torch.arange(index.shape[1], device=index.device)
+    far = (columns[None] - columns[:, None]).abs() >= window
+    near = torch.where(far, float("-inf"), 0.0)[None, None]
+    return near if bias is None else near + bias

@@ -6,7 +6,6 @@ Letters: n captions, e width.
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
@@ -15,7 +14,9 @@ from models.contract.artifact import TOKENIZER_FILE
 from models.contract.packing import pack
 from models.packed import Layout, torch_fused
 from models.preprocess.text import TextPreprocessor
-from models.pretrained import PACKED, PackedTextEncoder, load
+from models.pretrained.errors import PretrainedError
+from models.pretrained.loading import read_config
+from models.pretrained.text import PretrainedTextEncoder
 from models.train.errors import TeacherError
 
 BATCH = 256
@@ -31,13 +32,13 @@ class Teacher:
         if not tokenizer.is_file():
             raise TeacherError(f"{directory} holds no text encoder: it has no {TOKENIZER_FILE}")
         try:
-            model = load(directory, attention=PACKED)
-        except (OSError, RuntimeError, SafetensorError, ValueError) as error:
-            raise TeacherError(f"the text encoder in {directory} cannot be loaded: {error}") from error
-        if model.config.model_type != "bert":
-            raise TeacherError(f"the teacher must be a BERT, {directory} holds a {model.config.model_type}")
-        self.width: int = model.config.hidden_size
-        self._encoder = PackedTextEncoder(model, "mean")
+            config = read_config(directory)
+            if config.model_type != "bert":
+                raise TeacherError(f"the teacher must be a BERT, {directory} holds a {config.model_type}")
+            self._encoder = PretrainedTextEncoder(directory, config.model_type, "mean")
+        except PretrainedError as error:
+            raise TeacherError(str(error)) from error
+        self.width: int = config.hidden_size
         self._tokenize = TextPreprocessor(tokenizer, max_tokens=MAX_TOKENS)
 
     @torch.no_grad()
