@@ -1,14 +1,19 @@
 """Why an export can end without an artifact.
 
 ExportError
+├── OptionError   what was asked for does not go together, or not with this source
 ├── SourceError   the directory is no encoder that can be exported; the message says what is missing
 ├── GraphError    the exported graph is not what was asked for (an operator not fused, say)
-└── ParityError   the graphs disagree with the trained original
+└── ParityError   the graph disagrees with the trained original
 """
 
 
 class ExportError(Exception):
     """Nothing was sealed; the message is for a person."""
+
+
+class OptionError(ExportError):
+    pass
 
 
 class SourceError(ExportError):

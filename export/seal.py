@@ -7,13 +7,13 @@ and renamed into place.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from export.errors import ExportError
 from models.contract.artifact import digest, required_files, verify
-from models.contract.manifest import FileDigest, GraphFile, Manifest, Modality
+from models.contract.manifest import FileDigest, Manifest, Modality
 
 
 @contextmanager
@@ -35,9 +35,9 @@ def staging(target: Path, *, replace: bool) -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def digests(directory: Path, modality: Modality, graphs: Iterable[GraphFile]) -> dict[str, FileDigest]:
+def digests(directory: Path, modality: Modality) -> dict[str, FileDigest]:
     """Digest of every file that the manifest has to list."""
-    return {name: digest(directory / name) for name in required_files(modality, graphs)}
+    return {name: digest(directory / name) for name in required_files(modality)}
 
 
 def seal(staged: Path, target: Path, manifest: Manifest) -> None:

@@ -1,90 +1,101 @@
-"""Attention as one ONNX operator: `ai.onnx::Attention`, opset 24, 3-D, with `nonpad_kv_seqlen` and no mask.
+"""Attention as ONNX: the mixing is always one fused operator, and the weights are spelled out beside it.
 
-The form that reaches FlashAttention on CUDA and is fastest on CPU. Export only: these functions trace, they do not
-compute; `models.packed.torch_spelling` is the same in torch.
+`ai.onnx::Attention`, opset 24, with `nonpad_kv_seqlen` and no mask wherever there is none: the form that reaches
+FlashAttention on CUDA and is fastest on CPU. It is never asked for its weights, which would cost the fused kernel, and
+which it can give on CPU only; product and softmax of their own give them on every device, and only when they are
+asked for (`export.gating`). Export only: the operator traces, it does not compute.
 
-Letters: b items, s longest item, h heads, d width of one head.
+Letters: b items, s longest item, h heads, k heads that are asked for, d width of one head.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor
 from typing_extensions import override
 
-from models.attention import Observer
-from models.packed import Layout
+from models.attention import Observer, Spread, as_computed
+from models.packed import Layout, padding_bias
 
 OPSET = 24
 
-POST_SOFTMAX = 3
-"""`qk_matmul_output_mode` of the weights after softmax. ONNX Runtime implements it on CPU only; 1 and 2 were once
-swapped between releases and are never used."""
+Inputs = tuple[Tensor, *tuple[Tensor | None, ...]]
 
 
-def fused(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
-) -> tuple[Tensor, None]:
-    """Attention whose weights are never made: q, k, v `[b, s, h*d]` -> `[b, s, h*d]`."""
-    out, *_ = _operator(q, k, v, layout, heads, scale, bias, observable=False)
-    return out, None
+@dataclass
+class OnnxSpelling:
+    """`models.packed.Spelling` for tracing. With `heads` `[k]` it watches: the weights of those go to `chosen`."""
+
+    heads: Tensor | None = None
+    chosen: list[Tensor] = field(default_factory=list)
+
+    def __call__(
+        self, q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        cache = (q.shape[0], heads, q.shape[1], q.shape[2] // heads)
+        attributes = {"q_num_heads": heads, "kv_num_heads": heads, "scale": scale}
+        out = _operator((q, k, v, bias, None, None, layout.lengths), attributes, [q.shape, cache, cache])
+        if self.heads is None:
+            return out, None
+        q, k = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k))
+        bias = padding_bias(q, layout, bias)
+        self.chosen.append(_weights_of(self.heads, q, k, bias, scale))
+        return out, _weights(q, k, bias, scale)
 
 
-def observable(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Attention and its weights `[b, h, s, s]`, by the same operator."""
-    out, _, _, weights = _operator(q, k, v, layout, heads, scale, bias, observable=True)
-    return out, _declare_shape(weights, layout, heads)
-
-
+@dataclass
 class OnnxObserver(Observer):
-    """Attention over items of one length, as the same operator in its 4-D form: a mask where there is a bias."""
+    """`models.attention.Observer` for tracing, over items of one length; `heads` and `chosen` as above."""
+
+    heads: Tensor | None = None
+    chosen: list[Tensor] = field(default_factory=list)
+
+    @override
+    def attend(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        bias: Tensor | None = None,
+        *,
+        scale: float | None = None,
+        spread: Spread = as_computed,
+    ) -> Tensor:
+        if self.heads is not None:
+            scale = q.shape[-1] ** -0.5 if scale is None else scale
+            self.chosen.append(spread(_weights_of(self.heads, q, k, bias, scale)))
+        return super().attend(q, k, v, bias, scale=scale, spread=spread)
 
     @override
     def compute(
         self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None
     ) -> tuple[Tensor, Tensor | None]:
-        b, h, s, d = q.shape
-        past = (b, h, k.shape[2], d)
-        shapes = [(b, h, s, d), past, past, *[(b, h, s, k.shape[2])] * self.watching]
-        attributes: dict[str, Any] = {"scale": d**-0.5 if scale is None else scale}
-        if self.watching:
-            attributes["qk_matmul_output_mode"] = POST_SOFTMAX
-        outputs = torch.onnx.ops.symbolic_multi_out(
-            "::Attention", (q, k, v, bias), attributes, dtypes=[q.dtype] * len(shapes), shapes=shapes, version=OPSET
-        )
-        return outputs[0], outputs[3] if self.watching else None
+        scale = q.shape[-1] ** -0.5 if scale is None else scale
+        cache = (*k.shape[:2], k.shape[2], q.shape[3])
+        out = _operator((q, k, v, bias), {"scale": scale}, [q.shape, cache, cache])
+        return out, _weights(q, k, bias, scale) if self.watching else None
 
 
-def _operator(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, h: int, scale: float, bias: Tensor | None, *, observable: bool
-) -> tuple[Tensor, ...]:
-    b, s, e = q.shape
-    cache = (b, h, s, e // h)
-    shapes: list[tuple[int, ...]] = [(b, s, e), cache, cache] + [(b, h, s, s)] * observable
-    attributes: dict[str, Any] = {"q_num_heads": h, "kv_num_heads": h, "scale": scale}
-    if observable:
-        attributes["qk_matmul_output_mode"] = POST_SOFTMAX
+def _operator(inputs: Inputs, attributes: dict[str, Any], shapes: Sequence[Sequence[int]]) -> Tensor:
+    """The operator's first output; its second and third, present key and value, are nobody's."""
     outputs = torch.onnx.ops.symbolic_multi_out(
-        "::Attention",
-        (q, k, v, bias, None, None, layout.lengths),  # inputs 4 and 5: past key, past value
-        attributes,
-        dtypes=[q.dtype] * len(shapes),
-        shapes=shapes,
-        version=OPSET,
+        "::Attention", inputs, attributes, dtypes=[inputs[0].dtype] * len(shapes), shapes=shapes, version=OPSET
     )
-    return tuple(outputs)
+    out: Tensor = outputs[0]
+    return out
 
 
-def _declare_shape(weights: Tensor, layout: Layout, heads: int) -> Tensor:
-    """Reshape `[b, h, s, s]` to itself: ONNX Runtime 1.31 infers length 0 for the last axis when it is dynamic."""
-    shape: Tensor = torch.onnx.ops.symbolic(
-        "::Shape", (layout.unpack_index,), {}, dtype=torch.int64, shape=(2,), version=OPSET
-    )
-    b, s = shape[:1], shape[1:]
-    target = torch.cat([b, torch.tensor([heads]), s, s])
-    reshaped: Tensor = torch.onnx.ops.symbolic(
-        "::Reshape", (weights, target), {}, dtype=weights.dtype, shape=weights.shape, version=OPSET
-    )
-    return reshaped
+def _weights(q: Tensor, k: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    """As `models.attention.attention_weights`, where no row is masked whole: `[b, h, s, s]` in float32."""
+    scores = ((q * scale) @ k.transpose(-1, -2)).float()
+    return (scores if bias is None else scores + bias.float()).softmax(dim=-1)
+
+
+def _weights_of(heads: Tensor, q: Tensor, k: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    """[b, k, s, s]: of the chosen heads alone."""
+    if bias is not None and bias.shape[1] > 1:
+        bias = bias.index_select(1, heads)
+    return _weights(q.index_select(1, heads), k.index_select(1, heads), bias, scale)

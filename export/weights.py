@@ -1,14 +1,12 @@
-"""One weights file for both graphs: equal tensors are stored once, aligned so that they can be memory-mapped."""
+"""The weights beside the graph: equal tensors are stored once, aligned so that they can be memory-mapped."""
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from models.contract.artifact import WEIGHTS_FILE
-from models.contract.manifest import GraphFile
+from models.contract.artifact import GRAPH_FILE, WEIGHTS_FILE
 
 ALIGNMENT_BYTES = 4096
 """A memory page: the ONNX external data format asks for it where files are mapped."""
@@ -17,23 +15,21 @@ INLINE_BYTES = 1024
 """Smaller tensors (shapes, scalars) stay inside the graph, where shape inference can see them."""
 
 
-def share_weights(graphs: Mapping[GraphFile, onnx.ModelProto], directory: Path) -> None:
-    """Write `graphs` by file name into `directory`, their large initializers into one file beside them."""
+def write(model: onnx.ModelProto, directory: Path) -> None:
+    """Write the graph into `directory`, its large initializers into one file beside it."""
     offsets: dict[str, int] = {}
     with (directory / WEIGHTS_FILE).open("wb") as file:
-        for model in graphs.values():
-            for tensor in model.graph.initializer:
-                data = numpy_helper.to_array(tensor).tobytes()
-                if len(data) < INLINE_BYTES:
-                    continue
-                key = hashlib.sha256(data).hexdigest()
-                if key not in offsets:
-                    file.seek(-file.tell() % ALIGNMENT_BYTES, 1)
-                    offsets[key] = file.tell()
-                    file.write(data)
-                _point_at(tensor, offsets[key], len(data))
-    for name, model in graphs.items():
-        (directory / name).write_bytes(model.SerializeToString(deterministic=True))
+        for tensor in model.graph.initializer:
+            data = numpy_helper.to_array(tensor).tobytes()
+            if len(data) < INLINE_BYTES:
+                continue
+            key = hashlib.sha256(data).hexdigest()
+            if key not in offsets:
+                file.seek(-file.tell() % ALIGNMENT_BYTES, 1)
+                offsets[key] = file.tell()
+                file.write(data)
+            _point_at(tensor, offsets[key], len(data))
+    (directory / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _point_at(tensor: TensorProto, offset: int, length: int) -> None:

@@ -55,9 +55,10 @@ class Layout:
 
 
 class PackedEncoder(nn.Module, ABC):
-    """A text encoder over packed ids, pooled as `pooling` says."""
+    """A text encoder over packed ids, pooled as `pooling` says, to a vector `width` wide."""
 
     pooling: Pooling
+    width: int
 
     @abstractmethod
     def forward(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
@@ -71,9 +72,7 @@ class PackedObserver(Observer):
     layout: Layout = field(kw_only=True)
 
     @override
-    def compute(
-        self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None
-    ) -> tuple[Tensor, None]:
+    def compute(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None) -> tuple[Tensor, None]:
         """q, k, v `[1, h, t, d]` -> `[1, h, t, d]`"""
         scale = q.shape[-1] ** -0.5 if scale is None else scale
         return packed_attention(q, k, v, self.layout, scale, bias), None

@@ -6,7 +6,7 @@ h heads, l layers, e width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,19 +36,15 @@ class Expected:
     pooled: dict[tensors.Reduction, Floats]  # [m]
 
     @classmethod
-    def of(cls, vector: Tensor, weights: Sequence[Tensor], pool: "Pool", prefix: int) -> "Expected":
-        """vector `[1, e]`, a layer's weights `[1, h, n, n]`."""
-        relevances = {r: told(weights, r, pool, prefix) for r in tensors.REDUCTIONS} if weights else {}
+    def of(cls, vector: Tensor, weights: Sequence[Tensor], shares: Tensor, prefix: int) -> "Expected":
+        """vector `[1, e]`, a layer's weights `[1, h, n, n]`, each position's share of the vector `[1, n]`."""
+        relevances = {r: told(weights, r, shares, prefix) for r in tensors.REDUCTIONS} if weights else {}
         return cls(
             embedding=(vector / vector.norm())[0].numpy(),
             weights=[layer[0].numpy() for layer in weights],
             matrices={r: matrix[0].numpy() for r, (matrix, _) in relevances.items()},
             pooled={r: pooled[0].numpy() for r, (_, pooled) in relevances.items()},
         )
-
-
-Pool = Callable[[Tensor], Tensor]
-"""Rows `[b, s, k]` to one row an item `[b, k]`, as the encoder pools its positions."""
 
 
 class Subject(ABC):
@@ -67,12 +63,12 @@ class Subject(ABC):
         """How vectors come about; `name` is the artifact's."""
 
     @abstractmethod
-    def module(self, *, watching: bool) -> nn.Module:
+    def module(self) -> nn.Module:
         """The graph to trace: takes the inputs in the order of `axes`, returns what `outputs` names."""
 
     @abstractmethod
     def feed(self, items: Sequence[Item]) -> Feeds:
-        """One batch as the graph's inputs."""
+        """One batch as the graph's inputs, but those of `models.contract.asking`."""
 
     @abstractmethod
     def example(self) -> list[Item]:
@@ -90,19 +86,41 @@ class Subject(ABC):
     def copy_files(self, staged: Path) -> None:
         """Put what the service needs beside the graphs into `staged`. Raises SourceError."""
 
-    def outputs(self, *, watching: bool) -> tuple[str, ...]:
+    @property
+    def outputs(self) -> tuple[str, ...]:
         """Names of what `module` returns."""
-        if not watching or self.attention is None:
-            return (tensors.EMBEDDING,)
-        return (tensors.EMBEDDING, *tensors.observed(self.attention.layers))
+        return (tensors.EMBEDDING, *(tensors.observed(self.attention.layers) if self.attention else ()))
+
+    @property
+    def heads(self) -> range:
+        """The heads that every layer has."""
+        return range(min(self.attention.heads) if self.attention else 0)
+
+    @property
+    def fused_attentions(self) -> int:
+        """How many attentions of the graph are one operator each; an architecture that cannot be fused says 0."""
+        return self.attention.layers if self.attention else 0
 
 
-def results(embedding: Tensor, weights: Sequence[Tensor], pool: Pool, prefix: int) -> tuple[Tensor, ...]:
-    """What a watched graph returns, in the order of `Subject.outputs`; the embedding alone where nothing was seen."""
-    if not weights:
+@dataclass(frozen=True)
+class Seen:
+    """What was observed of one batch: each layer's weights `[b, h, s, s]`, those of the chosen heads, and `shares`
+    `[b or 1, s]`, what each position has of the vector. Of the positions, `prefix` belong to no part of the item."""
+
+    weights: Sequence[Tensor]
+    chosen: Sequence[Tensor]
+    shares: Tensor
+    prefix: int = 0
+
+
+def results(embedding: Tensor, seen: Seen | None) -> tuple[Tensor, ...]:
+    """What a graph returns, in the order of `Subject.outputs`."""
+    if seen is None:
         return (embedding,)
-    relevances = [tensor for r in tensors.REDUCTIONS for tensor in told(weights, r, pool, prefix)]
-    return (embedding, *relevances, *weights)
+    row = seen.shares[:, None, None]
+    relevances = [tensor for r in tensors.REDUCTIONS for tensor in told(seen.weights, r, seen.shares, seen.prefix)]
+    raw = [tensor for layer in seen.chosen for tensor in (layer, (row @ layer)[:, :, 0])]
+    return (embedding, *relevances, *raw)
 
 
 def as_tensors(feeds: Feeds) -> dict[str, Tensor]:

@@ -1,10 +1,10 @@
-"""An image encoder of ours as a subject: pictures in, of one size.
+"""An image encoder as a subject: pictures in, of one size.
 
-Letters: b items, y, x rows and columns of the picture in px, n positions, e width.
+Letters: b items, y, x rows and columns of the picture in px, n positions, k heads that are asked for, e width.
 """
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,44 +13,57 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from export.spelling import OnnxObserver
-from export.subjects.base import Axes, Expected, Feeds, Item, Subject, results
+from export.subjects.base import Axes, Expected, Feeds, Item, Seen, Subject, results
 from models.attention import Observer
 from models.contract import tensors
 from models.contract.manifest import AttentionSpec, EmbeddingSpec, ImageSpec
-from models.encoders.image import ImageEncoder
+from models.picture import PictureEncoder
+
+Original = Callable[[Tensor], tuple[Tensor, Sequence[Tensor], Tensor]]
+"""Pixels `[1, y, x, 3]` -> the vector `[1, e]`, each layer's weights `[1, h, n, n]` and each position's share of the
+vector `[1, n]`, in float64."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is known of an image encoder beside its weights."""
+
+    architecture: str
+    image: ImageSpec
+    normalize: bool
+    space: str | None = None
 
 
 class ImageSubject(Subject):
-    """An encoder that takes pictures of one size as they are, resized."""
+    """`encoder` is traced; `original` is what it is held against."""
 
     modality = "image"
 
-    def __init__(self, encoder: ImageEncoder) -> None:
-        config = encoder.config
-        self.axes: Axes = {tensors.PIXELS: ("b",)}
-        self.architecture = config.kind
-        self.space = config.space
+    def __init__(self, facts: ImageFacts, encoder: PictureEncoder, original: Callable[[], Original]) -> None:
+        self.architecture = facts.architecture
+        self.image = self._image = facts.image
+        self._facts = facts
         self._encoder = encoder
-        self._width = config.embedding_width
-        self._side_px = config.image_px
-        self.image = ImageSpec(
-            rows_px=config.image_px,
-            columns_px=config.image_px,
-            fit="stretch",
-            interpolation="bilinear",
-            grid=encoder.grid,
-            prefix=encoder.prefix,
-        )
-        heads = [layer.shape[1] for layer in _watch(encoder, self.feed(self.example())[tensors.PIXELS])[1]]
-        self.attention = AttentionSpec(heads=tuple(heads)) if heads else None
+        self._original = original
+        _, weights, _ = watched(encoder)(torch.from_numpy(np.stack(self.example())))
+        heads = tuple(layer.shape[1] for layer in weights)
+        self.attention = AttentionSpec(heads=heads) if heads else None
+        self.axes: Axes = {tensors.PIXELS: ("b",)}
+        if heads:
+            self.axes[tensors.HEADS] = ("k",)
 
     @override
     def embedding(self, name: str) -> EmbeddingSpec:
-        return EmbeddingSpec(width=self._width, pooling=self._encoder.pooling, normalize=True, space=self.space or name)
+        return EmbeddingSpec(
+            width=self._encoder.width,
+            pooling=self._encoder.pooling,
+            normalize=self._facts.normalize,
+            space=self._facts.space or name,
+        )
 
     @override
-    def module(self, *, watching: bool) -> nn.Module:
-        return _ImageGraph(self._encoder, watching=watching)
+    def module(self) -> nn.Module:
+        return _BlindGraph(self._encoder) if self.attention is None else _WatchedGraph(self._encoder)
 
     @override
     def feed(self, items: Sequence[Item]) -> Feeds:
@@ -58,54 +71,59 @@ class ImageSubject(Subject):
 
     @override
     def example(self) -> list[Item]:
-        return _pictures(np.random.default_rng(0), 3, self._side_px)
+        return self._pictures(np.random.default_rng(0), 3)
 
     @override
     def batches(self, rng: np.random.Generator) -> Iterator[list[Item]]:
         for count in (1, 2, 7, 16):
-            yield _pictures(rng, count, self._side_px)
+            yield self._pictures(rng, count)
 
     @override
+    @torch.no_grad()
     def expect(self, items: Sequence[Item]) -> list[Expected]:
-        original = copy.deepcopy(self._encoder).double()
-        return [_expect(original, item) for item in items]
+        original = self._original()
+        return [Expected.of(*original(torch.from_numpy(item)[None]), self._image.prefix) for item in items]
 
     @override
     def copy_files(self, staged: Path) -> None:
         """Nothing: the manifest says how a picture is prepared."""
 
+    def _pictures(self, rng: np.random.Generator, count: int) -> list[Item]:
+        """Noise over a gradient: no two patches alike, and no patch flat."""
+        rows, columns = self._image.rows_px, self._image.columns_px
+        ramp = np.linspace(0, 155, rows)[:, None, None] * rng.uniform(0, 1, (count, 1, 1, 3))
+        noise = rng.uniform(0, 100, (count, rows, columns, 3))
+        return list((ramp + noise).astype(np.uint8))
 
-class _ImageGraph(nn.Module):
-    def __init__(self, encoder: ImageEncoder, *, watching: bool) -> None:
+
+def watched(encoder: PictureEncoder) -> Original:
+    """The encoder itself, its attention spelled out in torch, in whatever precision it has."""
+
+    @torch.no_grad()
+    def run(pixels: Tensor) -> tuple[Tensor, Sequence[Tensor], Tensor]:
+        observer = Observer(watching=True)
+        vector = encoder(pixels, observer)
+        return vector, encoder.on_grid(observer.weights), encoder.shares(observer)
+
+    return run
+
+
+class _BlindGraph(nn.Module):
+    def __init__(self, encoder: PictureEncoder) -> None:
         super().__init__()
         self.encoder = encoder
-        self.watching = watching
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        observer = OnnxObserver(self.watching)
+        return results(self.encoder(pixels, OnnxObserver()), None)
+
+
+class _WatchedGraph(nn.Module):
+    def __init__(self, encoder: PictureEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, pixels: Tensor, heads: Tensor) -> tuple[Tensor, ...]:
+        observer = OnnxObserver(watching=True, heads=heads)
         vector = self.encoder(pixels, observer)
-        return _told(self.encoder, vector, observer)
-
-
-def _told(encoder: ImageEncoder, vector: Tensor, observer: Observer) -> tuple[Tensor, ...]:
-    weights = encoder.on_grid(observer.weights)
-    return results(vector, weights, encoder.pool, encoder.prefix)
-
-
-@torch.no_grad()
-def _watch(encoder: ImageEncoder, pixels: Item) -> tuple[Tensor, list[Tensor]]:
-    observer = Observer(watching=True)
-    vector = encoder(torch.from_numpy(pixels), observer)
-    return vector, encoder.on_grid(observer.weights)
-
-
-def _expect(original: ImageEncoder, picture: Item) -> Expected:
-    vector, weights = _watch(original, picture[None])
-    return Expected.of(vector, weights, original.pool, original.prefix)
-
-
-def _pictures(rng: np.random.Generator, count: int, side_px: int) -> list[Item]:
-    """Noise over a gradient: no two patches alike, and no patch flat."""
-    ramp = np.linspace(0, 155, side_px)[:, None, None] * rng.uniform(0, 1, (count, 1, 1, 3))
-    noise = rng.uniform(0, 100, (count, side_px, side_px, 3))
-    return list((ramp + noise).astype(np.uint8))
+        weights, chosen = (self.encoder.on_grid(each) for each in (observer.weights, observer.chosen))
+        return results(vector, Seen(weights, chosen, self.encoder.shares(observer), self.encoder.prefix))

@@ -5,20 +5,23 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from export import files
+from export.options import Options
 from export.subjects import huggingface, ours
 from export.subjects.base import Subject
 
 _OBJECT = TypeAdapter(dict[str, Any])
 
 
-def open_subject(directory: Path) -> Subject:
-    """Read the directory and load the encoder in it. Raises SourceError."""
-    return ours.open_subject(directory) if _is_ours(directory / "config.json") else huggingface.open_subject(directory)
+def open_subject(directory: Path, options: Options) -> Subject:
+    """Check the directory's files and load the encoder in it. Raises SourceError, OptionError."""
+    files.check(directory)
+    return ours.open_subject(directory, options) if is_ours(directory) else huggingface.open_subject(directory, options)
 
 
-def _is_ours(config: Path) -> bool:
+def is_ours(directory: Path) -> bool:
     """Our configs name their `kind`, Hugging Face's their `model_type`. A config that cannot be read is not ours."""
     try:
-        return "kind" in _OBJECT.validate_json(config.read_bytes())
+        return "kind" in _OBJECT.validate_json((directory / files.CONFIG_FILE).read_bytes())
     except (OSError, ValidationError):
         return False

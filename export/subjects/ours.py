@@ -6,43 +6,76 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from export.errors import SourceError
+from export.errors import OptionError, SourceError
+from export.options import Options
 from export.subjects.base import Subject
-from export.subjects.image import ImageSubject
-from export.subjects.text import Original, TextSubject
+from export.subjects.image import ImageFacts, ImageSubject, watched
+from export.subjects.text import Original, TextFacts, TextSubject
 from models.contract.artifact import TOKENIZER_FILE
-from models.contract.manifest import AttentionSpec, TextSpec
+from models.contract.manifest import AttentionSpec, ImageSpec, TextSpec
 from models.contract.packing import pack
 from models.encoders import checkpoint
 from models.encoders.checkpoint import CheckpointError
+from models.encoders.image import ImageEncoder
 from models.encoders.text import TextTransformer
 from models.layers.errors import ConfigError
 from models.packed import Layout, torch_spelling
 
 
-def open_subject(directory: Path) -> Subject:
-    """Raises SourceError when the directory is no checkpoint of ours that can be exported."""
+def open_subject(directory: Path, options: Options) -> Subject:
+    """Raises SourceError when the directory is no checkpoint of ours that can be exported, OptionError for what the
+    encoder has not."""
     try:
         encoder = checkpoint.load(directory)
     except (CheckpointError, ConfigError) as error:
         raise SourceError(str(error)) from error
-    return _text(directory, encoder) if isinstance(encoder, TextTransformer) else ImageSubject(encoder)
+    subject = _text(directory, encoder, options) if isinstance(encoder, TextTransformer) else _image(encoder, options)
+    if options.modality not in (None, subject.modality):
+        raise OptionError(f"{directory} takes {subject.modality}, not {options.modality}")
+    if options.pooling not in (None, encoder.pooling):
+        raise OptionError(f"an encoder of ours pools as it was trained to: {encoder.pooling}, not {options.pooling}")
+    return subject
 
 
-def _text(directory: Path, encoder: TextTransformer) -> TextSubject:
+def _image(encoder: ImageEncoder, options: Options) -> ImageSubject:
+    if options.max_tokens:
+        raise OptionError("max-tokens is for texts, and this encoder takes images")
+    config = encoder.config
+    facts = ImageFacts(
+        config.kind,
+        ImageSpec(
+            rows_px=config.image_px,
+            columns_px=config.image_px,
+            fit="stretch",
+            interpolation="bilinear",
+            grid=encoder.grid,
+            prefix=encoder.prefix,
+        ),
+        normalize=options.normalize is not False,
+        space=options.space or config.space,
+    )
+    return ImageSubject(facts, encoder, lambda: watched(copy.deepcopy(encoder).double()))
+
+
+def _text(directory: Path, encoder: TextTransformer, options: Options) -> TextSubject:
     config = encoder.config
     if not (directory / TOKENIZER_FILE).is_file():
         raise SourceError(f"{directory} has no {TOKENIZER_FILE}")
-    return TextSubject(
+    if options.max_tokens and options.max_tokens > config.max_tokens:
+        raise OptionError(f"max-tokens {options.max_tokens} is more than the encoder's {config.max_tokens}")
+    facts = TextFacts(
         config.kind,
         directory,
-        encoder,
-        lambda: _spelled_out(encoder),
-        text=TextSpec(max_tokens=config.max_tokens, vocabulary_size=config.vocabulary_size, position_offset=0),
+        text=TextSpec(
+            max_tokens=options.max_tokens or config.max_tokens,
+            vocabulary_size=config.vocabulary_size,
+            position_offset=0,
+        ),
         attention=AttentionSpec(heads=(config.heads,) * config.layers),
-        embedding=(config.width, True),
-        space=config.space,
+        normalize=options.normalize is not False,
+        space=options.space or config.space,
     )
+    return TextSubject(facts, encoder, lambda: _spelled_out(encoder))
 
 
 def _spelled_out(encoder: TextTransformer) -> Original:
@@ -52,6 +85,6 @@ def _spelled_out(encoder: TextTransformer) -> Original:
     def run(ids: Tensor) -> tuple[Tensor, list[Tensor]]:
         packed = {name: torch.from_numpy(array) for name, array in pack([ids.numpy()]).items()}
         layout = Layout(packed["pack_index"], packed["unpack_index"], packed["lengths"], torch_spelling)
-        return original.hidden(packed["input_ids"], packed["position_ids"], layout)[None], layout.weights
+        return original(packed["input_ids"], packed["position_ids"], layout), layout.weights
 
     return run

@@ -4,20 +4,20 @@ Knows digests and names; opens no graph. A sealed artifact is complete and uncha
 """
 
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from models.contract.errors import ArtifactError
-from models.contract.manifest import MANIFEST_FILE, FileDigest, GraphFile, Manifest, Modality
+from models.contract.manifest import MANIFEST_FILE, FileDigest, Manifest, Modality
 
+GRAPH_FILE: Final = "model.onnx"
 WEIGHTS_FILE: Final = "weights.bin"
 TOKENIZER_FILE: Final = "tokenizer.json"
 
 
-def required_files(modality: Modality, graphs: Iterable[GraphFile]) -> tuple[str, ...]:
+def required_files(modality: Modality) -> tuple[str, ...]:
     """What an artifact holds beside its manifest."""
-    return (*graphs, WEIGHTS_FILE, *([TOKENIZER_FILE] if modality == "text" else []))
+    return (GRAPH_FILE, WEIGHTS_FILE, *([TOKENIZER_FILE] if modality == "text" else []))
 
 
 def digest(path: Path) -> FileDigest:
@@ -41,7 +41,7 @@ def verify(directory: Path) -> Manifest:
     """
     _refuse_link(directory / MANIFEST_FILE)
     manifest = Manifest.read(directory)
-    for name in required_files(manifest.modality, manifest.graphs):
+    for name in required_files(manifest.modality):
         if name not in manifest.files:
             raise ArtifactError(directory / MANIFEST_FILE, f"lists no {name}")
     for name, expected in manifest.files.items():

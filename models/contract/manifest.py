@@ -9,9 +9,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from models.contract import tensors
 from models.contract.errors import ArtifactError
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
 
 MANIFEST_FILE = "manifest.json"
@@ -20,12 +21,10 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """Plain file and model names: no separators, no leading dot, so a name can never leave its directory."""
 
-EMBED_GRAPH: Final = "embed.onnx"
-ATTEND_GRAPH: Final = "attend.onnx"
-GraphFile = Literal["embed.onnx", "attend.onnx"]
 Modality = Literal["text", "image"]
 Pooling = Literal["mean", "cls", "last", "attention"]
 Device = Literal["cpu", "cuda"]
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 class _Part(BaseModel):
@@ -67,11 +66,23 @@ class AttentionSpec(_Part):
 
 
 class TextSpec(_Part):
-    """Limits of the text input, special tokens included in `max_tokens`."""
+    """Limits of the text input, special tokens included in `max_tokens`, and what is put before a text.
+
+    `padding_id` is for encoders that were trained on texts padded to `max_tokens`, with attention to the padding.
+    """
 
     max_tokens: int = Field(gt=0)
     vocabulary_size: int = Field(gt=0)
     position_offset: int = Field(ge=0, description="Position id of the first token (2 for RoBERTa, else 0).")
+    padding_id: int | None = None
+    prompts: dict[str, str] = {}
+    default_prompt: str | None = Field(None, description="Name of the prompt of texts that come without one.")
+
+    @model_validator(mode="after")
+    def _known_prompt(self) -> Self:
+        if self.default_prompt is not None and self.default_prompt not in self.prompts:
+            raise ValueError("the default prompt is not among the prompts")
+        return self
 
 
 class ImageSpec(_Part):
@@ -100,15 +111,15 @@ class ImageSpec(_Part):
 
 
 class GraphSpec(_Part):
-    """One ONNX graph: where it can run and how many of each attention operator it holds."""
+    """The ONNX graph: where it may run, what it gives, and how many fused attention operators it holds."""
 
-    devices: tuple[Device, ...]
+    devices: tuple[Device, ...] = Field(min_length=1)
     outputs: tuple[str, ...]
     attention_operators: int = Field(ge=0)
 
 
 class Parity(_Part):
-    """Largest differences between the graphs and the trained original, measured when the artifact was sealed."""
+    """Largest differences between the graph and the trained original, measured when the artifact was sealed."""
 
     items: int = Field(gt=0)
     embedding_max_abs: float
@@ -121,16 +132,16 @@ class Parity(_Part):
 class Manifest(_Part):
     """Everything a reader needs to serve the artifact, and the digest of every other file in it."""
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     name: Name
     modality: Modality
     architecture: str
-    precision: Literal["fp32"]
+    precision: Precision
     embedding: EmbeddingSpec
     attention: AttentionSpec | None = Field(description="None for an encoder without attention, a convolution say.")
     text: TextSpec | None = None
     image: ImageSpec | None = None
-    graphs: dict[GraphFile, GraphSpec]
+    graph: GraphSpec
     parity: Parity
     tools: dict[str, str]
     files: dict[Name, FileDigest]
@@ -139,8 +150,9 @@ class Manifest(_Part):
     def _one_modality(self) -> Self:
         if (self.text is None, self.image is None) != (self.modality != "text", self.modality != "image"):
             raise ValueError(f"modality {self.modality} needs its own section and no other")
-        if (ATTEND_GRAPH in self.graphs) != (self.attention is not None) or EMBED_GRAPH not in self.graphs:
-            raise ValueError(f"{EMBED_GRAPH} is needed, and {ATTEND_GRAPH} exactly where there is attention")
+        observed = tensors.observed(self.attention.layers) if self.attention else ()
+        if self.graph.outputs != (tensors.EMBEDDING, *observed):
+            raise ValueError("the graph has other outputs than its attention has parts")
         return self
 
     @classmethod

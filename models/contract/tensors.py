@@ -1,7 +1,8 @@
 """Names of the tensors that cross the artifact's border, spelled once.
 
-Text graphs take what `packing.pack` gives, image graphs `PIXELS`. An output must not bear the name of a submodule of
-the exported model ("embeddings" collides inside ONNX), hence the long names.
+Text graphs take what `packing.pack` gives, image graphs `PIXELS`; graphs of models with attention also `OBSERVE`,
+`ASKED` and `HEADS`. An output must not bear the name of a submodule of the exported model ("embeddings" collides
+inside ONNX), hence the long names.
 """
 
 from typing import Literal, get_args
@@ -11,6 +12,15 @@ REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 PIXELS = "pixels"
 """[b, y, x, 3] uint8, sRGB: the one input of an image graph."""
+
+OBSERVE = "observe"
+"""Boolean: is any output asked for beside the embedding?"""
+
+ASKED = "asked"
+"""Booleans, one for each output beside the embedding, in their order; those not asked for come back empty."""
+
+HEADS = "heads"
+"""[k] int64: the heads whose raw weights are meant. Of reductions it changes nothing."""
 
 EMBEDDING = "item_embedding"
 """[b, e] pooled, not yet normalised: truncation to fewer dimensions comes before normalisation."""
@@ -27,11 +37,16 @@ def pooled(reduction: Reduction) -> str:
 
 
 def weights(layer: int) -> str:
-    """[b, h, s, s]: one layer's attention weights as computed, prefix positions included."""
+    """[b, k, s, s]: one layer's attention weights as computed, prefix positions included."""
     return f"attention_weights_{layer}"
 
 
+def pooled_weights(layer: int) -> str:
+    """[b, k, s]: the same, each head's rows pooled the way the model pools its embedding."""
+    return f"attention_weights_{layer}_pooled"
+
+
 def observed(layers: int) -> tuple[str, ...]:
-    """Everything that attend.onnx gives beside the embedding, in its order."""
+    """Every output beside the embedding, in the graph's order."""
     reduced = [name(reduction) for reduction in REDUCTIONS for name in (matrix, pooled)]
-    return (*reduced, *map(weights, range(layers)))
+    return (*reduced, *(name(layer) for layer in range(layers) for name in (weights, pooled_weights)))

@@ -46,6 +46,7 @@ class TextTransformer(PackedEncoder):
         super().__init__()
         self.config = config
         self.pooling = config.pooling
+        self.width = config.width
         self.embed = nn.Embedding(config.vocabulary_size, config.width)
         nn.init.normal_(self.embed.weight, std=INITIAL_STD)  # as the codes: neither drowns the other
         self.code = position_code(config.position, sinusoidal(torch.arange(config.max_tokens), config.width))

@@ -24,6 +24,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from models.contract.artifact import TOKENIZER_FILE
+from models.contract.manifest import TextSpec
 from models.contract.packing import pack
 from models.encoders.checkpoint import load as load_ours
 from models.encoders.image import ImageEncoder
@@ -43,6 +44,9 @@ TOLD = (0.001, 0.01, 0.02, 0.05, 0.1, 1.0)
 ENGLISH = Path("LICENSE")
 TOKENS = (16, 64, 256)
 """Lengths of the texts; 256 is what the default model was trained up to."""
+
+WHOLE = TextSpec(max_tokens=100_000, vocabulary_size=30_522, position_offset=0)
+"""All of `ENGLISH` at once, to be cut up afterwards."""
 
 TEXTS, PICTURES = 32, 64
 
@@ -151,7 +155,7 @@ def cost(embed: Embed) -> tuple[AtThreshold, ...]:
 def _texts(setting: Setting, tokens: int) -> Embed:
     """Stretches of English, each of so many tokens with the special ones."""
     encoder = PretrainedTextEncoder(setting.text_model, "bert", "mean")
-    tokenize = TextPreprocessor(setting.text_model / TOKENIZER_FILE, max_tokens=100_000)
+    tokenize = TextPreprocessor(setting.text_model / TOKENIZER_FILE, WHOLE)
     whole = tokenize([ENGLISH.read_text(encoding="utf-8")])[0].ids
     first, inner, last = whole[:1], whole[1:-1], whole[-1:]
     starts = range(0, len(inner) - tokens, tokens - 2)[: setting.samples(TEXTS)]

@@ -1,10 +1,15 @@
-"""What can be wrong with the bytes of a picture.
+"""What can be wrong with a tokenizer's file, or with the bytes of a picture.
 
+TokenizerError          tokenizer.json is none
 ImageProblem
 ├── NotAnImage          no picture, or a broken one
 ├── UnsupportedFormat   a picture, but no JPEG, PNG or WebP
 └── TooManyPixels       refused by its header, undecoded
 """
+
+
+class TokenizerError(ValueError):
+    """The message is the library's, about the file."""
 
 
 class ImageProblem(ValueError):

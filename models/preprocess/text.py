@@ -12,6 +12,8 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from models.contract.arrays import Ints
+from models.contract.manifest import TextSpec
+from models.preprocess.errors import TokenizerError
 
 CHARACTERS_PER_TOKEN = 32
 """Of a text's characters, so many for each token of the model's limit are read first; prose has about 5 a token."""
@@ -22,7 +24,7 @@ class Tokens:
     """One tokenized text of n tokens, special tokens included.
 
     `ids` is `[n]`; `offsets` are `(start, end)` into the caller's string in code points, start == end for
-    special tokens; `truncated` says that the text went on past the model's limit.
+    special tokens and those of a prompt; `truncated` says that the text went on past the model's limit.
     """
 
     ids: Ints
@@ -42,21 +44,34 @@ class Tokens:
 class TextPreprocessor:
     """Tokenizes for one model. Safe to share between threads: nothing changes after construction."""
 
-    def __init__(self, tokenizer_file: Path, *, max_tokens: int) -> None:
-        self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    def __init__(self, tokenizer_file: Path, spec: TextSpec) -> None:
+        """Raises TokenizerError for a file that holds no tokenizer."""
+        self._tokenizer = _open(tokenizer_file)
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length=max_tokens)
-        self._first_read = max_tokens * CHARACTERS_PER_TOKEN
+        self._tokenizer.enable_truncation(max_length=spec.max_tokens)
+        if spec.padding_id is not None:
+            self._tokenizer.enable_padding(
+                length=spec.max_tokens,
+                pad_id=spec.padding_id,
+                pad_token=self._tokenizer.id_to_token(spec.padding_id) or "",
+            )
+        self._prompt = "" if spec.default_prompt is None else spec.prompts[spec.default_prompt]
+        self._first_read = spec.max_tokens * CHARACTERS_PER_TOKEN
 
     @property
     def largest_id(self) -> int:
         """The largest token id that a text can give, added tokens included."""
         return max(self._tokenizer.get_vocab(with_added_tokens=True).values())
 
-    def __call__(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokenize each text, cut to the model's limit. Empty strings give their special tokens alone."""
-        encodings = self._tokenizer.encode_batch([text[: self._first_read] for text in texts])
-        return [_tokens(self._complete(*pair)) for pair in zip(texts, encodings, strict=True)]
+    def __call__(self, texts: Sequence[str], prompt: str | None = None) -> list[Tokens]:
+        """Tokenize each text behind `prompt` (None for the model's own), cut to the model's limit.
+
+        Empty strings give their special tokens alone.
+        """
+        before = self._prompt if prompt is None else prompt
+        whole = [before + text for text in texts] if before else texts
+        encodings = self._tokenizer.encode_batch([text[: self._first_read] for text in whole])
+        return [_tokens(self._complete(*pair), len(before)) for pair in zip(whole, encodings, strict=True)]
 
     def _complete(self, text: str, encoding: Encoding) -> Encoding:
         """Read on in a long text until what is kept of it ends well before where reading stopped.
@@ -71,15 +86,26 @@ class TextPreprocessor:
         return encoding
 
 
+def _open(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises no other: neither a class of its own nor ValueError
+        raise TokenizerError(str(error)) from error
+
+
 def _end(encoding: Encoding) -> int:
     """Where in the text the last kept token ends."""
     return max(end for _, end in encoding.offsets)
 
 
-def _tokens(encoding: Encoding) -> Tokens:
+def _tokens(encoding: Encoding, before: int) -> Tokens:
+    """`before` characters of what was tokenized are not the caller's."""
+    offsets = encoding.offsets
+    if before:
+        offsets = [(max(0, start - before), max(0, end - before)) for start, end in offsets]
     return Tokens(
         ids=np.array(encoding.ids, dtype=np.int64),
         pieces=tuple(encoding.tokens),
-        offsets=tuple(encoding.offsets),
+        offsets=tuple(offsets),
         truncated=bool(encoding.overflowing),
     )

@@ -105,6 +105,8 @@ class PretrainedTextEncoder(PackedEncoder):
         self._architecture = ARCHITECTURES[model_type]
         self.pooling = pooling or self._architecture.pooling
         self.model = load_text(directory, model_type, attention=ROUTED)
+        head = self._architecture.head
+        self.width = self.model.get_submodule(head).out_features if head else self.model.config.hidden_size
         if self._architecture.prepare:
             self._architecture.prepare(self.model)
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from models.contract.artifact import TOKENIZER_FILE
+from models.contract.manifest import TextSpec
 from models.contract.packing import pack
 from models.packed import Layout, torch_fused
 from models.preprocess.text import TextPreprocessor
@@ -38,8 +39,9 @@ class Teacher:
             self._encoder = PretrainedTextEncoder(directory, config.model_type, "mean")
         except PretrainedError as error:
             raise TeacherError(str(error)) from error
-        self.width: int = config.hidden_size
-        self._tokenize = TextPreprocessor(tokenizer, max_tokens=MAX_TOKENS)
+        self.width = self._encoder.width
+        limits = TextSpec(max_tokens=MAX_TOKENS, vocabulary_size=config.vocab_size, position_offset=0)
+        self._tokenize = TextPreprocessor(tokenizer, limits)
 
     @torch.no_grad()
     def embed(self, captions: list[str]) -> Tensor:

@@ -1,0 +1,38 @@
+"""What may be asked of an export beside its source and its name."""
+
+from dataclasses import dataclass
+
+from export.errors import OptionError
+from models.contract.manifest import Device, Modality, Pooling, Precision
+
+DEVICES: dict[Precision, tuple[Device, ...]] = {"fp32": ("cpu", "cuda"), "fp16": ("cuda",), "int8": ("cpu",)}
+"""Where a precision pays: half floats have no fast kernels on CPU, the 8-bit products none on CUDA."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """None leaves a choice to the source, or to the device.
+
+    `modality` chooses a tower of a source that has two. `space` names the vectors that these can be compared with.
+    `lossy` seals what a gate of `export.parity` would refuse.
+    """
+
+    modality: Modality | None = None
+    precision: Precision | None = None
+    device: Device | None = None
+    pooling: Pooling | None = None
+    normalize: bool | None = None
+    max_tokens: int | None = None
+    space: str | None = None
+    lossy: bool = False
+
+    def numbers(self) -> Precision:
+        """The precision: fp32, on CUDA fp16, unless one is given. Raises OptionError for one that the device lacks."""
+        precision = self.precision or ("fp16" if self.device == "cuda" else "fp32")
+        if self.device and self.device not in DEVICES[precision]:
+            raise OptionError(f"precision {precision} is for {', '.join(DEVICES[precision])}, not for {self.device}")
+        return precision
+
+    def devices(self) -> tuple[Device, ...]:
+        """Where the artifact may run."""
+        return (self.device,) if self.device else DEVICES[self.numbers()]
