@@ -22,6 +22,9 @@ from models.packed import Layout, padding_bias
 
 OPSET = 24
 
+MASKED = -1e9
+"""What stands for -inf among scores: its exponential is 0 as well, and a whole row of it gives no NaN."""
+
 Inputs = tuple[Tensor, *tuple[Tensor | None, ...]]
 
 
@@ -89,9 +92,12 @@ def _operator(inputs: Inputs, attributes: dict[str, Any], shapes: Sequence[Seque
 
 
 def _weights(q: Tensor, k: Tensor, bias: Tensor | None, scale: float) -> Tensor:
-    """As `models.attention.attention_weights`, where no row is masked whole: `[b, h, s, s]` in float32."""
+    """As `models.attention.attention_weights` but for rows that are masked whole, whose values mean nothing here.
+
+    Those are rows of padding, within a window that no token of the item is in. `[b, h, s, s]` in float32.
+    """
     scores = ((q * scale) @ k.transpose(-1, -2)).float()
-    return (scores if bias is None else scores + bias.float()).softmax(dim=-1)
+    return (scores if bias is None else scores + bias.float().clamp(min=MASKED)).softmax(dim=-1)
 
 
 def _weights_of(heads: Tensor, q: Tensor, k: Tensor, bias: Tensor | None, scale: float) -> Tensor:

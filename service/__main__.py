@@ -33,8 +33,7 @@ def main(arguments: list[str]) -> int:
 def check(settings: Settings) -> None:
     """Raises ArtifactError or ProviderUnavailable for what could not be served."""
     for directory in settings.artifact_directories():
-        for graph in verify(directory).graphs.values():
-            choose(settings.device, graph.devices)
+        choose(settings.device, verify(directory).graph.devices)
 
 
 def _refuse(reason: str) -> int:

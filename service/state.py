@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from models.contract.errors import ArtifactError
-from models.contract.manifest import ATTEND_GRAPH, MANIFEST_FILE
+from models.contract.manifest import MANIFEST_FILE
 from service.engine.engine import Engine
 from service.engine.lanes import BatchLimits
 from service.errors import ModelNotFound, NotReady
@@ -84,7 +84,7 @@ class State:
 
 
 def _limits(settings: Settings, models: dict[str, AnyEncoder]) -> BatchLimits:
-    on_cpu = all(provider == CPU for encoder in models.values() for provider in encoder.providers.values())
+    on_cpu = all(encoder.provider == CPU for encoder in models.values())
     observable = [model.manifest.attention for model in models.values() if model.manifest.attention]
     matrices = max((attention.matrices for attention in observable), default=1)
     return BatchLimits(
@@ -98,11 +98,12 @@ def _warm_up(encoder: AnyEncoder, limits: BatchLimits) -> None:
     longest = min(encoder.max_positions, limits.tokens)
     most = max(1, limits.tokens // longest)
     most_observed = max(1, min(most, limits.cells // longest**2))
-    attend = encoder.manifest.graphs.get(ATTEND_GRAPH)
+    attention = encoder.manifest.attention
     for items, observed, positions in ((most, most_observed, longest), (1, 1, 1)):
         encoder.run([encoder.stand_in(positions)] * items)
-        if attend:
-            encoder.run([encoder.stand_in(positions)] * observed, attend.outputs)
+        if attention:
+            heads = range(min(attention.heads))
+            encoder.run([encoder.stand_in(positions)] * observed, encoder.manifest.graph.outputs, heads)
 
 
 def _quiet_garbage_collector() -> None:

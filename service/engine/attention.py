@@ -34,7 +34,6 @@ class AttentionQuery:
             query=self.query,
             layers=layers,
             heads=self._heads(layers, manifest.attention) if self.reduce == "raw" else (),
-            pooling=manifest.embedding.pooling,
             prefix=manifest.image.prefix if manifest.image else 0,
         )
 

@@ -26,7 +26,7 @@ from service.metrics import Metrics
 class Runner(Protocol):
     """What the engine needs of a model: one batch of items' data turned into named arrays."""
 
-    def run(self, items: Sequence[Data], outputs: Sequence[str]) -> dict[str, Floats]: ...
+    def run(self, items: Sequence[Data], outputs: Sequence[str], heads: Sequence[int]) -> dict[str, Floats]: ...
 
 
 class Engine:
@@ -59,7 +59,9 @@ class Engine:
         Raises Overloaded when the queue is full (a request larger than the queue is taken when it is empty), and
         NotReady when the engine is closing.
         """
-        outputs = (tensors.EMBEDDING,) if attention is None else (tensors.EMBEDDING, *attention.outputs)
+        lane = Lane(model, (tensors.EMBEDDING,))
+        if attention:
+            lane = Lane(model, (tensors.EMBEDDING, *attention.outputs), attention.heads)
         ticket = Ticket(len(items), deadline=deadline, loop=asyncio.get_running_loop())
         tokens = sum(item.positions for item in items)
         with self._changed:
@@ -68,7 +70,7 @@ class Engine:
             if self._lanes.tokens and self._lanes.tokens + tokens > self._max_queue_tokens:
                 self._metrics.shed.labels("overloaded").inc(len(items))
                 raise Overloaded("the queue is full")
-            self._lanes.add(Lane(model, outputs), [Item(item, attention, ticket, i) for i, item in enumerate(items)])
+            self._lanes.add(lane, [Item(item, attention, ticket, i) for i, item in enumerate(items)])
             self._metrics.queue_items.set(self._lanes.items)
             self._changed.notify()
         return ticket
@@ -127,7 +129,7 @@ class Engine:
         model = self._models[lane.model]
         began = time.monotonic()
         try:
-            arrays = model.run([item.prepared.data for item in items], lane.outputs)
+            arrays = model.run([item.prepared.data for item in items], lane.outputs, lane.heads)
         except InferenceFailed as error:
             if len(items) == 1:
                 items[0].ticket.fail(error)

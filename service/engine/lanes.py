@@ -13,10 +13,11 @@ from service.engine.items import Item
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What the items of a lane have in common: a model, and the tensors that are fetched for them."""
+    """What the items of a lane have in common: a model, the tensors that are fetched for them, and of which heads."""
 
     model: str
     outputs: tuple[str, ...]
+    heads: tuple[int, ...] = ()
 
     @property
     def observed(self) -> bool:

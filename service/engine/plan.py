@@ -12,7 +12,6 @@ import numpy as np
 
 from models.contract import tensors
 from models.contract.arrays import Floats
-from models.contract.manifest import Pooling
 
 FLOAT_BYTES = 4
 
@@ -28,14 +27,13 @@ class AttentionPlan:
     query: Literal["pool", "all"] | int
     layers: tuple[int, ...]
     heads: tuple[int, ...]
-    pooling: Pooling
     prefix: int
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The tensors to fetch beside the embedding."""
         if self.reduce == "raw":
-            return tuple(map(tensors.weights, sorted(set(self.layers))))
+            return tuple(map(self._raw, sorted(set(self.layers))))
         return (tensors.pooled(self.reduce) if self.query == "pool" else tensors.matrix(self.reduce),)
 
     def told(self, n: int) -> int:
@@ -55,19 +53,17 @@ class AttentionPlan:
         """
         m = self.told(n)
         if self.reduce == "raw":
-            heads = list(self.heads)
-            layers = [arrays[tensors.weights(layer)][row, :, :m, :m][heads] for layer in self.layers]
-            return self._rows(np.stack(layers)).copy()
+            return np.stack([self._rows(arrays[self._raw(layer)][row], m) for layer in self.layers])
         (name,) = self.outputs
-        if self.query == "pool":
-            return arrays[name][row, :m].copy()
-        return self._rows(arrays[name][row, :m, :m]).copy()
+        return self._rows(arrays[name][row], m).copy()
 
-    def _rows(self, matrices: Floats) -> Floats:
-        """Choose among the query rows of `[..., m, m]`."""
-        if self.query == "all":
-            return matrices
+    def _raw(self, layer: int) -> str:
+        return tensors.pooled_weights(layer) if self.query == "pool" else tensors.weights(layer)
+
+    def _rows(self, found: Floats, m: int) -> Floats:
+        """The query's rows of `[..., s, s]`, or of `[..., s]` where they are pooled already."""
         if self.query == "pool":
-            pooled: Floats = matrices[..., 0, :] if self.pooling == "cls" else matrices.mean(axis=-2)
-            return pooled
-        return matrices[..., self.query, :]
+            return found[..., :m]
+        if self.query == "all":
+            return found[..., :m, :m]
+        return found[..., self.query, :m]

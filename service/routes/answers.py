@@ -57,7 +57,7 @@ def model(encoder: AnyEncoder) -> dict[str, Any]:
         "pooling": manifest.embedding.pooling,
         "precision": manifest.precision,
         "attention": {"layers": attention.layers, "heads": _heads(attention.heads)} if attention else None,
-        "provider": encoder.providers,
+        "provider": encoder.provider,
     }
 
 

@@ -5,7 +5,7 @@ Letters: b items, e embedding width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
@@ -13,34 +13,34 @@ import numpy as np
 
 from models.contract import tensors
 from models.contract.arrays import Data, Floats
-from models.contract.artifact import TOKENIZER_FILE, verify
+from models.contract.artifact import GRAPH_FILE, TOKENIZER_FILE, verify
 from models.contract.errors import ArtifactError
-from models.contract.manifest import ATTEND_GRAPH, EMBED_GRAPH, MANIFEST_FILE, GraphFile, ImageSpec, Manifest, TextSpec
+from models.contract.manifest import MANIFEST_FILE, ImageSpec, Manifest, TextSpec
 from models.contract.packing import pack
+from models.preprocess.errors import TokenizerError
 from models.preprocess.image import MAX_PIXELS, ImagePreprocessor, Picture
 from models.preprocess.prepared import Prepared
 from models.preprocess.text import TextPreprocessor, Tokens
 from service.runtime.session import Session
 
 EMBEDDING_ONLY = (tensors.EMBEDDING,)
-"""The outputs that need no attention, and so the fused graph."""
+"""The outputs that need no attention."""
 
-Sessions = Mapping[GraphFile, Session]
 Source = TypeVar("Source")
 
 
 class Encoder(ABC, Generic[Source]):
-    """The graphs of one artifact, and what makes their input of a `Source`: a text, or a picture file's bytes."""
+    """The graph of one artifact, and what makes its input of a `Source`: a text, or a picture file's bytes."""
 
-    def __init__(self, manifest: Manifest, sessions: Sessions) -> None:
+    def __init__(self, manifest: Manifest, session: Session) -> None:
         self.manifest = manifest
         self.name = manifest.name
-        self._sessions = sessions
+        self._session = session
 
     @property
-    def providers(self) -> dict[str, str]:
-        """Execution provider by graph, as the sessions report it."""
-        return {file.removesuffix(".onnx"): session.provider for file, session in self._sessions.items()}
+    def provider(self) -> str:
+        """Execution provider, as the session reports it."""
+        return self._session.provider
 
     @property
     @abstractmethod
@@ -49,19 +49,21 @@ class Encoder(ABC, Generic[Source]):
 
     @abstractmethod
     def prepare(self, sources: Sequence[Source]) -> Sequence[Prepared]:
-        """What the graphs take of each source."""
+        """What the graph takes of each source."""
 
     @abstractmethod
     def stand_in(self, positions: int) -> Data:
         """An item to warm up with, of `positions` where items of the model differ in that."""
 
-    def run(self, items: Sequence[Data], outputs: Sequence[str] = EMBEDDING_ONLY) -> dict[str, Floats]:
+    def run(
+        self, items: Sequence[Data], outputs: Sequence[str] = EMBEDDING_ONLY, heads: Sequence[int] = ()
+    ) -> dict[str, Floats]:
         """Run one batch of prepared items' `data`, and return the named outputs of `models.contract.tensors`.
 
-        Rows are in the batch's order, padded to its longest item. Raises InferenceFailed when ONNX Runtime fails.
+        Rows are in the batch's order, padded to its longest item; raw weights are those of `heads`. Raises
+        InferenceFailed when ONNX Runtime fails.
         """
-        graph: GraphFile = EMBED_GRAPH if tuple(outputs) == EMBEDDING_ONLY else ATTEND_GRAPH
-        return self._sessions[graph].run(outputs, self._feeds(items))
+        return self._session.run(outputs, self._feeds(items), heads)
 
     def finish(self, embeddings: Floats, dimensions: int | None = None) -> Floats:
         """Keep the first `dimensions` of the pooled `[b, e]`, then scale to length 1 if the model does."""
@@ -73,14 +75,14 @@ class Encoder(ABC, Generic[Source]):
 
     @abstractmethod
     def _feeds(self, items: Sequence[Data]) -> dict[str, Data]:
-        """One batch as the graphs' inputs."""
+        """One batch as the graph's inputs."""
 
 
 class TextEncoder(Encoder[str]):
     """Texts, by the artifact's own tokenizer."""
 
-    def __init__(self, manifest: Manifest, limits: TextSpec, sessions: Sessions, preprocess: TextPreprocessor) -> None:
-        super().__init__(manifest, sessions)
+    def __init__(self, manifest: Manifest, limits: TextSpec, session: Session, preprocess: TextPreprocessor) -> None:
+        super().__init__(manifest, session)
         self._limits = limits
         self._preprocess = preprocess
 
@@ -102,10 +104,8 @@ class TextEncoder(Encoder[str]):
 class ImageEncoder(Encoder[bytes]):
     """Pictures: JPEG, PNG or WebP files."""
 
-    def __init__(
-        self, manifest: Manifest, spec: ImageSpec, sessions: Sessions, *, max_pixels: int = MAX_PIXELS
-    ) -> None:
-        super().__init__(manifest, sessions)
+    def __init__(self, manifest: Manifest, spec: ImageSpec, session: Session, *, max_pixels: int = MAX_PIXELS) -> None:
+        super().__init__(manifest, session)
         self.spec = spec
         self._preprocess = ImagePreprocessor(spec, max_pixels=max_pixels)
 
@@ -136,12 +136,16 @@ def open_encoder(
 ) -> AnyEncoder:
     """Verify the artifact's digests and open it. Raises ArtifactError or ProviderUnavailable."""
     manifest = verify(directory)
-    sessions = {
-        file: Session(directory / file, spec, device=device, threads=threads) for file, spec in manifest.graphs.items()
-    }
+    session = Session(directory / GRAPH_FILE, manifest.graph, device=device, threads=threads)
     if manifest.text:
-        preprocess = TextPreprocessor(directory / TOKENIZER_FILE, max_tokens=manifest.text.max_tokens)
-        return TextEncoder(manifest, manifest.text, sessions, preprocess)
+        return TextEncoder(manifest, manifest.text, session, _tokenizer(directory / TOKENIZER_FILE, manifest.text))
     if manifest.image:
-        return ImageEncoder(manifest, manifest.image, sessions, max_pixels=max_image_pixels)
+        return ImageEncoder(manifest, manifest.image, session, max_pixels=max_image_pixels)
     raise ArtifactError(directory / MANIFEST_FILE, "is of no modality that is served")
+
+
+def _tokenizer(path: Path, spec: TextSpec) -> TextPreprocessor:
+    try:
+        return TextPreprocessor(path, spec)
+    except TokenizerError as error:
+        raise ArtifactError(path, "holds no tokenizer") from error

@@ -22,15 +22,17 @@ class ProviderUnavailable(RuntimeError):
 def choose(device: Literal["auto", "cpu", "cuda"], supported: tuple[Device, ...]) -> str:
     """The provider for a graph that can run on `supported`.
 
-    "auto" takes CUDA where the installed ONNX Runtime offers it. A graph that has no CUDA form runs on CPU
-    whatever was asked for, and is reported so.
+    "auto" takes CUDA where the installed ONNX Runtime offers it and the graph is for it. A graph that is for CPU alone
+    runs there whatever was asked for, and is reported so. Raises ProviderUnavailable for what cannot be had.
     """
-    if device == "cpu" or "cuda" not in supported:
+    if "cuda" not in supported or (device == "cpu" and "cpu" in supported):
         return CPU
-    if CUDA in onnxruntime.get_available_providers():
+    if device != "cpu" and CUDA in onnxruntime.get_available_providers():
         return CUDA
     if device == "cuda":
         raise ProviderUnavailable("device cuda was asked for, but the installed ONNX Runtime has no CUDA provider")
+    if "cpu" not in supported:
+        raise ProviderUnavailable("the model was exported for cuda alone, which is not there; export it for cpu")
     return CPU
 
 

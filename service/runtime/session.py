@@ -1,4 +1,4 @@
-"""One ONNX graph, opened and run. Outputs are asked for by name; those not asked for are not computed.
+"""One ONNX graph, opened and run. Outputs are asked for by name; the graph is told so, and computes no others.
 
 All sessions of a process share one thread pool: with a pool each, the idle one's spinning threads slow the busy one
 down by half (docs/adr/0003-one-thread-pool.md).
@@ -13,6 +13,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from models.contract.arrays import Data, Floats
+from models.contract.asking import asking
 from models.contract.errors import ArtifactError
 from models.contract.manifest import GraphSpec
 from service.errors import InferenceFailed
@@ -45,16 +46,18 @@ class Session:
         except _LOAD_ERRORS as error:
             raise ArtifactError(path, "cannot be loaded by this ONNX Runtime") from error
         self._name = path.name
+        self._outputs = spec.outputs
         self.provider = providers.verify(wanted, self._session, device)
         self._check_outputs(path, spec)
-        self._run_options = onnxruntime.RunOptions()
-        self._run_options.only_execute_path_to_fetches = True
         logger.info("%s runs on %s", path.name, self.provider)
 
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, Data]) -> dict[str, Floats]:
-        """Compute `outputs` by name. Raises InferenceFailed, without ONNX Runtime's words: they quote paths."""
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Data], heads: Sequence[int] = ()) -> dict[str, Floats]:
+        """Compute `outputs` by name, raw weights of `heads` alone.
+
+        Raises InferenceFailed, without ONNX Runtime's words: they quote paths.
+        """
         try:
-            arrays = self._session.run(list(outputs), dict(feeds), self._run_options)
+            arrays = self._session.run(list(outputs), {**feeds, **asking(self._outputs, outputs, heads)})
         except _RUN_ERRORS as error:
             logger.exception("%s failed on shapes %s", self._name, {name: array.shape for name, array in feeds.items()})
             raise InferenceFailed("the model could not be run") from error

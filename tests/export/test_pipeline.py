@@ -1,5 +1,6 @@
 """Exports end to end: what is sealed, and what is not."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -8,16 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from tokenizers import Tokenizer
 
 from export import graphs, parity
 from export.__main__ import main
 from export.errors import ExportError, GraphError, ParityError, SourceError
+from export.gating import all_nodes
+from export.options import Options
 from export.pipeline import export
 from export.subjects.opening import open_subject
 from models.contract.artifact import verify
+from models.contract.asking import asking
 from models.contract.manifest import AttentionSpec, Manifest
+from models.contract.packing import pack
 from tests.checkpoints import WORDS, write_bert, write_roberta
 
 
@@ -31,32 +37,46 @@ def test_the_default_model(minilm: Path) -> None:
     assert manifest.parity.weights_max_abs <= 1e-5
 
 
-def test_attention_is_fused_in_both_graphs_and_observable_in_one(minilm: Path) -> None:
-    embed, attend = (onnx.load(minilm / name, load_external_data=False) for name in ("embed.onnx", "attend.onnx"))
-    fused, seen = ([n for n in g.graph.node if n.op_type == "Attention"] for g in (embed, attend))
-    assert len(fused) == len(seen) == 6
+def test_attention_is_fused_and_what_can_be_observed_waits_in_a_branch(minilm: Path) -> None:
+    graph = onnx.load(minilm / "model.onnx", load_external_data=False).graph
+    fused = [node for node in graph.node if node.op_type == "Attention"]
+    assert len(fused) == 6
     assert all(len(node.output) == 1 for node in fused), "an output that nobody reads costs the fused kernel"
-    assert all(node.output[3] and not node.output[1] for node in seen)
-    assert "Softmax" not in {node.op_type for node in embed.graph.node}
-    assert [output.name for output in embed.graph.output] == ["item_embedding"]
+    assert "Softmax" not in {node.op_type for node in graph.node}
+    assert sum(node.op_type == "If" for node in graph.node) == 1
+    assert "Softmax" in {node.op_type for node in all_nodes(graph)}
 
 
-def test_both_graphs_share_one_weights_file(minilm: Path) -> None:
-    places = []
-    for name in ("embed.onnx", "attend.onnx"):
-        tensors = onnx.load(minilm / name, load_external_data=False).graph.initializer
-        external = [{e.key: e.value for e in t.external_data} for t in tensors if t.external_data]
-        assert {e["location"] for e in external} == {"weights.bin"}
-        assert all(int(e["offset"]) % 4096 == 0 for e in external)
-        places.append({e["offset"] for e in external})
-        assert (minilm / name).stat().st_size < 1_000_000
-    assert places[0] == places[1]
+def test_what_is_not_asked_for_is_not_computed(tiny: Path, tmp_path: Path) -> None:
+    outputs = Manifest.read(tiny).graph.outputs
+    feeds = {**pack([np.arange(5), np.arange(9)])}
+    for wanted, softmaxes in (((), 0), (("attention_weights_1",), 1), (("relevance_rollout_pooled",), 2)):
+        options = onnxruntime.SessionOptions()
+        options.enable_profiling = True
+        options.profile_file_prefix = str(tmp_path / "profile")
+        session = onnxruntime.InferenceSession(tiny / "model.onnx", options)
+        answers = session.run(outputs, {**feeds, **asking(outputs, wanted, [3, 1])})
+        profile = Path(session.end_profiling())
+        events = json.loads(profile.read_text())
+        kernels = [e["args"]["op_name"] for e in events if e["name"].endswith("kernel_time")]
+        assert kernels.count("Softmax") == softmaxes
+        for name, answer in zip(outputs[1:], answers[1:], strict=True):
+            assert bool(answer.size) == (name in wanted)
+        if wanted == ("attention_weights_1",):
+            assert answers[outputs.index(*wanted)].shape == (2, 2, 9, 9), "two heads of two items"
 
 
-def test_graphs_carry_no_paths_of_the_machine(tiny: Path) -> None:
-    for name in ("embed.onnx", "attend.onnx"):
-        assert str(Path.home()).encode() not in (tiny / name).read_bytes()
-        assert b".py" not in (tiny / name).read_bytes()
+def test_weights_lie_in_a_file_of_their_own(minilm: Path) -> None:
+    initializers = onnx.load(minilm / "model.onnx", load_external_data=False).graph.initializer
+    external = [{e.key: e.value for e in t.external_data} for t in initializers if t.external_data]
+    assert {e["location"] for e in external} == {"weights.bin"}
+    assert all(int(e["offset"]) % 4096 == 0 for e in external)
+    assert (minilm / "model.onnx").stat().st_size < 1_000_000
+
+
+def test_the_graph_carries_no_paths_of_the_machine(tiny: Path) -> None:
+    assert str(Path.home()).encode() not in (tiny / "model.onnx").read_bytes()
+    assert b".py" not in (tiny / "model.onnx").read_bytes()
 
 
 def test_a_cls_model_and_a_roberta_without_sentence_transformers_files(tmp_path: Path) -> None:
@@ -78,20 +98,20 @@ def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkey
 
 def test_wrong_weights_fail_parity(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(ParityError, match="embedding_max_abs"):
-        parity.measure(tiny, open_subject(write_bert(tmp_path / "other", seed=7)))
+        parity.measure(tiny, open_subject(write_bert(tmp_path / "other", seed=7), Options()))
 
 
 def test_a_graph_that_answers_nan_fails_parity(tiny: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = parity._run
     monkeypatch.setattr(parity, "_run", lambda *a: {name: array * np.nan for name, array in run(*a).items()})
     with pytest.raises(ParityError, match=r"embedding_max_abs nan.*weights_max_abs nan.*embedding_min_cosine nan"):
-        parity.measure(tiny, open_subject(tiny_source))
+        parity.measure(tiny, open_subject(tiny_source, Options()))
 
 
 def test_broken_weights_and_a_tokenizer_of_another_model_are_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path / "source")
     (source / "model.safetensors").write_bytes(b"not safetensors")
-    with pytest.raises(SourceError, match="the weights cannot be loaded"):
+    with pytest.raises(SourceError, match=r"the weights in .* cannot be loaded"):
         export(source, tmp_path / "artifacts" / "broken")
     write_bert(source)
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
@@ -104,7 +124,7 @@ def test_broken_weights_and_a_tokenizer_of_another_model_are_refused(tmp_path: P
 
 def test_an_unfused_attention_seals_nothing(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "attention_operators", lambda _model: 1)
-    with pytest.raises(GraphError, match="1 fused attention operators for 2 layers"):
+    with pytest.raises(GraphError, match="1 fused attention operators, 2 were expected"):
         export(tiny_source, tmp_path / "artifacts" / "tiny")
     assert list((tmp_path / "artifacts").iterdir()) == []
 

@@ -1,55 +1,101 @@
-"""What a directory says of itself, and what is refused with the reason."""
+"""What a directory says of itself, and what is refused with the reason and the way out."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from export.errors import SourceError
-from export.source import read
-from tests.checkpoints import write_bert
+from export import files, sentence_transformers
+from export.errors import ExportError, OptionError, SourceError
+from export.options import Options
+from export.subjects.opening import open_subject
+from export.subjects.text import TextSubject
+from models.contract.manifest import TextSpec
+from tests.checkpoints import WORDS, write_bert, write_roberta
+from tests.hf_text import write_text
 
 
 def rewrite(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def spec(source: Path, **options: Any) -> TextSpec:
+    subject = open_subject(source, Options(**options))
+    assert isinstance(subject, TextSubject)
+    assert subject.text is not None
+    return subject.text
+
+
 def test_limits_come_from_sentence_transformers_and_never_exceed_positions(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
-    assert read(source).max_tokens == 40
-    (source / "sentence_bert_config.json").write_text('{"max_seq_length": 16}')
-    assert read(source).max_tokens == 16
-    (source / "sentence_bert_config.json").write_text('{"max_seq_length": 4096}')
-    assert read(source).max_tokens == 40
-    (source / "sentence_bert_config.json").write_text('{"max_seq_length": null}')
-    assert read(source).max_tokens == 40
+    assert spec(source).max_tokens == 40
+    for said, meant in (("16", 16), ("4096", 40), ("null", 40)):
+        (source / "sentence_bert_config.json").write_text(f'{{"max_seq_length": {said}}}')
+        assert spec(source).max_tokens == meant
+    assert spec(source, max_tokens=8).max_tokens == 8
+    with pytest.raises(OptionError, match="max-tokens 41 is more than the 40 positions"):
+        spec(source, max_tokens=41)
 
 
-def test_both_ways_of_writing_the_pooling_mode(tmp_path: Path) -> None:
-    source = write_bert(tmp_path, pooling="mean_tokens")
-    assert read(source).pooling == "mean"
-    (source / "1_Pooling" / "config.json").write_text('{"pooling_mode": "cls"}')
-    assert read(source).pooling == "cls"
+def test_positions_start_behind_the_padding_of_roberta(tmp_path: Path) -> None:
+    text = spec(write_roberta(tmp_path))
+    assert (text.position_offset, text.max_tokens) == (2, 32)
 
 
-@pytest.mark.parametrize("mode", ["max_tokens", "lasttoken"])
+@pytest.mark.parametrize(
+    ("config", "pooling"),
+    [
+        ('{"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": false}', "mean"),
+        ('{"pooling_mode": "cls"}', "cls"),
+        ('{"pooling_mode_lasttoken": true}', "last"),
+    ],
+)
+def test_both_ways_of_writing_the_pooling_mode(tmp_path: Path, config: str, pooling: str) -> None:
+    source = write_bert(tmp_path)
+    (source / "1_Pooling" / "config.json").write_text(config)
+    assert sentence_transformers.read(source).pooling == pooling
+    assert open_subject(source, Options()).embedding("x").pooling == pooling
+    assert open_subject(source, Options(pooling="cls")).embedding("x").pooling == "cls"
+
+
+def test_vectors_are_normalised_as_the_source_says_unless_told_otherwise(tmp_path: Path) -> None:
+    source = write_bert(tmp_path, normalize=False)
+    assert not open_subject(source, Options()).embedding("x").normalize
+    assert open_subject(source, Options(normalize=True)).embedding("x").normalize
+
+
+def test_prompts_and_lower_case_are_honoured(tmp_path: Path) -> None:
+    source = write_bert(tmp_path / "source")
+    prompts = {"query": "query: ", "passage": "passage: "}
+    (source / "config_sentence_transformers.json").write_text(
+        json.dumps({"prompts": prompts, "default_prompt_name": "query"})
+    )
+    text = spec(source)
+    assert (text.prompts, text.default_prompt) == (prompts, "query")
+    (source / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    rewrite(source / "tokenizer.json", normalizer=None)
+    subject = open_subject(source, Options())
+    (tmp_path / "staged").mkdir()
+    subject.copy_files(tmp_path / "staged")
+    normalizer = json.loads((tmp_path / "staged" / "tokenizer.json").read_text())["normalizer"]
+    assert normalizer == {"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}
+
+
+def test_a_source_with_two_towers_has_to_be_told_which(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--modality"):
+        open_subject(write_text("clip", tmp_path), Options())
+
+
+def test_texts_of_siglip_are_padded(tmp_path: Path) -> None:
+    text = spec(write_text("siglip", tmp_path), modality="text")
+    assert (text.padding_id, text.max_tokens, text.vocabulary_size) == (0, 40, len(WORDS))
+
+
+@pytest.mark.parametrize("mode", ["max_tokens", "weightedmean_tokens"])
 def test_an_unknown_pooling_names_the_known_ones(tmp_path: Path, mode: str) -> None:
-    with pytest.raises(SourceError, match=f"pooling {mode} cannot be exported; known: mean, cls"):
-        read(write_bert(tmp_path, pooling=mode))
-
-
-def test_an_unknown_architecture_names_the_known_ones(tmp_path: Path) -> None:
-    source = write_bert(tmp_path)
-    rewrite(source / "config.json", model_type="mamba")
-    with pytest.raises(SourceError, match=r"'mamba' cannot be exported; known: bert, roberta"):
-        read(source)
-
-
-def test_an_unknown_stage_is_refused(tmp_path: Path) -> None:
-    source = write_bert(tmp_path)
-    (source / "modules.json").write_text('[{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}]')
-    with pytest.raises(SourceError, match="Dense"):
-        read(source)
+    with pytest.raises(SourceError, match=f"pooling {mode} cannot be exported; known: mean, cls, lasttoken"):
+        open_subject(write_bert(tmp_path, pooling=mode), Options())
 
 
 @pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "tokenizer.json"])
@@ -57,34 +103,103 @@ def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
     source = write_bert(tmp_path)
     (source / missing).unlink()
     with pytest.raises(SourceError, match=missing):
-        read(source)
+        open_subject(source, Options())
 
 
-def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
+def test_pickled_weights_are_not_read_and_the_way_out_is_told(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     (source / "model.safetensors").rename(source / "pytorch_model.bin")
-    with pytest.raises(SourceError, match=r"model\.safetensors"):
-        read(source)
+    with pytest.raises(SourceError, match=r"pytorch_model\.bin is pickled.*save_pretrained"):
+        open_subject(source, Options())
+
+
+def test_a_link_out_of_the_directory_is_refused_and_a_hubs_cache_is_not(tmp_path: Path) -> None:
+    source = write_bert(tmp_path / "models--a--b" / "snapshots" / "1")
+    blob = tmp_path / "models--a--b" / "blobs" / "2"
+    blob.parent.mkdir()
+    (source / "model.safetensors").rename(blob)
+    (source / "model.safetensors").symlink_to(blob)
+    files.check(source)
+    (source / "model.safetensors").unlink()
+    (source / "model.safetensors").symlink_to(blob.rename(tmp_path / "elsewhere"))
+    with pytest.raises(SourceError, match=r"model\.safetensors is a link out of the directory"):
+        files.check(source)
+
+
+@pytest.mark.parametrize("name", ["../model.safetensors", "/etc/passwd", "a/b.safetensors"])
+def test_a_shard_outside_the_directory_is_refused(tmp_path: Path, name: str) -> None:
+    source = write_bert(tmp_path / "source")
+    (source / "model.safetensors").rename(tmp_path / "model.safetensors")
+    (source / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(SourceError, match=r"index\.json names .* not a file beside it"):
+        open_subject(source, Options())
+
+
+def test_truncated_weights_are_refused(tmp_path: Path) -> None:
+    path = write_bert(tmp_path) / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(SourceError, match="cannot be loaded"):
+        open_subject(tmp_path, Options())
+
+
+def test_weights_that_lack_a_layer_are_refused(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    rewrite(source / "config.json", num_hidden_layers=3)
+    with pytest.raises(SourceError, match=r"lack encoder\.layer\.2\..* and \d+ more"):
+        open_subject(source, Options())
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("config.json", "[]", "config.json is not what it should be"),
-        ("config.json", '{"model_type": "bert"}', "hidden_size Field required"),
-        ("config.json", "{", "config.json is not what it should be"),
-        ("modules.json", '{"a": 1}', "modules.json is not what it should be"),
-        ("sentence_bert_config.json", '{"do_lower_case": true}', "do_lower_case"),
-        ("config_sentence_transformers.json", '{"default_prompt_name": "query"}', "default prompt 'query'"),
+        ("config.json", "[]", r"config\.json"),
+        ("config.json", "{", r"config\.json"),
+        ("config.json", '{"model_type": "mamba"}', r"'mamba' in .*config\.json cannot be exported; known: .*bert"),
+        ("config.json", '{"model_type": "nonesuch"}', r"config\.json cannot be read: .*nonesuch"),
+        ("modules.json", '{"a": 1}', r"modules\.json is not what it should be"),
+        ("modules.json", '[{"type": "a.Dense", "path": "2_Dense"}]', "stages that cannot be exported: Dense"),
+        ("modules.json", '[{"type": "a.Pooling", "path": "../p"}]', "not a folder beside it"),
+        ("modules.json", '[{"type": "a.Transformer", "path": "0_T"}]', "export that directory"),
+        ("config_sentence_transformers.json", '{"default_prompt_name": "query"}', "the default prompt 'query'"),
+        ("tokenizer.json", "{}", r"tokenizer\.json cannot be read"),
+        ("tokenizer.json", '{"version": "1.0"', r"tokenizer\.json cannot be read"),
     ],
 )
-def test_what_is_malformed_or_not_honoured_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
-    source = write_bert(tmp_path)
+def test_what_is_malformed_or_unknown_is_refused_in_one_line(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    source = write_bert(tmp_path / "source")
     (source / name).write_text(text)
-    with pytest.raises(SourceError, match=message):
-        read(source)
+    (tmp_path / "staged").mkdir()
+    with pytest.raises(ExportError, match=message) as refusal:
+        open_subject(source, Options()).copy_files(tmp_path / "staged")
+    assert "\n" not in str(refusal.value)
+
+
+def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    rewrite(source / "config.json", auto_map={"AutoModel": "modeling.Evil"})
+    (source / "modeling.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(SourceError, match=r"auto_map.*never run; remove the entry if transformers' own 'bert'"):
+        open_subject(source, Options())
+
+
+def test_a_prompt_left_out_of_the_pooling_is_refused(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    (source / "config_sentence_transformers.json").write_text('{"prompts": {"query": "q: "}}')
+    (source / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean", "include_prompt": false}')
+    with pytest.raises(SourceError, match="include_prompt"):
+        open_subject(source, Options())
+
+
+def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    with pytest.raises(OptionError, match="takes text, not image"):
+        open_subject(source, Options(modality="image"))
+    with pytest.raises(OptionError, match="precision int8 is for cpu, not for cuda"):
+        Options(precision="int8", device="cuda").numbers()
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="cannot be read"):
-        read(tmp_path / "nowhere")
+    with pytest.raises(SourceError, match="is no directory"):
+        open_subject(tmp_path / "nowhere", Options())

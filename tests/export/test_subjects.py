@@ -10,10 +10,12 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from export.errors import SourceError
+from export.options import Options
 from export.pipeline import export
 from export.subjects.opening import open_subject
 from models.contract import tensors
 from models.contract.artifact import verify
+from models.contract.asking import asking
 from tests.encoders import CONFIGS, pictures, write
 
 NAMES = ["text-relative", "vit-relative", "alternet", "nonlocal-shared", "dynamic-conv", "conv"]
@@ -27,12 +29,11 @@ def test_an_encoder_of_ours_exports(name: str, tmp_path: Path) -> None:
     assert manifest.architecture == CONFIGS[name]["kind"]
     assert manifest.embedding.space == name
     if manifest.attention is None:
-        assert list(manifest.graphs) == ["embed.onnx"]
+        assert manifest.graph.outputs == ("item_embedding",)
         return
-    for graph in manifest.graphs.values():
-        assert graph.attention_operators == manifest.attention.layers
-    operators = onnx.load(tmp_path / "artifacts" / name / "embed.onnx", load_external_data=False).graph.node
-    assert "Softmax" not in {node.op_type for node in operators}
+    assert manifest.graph.attention_operators == manifest.attention.layers
+    always = onnx.load(tmp_path / "artifacts" / name / "model.onnx", load_external_data=False).graph.node
+    assert "Softmax" not in {node.op_type for node in always}
 
 
 def test_a_picture_graph_takes_any_batch_and_tells_attention_on_the_grid(tmp_path: Path) -> None:
@@ -40,9 +41,11 @@ def test_a_picture_graph_takes_any_batch_and_tells_attention_on_the_grid(tmp_pat
     assert manifest.image is not None
     assert manifest.attention is not None
     assert (manifest.image.grid, manifest.image.prefix, manifest.attention.heads) == ((8, 8), 0, (6, 12, 24))
-    session = onnxruntime.InferenceSession(tmp_path / "artifacts" / "alternet" / "attend.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "artifacts" / "alternet" / "model.onnx")
+    asked = [tensors.pooled("rollout"), tensors.weights(2)]
+    asking_all_heads = asking(manifest.graph.outputs, asked, range(24))
     for count in (1, 5):
-        outputs = session.run([tensors.pooled("rollout"), tensors.weights(2)], {"pixels": pictures(count).numpy()})
+        outputs = session.run(asked, {"pixels": pictures(count).numpy(), **asking_all_heads})
         assert [array.shape for array in outputs] == [(count, 64), (count, 24, 64, 64)]
         for array in outputs:
             np.testing.assert_allclose(array.sum(axis=-1), 1, atol=1e-5)
@@ -52,7 +55,7 @@ def test_the_space_of_a_config_is_the_artifacts(tmp_path: Path) -> None:
     source = write("conv", tmp_path / "source")
     config = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps({**config, "space": "all-MiniLM-L6-v2"}))
-    assert open_subject(source).embedding("conv").space == "all-MiniLM-L6-v2"
+    assert open_subject(source, Options()).embedding("conv").space == "all-MiniLM-L6-v2"
 
 
 @pytest.mark.parametrize(
@@ -89,4 +92,4 @@ def test_text_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     source = write("text", tmp_path / "source")
     (source / "tokenizer.json").unlink()
     with pytest.raises(SourceError, match=r"has no tokenizer\.json"):
-        open_subject(source)
+        open_subject(source, Options())

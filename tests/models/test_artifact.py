@@ -21,7 +21,7 @@ def test_a_sealed_artifact_verifies(artifact: Path) -> None:
     assert sealed(artifact.parent) == [artifact]
 
 
-@pytest.mark.parametrize("name", ["embed.onnx", "attend.onnx", "weights.bin", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "weights.bin", "tokenizer.json"])
 def test_a_flipped_byte_is_found(artifact: Path, name: str) -> None:
     data = bytearray((artifact / name).read_bytes())
     data[len(data) // 2] ^= 1
@@ -50,8 +50,8 @@ def edit(artifact: Path, **changes: object) -> None:
 
 
 def test_another_format_is_named(artifact: Path) -> None:
-    edit(artifact, format=3, brand_new_field=1)
-    with pytest.raises(ArtifactError, match=r"artifact format 3, this version reads 2; export the model again"):
+    edit(artifact, format=2, brand_new_field=1)
+    with pytest.raises(ArtifactError, match=r"artifact format 2, this version reads 3; export the model again"):
         Manifest.read(artifact)
 
 
@@ -63,7 +63,7 @@ def test_a_path_that_leaves_the_directory_is_refused(artifact: Path) -> None:
 
 def test_a_manifest_that_lists_too_little_is_refused(artifact: Path) -> None:
     edit(artifact, files={})
-    with pytest.raises(ArtifactError, match=r"lists no embed.onnx"):
+    with pytest.raises(ArtifactError, match=r"lists no model.onnx"):
         verify(artifact)
 
 

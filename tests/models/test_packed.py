@@ -1,4 +1,4 @@
-"""Packed and padding-free is the same encoder as the trained original, item by item."""
+"""Packed and padding-free is the same encoder as the trained original, item by item, in every architecture."""
 
 from pathlib import Path
 
@@ -9,30 +9,45 @@ import torch
 from models.contract.arrays import Ints
 from models.contract.packing import pack
 from models.packed import Layout, torch_spelling
-from models.pretrained import PACKED, PackedTextEncoder, load
-from tests.checkpoints import WORDS, write_bert, write_roberta
+from models.pooling import pool
+from models.pretrained.loading import read_config
+from models.pretrained.text import ARCHITECTURES, PretrainedTextEncoder, load_text, project
+from tests.checkpoints import WORDS
+from tests.hf_text import CONFIGS, write_text
 
 
-def run_packed(source: Path, items: list[Ints], offset: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def run_packed(encoder: PretrainedTextEncoder, items: list[Ints], offset: int) -> tuple[torch.Tensor, Layout]:
     feeds = {name: torch.from_numpy(array) for name, array in pack(items, position_offset=offset).items()}
     layout = Layout(feeds["pack_index"], feeds["unpack_index"], feeds["lengths"], torch_spelling)
-    encoder = PackedTextEncoder(load(source, attention=PACKED), "mean")
-    return encoder(feeds["input_ids"], feeds["position_ids"], layout), layout.weights
+    return encoder(feeds["input_ids"], feeds["position_ids"], layout), layout
 
 
-@pytest.mark.parametrize("architecture", ["bert", "roberta"])
+@pytest.mark.parametrize("kind", CONFIGS)
 @torch.no_grad()
-def test_packed_equals_eager(architecture: str, tmp_path: Path) -> None:
-    write, offset = {"bert": (write_bert, 0), "roberta": (write_roberta, 2)}[architecture]
-    source = write(tmp_path)
+def test_packed_equals_eager(kind: str, tmp_path: Path) -> None:
+    source, architecture = write_text(kind, tmp_path), ARCHITECTURES[kind]
+    offset = read_config(source).pad_token_id + 1 if architecture.after_padding else 0
     rng = np.random.default_rng(0)
-    items = [rng.integers(2, len(WORDS), n) for n in (5, 1, 30, 5)]
-    embeddings, weights = run_packed(source, items, offset)
-    eager = load(source, attention="eager")
+    # Of the special ids only SEP, and that last: some architectures tell padding and ends by their ids.
+    items = [np.append(rng.integers(3, len(WORDS), n - 1), 2) for n in (5, 1, 30, 5)]
+    encoder = PretrainedTextEncoder(source, kind)
+    embeddings, layout = run_packed(encoder, items, offset)
+    eager = load_text(source, kind, attention="eager")
     for row, ids in enumerate(items):
         n = len(ids)
         out = eager(input_ids=torch.from_numpy(ids)[None], output_attentions=True)
-        torch.testing.assert_close(embeddings[row], out.last_hidden_state[0].mean(0), atol=1e-5, rtol=0)
-        for layer, expected in zip(weights, out.attentions, strict=True):
+        pooled = pool(out.last_hidden_state, torch.ones(1, n, dtype=torch.bool), encoder.pooling)
+        torch.testing.assert_close(embeddings[row], project(eager, architecture, pooled)[0], atol=1e-5, rtol=0)
+        for layer, expected in zip(layout.weights, out.attentions, strict=True):
             torch.testing.assert_close(layer[row, :, :n, :n], expected[0], atol=1e-5, rtol=0)
             assert (layer[row, :, :n, n:] == 0).all()
+
+
+@pytest.mark.parametrize(("kind", "named"), [("clip", "text_embeds"), ("siglip", "pooler_output")])
+@torch.no_grad()
+def test_text_towers_give_the_vector_that_their_own_code_gives(kind: str, named: str, tmp_path: Path) -> None:
+    source = write_text(kind, tmp_path)
+    ids = np.array([1, 5, 6, 7, len(WORDS) - 1])  # the highest id ends a text, to a CLIP of this config
+    vector, _ = run_packed(PretrainedTextEncoder(source, kind), [ids], 0)
+    out = load_text(source, kind, attention="eager")(input_ids=torch.from_numpy(ids)[None])
+    torch.testing.assert_close(vector, getattr(out, named), atol=1e-5, rtol=0)

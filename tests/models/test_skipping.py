@@ -14,7 +14,7 @@ from models.encoders.registry import build
 from models.encoders.text import TextConfig
 from models.encoders.vit import VitConfig
 from models.packed import Layout, torch_spelling
-from models.pretrained import PACKED, PackedTextEncoder, load
+from models.pretrained.text import PretrainedTextEncoder
 from models.skipping import Skipping, SkippingObserver, skip_small, skipping_spelling
 from tests.checkpoints import WORDS, write_bert
 
@@ -80,7 +80,7 @@ def packed(lengths: tuple[int, ...]) -> dict[str, torch.Tensor]:
 def test_packed_text_counts_no_padding(tmp_path: Path) -> None:
     feeds = packed((5, 1, 9))
     ours = build(TextConfig(vocabulary_size=len(WORDS), width=16, heads=2, layers=2, position="sinusoidal")).eval()
-    theirs = PackedTextEncoder(load(write_bert(tmp_path / "bert"), attention=PACKED), "mean")
+    theirs = PretrainedTextEncoder(write_bert(tmp_path / "bert"), "bert")
     for encoder in (ours, theirs):
         vectors = []
         skippings = [Skipping(0.0), Skipping(1.0)]

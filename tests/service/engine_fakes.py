@@ -38,7 +38,7 @@ class FakeModel:
         self.entered = threading.Semaphore(0)
         self.batches: list[list[int]] = []
 
-    def run(self, items: Sequence[Ints], outputs: Sequence[str]) -> dict[str, Floats]:
+    def run(self, items: Sequence[Ints], outputs: Sequence[str], heads: Sequence[int] = ()) -> dict[str, Floats]:
         self.entered.release()
         assert self.gate.wait(10)
         self.batches.append([len(ids) for ids in items])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.pretrained import load
+from models.pretrained.text import load_text
 from tests.conftest import MINILM
 from tests.server import Server
 
@@ -30,7 +30,7 @@ def eager(minilm_source: Path) -> list[np.ndarray]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(minilm_source)
-    model = load(minilm_source, attention="eager")
+    model = load_text(minilm_source, "bert", attention="eager")
     with torch.no_grad():
         encoded = [tokenizer(text, return_tensors="pt", truncation=True, max_length=256) for text in TEXTS]
         return [torch.cat(model(**inputs, output_attentions=True).attentions).numpy() for inputs in encoded]

@@ -15,7 +15,7 @@ from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overload
 from service.metrics import Metrics
 from tests.service.engine_fakes import FAILS, FAULT, NOT_FINITE, FakeItem, FakeModel
 
-POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), pooling="mean", prefix=0)
+POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), prefix=0)
 
 
 @pytest.fixture

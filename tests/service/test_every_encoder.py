@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from models.attention import Observer
+from models.contract.manifest import TextSpec
 from models.contract.packing import pack
 from models.packed import Layout, torch_spelling
 from models.preprocess.text import TextPreprocessor
@@ -61,20 +62,19 @@ def original(name: str, tokenizer: Path) -> tuple[Tensor, Tensor | None]:
     image, observer = make_image(name), Observer(watching=True)
     vector = image(pictures(1), observer)[0]
     weights = image.on_grid(observer.weights)
-    return vector / vector.norm(), told(weights, "rollout", image.pool, image.prefix)[1][0] if weights else None
+    return vector / vector.norm(), told(weights, "rollout", image.shares(observer), image.prefix)[1][
+        0
+    ] if weights else None
 
 
 def _text(name: str, tokenizer: Path) -> tuple[Tensor, Tensor]:
     encoder = make_text(name)
-    (tokens,) = TextPreprocessor(tokenizer, max_tokens=40)([TEXT])
+    (tokens,) = TextPreprocessor(tokenizer, TextSpec(max_tokens=40, vocabulary_size=100, position_offset=0))([TEXT])
     packed = {key: torch.from_numpy(array) for key, array in pack([tokens.ids]).items()}
     layout = Layout(packed["pack_index"], packed["unpack_index"], packed["lengths"], torch_spelling)
     vector = encoder(packed["input_ids"], packed["position_ids"], layout)[0]
-
-    def pool(rows: Tensor) -> Tensor:
-        return rows[:, 0] if encoder.pooling == "cls" else rows.mean(dim=1)
-
-    return vector / vector.norm(), told(layout.weights, "rollout", pool, 0)[1][0]
+    matrix, _ = told(layout.weights, "rollout", torch.ones(1, tokens.positions), 0)
+    return vector / vector.norm(), matrix[0, 0] if encoder.pooling == "cls" else matrix[0].mean(dim=0)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from models.contract import tensors
+from models.contract.arrays import Floats
 from models.contract.manifest import AttentionSpec, EmbeddingSpec, GraphSpec, ImageSpec, Manifest, Parity
 from service.engine.attention import AttentionQuery
 from service.errors import InvalidParameter
 
 IMAGE = ImageSpec(rows_px=8, columns_px=8, fit="stretch", interpolation="bilinear", grid=(2, 2), prefix=1)
-
-GRAPH = GraphSpec(devices=("cpu",), outputs=(), attention_operators=0)
 
 
 def manifest(*heads: int) -> Manifest:
@@ -31,7 +30,11 @@ def manifest(*heads: int) -> Manifest:
         embedding=EmbeddingSpec(width=4, pooling="cls", normalize=True, space="any"),
         attention=AttentionSpec(heads=heads) if heads else None,
         image=IMAGE,
-        graphs={"embed.onnx": GRAPH} | ({"attend.onnx": GRAPH} if heads else {}),
+        graph=GraphSpec(
+            devices=("cpu",),
+            outputs=(tensors.EMBEDDING, *(tensors.observed(len(heads)) if heads else ())),
+            attention_operators=len(heads),
+        ),
         parity=unmeasured,
         tools={},
         files={},
@@ -78,7 +81,10 @@ def test_reductions_are_over_cells_and_raw_weights_over_all_positions(
 ) -> None:
     plan = query.plan(manifest(2, 2, 4))
     rng = np.random.default_rng(0)
-    arrays = {tensors.weights(layer): rng.random((3, heads, 5, 5), np.float32) for layer, heads in enumerate((2, 2, 4))}
+    arrays: dict[str, Floats] = {}
+    for layer in range(3):
+        raw = rng.random((3, len(plan.heads), 5, 5), np.float32)
+        arrays |= {tensors.weights(layer): raw, tensors.pooled_weights(layer): raw[:, :, 0]}
     for reduction in tensors.REDUCTIONS:
         arrays[tensors.matrix(reduction)] = rng.random((3, 4, 4), np.float32)
         arrays[tensors.pooled(reduction)] = rng.random((3, 4), np.float32)
@@ -88,4 +94,4 @@ def test_reductions_are_over_cells_and_raw_weights_over_all_positions(
     assert plan.answer_bytes(IMAGE.positions) == cut.nbytes
     assert cut.base is None or cut.base.nbytes == cut.nbytes, "a view would keep the batch alive"
     if query.reduce == "raw" and query.query == "pool":
-        np.testing.assert_array_equal(cut[0, 0], arrays[tensors.weights(2)][1, 1, 0])
+        np.testing.assert_array_equal(cut[0, 0], arrays[tensors.weights(2)][1, 0, 0])

@@ -25,8 +25,8 @@ def encoder(tiny: Path) -> TextEncoder:
     return encoder
 
 
-def test_both_graphs_run_on_the_provider_they_report(encoder: TextEncoder) -> None:
-    assert encoder.providers == {"embed": "CPUExecutionProvider", "attend": "CPUExecutionProvider"}
+def test_the_graph_runs_on_the_provider_it_reports(encoder: TextEncoder) -> None:
+    assert encoder.provider == "CPUExecutionProvider"
 
 
 def test_only_the_outputs_asked_for_come_back(encoder: TextEncoder) -> None:
@@ -64,7 +64,7 @@ def test_a_session_that_fell_back_is_refused_only_if_cuda_was_asked_for(
 ) -> None:
     options = onnxruntime.SessionOptions()
     options.use_per_session_threads = False  # as every session must once the service has made the pool
-    session = onnxruntime.InferenceSession(tiny / "embed.onnx", options)
+    session = onnxruntime.InferenceSession(tiny / "model.onnx", options)
     with pytest.raises(providers.ProviderUnavailable, match="fell back to CPUExecutionProvider"):
         providers.verify(providers.CUDA, session, "cuda")
     assert providers.verify(providers.CUDA, session, "auto") == providers.CPU
@@ -72,16 +72,18 @@ def test_a_session_that_fell_back_is_refused_only_if_cuda_was_asked_for(
     assert providers.choose("auto", ("cpu", "cuda")) == providers.CUDA
     assert providers.choose("cuda", ("cpu",)) == providers.CPU
     assert providers.choose("cpu", ("cpu", "cuda")) == providers.CPU
+    with pytest.raises(providers.ProviderUnavailable, match="for cuda alone"):
+        providers.choose("cpu", ("cuda",))
 
 
 def test_a_graph_that_is_none_or_another_is_refused(tiny: Path, tmp_path: Path) -> None:
-    spec = Manifest.read(tiny).graphs["embed.onnx"]
-    (tmp_path / "embed.onnx").write_bytes(b"no graph")
-    with pytest.raises(ArtifactError, match=r"embed.onnx cannot be loaded"):
-        Session(tmp_path / "embed.onnx", spec, device="cpu", threads=1)
+    spec = Manifest.read(tiny).graph
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(ArtifactError, match=r"model.onnx cannot be loaded"):
+        Session(tmp_path / "model.onnx", spec, device="cpu", threads=1)
     other = GraphSpec(devices=("cpu",), outputs=("another",), attention_operators=2)
     with pytest.raises(ArtifactError, match="other outputs"):
-        Session(tiny / "embed.onnx", other, device="cpu", threads=1)
+        Session(tiny / "model.onnx", other, device="cpu", threads=1)
 
 
 def test_nothing_to_serve_and_two_of_a_name_are_refused(tiny: Path, tmp_path: Path) -> None:

@@ -1,0 +1,22 @@
+"""Every text architecture exports fused, and answers as the trained original: parity is measured on the way."""
+
+from pathlib import Path
+
+import pytest
+
+from export.options import Options
+from export.pipeline import export
+from tests.hf_text import CONFIGS, write_text
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_a_text_encoder_exports(kind: str, tmp_path: Path) -> None:
+    manifest = export(write_text(kind, tmp_path / "source"), tmp_path / "artifacts" / "model", Options(modality="text"))
+    assert manifest.architecture == kind
+    assert manifest.attention is not None
+    assert manifest.graph.attention_operators == manifest.attention.layers == 2
+    parity = manifest.parity
+    for figure in (parity.embedding_max_abs, parity.weights_max_abs, parity.relevance_max_abs):
+        assert figure is not None
+        assert figure <= 1e-5
+    assert parity.neighbours_max_abs <= 1e-5
