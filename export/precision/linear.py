@@ -1,0 +1,68 @@
+"""The linear layers of a graph: every product of something computed with a constant matrix."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from models.contract.arrays import Floats
+
+_PLAIN_GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0}
+"""Attributes of a Gemm that is a linear layer; `transB` only says how its matrix is stored."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One layer, `x @ weights + bias`. Letters: k inputs, n outputs."""
+
+    node: onnx.NodeProto
+    weights: Floats
+    """[k, n]"""
+
+    @property
+    def source(self) -> str:
+        """Name of x."""
+        return str(self.node.input[0])
+
+    @property
+    def target(self) -> str:
+        return str(self.node.output[0])
+
+    @property
+    def bias(self) -> str | None:
+        """Name of what a Gemm adds; a MatMul's is added by another node."""
+        return str(self.node.input[2]) if len(self.node.input) > 2 and self.node.input[2] else None
+
+
+def by_source(graph: onnx.GraphProto) -> dict[str, list[Linear]]:
+    """All linear layers, those that read the same x together, in the graph's order."""
+    groups: dict[str, list[Linear]] = {}
+    for layer in _layers(graph):
+        groups.setdefault(layer.source, []).append(layer)
+    return groups
+
+
+def replace(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto], constants: Sequence[TensorProto]) -> None:
+    """Give `graph` these nodes, and of its constants and these the ones that they read."""
+    read = {name for node in nodes for name in node.input} | {output.name for output in graph.output}
+    kept = [tensor for tensor in (*graph.initializer, *constants) if tensor.name in read]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(kept)
+
+
+def _layers(graph: onnx.GraphProto) -> Iterator[Linear]:
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type not in ("MatMul", "Gemm") or node.domain or node.input[0] in constants:
+            continue
+        matrix = constants.get(node.input[1])
+        if matrix is None or len(matrix.dims) != 2 or matrix.data_type != TensorProto.FLOAT:
+            continue
+        options = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+        if any(options.get(name, value) != value for name, value in _PLAIN_GEMM.items()):
+            continue
+        weights = np.asarray(numpy_helper.to_array(matrix), np.float32)
+        yield Linear(node, weights.T if options.get("transB") else weights)

@@ -1,0 +1,165 @@
+"""Layers in bytes: which are, how far the answers move, and by what they must not move."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from export.errors import GraphError, ParityError
+from export.graphs import attention_operators, to_onnx
+from export.precision import quality
+from export.precision.int8 import quantize
+from export.precision.prose import LONGEST, SHORTEST, texts
+from export.precision.rounding import WEIGHT_LIMIT, rounded
+from export.subjects.base import Item, Subject
+from export.subjects.opening import open_subject
+from models.contract import tensors
+from models.contract.arrays import Floats
+from tests.checkpoints import WORDS, write_bert, write_roberta
+from tests.encoders import write
+
+
+def _items(seed: int, count: int = 24) -> list[Item]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, len(WORDS), n) for n in rng.integers(1, 30, count)]
+
+
+def _embed(model: onnx.ModelProto, subject: Subject) -> Callable[[Sequence[Item]], Floats]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return lambda items: np.asarray(session.run([tensors.EMBEDDING], subject.feed(items))[0])
+
+
+def _count(model: onnx.ModelProto, operator: str) -> int:
+    return sum(node.op_type == operator for node in model.graph.node)
+
+
+@pytest.mark.parametrize(("writer", "layers"), [(write_bert, 2), (write_roberta, 3)])
+def test_every_linear_layer_multiplies_bytes(writer: Callable[[Path], Path], layers: int, tmp_path: Path) -> None:
+    subject = open_subject(writer(tmp_path / "source"))
+    full = to_onnx(subject, watching=False)
+    before = full.SerializeToString()
+    reduced = quantize(full, [subject.feed(_items(0))])
+    assert full.SerializeToString() == before
+    onnx.checker.check_model(reduced)
+    assert _count(reduced, "MatMulIntegerToFloat") == _count(full, "MatMul") == 6 * layers
+    assert _count(reduced, "MatMul") == 0
+    assert _count(reduced, "QuantizeLinear") == 4 * layers, "q, k and v share one"
+    assert attention_operators(reduced) == layers
+    whole = [numpy_helper.to_array(t) for t in reduced.graph.initializer if t.data_type == TensorProto.INT8]
+    assert max(int(np.abs(matrix.astype(int)).max()) for matrix in whole) == WEIGHT_LIMIT
+    found = quality.measure(_embed(full, subject), _embed(reduced, subject), _items(1))
+    assert found.mean_cosine > 0.999
+    assert found.neighbours_max_abs < 1e-6
+
+
+def test_observed_attention_is_quantized_too(tiny_source: Path) -> None:
+    subject = open_subject(tiny_source)
+    full = to_onnx(subject, watching=True)
+    feeds = subject.feed(_items(0))
+    wanted, found = (
+        onnxruntime.InferenceSession(model.SerializeToString()).run([tensors.pooled("rollout")], feeds)[0]
+        for model in (full, quantize(full, [feeds]))
+    )
+    np.testing.assert_allclose(found, wanted, atol=0.02)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+def test_pictures(tmp_path: Path) -> None:
+    subject = open_subject(write("vit", tmp_path / "source"))
+    full = to_onnx(subject, watching=False)
+    batches = list(subject.batches(np.random.default_rng(0)))
+    reduced = quantize(full, [subject.feed(batch) for batch in batches])
+    assert _count(reduced, "MatMulIntegerToFloat") > 8
+    items = [item for batch in subject.batches(np.random.default_rng(1)) for item in batch][:2]
+    wanted, found = (_embed(model, subject)(items) for model in (full, reduced))
+    cosines = (wanted * found).sum(axis=1) / np.linalg.norm(wanted, axis=1) / np.linalg.norm(found, axis=1)
+    assert cosines.min() > 0.99
+
+
+def _gemm(opset: int = 21, *, finite: bool = True) -> onnx.ModelProto:
+    rng = np.random.default_rng(0)
+    weights, bias = rng.normal(size=(5, 7)).astype(np.float32), rng.normal(size=5).astype(np.float32)
+    node = helper.make_node("Gemm", ["x", "w", "b"], [tensors.EMBEDDING], transB=1)
+    constants = [
+        numpy_helper.from_array(weights if finite else weights * np.nan, "w"),
+        numpy_helper.from_array(bias, "b"),
+    ]
+    first = helper.make_node("Identity" if finite else "Log", ["pixels"], ["x"])
+    shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", width])
+              for name, width in (("pixels", 7), (tensors.EMBEDDING, 5))]  # fmt: skip
+    graph = helper.make_graph([first, node], "gemm", shapes[:1], shapes[1:], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+def test_a_gemm_keeps_its_bias_and_its_rows_their_own_scales() -> None:
+    model = _gemm()
+    x = np.random.default_rng(1).normal(size=(64, 7)).astype(np.float32)
+    x[0] *= 1000
+    x[1] = 0
+    wanted, found = (
+        onnxruntime.InferenceSession(m.SerializeToString()).run(None, {"pixels": x})[0]
+        for m in (model, quantize(model, [{"pixels": x[2:]}]))
+    )
+    scale = np.maximum(np.abs(wanted).max(axis=1, keepdims=True), 1)
+    assert np.abs((wanted - found) / scale).max() < 0.06, "7 products, each off by up to 1/128 of the largest weight"
+
+
+def test_what_cannot_be_quantized() -> None:
+    x = -np.ones((4, 7), np.float32)
+    with pytest.raises(ValueError, match="at least one batch"):
+        quantize(_gemm(), [])
+    with pytest.raises(GraphError, match="not finite"):
+        quantize(_gemm(finite=False), [{"pixels": x}])
+    with pytest.raises(GraphError, match="empty"):
+        quantize(_gemm(), [{"pixels": x[:0]}])
+    with pytest.raises(GraphError, match="opset 20"):
+        quantize(_gemm(20), [{"pixels": x}])
+    bare = _gemm()
+    del bare.graph.node[1:]
+    with pytest.raises(GraphError, match="no linear layer"):
+        quantize(bare, [{"pixels": x}])
+
+
+def test_rounding_errs_less_on_what_it_saw_than_to_the_nearest() -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(64, 32)).astype(np.float32)
+    x = (rng.normal(size=(500, 8)) @ rng.normal(size=(8, 64)) + 0.1 * rng.normal(size=(500, 64))).astype(np.float32)
+    whole, scales = rounded(weights, x)
+    nearest = np.rint(weights / scales) * scales
+    assert np.abs(whole.astype(int)).max() <= WEIGHT_LIMIT
+    assert np.square(x @ (whole * scales - weights)).mean() < 0.5 * np.square(x @ (nearest - weights)).mean()
+    assert not rounded(np.zeros((4, 3), np.float32), np.zeros((5, 4), np.float32))[0].any()
+
+
+def test_quality_of_the_same_of_noise_and_of_an_embedding_that_hears_its_neighbours() -> None:
+    items = [np.array([i]) for i in range(40)]
+    vectors = np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32)
+    noise = np.random.default_rng(1).normal(size=(40, 16)).astype(np.float32)
+
+    def same(batch: Sequence[Item]) -> Floats:
+        return vectors[[int(item[0]) for item in batch]]
+
+    found = quality.measure(same, same, items)
+    assert (found.items, found.neighbours_overlap, found.neighbours_max_abs) == (40, 1, 0)
+    assert found.min_cosine == pytest.approx(1)
+    quality.judge(found)
+    with pytest.raises(ParityError, match=r"mean cosine .* of the nearest 10 kept"):
+        quality.judge(quality.measure(same, lambda batch: noise[[int(item[0]) for item in batch]], items))
+    with pytest.raises(ParityError, match="by neighbours"):
+        quality.judge(quality.measure(same, lambda batch: same(batch) + np.float32(1e-3 * len(batch)), items))
+    with pytest.raises(ValueError, match="10 items"):
+        quality.measure(same, same, items[:10])
+
+
+def test_prose_is_the_same_for_a_seed_and_no_text_serves_both_uses() -> None:
+    fitted, judged = texts(200, "calibration"), texts(200, "gate")
+    assert fitted == texts(200, "calibration")
+    assert fitted != texts(200, "calibration", seed=1)
+    assert not set(fitted) & set(judged)
+    lengths = [len(text.split()) for text in judged]
+    assert SHORTEST <= min(lengths) <= max(lengths) <= LONGEST
+    assert 30 < np.mean(lengths) < 60
