@@ -1,5 +1,6 @@
 """The graph of an artifact, traced from one encoder: the embedding, and what can be observed of its attention."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import cast
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
 from export.errors import GraphError
 from export.gating import all_nodes, gate
@@ -16,9 +18,10 @@ from export.subjects.base import Axes, Subject, as_tensors
 from models.contract import tensors
 
 
-def to_onnx(subject: Subject) -> onnx.ModelProto:
-    """Trace, clean and check the graph. Raises GraphError if it has not one fused attention operator a layer."""
-    model = _trace(subject)
+def to_onnx(subject: Subject, *, half: bool = False) -> onnx.ModelProto:
+    """Trace, clean and check the graph, `half` for float16 within. Raises GraphError if attention is not fused."""
+    module = subject.module().eval()
+    model = _trace(subject, copy.deepcopy(module).half() if half else module)
     _drop_unused_caches(model)
     _forget_tracing(model)
     _name_axes(model, subject.axes)
@@ -36,7 +39,7 @@ def attention_operators(model: onnx.ModelProto) -> int:
     return sum(node.op_type == "Attention" and node.domain == "" for node in all_nodes(model.graph))
 
 
-def _trace(subject: Subject) -> onnx.ModelProto:
+def _trace(subject: Subject, module: nn.Module) -> onnx.ModelProto:
     heads = {tensors.HEADS: np.array(subject.heads)}
     example = as_tensors(subject.feed(subject.example()) | heads)
     axes = {
@@ -47,7 +50,7 @@ def _trace(subject: Subject) -> onnx.ModelProto:
         warnings.simplefilter("ignore")  # the exporter's own, about its internals
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # torchvision's absence, once a call
         program = export(
-            subject.module().eval(),
+            module,
             tuple(example[name] for name in subject.axes),
             dynamo=True,
             opset_version=OPSET,

@@ -1,18 +1,21 @@
-"""The export from end to end: read, trace, write, compare, seal."""
+"""The export from end to end: read, trace, reduce, write, compare, seal."""
 
 from importlib.metadata import version
 from pathlib import Path
 
+import onnx
+
 from export import parity, seal, weights
+from export.errors import OptionError
 from export.graphs import attention_operators, to_onnx
 from export.options import Options
+from export.precision import quality, reduction
 from export.progress import Progress
 from export.subjects.base import Subject
 from export.subjects.opening import open_subject
-from models.contract.manifest import GraphSpec, Manifest, Parity
+from models.contract.manifest import GraphSpec, Manifest, Parity, Quality
 
 TOOLS = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "tokenizers")
-STEPS = 4
 
 
 def export(
@@ -27,27 +30,50 @@ def export(
 
     Raises ExportError (see `export.errors`) and leaves nothing behind when any step fails.
     """
-    step, options = progress or Progress(STEPS), options or Options()
+    options = options or Options()
+    precision = options.numbers()
+    step = progress or Progress(4 if precision == "fp32" else 6)
     with seal.staging(target, replace=replace) as staged:
         with step("load the encoder"):
             subject = open_subject(directory, options)
         with step("trace the graph"):
-            model = to_onnx(subject)
+            model = to_onnx(subject, half=precision == "fp16")
+        found = None
+        if precision == "int8":
+            with step("fit its layers to bytes"):
+                model = reduction.to_bytes(model, subject)
         with step("compare with the original"):
             weights.write(model, staged)
             subject.copy_files(staged)
             figures = parity.measure(staged, subject)
+        if precision != "fp32":
+            with step("compare with full precision"):
+                found = reduction.quality_of(staged, subject)
+        _judge(figures, found, options)
         with step("seal"):
-            graph = GraphSpec(
-                devices=options.devices(), outputs=subject.outputs, attention_operators=attention_operators(model)
-            )
-            manifest = _manifest(target.name, subject, options, graph, figures, staged)
+            manifest = _manifest(target.name, subject, options, model, (figures, found), staged)
             seal.seal(staged, target, manifest)
     return manifest
 
 
+def _judge(figures: Parity, found: Quality | None, options: Options) -> None:
+    """Raises ParityError past a limit, unless what is reduced may be lossy."""
+    if options.lossy:
+        if found is None:
+            raise OptionError("allow-lossy is for a reduced precision: fp32 loses nothing")
+        return
+    parity.judge(figures, options.numbers())
+    if found:
+        quality.judge(found)
+
+
 def _manifest(
-    name: str, subject: Subject, options: Options, graph: GraphSpec, figures: Parity, staged: Path
+    name: str,
+    subject: Subject,
+    options: Options,
+    model: onnx.ModelProto,
+    measured: tuple[Parity, Quality | None],
+    staged: Path,
 ) -> Manifest:
     return Manifest(
         name=name,
@@ -58,8 +84,11 @@ def _manifest(
         attention=subject.attention,
         text=subject.text,
         image=subject.image,
-        graph=graph,
-        parity=figures,
+        graph=GraphSpec(
+            devices=options.devices(), outputs=subject.outputs, attention_operators=attention_operators(model)
+        ),
+        parity=measured[0],
+        quality=measured[1],
         tools={tool: version(tool) for tool in TOOLS},
         files=seal.digests(staged, subject.modality),
     )

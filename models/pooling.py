@@ -29,4 +29,5 @@ def pool(rows: Tensor, real: Tensor, kind: Pooling) -> Tensor:
         return rows[:, 0]
     if kind == "last":
         return rows.take_along_dim(real.sum(dim=1)[:, None, None] - 1, dim=1)[:, 0]
-    return (rows * shares(real, kind, rows.dtype)[:, :, None]).sum(dim=1)
+    exact = torch.promote_types(rows.dtype, torch.float32)  # half floats would lose their last digits in the sum
+    return (rows.to(exact) * shares(real, kind, exact)[:, :, None]).sum(dim=1).to(rows.dtype)

@@ -7,9 +7,8 @@ each other's neighbours, as in a collection that people search, so that the orde
 
 import random
 from collections.abc import Sequence
-from typing import Literal
 
-Use = Literal["calibration", "gate"]
+from export.precision.use import Use
 
 SHORTEST, LONGEST = 4, 200
 """Words of a text."""

@@ -1,10 +1,9 @@
-"""How far a reduced graph's answers are from the full one's, by what embeddings are used for: finding neighbours.
+"""How far a reduced graph's answers are from the full encoder's, by what embeddings are used for: finding neighbours.
 
 The items must be others than those that the reduced graph was calibrated on. Letters: n items, e width.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from export.errors import ParityError
 from export.subjects.base import Item
 from models.contract.arrays import Floats
+from models.contract.manifest import Quality
 
 Embed = Callable[[Sequence[Item]], Floats]
 """One batch of items -> their vectors `[n, e]`, of any length but 0."""
@@ -24,18 +24,6 @@ ALONE = 64
 MIN_MEAN_COSINE = 0.995
 MIN_OVERLAP = 0.94
 MAX_BY_NEIGHBOURS = 1e-5
-
-
-@dataclass(frozen=True)
-class Quality:
-    """Of `items` vectors, reduced against full; `neighbours_overlap` is the mean share of the ten nearest kept."""
-
-    items: int
-    mean_cosine: float
-    min_cosine: float
-    neighbours_overlap: float
-    neighbours_max_abs: float
-    """Largest change of a reduced vector by the items batched with it."""
 
 
 def measure(full: Embed, reduced: Embed, items: Sequence[Item]) -> Quality:
@@ -67,7 +55,7 @@ def judge(quality: Quality) -> None:
     if not quality.neighbours_max_abs <= MAX_BY_NEIGHBOURS:
         failed.append(f"changed {quality.neighbours_max_abs:.1e} by neighbours > {MAX_BY_NEIGHBOURS:.0e}")
     if failed:
-        raise ParityError(f"the reduced graph disagrees with the full one: {'; '.join(failed)}")
+        raise ParityError(f"the reduced graph disagrees with the full encoder: {'; '.join(failed)}")
 
 
 def _vectors(embed: Embed, items: Sequence[Item]) -> Floats:

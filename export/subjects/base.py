@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from export.precision.use import Use
 from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.manifest import AttentionSpec, EmbeddingSpec, ImageSpec, Modality, TextSpec
@@ -83,6 +84,14 @@ class Subject(ABC):
         """What the trained original, in float64 and one item at a time, says of each."""
 
     @abstractmethod
+    def embed(self, items: Sequence[Item]) -> Floats:
+        """The encoder's own vectors in float32 `[b, e]`, by torch: what a reduced precision is held against."""
+
+    @abstractmethod
+    def corpus(self, use: Use) -> list[Item]:
+        """Items as they are sent in earnest; those to calibrate on are not those to judge by."""
+
+    @abstractmethod
     def copy_files(self, staged: Path) -> None:
         """Put what the service needs beside the graphs into `staged`. Raises SourceError."""
 
@@ -116,11 +125,11 @@ class Seen:
 def results(embedding: Tensor, seen: Seen | None) -> tuple[Tensor, ...]:
     """What a graph returns, in the order of `Subject.outputs`."""
     if seen is None:
-        return (embedding,)
+        return (embedding.float(),)
     row = seen.shares[:, None, None]
     relevances = [tensor for r in tensors.REDUCTIONS for tensor in told(seen.weights, r, seen.shares, seen.prefix)]
     raw = [tensor for layer in seen.chosen for tensor in (layer, (row @ layer)[:, :, 0])]
-    return (embedding, *relevances, *raw)
+    return (embedding.float(), *relevances, *raw)
 
 
 def as_tensors(feeds: Feeds) -> dict[str, Tensor]:

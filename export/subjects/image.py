@@ -9,19 +9,29 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from typing_extensions import override
 
+from export.precision.use import Use
 from export.spelling import OnnxObserver
 from export.subjects.base import Axes, Expected, Feeds, Item, Seen, Subject, results
 from models.attention import Observer
 from models.contract import tensors
+from models.contract.arrays import Floats
 from models.contract.manifest import AttentionSpec, EmbeddingSpec, ImageSpec
 from models.picture import PictureEncoder
+from models.scenes.description import Split, draw_distinct
+from models.scenes.rendering import render
 
 Original = Callable[[Tensor], tuple[Tensor, Sequence[Tensor], Tensor]]
 """Pixels `[1, y, x, 3]` -> the vector `[1, e]`, each layer's weights `[1, h, n, n]` and each position's share of the
 vector `[1, n]`, in float64."""
+
+
+SCENES: dict[Use, int] = {"calibration": 24, "gate": 200}
+SCENE_PX = 256
+SCENE_SEED = 11
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,21 @@ class ImageSubject(Subject):
     def expect(self, items: Sequence[Item]) -> list[Expected]:
         original = self._original()
         return [Expected.of(*original(torch.from_numpy(item)[None]), self._image.prefix) for item in items]
+
+    @override
+    @torch.no_grad()
+    def embed(self, items: Sequence[Item]) -> Floats:
+        vectors: Floats = self._encoder(torch.from_numpy(np.stack(items))).numpy()
+        return vectors
+
+    @override
+    def corpus(self, use: Use) -> list[Item]:
+        """Drawn scenes: what is at hand of pictures with things in them."""
+        split: Split = "train" if use == "calibration" else "unseen"
+        rng = np.random.default_rng(SCENE_SEED)
+        scenes = (render(each, rng, side_px=SCENE_PX) for each in draw_distinct(rng, SCENES[use], split))
+        size = self._image.columns_px, self._image.rows_px
+        return [np.asarray(Image.fromarray(scene.pixels).resize(size, Image.Resampling.BICUBIC)) for scene in scenes]
 
     @override
     def copy_files(self, staged: Path) -> None:

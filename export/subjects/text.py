@@ -14,13 +14,16 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from export.errors import SourceError
+from export.precision.prose import texts
+from export.precision.use import Use
 from export.spelling import OnnxSpelling
-from export.subjects.base import Axes, Expected, Feeds, Item, Seen, Subject, results
+from export.subjects.base import Axes, Expected, Feeds, Item, Seen, Subject, as_tensors, results
 from models.contract import tensors
+from models.contract.arrays import Floats
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.manifest import AttentionSpec, EmbeddingSpec, TextSpec
 from models.contract.packing import pack
-from models.packed import Layout, PackedEncoder
+from models.packed import Layout, PackedEncoder, torch_fused
 from models.pooling import shares
 from models.preprocess.errors import TokenizerError
 from models.preprocess.text import TextPreprocessor
@@ -30,6 +33,9 @@ Original = Callable[[Tensor], tuple[Tensor, Sequence[Tensor]]]
 
 LONGEST_COMPARED = 512
 """Tokens of the longest item that is compared: in float64, and spelled out, a longer one costs gigabytes."""
+
+
+TEXTS: dict[Use, int] = {"calibration": 150, "gate": 320}
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,19 @@ class TextSubject(Subject):
         vector, weights = original(ids)
         real = torch.ones(1, len(ids), dtype=torch.bool)
         return Expected.of(vector, weights, shares(real, self._encoder.pooling, vector.dtype), prefix=0)
+
+    @override
+    @torch.no_grad()
+    def embed(self, items: Sequence[Item]) -> Floats:
+        fed = as_tensors(self.feed(items))
+        layout = Layout(fed["pack_index"], fed["unpack_index"], fed["lengths"], torch_fused)
+        vectors: Floats = self._encoder(fed["input_ids"], fed["position_ids"], layout).numpy()
+        return vectors
+
+    @override
+    def corpus(self, use: Use) -> list[Item]:
+        tokenize = TextPreprocessor(self._facts.directory / TOKENIZER_FILE, self._limits)
+        return [text.ids for text in tokenize(texts(TEXTS[use], use))]
 
     @override
     def copy_files(self, staged: Path) -> None:

@@ -129,6 +129,16 @@ class Parity(_Part):
     neighbours_max_abs: float = Field(description="Largest change of an embedding by the items batched with it.")
 
 
+class Quality(_Part):
+    """Of a reduced precision: its vectors of `items` texts or pictures against those of full precision."""
+
+    items: int = Field(gt=0)
+    mean_cosine: float
+    min_cosine: float
+    neighbours_overlap: float = Field(description="Mean share of the ten nearest that are the same.")
+    neighbours_max_abs: float = Field(description="Largest change of a vector by the items batched with it.")
+
+
 class Manifest(_Part):
     """Everything a reader needs to serve the artifact, and the digest of every other file in it."""
 
@@ -143,6 +153,7 @@ class Manifest(_Part):
     image: ImageSpec | None = None
     graph: GraphSpec
     parity: Parity
+    quality: Quality | None = Field(None, description="None where nothing was reduced.")
     tools: dict[str, str]
     files: dict[Name, FileDigest]
 

@@ -11,14 +11,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import GraphError, ParityError
 from export.graphs import attention_operators, to_onnx
+from export.options import Options
 from export.precision import quality
 from export.precision.int8 import quantize
 from export.precision.prose import LONGEST, SHORTEST, texts
 from export.precision.rounding import WEIGHT_LIMIT, rounded
-from export.subjects.base import Item, Subject
+from export.subjects.base import Feeds, Item, Subject
 from export.subjects.opening import open_subject
 from models.contract import tensors
 from models.contract.arrays import Floats
+from models.contract.asking import asking
 from tests.checkpoints import WORDS, write_bert, write_roberta
 from tests.encoders import write
 
@@ -28,9 +30,13 @@ def _items(seed: int, count: int = 24) -> list[Item]:
     return [rng.integers(0, len(WORDS), n) for n in rng.integers(1, 30, count)]
 
 
+def _feeds(subject: Subject, items: Sequence[Item], *wanted: str) -> Feeds:
+    return {**subject.feed(items), **asking(subject.outputs, wanted, subject.heads)}
+
+
 def _embed(model: onnx.ModelProto, subject: Subject) -> Callable[[Sequence[Item]], Floats]:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return lambda items: np.asarray(session.run([tensors.EMBEDDING], subject.feed(items))[0])
+    return lambda items: np.asarray(session.run([tensors.EMBEDDING], _feeds(subject, items))[0])
 
 
 def _count(model: onnx.ModelProto, operator: str) -> int:
@@ -39,10 +45,10 @@ def _count(model: onnx.ModelProto, operator: str) -> int:
 
 @pytest.mark.parametrize(("writer", "layers"), [(write_bert, 2), (write_roberta, 3)])
 def test_every_linear_layer_multiplies_bytes(writer: Callable[[Path], Path], layers: int, tmp_path: Path) -> None:
-    subject = open_subject(writer(tmp_path / "source"))
-    full = to_onnx(subject, watching=False)
+    subject = open_subject(writer(tmp_path / "source"), Options())
+    full = to_onnx(subject)
     before = full.SerializeToString()
-    reduced = quantize(full, [subject.feed(_items(0))])
+    reduced = quantize(full, [_feeds(subject, _items(0))])
     assert full.SerializeToString() == before
     onnx.checker.check_model(reduced)
     assert _count(reduced, "MatMulIntegerToFloat") == _count(full, "MatMul") == 6 * layers
@@ -57,9 +63,9 @@ def test_every_linear_layer_multiplies_bytes(writer: Callable[[Path], Path], lay
 
 
 def test_observed_attention_is_quantized_too(tiny_source: Path) -> None:
-    subject = open_subject(tiny_source)
-    full = to_onnx(subject, watching=True)
-    feeds = subject.feed(_items(0))
+    subject = open_subject(tiny_source, Options())
+    full = to_onnx(subject)
+    feeds = _feeds(subject, _items(0), tensors.pooled("rollout"))
     wanted, found = (
         onnxruntime.InferenceSession(model.SerializeToString()).run([tensors.pooled("rollout")], feeds)[0]
         for model in (full, quantize(full, [feeds]))
@@ -69,10 +75,10 @@ def test_observed_attention_is_quantized_too(tiny_source: Path) -> None:
 
 
 def test_pictures(tmp_path: Path) -> None:
-    subject = open_subject(write("vit", tmp_path / "source"))
-    full = to_onnx(subject, watching=False)
+    subject = open_subject(write("vit", tmp_path / "source"), Options())
+    full = to_onnx(subject)
     batches = list(subject.batches(np.random.default_rng(0)))
-    reduced = quantize(full, [subject.feed(batch) for batch in batches])
+    reduced = quantize(full, [_feeds(subject, batch) for batch in batches])
     assert _count(reduced, "MatMulIntegerToFloat") > 8
     items = [item for batch in subject.batches(np.random.default_rng(1)) for item in batch][:2]
     wanted, found = (_embed(model, subject)(items) for model in (full, reduced))

@@ -90,7 +90,7 @@ def test_a_cls_model_and_a_roberta_without_sentence_transformers_files(tmp_path:
 
 
 def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(parity.LIMITS, "weights_max_abs", -1.0)
+    monkeypatch.setitem(parity.LIMITS["fp32"], "weights_max_abs", -1.0)
     with pytest.raises(ParityError, match="weights_max_abs"):
         export(tiny_source, tmp_path / "artifacts" / "tiny")
     assert list((tmp_path / "artifacts").iterdir()) == []
@@ -98,14 +98,14 @@ def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkey
 
 def test_wrong_weights_fail_parity(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(ParityError, match="embedding_max_abs"):
-        parity.measure(tiny, open_subject(write_bert(tmp_path / "other", seed=7), Options()))
+        parity.judge(parity.measure(tiny, open_subject(write_bert(tmp_path / "other", seed=7), Options())), "fp32")
 
 
 def test_a_graph_that_answers_nan_fails_parity(tiny: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = parity._run
     monkeypatch.setattr(parity, "_run", lambda *a: {name: array * np.nan for name, array in run(*a).items()})
     with pytest.raises(ParityError, match=r"embedding_max_abs nan.*weights_max_abs nan.*embedding_min_cosine nan"):
-        parity.measure(tiny, open_subject(tiny_source, Options()))
+        parity.judge(parity.measure(tiny, open_subject(tiny_source, Options())), "fp32")
 
 
 def test_broken_weights_and_a_tokenizer_of_another_model_are_refused(tmp_path: Path) -> None:

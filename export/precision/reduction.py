@@ -1,0 +1,44 @@
+"""An encoder in fewer bits: fitted on one corpus, judged on another."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from export.precision import quality
+from export.precision.int8 import quantize
+from export.subjects.base import Feeds, Item, Subject
+from models.contract import tensors
+from models.contract.arrays import Floats
+from models.contract.artifact import GRAPH_FILE
+from models.contract.asking import asking
+from models.contract.manifest import Quality
+
+BATCH = 16
+
+
+def to_bytes(model: onnx.ModelProto, subject: Subject) -> onnx.ModelProto:
+    """The graph with its linear layers in bytes (`export.precision.int8`), fitted to the subject's own corpus."""
+    items = sorted(subject.corpus("calibration"), key=len)
+    return quantize(model, [_feeds(subject, batch) for batch in _batches(items)])
+
+
+def quality_of(staged: Path, subject: Subject) -> Quality:
+    """The graph in `staged` against the encoder's own vectors in float32."""
+    session = onnxruntime.InferenceSession(staged / GRAPH_FILE, providers=["CPUExecutionProvider"])
+
+    def reduced(items: Sequence[Item]) -> Floats:
+        return np.asarray(session.run([tensors.EMBEDDING], _feeds(subject, items))[0])
+
+    return quality.measure(subject.embed, reduced, subject.corpus("gate"))
+
+
+def _batches(items: list[Item]) -> Iterator[list[Item]]:
+    for start in range(0, len(items), BATCH):
+        yield items[start : start + BATCH]
+
+
+def _feeds(subject: Subject, items: Sequence[Item]) -> Feeds:
+    return {**subject.feed(items), **asking(subject.outputs, (), subject.heads)}

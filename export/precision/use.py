@@ -1,0 +1,5 @@
+"""What a corpus is for."""
+
+from typing import Literal
+
+Use = Literal["calibration", "gate"]
