@@ -36,8 +36,9 @@ class ImageSubject(Subject):
         self.image = ImageSpec(
             rows_px=config.image_px,
             columns_px=config.image_px,
-            fit="stretch",
+            scaled_px=(config.image_px, config.image_px),
             interpolation="bilinear",
+            transparency="white",
             grid=encoder.grid,
             prefix=encoder.prefix,
         )
