@@ -36,6 +36,12 @@ def scene(width: int = 48, height: int = 32) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def rough(width: int, height: int) -> Image.Image:
+    """The same with noise in it, so that a px to the left, or another filter, is seen."""
+    noise = np.random.default_rng(0).integers(0, 128, (height, width, 3))
+    return Image.fromarray((np.asarray(scene(width, height)) // 2 + noise).astype(np.uint8))
+
+
 def turned(image: Image.Image, orientation: int) -> bytes:
     """A PNG that holds `image` as it is, and says in EXIF how to turn it."""
     exif = Image.Exif()

@@ -46,8 +46,9 @@ def _image(encoder: ImageEncoder, options: Options) -> ImageSubject:
         ImageSpec(
             rows_px=config.image_px,
             columns_px=config.image_px,
-            fit="stretch",
+            scaled_px=(config.image_px, config.image_px),
             interpolation="bilinear",
+            transparency="white",
             grid=encoder.grid,
             prefix=encoder.prefix,
         ),

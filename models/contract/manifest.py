@@ -25,6 +25,11 @@ Modality = Literal["text", "image"]
 Pooling = Literal["mean", "cls", "last", "attention"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16", "int8"]
+Interpolation = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
+Transparency = Literal["white", "dropped", "keyed"]
+
+Side = Annotated[int, Field(gt=0, le=4096)]
+"""Of a picture that a model takes, or is cut from, in px. Bounded, for every picture is made that large."""
 
 
 class _Part(BaseModel):
@@ -88,17 +93,28 @@ class TextSpec(_Part):
 class ImageSpec(_Part):
     """The picture that the graphs take, `[rows_px, columns_px, 3]` in 8-bit sRGB, and how any picture becomes it.
 
-    `fit` "stretch" scales each side on its own; "crop" scales the shorter side to fit and cuts the middle out.
-    Attention is told on `grid` (rows, columns of equal cells over that picture, row by row); `prefix` positions
+    It is the middle of the picture scaled to `scaled_px`: to (rows, columns), each side on its own, or to a shorter
+    side of that length, the longer one in proportion and rounded down. What is transparent becomes "white"; or
+    transparency is "dropped" and the colours under it show; or it is "keyed", which drops it likewise, save that the
+    one colour that stands for transparent in some files becomes white.
+    Attention is told on `grid` (rows, columns of equal cells over the model's picture, row by row); `prefix` positions
     before them, such as CLS, are no part of the picture.
     """
 
-    rows_px: int = Field(gt=0)
-    columns_px: int = Field(gt=0)
-    fit: Literal["stretch", "crop"]
-    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"]
+    rows_px: Side
+    columns_px: Side
+    scaled_px: tuple[Side, Side] | Side
+    interpolation: Interpolation
+    transparency: Transparency
     grid: tuple[int, int]
     prefix: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _no_larger_than_it_is_cut_from(self) -> Self:
+        rows, columns = self.scaled_px if isinstance(self.scaled_px, tuple) else (self.scaled_px, self.scaled_px)
+        if self.rows_px > rows or self.columns_px > columns:
+            raise ValueError(f"{self.rows_px} x {self.columns_px} px cannot be cut out of {rows} x {columns} px")
+        return self
 
     @property
     def cells(self) -> int:

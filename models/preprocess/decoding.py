@@ -6,7 +6,6 @@ animation the first frame is taken. Colour profiles are not applied: pixels are 
 
 import struct
 import zlib
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
@@ -17,6 +16,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from models.contract.manifest import Transparency
 from models.preprocess.errors import NotAnImage, TooManyPixels, UnsupportedFormat
 
 _BROKEN: Final = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, struct.error, zlib.error)
@@ -47,28 +47,12 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF's orientations, and what sets each upright."""
-_ON_ITS_SIDE: Final = (5, 6, 7, 8)
-
-_JPEG_BLOCK_PX: Final = 8
-"""Sides of whole blocks shrink by 2, 4 or 8 without a remainder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """An upright picture in mode RGB, and the size that it has in its file, likewise upright.
+def decode(data: bytes, *, max_pixels: int, transparency: Transparency) -> Image.Image:
+    """The picture in `data`, upright, in mode RGB and its full size. Raises ImageProblem.
 
-    `image` can be that scaled down by a whole number: by the same in both directions.
-    """
-
-    image: Image.Image
-    width_px: int
-    height_px: int
-
-
-def decode(data: bytes, *, max_pixels: int, enough_px: int | None = None) -> Decoded:
-    """The picture in `data`. Raises ImageProblem.
-
-    Sides of `enough_px` are enough: a JPEG can be decoded at a fraction of its size, in a fraction of the time.
+    A JPEG is never decoded at a fraction of its size, however large: that is up to 11 levels of 255 off.
     """
     opener = _opener(data)
     try:
@@ -81,17 +65,12 @@ def decode(data: bytes, *, max_pixels: int, enough_px: int | None = None) -> Dec
     if width * height > max_pixels:
         raise TooManyPixels(f"the image has {width * height} pixels, at most {max_pixels} are taken")
     try:
-        if enough_px and width % _JPEG_BLOCK_PX == height % _JPEG_BLOCK_PX == 0:
-            image.draft(None, (enough_px, enough_px))
         image.load()
-        rgb = _rgb(image)
+        rgb = _rgb(image, transparency)
     except _BROKEN as error:
         raise NotAnImage("the image is broken or cut off") from error
     orientation = _orientation(image)
-    if orientation not in _UPRIGHT:
-        return Decoded(rgb, width, height)
-    upright = rgb.transpose(_UPRIGHT[orientation])
-    return Decoded(upright, height, width) if orientation in _ON_ITS_SIDE else Decoded(upright, width, height)
+    return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
 
 
 def _opener(data: bytes) -> type[ImageFile]:
@@ -111,13 +90,21 @@ def _opener(data: bytes) -> type[ImageFile]:
     raise NotAnImage("the bytes are no image")
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, transparency: Transparency) -> Image.Image:
     if image.mode.startswith("I"):
         # Pillow's own conversion clips 16 bits to 8: all but the darkest would be white.
         grey = np.asarray(image, dtype=np.float32) / 257
         return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
+    if transparency == "white" and image.has_transparency_data:
+        return _on_white(image)
+    if transparency == "dropped" or isinstance(image.info.get("transparency"), bytes):
+        # Pillow warns of a palette's transparency that is lost, which is what was asked for.
+        image.info.pop("transparency", None)
+    rgb = image if image.mode == "RGB" else image.convert("RGB")  # converting would copy all of a large picture
+    return _on_white(rgb) if rgb.has_transparency_data else rgb
+
+
+def _on_white(image: Image.Image) -> Image.Image:
     opaque = Image.new("RGBA", image.size, "white")
     opaque.alpha_composite(image.convert("RGBA"))
     return opaque.convert("RGB")

@@ -4,7 +4,8 @@ Letters: x, y columns and rows in px. "Original" is the picture as its viewer se
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from math import ceil, floor
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,14 @@ from models.preprocess.decoding import decode
 MAX_PIXELS = 25_000_000
 """Most pixels of a picture unless told otherwise: a 24 megapixel camera's, 75 MB decoded."""
 
-ENOUGH = 4
-"""An original this many times as large as the model's picture is as good as any larger one: to within 2 of 255."""
+_WHOLE_PIXELS: Final = 2**22
+"""Most pixels that an original is enlarged to whole. A sliver of few bytes could be enlarged to gigapixels."""
+
+_REACH_PX: Final = 4
+"""More px of a picture that is enlarged than any interpolation looks to either side."""
+
+Size = tuple[int, int]
+"""Width and height in px, in Pillow's order."""
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in px of the original; fractions where cells do not fall on its pixels."""
@@ -59,40 +66,58 @@ class ImagePreprocessor:
         self._spec = spec
         self._max_pixels = max_pixels
         self._resampling = Image.Resampling[spec.interpolation.upper()]
-        # "nearest" takes single pixels, which a shrunk original does not have.
-        self._enough_px = None if spec.interpolation == "nearest" else ENOUGH * max(spec.rows_px, spec.columns_px)
 
     def __call__(self, data: bytes) -> Picture:
         """Decode a JPEG, PNG or WebP file and make it the model's size. Raises ImageProblem."""
         spec = self._spec
-        original = decode(data, max_pixels=self._max_pixels, enough_px=self._enough_px)
-        size = original.width_px, original.height_px
-        region = _region(size, spec)
-        shrunk = original.width_px / original.image.width
-        x0, y0, x1, y1 = (edge / shrunk for edge in region)
-        scaled = original.image.resize((spec.columns_px, spec.rows_px), self._resampling, box=(x0, y0, x1, y1))
-        return Picture(np.asarray(scaled), spec.positions, *size, region)
+        original = decode(data, max_pixels=self._max_pixels, transparency=spec.transparency)
+        scaled = _scaled(original.size, spec)
+        cut = _middle(scaled, spec)
+        region = _unscaled(cut, scaled, original.size)
+        if isinstance(spec.scaled_px, tuple) or _area(scaled) <= max(_WHOLE_PIXELS, _area(original.size)):
+            pixels = original.resize(scaled, self._resampling).crop(cut)
+        else:
+            pixels = self._enlarged(original, region)
+        return Picture(np.asarray(pixels), spec.positions, *original.size, region)
+
+    def _enlarged(self, original: Image.Image, region: Box) -> Image.Image:
+        """What would be cut out of the whole original enlarged, made from `region` alone.
+
+        To within 1 of 255, save for a value in a million that is 2 off (and "nearest" and "box", which jump, at the
+        borders of the original's px): Pillow holds a box in float32 only, so what is far is cut off before.
+        Across, then down, as Pillow enlarges: left to itself it may take the part the other way round, which differs
+        where the filter overshoots.
+        """
+        size = self._spec.columns_px, self._spec.rows_px
+        left, top = (max(0, floor(edge) - _REACH_PX) for edge in region[:2])
+        right, bottom = (min(ceil(edge) + _REACH_PX, end) for edge, end in zip(region[2:], original.size, strict=True))
+        near = original.crop((left, top, right, bottom))
+        x0, y0, x1, y1 = (edge - start for edge, start in zip(region, (left, top) * 2, strict=True))
+        across = near.resize((size[0], near.height), self._resampling, box=(x0, 0, x1, near.height))
+        return across.resize(size, self._resampling, box=(0, y0, size[0], y1))
 
 
-def _region(size: tuple[int, int], spec: ImageSpec) -> Box:
-    """The part of the original that the model sees.
-
-    With "crop" it is where the middle of the scaled original would be cut out, both in whole pixels of the model's, as
-    the training pipelines have it; scaling that part alone gives the same, whatever the original's proportions.
-    """
+def _scaled(size: Size, spec: ImageSpec) -> Size:
+    """What an original of `size` is scaled to, rounded as the training pipelines round."""
+    if isinstance(spec.scaled_px, tuple):
+        rows, columns = spec.scaled_px
+        return columns, rows
     width, height = size
-    if spec.fit == "stretch":
-        return (0, 0, width, height)
-    if width * spec.rows_px <= height * spec.columns_px:
-        scaled = (spec.columns_px, height * spec.columns_px // width)
-    else:
-        scaled = (width * spec.rows_px // height, spec.rows_px)
-    x0, x1 = _middle(spec.columns_px, scaled[0], width)
-    y0, y1 = _middle(spec.rows_px, scaled[1], height)
-    return (x0, y0, x1, y1)
+    return spec.scaled_px * width // min(size), spec.scaled_px * height // min(size)
 
 
-def _middle(wanted: int, scaled: int, original: int) -> tuple[float, float]:
-    """Where the middle `wanted` px of a side that was scaled from `original` to `scaled` px lie in the original."""
-    first = (scaled - wanted) // 2
-    return first * original / scaled, (first + wanted) * original / scaled
+def _middle(scaled: Size, spec: ImageSpec) -> tuple[int, int, int, int]:
+    """The model's part of the scaled picture: x0, y0, x1, y1 in px of that. Of an odd rest more lies after."""
+    left, top = (scaled[0] - spec.columns_px) // 2, (scaled[1] - spec.rows_px) // 2
+    return left, top, left + spec.columns_px, top + spec.rows_px
+
+
+def _unscaled(cut: tuple[int, int, int, int], scaled: Size, original: Size) -> Box:
+    """Where that part lies in the original."""
+    x0, y0, x1, y1 = cut
+    across, down = original[0] / scaled[0], original[1] / scaled[1]
+    return x0 * across, y0 * down, x1 * across, y1 * down
+
+
+def _area(size: Size) -> int:
+    return size[0] * size[1]

@@ -7,19 +7,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from pydantic import ValidationError
 
 from models.contract.manifest import ImageSpec
-from models.preprocess.decoding import decode
 from models.preprocess.errors import ImageProblem, NotAnImage, TooManyPixels, UnsupportedFormat
 from models.preprocess.image import ImagePreprocessor
-from tests.pictures import encoded, png_header, scene, turned
+from tests.pictures import encoded, png_header, rough, scene, turned
 
-SPEC = ImageSpec(rows_px=32, columns_px=48, fit="stretch", interpolation="bilinear", grid=(2, 3), prefix=1)
-CROP = SPEC.model_copy(update={"rows_px": 24, "columns_px": 24, "fit": "crop", "grid": (2, 2)})
+SPEC = ImageSpec(
+    rows_px=32,
+    columns_px=48,
+    scaled_px=(32, 48),
+    interpolation="bilinear",
+    transparency="white",
+    grid=(2, 3),
+    prefix=1,
+)
 prepare = ImagePreprocessor(SPEC)
 
 
-def pixels(image: Image.Image) -> np.ndarray:
+def spec(rows_px: int, columns_px: int, scaled_px: int | tuple[int, int], interpolation: str = "bilinear") -> ImageSpec:
+    """SPEC with other sizes."""
+    sizes = {"rows_px": rows_px, "columns_px": columns_px, "scaled_px": scaled_px, "interpolation": interpolation}
+    return ImageSpec.model_validate({**SPEC.model_dump(), **sizes})
+
+
+def pixels(image: Image.Image | np.ndarray) -> np.ndarray:
     return np.asarray(image, dtype=int)
 
 
@@ -74,8 +87,8 @@ def test_a_transparent_colour_of_a_palette_or_of_grey_is_white() -> None:
 def test_exif_turns_the_picture_upright(orientation: int) -> None:
     data = turned(scene(), orientation)
     expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    upright = SPEC.model_copy(update={"rows_px": expected.height, "columns_px": expected.width})
-    picture = ImagePreprocessor(upright)(data)
+    size = (expected.height, expected.width)
+    picture = ImagePreprocessor(spec(*size, size))(data)
     assert (picture.width_px, picture.height_px) == expected.size
     np.testing.assert_array_equal(picture.pixels, pixels(expected))
     assert picture.boxes_px(2, 3)[-1].tolist() == [expected.width * 2 / 3, expected.height / 2, *expected.size]
@@ -107,41 +120,74 @@ def test_stretch_shows_all_of_the_original() -> None:
     np.testing.assert_allclose(boxes[[0, 2, 3]], [[0, 0, 100 / 3, 5], [200 / 3, 0, 100, 5], [0, 5, 100 / 3, 10]])
 
 
-@pytest.mark.parametrize("orientation", [1, 6])
-@pytest.mark.parametrize("spec", [SPEC, CROP])
-def test_a_large_jpeg_is_decoded_small_and_looks_the_same(spec: ImageSpec, orientation: int) -> None:
-    rng = np.random.default_rng(0)
-    rough = np.asarray(scene(1600, 1200)) // 2 + rng.integers(0, 128, (1200, 1600, 1))
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    data = encoded(Image.fromarray(rough.astype(np.uint8)), "JPEG", exif=exif, quality=90)
-    whole = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    picture, expected = ImagePreprocessor(spec)(data), ImagePreprocessor(spec)(encoded(whole))
-    assert (picture.width_px, picture.height_px, picture.region_px) == (*whole.size, expected.region_px)
-    assert np.abs(picture.pixels - pixels(Image.fromarray(expected.pixels))).max() <= 2
-    assert decode(data, max_pixels=10**7, enough_px=100).image.width < whole.width
-    nearest = ImagePreprocessor(spec.model_copy(update={"interpolation": "nearest"}))
-    np.testing.assert_array_equal(nearest(data).pixels, nearest(encoded(whole)).pixels)
-
-
-@pytest.mark.parametrize(("width", "height"), [(96, 24), (24, 96), (97, 41), (13, 50), (24, 24)])
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_crop_is_the_middle_of_the_scaled_original(width: int, height: int, interpolation: str) -> None:
-    image = scene(width, height)
-    picture = ImagePreprocessor(CROP.model_copy(update={"interpolation": interpolation}))(encoded(image))
-    scale = 24 / min(width, height)
+@pytest.mark.parametrize(("width", "height"), [(96, 24), (24, 96), (97, 41), (13, 50), (24, 24), (640, 7)])
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"])
+def test_the_middle_is_cut_out_of_the_scaled_original(width: int, height: int, interpolation: str) -> None:
+    image = rough(width, height)
+    picture = ImagePreprocessor(spec(20, 24, 28, interpolation))(encoded(image))
+    scale = 28 / min(width, height)
     whole = image.resize((int(width * scale), int(height * scale)), Image.Resampling[interpolation.upper()])
-    left, top = (whole.width - 24) // 2, (whole.height - 24) // 2
-    expected = pixels(whole.crop((left, top, left + 24, top + 24)))
-    assert np.abs(picture.pixels - expected).max() <= 1
-    x0, y0, x1, y1 = picture.boxes_px(1, 1)[0]
-    assert (x1 - x0, y1 - y0) == pytest.approx((min(width, height),) * 2, rel=0.05)
-    assert (x0 + x1, y0 + y1) == pytest.approx((width, height), abs=1 + 1 / scale)
+    left, top = (whole.width - 24) // 2, (whole.height - 20) // 2
+    np.testing.assert_array_equal(picture.pixels, pixels(whole.crop((left, top, left + 24, top + 20))))
+    x, y = width / whole.width, height / whole.height
+    assert picture.region_px == pytest.approx((left * x, top * y, (left + 24) * x, (top + 20) * y))
+
+
+def test_the_grid_lies_over_the_middle_alone() -> None:
+    picture = ImagePreprocessor(spec(224, 224, (256, 256)))(encoded(scene(512, 128)))
+    boxes = picture.boxes_px(2, 2)
+    np.testing.assert_allclose(boxes[[0, 3]], [[32, 8, 256, 64], [256, 64, 480, 120]])
+    shown = pixels(scene(512, 128).crop((32, 8, 480, 120)).resize((224, 224), Image.Resampling.BILINEAR))
+    inside = np.s_[4:-4, 4:-4]  # at its edges the middle also sees what is beyond them
+    assert np.abs(picture.pixels[inside] - shown[inside]).max() <= 2
+
+
+def test_the_middle_is_never_larger_than_the_whole() -> None:
+    for scaled_px in (23, (24, 23), (23, 24)):
+        with pytest.raises(ValidationError, match="cannot be cut out of"):
+            spec(24, 24, scaled_px)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize(("width", "height"), [(1, 300), (300, 1), (1203, 5), (5, 1203), (2, 999)])
+def test_a_sliver_is_enlarged_in_part(
+    width: int, height: int, interpolation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sliver = ImagePreprocessor(spec(224, 224, 256, interpolation))
+    part = sliver(encoded(rough(width, height)))
+    monkeypatch.setattr("models.preprocess.image._WHOLE_PIXELS", 10**9)
+    whole = sliver(encoded(rough(width, height)))
+    assert np.abs(pixels(part.pixels) - whole.pixels).max() <= 1
+    assert part.region_px == whole.region_px
 
 
 def test_extreme_proportions_are_never_scaled_whole() -> None:
-    picture = ImagePreprocessor(CROP)(encoded(Image.new("L", (16_000_000, 1), 80)))
+    picture = ImagePreprocessor(spec(24, 24, 24))(encoded(Image.new("L", (16_000_000, 1), 80)))
     assert picture.pixels.shape == (24, 24, 3), "the whole, 24 px high, would be 9 gigapixels"
+
+
+def test_a_large_jpeg_is_decoded_at_full_size() -> None:
+    """Decoded at a fraction, light beside dark would come out darker or lighter."""
+    text = Image.fromarray(np.random.default_rng(0).choice([0, 255], (1200, 1600)).astype(np.uint8))
+    data = encoded(text.convert("RGB"), "JPEG", quality=90)
+    whole = Image.open(io.BytesIO(data)).resize((48, 32), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(prepare(data).pixels, pixels(whole))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_dropped_transparency_shows_what_lies_under_it(mode: str) -> None:
+    under = scene().convert(mode[0] if mode == "LA" else "P" if mode == "P" else "RGB")
+    seen = under.convert("RGB")
+    data = encoded(under, transparency=bytes(range(256))) if mode == "P" else encoded(_see_through(under))
+    dropping = ImagePreprocessor(SPEC.model_copy(update={"transparency": "dropped"}))
+    np.testing.assert_array_equal(dropping(data).pixels, pixels(seen))
+    assert (prepare(data).pixels != pixels(seen)).any()
+
+
+def _see_through(image: Image.Image) -> Image.Image:
+    image = image.copy()
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    return image
 
 
 def test_too_many_pixels_are_refused_by_the_header() -> None:

@@ -9,7 +9,9 @@ from models.contract.manifest import AttentionSpec, EmbeddingSpec, GraphSpec, Im
 from service.engine.attention import AttentionQuery
 from service.errors import InvalidParameter
 
-IMAGE = ImageSpec(rows_px=8, columns_px=8, fit="stretch", interpolation="bilinear", grid=(2, 2), prefix=1)
+IMAGE = ImageSpec(
+    rows_px=8, columns_px=8, scaled_px=(8, 8), interpolation="bilinear", transparency="white", grid=(2, 2), prefix=1
+)
 
 
 def manifest(*heads: int) -> Manifest:
