@@ -1,0 +1,5 @@
+"""What can be wrong with an encoder that others trained."""
+
+
+class PretrainedError(ValueError):
+    """The directory holds no encoder that can be taken; the message is one line, for a person."""
