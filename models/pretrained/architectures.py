@@ -48,7 +48,8 @@ def _of_beit(config: Any) -> Pools:
 
 
 def _of_siglip(config: Any) -> Pools:
-    return {"attention": _own, "mean": _mean} if config.vision_use_head else {"mean": _mean}
+    headed = getattr(config, "vision_use_head", True)  # the entry is newer than the head
+    return {"attention": _own, "mean": _mean} if headed else {"mean": _mean}
 
 
 _CLS_OR_MEAN = _always({"cls": _first, "mean": _mean})

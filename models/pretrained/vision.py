@@ -96,7 +96,7 @@ def _size_px(architecture: Architecture, config: Any) -> tuple[int, int]:
 def _grid(architecture: Architecture, config: Any) -> tuple[int, int]:
     """Of the patches. What they leave over at the right and the bottom is not looked at, or padded by swin."""
     sizes = zip(_pair(config.image_size, "image_size"), _pair(config.patch_size, "patch_size"), strict=True)
-    (rows, more_rows), (columns, more_columns) = (divmod(*pair) for pair in sizes)
+    (rows, more_rows), (columns, more_columns) = (divmod(px, patch_px) for px, patch_px in sizes)
     if not rows or not columns or (architecture.windowed and (more_rows or more_columns)):
         raise PretrainedError(f"patches of {config.patch_size} px do not divide pictures of {config.image_size} px")
     return rows, columns
