@@ -1,0 +1,97 @@
+"""What differs between the image encoders of `transformers` that can be taken.
+
+A family's own pooling is the first of its `pools`. ViT, DeiT, DINO, MSN: CLS of the last layer, normalised. I-JEPA:
+the mean, for there is no CLS. BEiT: as its `use_mean_pooling` says, the norm after the mean. CLIP: CLS, normalised, and
+projected where the checkpoint projects. SigLIP: its attention pooling head, or the mean where it has none. Swin: the
+mean over the last stage.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+from transformers import AutoModel, CLIPVisionModelWithProjection
+
+from models.contract.manifest import Pooling
+from models.pretrained.picture_encoder import Pool
+
+Pools = Mapping[Pooling, Pool]
+
+
+def _first(out: Any, _prefix: int) -> Tensor:
+    row: Tensor = out.last_hidden_state[:, 0]
+    return row
+
+
+def _mean(out: Any, prefix: int) -> Tensor:
+    row: Tensor = out.last_hidden_state[:, prefix:].mean(dim=1)
+    return row
+
+
+def _own(out: Any, _prefix: int) -> Tensor:
+    row: Tensor = out.pooler_output
+    return row
+
+
+def _projected(out: Any, _prefix: int) -> Tensor:
+    row: Tensor = out.image_embeds
+    return row
+
+
+def _always(pools: Pools) -> Callable[[Any], Pools]:
+    return lambda _config: pools
+
+
+def _of_beit(config: Any) -> Pools:
+    return {"mean": _own} if config.use_mean_pooling else {"cls": _first, "mean": _mean}
+
+
+def _of_siglip(config: Any) -> Pools:
+    headed = getattr(config, "vision_use_head", True)  # the entry is newer than the head
+    return {"attention": _own, "mean": _mean} if headed else {"mean": _mean}
+
+
+_CLS_OR_MEAN = _always({"cls": _first, "mean": _mean})
+_MEAN = _always({"mean": _mean})
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """`cls` positions come first, then the config's registers if it has `registers`, then the patches.
+
+    `width` names the config's entry; `oblong` says that pictures need not be square; `options` are for loading.
+    """
+
+    pools: Callable[[Any], Pools]
+    cls: int = 1
+    registers: bool = False
+    oblong: bool = False
+    windowed: bool = False
+    width: str = "hidden_size"
+    auto: Any = AutoModel
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_HEADLESS = {"add_pooling_layer": False}
+_VIT = Architecture(_CLS_OR_MEAN, oblong=True, options=_HEADLESS)
+_CLIP = Architecture(_always({"cls": _projected}), width="projection_dim", auto=CLIPVisionModelWithProjection)
+_SIGLIP = Architecture(_of_siglip, cls=0)
+
+ARCHITECTURES = {
+    "vit": _VIT,
+    "deit": Architecture(_CLS_OR_MEAN, cls=2, oblong=True, options=_HEADLESS),
+    "vit_msn": Architecture(_CLS_OR_MEAN, oblong=True),
+    "ijepa": Architecture(_MEAN, cls=0, oblong=True, options=_HEADLESS),
+    "beit": Architecture(_of_beit),
+    "dinov2": Architecture(_CLS_OR_MEAN),
+    "dinov2_with_registers": Architecture(_CLS_OR_MEAN, registers=True),
+    "dinov3_vit": Architecture(_CLS_OR_MEAN, registers=True, oblong=True),
+    "clip": _CLIP,
+    "clip_vision_model": _CLIP,
+    "CLIPVisionModel": Architecture(_always({"cls": _own})),
+    "siglip": _SIGLIP,
+    "siglip_vision_model": _SIGLIP,
+    "swin": Architecture(_MEAN, cls=0, oblong=True, windowed=True),
+}
+"""By `model_type`; a name in the config's `architectures` comes before it."""

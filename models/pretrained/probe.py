@@ -1,0 +1,52 @@
+"""SigLIP's pooling head, its attention ours: one learned query, the probe, over all positions.
+
+The head of `transformers` is an `nn.MultiheadAttention`, which asks nobody for its attention; its weights are taken
+over here. Source: Zhai et al., "Sigmoid Loss for Language Image Pre-Training" (2023); the head is that of Zhai et al.,
+"Scaling Vision Transformers" (2022), section 2.
+
+Letters: b items, s positions, h heads, d width of one head, e = h*d.
+"""
+
+from typing import Any
+
+from einops import rearrange, repeat
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.attention import Observer
+
+
+class ProbePooling(nn.Module):
+    """What `head`, a SiglipMultiheadAttentionPoolingHead, answers; it counts as no layer of the encoder."""
+
+    def __init__(self, head: Any) -> None:
+        super().__init__()
+        self.probe = head.probe
+        self.heads = head.attention.num_heads
+        # One parameter each for q, k, v: a graph would split a common one anew in every session.
+        self.weights = nn.ParameterList(part.detach().clone() for part in head.attention.in_proj_weight.chunk(3))
+        self.biases = nn.ParameterList(part.detach().clone() for part in head.attention.in_proj_bias.chunk(3))
+        self.out = head.attention.out_proj
+        self.norm, self.feed_forward = head.layernorm, head.mlp
+
+    def forward(self, rows: Tensor, observer: Observer) -> Tensor:
+        """rows `[b, s, e]` -> `[b, e]`; `observer.shares` becomes the mean over heads, if the weights are watched."""
+        probe = repeat(self.probe, "1 1 e -> b 1 e", b=rows.shape[0])
+        q, k, v = (
+            rearrange(functional.linear(x, weight, bias), "b s (h d) -> b h s d", h=self.heads)
+            for x, weight, bias in zip((probe, rows, rows), self.weights, self.biases, strict=True)
+        )
+        mixed, weights = observer.compute(q, k, v, None, None)
+        if weights is not None:
+            observer.shares = weights.mean(dim=1)[:, 0]
+        x = self.out(rearrange(mixed, "b h s d -> b s (h d)"))[:, 0]
+        vector: Tensor = x + self.feed_forward(self.norm(x))
+        return vector
+
+
+def take_head(model: Any) -> ProbePooling:
+    """The pooling of a SiglipVisionModel, which is left without."""
+    pooling = ProbePooling(model.head)
+    model.use_head = False
+    del model.head
+    return pooling

@@ -1,0 +1,109 @@
+"""Opening image encoders that others trained: a local Hugging Face directory, its config read before its weights.
+
+Pictures are of the size that the checkpoint was made for: positions are not interpolated.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import CLIPConfig, PreTrainedModel, SiglipConfig
+
+from models.contract.manifest import Pooling
+from models.picture import Channels
+from models.pretrained import windows
+from models.pretrained.architectures import ARCHITECTURES, Architecture
+from models.pretrained.errors import PretrainedError
+from models.pretrained.loading import load, read_config
+from models.pretrained.picture_encoder import Plan, PretrainedPictureEncoder
+from models.pretrained.routing import ROUTED
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A directory recognised, its weights unread. `config` is that of the image tower."""
+
+    directory: Path
+    architecture: Architecture
+    config: Any
+    plan: Plan
+
+    def load(self, attention: str) -> PreTrainedModel:
+        options = self.architecture.options
+        return load(self.architecture.auto, self.directory, attention=attention, config=self.config, **options)
+
+
+def open_vision(
+    directory: Path, *, middle: Channels, spread: Channels, pooling: Pooling | None = None
+) -> PretrainedPictureEncoder:
+    """The image encoder in `directory`, pooled as its makers did unless `pooling` says otherwise.
+
+    `middle` and `spread` are mean and deviation of its pictures (`PictureEncoder`). Raises PretrainedError.
+    """
+    opened = recognise(directory, pooling)
+    return PretrainedPictureEncoder(opened.load(ROUTED), opened.plan, middle=middle, spread=spread)
+
+
+def recognise(directory: Path, pooling: Pooling | None = None) -> Opened:
+    """Which architecture is in `directory`, and how it will be run and told. Raises PretrainedError."""
+    config = read_config(directory)
+    names = [*(config.architectures or ()), config.model_type]
+    architecture = next((ARCHITECTURES[name] for name in names if name in ARCHITECTURES), None)
+    if architecture is None:
+        known = ", ".join(name for name in ARCHITECTURES if name.islower())
+        raise PretrainedError(f"model_type {config.model_type!r} is no image encoder that is known: {known}")
+    tower = _tower(config)
+    return Opened(directory, architecture, tower, _plan(architecture, tower, pooling))
+
+
+def _tower(config: Any) -> Any:
+    """The image tower's config, which that of a pair of towers holds."""
+    if not isinstance(config, (CLIPConfig, SiglipConfig)):
+        return config
+    if isinstance(config, CLIPConfig):
+        config.vision_config.projection_dim = config.projection_dim
+    return config.vision_config
+
+
+def _plan(architecture: Architecture, config: Any, pooling: Pooling | None) -> Plan:
+    pools = architecture.pools(config)
+    chosen = next(iter(pools)) if pooling is None else pooling
+    if chosen not in pools:
+        raise PretrainedError(f"this {config.model_type} can be pooled by {' or '.join(pools)}, not by {chosen}")
+    (rows_px, columns_px), grid = _size_px(architecture, config), _grid(architecture, config)
+    windowed = windows.layers(config, grid) if architecture.windowed else []
+    return Plan(
+        rows_px=rows_px,
+        columns_px=columns_px,
+        width=getattr(config, architecture.width),
+        grid=windowed[-1].grid if windowed else grid,
+        prefix=architecture.cls + (config.num_register_tokens if architecture.registers else 0),
+        pooling=chosen,
+        pool=pools[chosen],
+        spreads=windows.spreads(windowed) if windowed else None,
+    )
+
+
+def _size_px(architecture: Architecture, config: Any) -> tuple[int, int]:
+    if config.num_channels != 3:
+        raise PretrainedError(f"{config.model_type} of {config.num_channels} channels: pictures have 3")
+    rows, columns = _pair(config.image_size, "image_size")
+    if rows != columns and not architecture.oblong:
+        raise PretrainedError(f"{config.model_type} of {rows} x {columns} px: transformers takes square ones only")
+    return rows, columns
+
+
+def _grid(architecture: Architecture, config: Any) -> tuple[int, int]:
+    """Of the patches. What they leave over at the right and the bottom is not looked at, or padded by swin."""
+    sizes = zip(_pair(config.image_size, "image_size"), _pair(config.patch_size, "patch_size"), strict=True)
+    (rows, more_rows), (columns, more_columns) = (divmod(px, patch_px) for px, patch_px in sizes)
+    if not rows or not columns or (architecture.windowed and (more_rows or more_columns)):
+        raise PretrainedError(f"patches of {config.patch_size} px do not divide pictures of {config.image_size} px")
+    return rows, columns
+
+
+def _pair(size: Any, name: str) -> tuple[int, int]:
+    rows, columns = size if isinstance(size, (list, tuple)) and len(size) == 2 else (size, size)
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        raise PretrainedError(f"{name} is not a length or two: {size}")
+    return rows, columns

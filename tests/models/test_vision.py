@@ -1,0 +1,258 @@
+"""Image encoders that others trained: do they answer as they did, and is what is told of their attention theirs?"""
+
+import copy
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from einops import reduce
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from models.attention import Observer
+from models.contract.manifest import Pooling
+from models.pretrained.errors import PretrainedError
+from models.pretrained.originals import original
+from models.pretrained.picture_encoder import PretrainedPictureEncoder
+from models.pretrained.vision import open_vision
+from models.relevance import told
+from tests.hf_vision import MIDDLE, SAMPLES, SPREAD, Sample, normalised, pictures, write
+
+WINDOWED = [name for name in SAMPLES if name.startswith("swin")]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A sample on disk, its model in memory in float64, the encoder opened, and what it answered to three pictures."""
+
+    sample: Sample
+    directory: Path
+    model: Any
+    encoder: PretrainedPictureEncoder
+    pixels: Tensor
+    vector: Tensor
+    weights: list[Tensor]
+    shares: Tensor
+
+    @property
+    def tower(self) -> Any:
+        return self.sample.tower(self.model)
+
+    def rows(self) -> Tensor:
+        rows: Tensor = self.tower(pixel_values=normalised(self.pixels)).last_hidden_state
+        return rows
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+    root = tmp_path_factory.mktemp("vision")
+
+    @cache
+    def make(name: str) -> Case:
+        model = write(name, root / name).double()
+        encoder = open_sample(root / name)
+        return Case(SAMPLES[name], root / name, model, encoder, *watch(encoder))
+
+    return make
+
+
+Cases = Callable[[str], Case]
+
+
+def open_sample(directory: Path, pooling: Pooling | None = None) -> PretrainedPictureEncoder:
+    return open_vision(directory, middle=MIDDLE, spread=SPREAD, pooling=pooling)
+
+
+def watch(encoder: PretrainedPictureEncoder) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
+    """pixels, vector, weights, shares"""
+    pixels = pictures(3, encoder.rows_px, encoder.columns_px)
+    observer = Observer(watching=True)
+    vector = encoder(pixels, observer)
+    return pixels, vector, encoder.on_grid(observer.weights), encoder.shares(observer)
+
+
+@pytest.fixture(autouse=True)
+def no_gradients() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_vector_is_the_original_one(case: Cases, name: str) -> None:
+    its = case(name)
+    want = its.sample.vector(its.model, its.tower(pixel_values=normalised(its.pixels)))
+    assert its.vector.shape == (3, its.encoder.width) == (3, its.sample.width)
+    assert its.vector.std(dim=0).min() > 1e-3, "one vector for all pictures"
+    torch.testing.assert_close(its.vector.double(), want, atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(its.encoder(its.pixels).double(), want, atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_what_is_told_of_the_positions(case: Cases, name: str) -> None:
+    its = case(name)
+    encoder, sample = its.encoder, its.sample
+    positions = sample.prefix + sample.grid[0] * sample.grid[1]
+    assert (encoder.grid, encoder.prefix, encoder.pooling) == (sample.grid, sample.prefix, sample.pooling)
+    assert all(layer.shape[-2:] == (positions, positions) for layer in its.weights)
+    torch.testing.assert_close(its.shares.sum(dim=-1), torch.ones(len(its.shares)))
+    for layer in its.weights:
+        torch.testing.assert_close(layer.sum(dim=-1), torch.ones(layer.shape[:-1]), atol=1e-5, rtol=0)
+        assert layer.max() > 4 / positions, "attention that is uniform hides what is wrong"
+    matrix, row = told(its.weights, "rollout", its.shares, encoder.prefix)
+    assert matrix.shape[1:] == (positions - sample.prefix,) * 2
+    torch.testing.assert_close(row.sum(dim=-1), torch.ones(3))
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name not in WINDOWED])
+def test_the_weights_are_those_of_every_layer(case: Cases, name: str) -> None:
+    its = case(name)
+    want = its.tower(pixel_values=normalised(its.pixels), output_attentions=True).attentions
+    assert len(its.weights) == len(want) == 2
+    for found, eager in zip(its.weights, want, strict=True):
+        torch.testing.assert_close(found.double(), eager, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_windows_are_told_on_the_last_grid(case: Cases, name: str) -> None:
+    its = case(name)
+    seen: list[Tensor] = []
+    hooks = [
+        block.attention.register_forward_hook(lambda _module, _inputs, out: seen.append(out[1]))
+        for stage in its.tower.encoder.layers
+        for block in stage.blocks
+    ]
+    its.rows()
+    for hook in hooks:
+        hook.remove()
+    stages = [stage for stage, depth in enumerate(its.sample.config["depths"]) for _ in range(depth)]
+    first = (its.encoder.rows_px // 4, its.encoder.columns_px // 4)
+    for layer, (found, windows, stage) in enumerate(zip(its.weights, seen, stages, strict=True)):
+        grid = (first[0] >> stage, first[1] >> stage)
+        whole = over_the_map(windows, grid, 4, shift=2 if layer % 2 and min(grid) > 4 else 0)
+        torch.testing.assert_close(found.double(), coarse(whole, grid, its.encoder.grid), atol=1e-5, rtol=0)
+
+
+def over_the_map(windows: Tensor, grid: tuple[int, int], side: int, shift: int) -> Tensor:
+    """The whole matrix over a map, window by window: `[b, h, s, s]`."""
+    (y, x), count = grid, windows.shape[0] * side * side // (grid[0] * grid[1])
+    whole = windows.new_zeros(count, windows.shape[1], y * x, y * x)
+    windows = windows.reshape(count, -1, *windows.shape[1:])
+    corners = [(top, left) for top in range(0, y, side) for left in range(0, x, side)]
+    for n, (top, left) in enumerate(corners):
+        cells = [
+            (top + row + shift) % y * x + (left + column + shift) % x for row in range(side) for column in range(side)
+        ]
+        for p, cell in enumerate(cells):
+            whole[:, :, cell, cells] = windows[:, n, :, p]
+    return whole
+
+
+def coarse(whole: Tensor, grid: tuple[int, int], cells: tuple[int, int]) -> Tensor:
+    p, q = grid[0] // cells[0], grid[1] // cells[1]
+    keys = reduce(whole, "b h s (v p u q) -> b h s (v u)", "sum", v=cells[0], u=cells[1], p=p, q=q)
+    return reduce(keys, "b h (y p x q) s -> b h (y x) s", "mean", y=cells[0], x=cells[1], p=p, q=q)
+
+
+@pytest.mark.parametrize("name", ["siglip", "siglip-vision"])
+def test_the_shares_are_what_the_probe_saw(case: Cases, name: str) -> None:
+    its = case(name)
+    rows, head = its.rows(), its.tower.head
+    want = head.attention(head.probe.expand(3, -1, -1), rows, rows)[1][:, 0]
+    assert want.max() > 2 / want.shape[1]
+    torch.testing.assert_close(its.shares.double(), want, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_in_float64_the_original_is_met_more_closely(case: Cases, name: str) -> None:
+    """As closely as eager's softmax, which is always in float32, leaves."""
+    its = case(name)
+    _, vector, weights, shares = watch(copy.deepcopy(its.encoder).double())
+    found = original(its.directory, middle=MIDDLE, spread=SPREAD)(its.pixels)
+    torch.testing.assert_close(found.vector, vector, atol=1e-6, rtol=1e-6)
+    for ours, theirs in zip(weights, found.weights, strict=True):
+        torch.testing.assert_close(theirs, ours, atol=1e-6, rtol=0)
+    assert (found.shares is not None) == (its.sample.pooling == "attention")
+    if found.shares is not None:
+        torch.testing.assert_close(found.shares, shares, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["vit", "deit", "dinov3", "beit-cls", "siglip"])
+def test_the_mean_over_cells_if_asked(case: Cases, name: str) -> None:
+    its = case(name)
+    _, vector, _, shares = watch(open_sample(its.directory, "mean"))
+    want = its.rows()[:, its.sample.prefix :].mean(dim=1)
+    torch.testing.assert_close(vector.double(), want, atol=2e-5, rtol=1e-5)
+    assert shares.shape[0] == 1
+    assert shares[0, : its.sample.prefix].sum() == 0
+
+
+@pytest.mark.parametrize("name", ["clip-plain", "siglip-vision"])
+def test_towers_as_older_releases_saved_them(case: Cases, tmp_path: Path, name: str) -> None:
+    """All names below `vision_model`, and position ids among the weights."""
+    its = case(name)
+    directory = shutil.copytree(its.directory, tmp_path / name)
+    state = {f"vision_model.{path}": tensor for path, tensor in load_file(directory / "model.safetensors").items()}
+    ids = {"vision_model.embeddings.position_ids": torch.arange(17)[None]}
+    save_file(state | ids, directory / "model.safetensors", metadata={"format": "pt"})
+    torch.testing.assert_close(open_sample(directory)(its.pixels), its.vector, atol=2e-5, rtol=1e-5)
+
+
+def test_two_encoders_keep_their_own_layers(case: Cases) -> None:
+    assert [len(watch(case(name).encoder)[2]) for name in ("vit", "swin", "vit")] == [2, 6, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("vit", {"model_type": "vit_mae"}, "model_type 'vit_mae' is no image encoder that is known: vit, deit"),
+        ("vit", {"model_type": "nobody"}, "config.json cannot be read"),
+        ("vit", {"auto_map": {"AutoModel": "own.Model"}}, "asks for code of its own"),
+        ("vit", {"num_channels": 1}, "vit of 1 channels: pictures have 3"),
+        ("vit", {"patch_size": 64}, "do not divide pictures of 32 px"),
+        ("vit", {"num_hidden_layers": 3}, "lack "),
+        ("vit", {"hidden_size": 64}, "cannot be loaded"),
+        ("dinov2", {"image_size": [32, 64]}, "dinov2 of 32 x 64 px: transformers takes square ones only"),
+        ("swin", {"window_size": 3}, "windows of 3 and 3 stages do not divide 16 x 16 patches"),
+        ("swin", {"image_size": 66}, "do not divide pictures of 66 px"),
+        ("clip-plain", {"architectures": ["CLIPModel"]}, "lack visual_projection.weight"),
+    ],
+)
+def test_what_cannot_be_taken(case: Cases, tmp_path: Path, name: str, changes: dict[str, Any], message: str) -> None:
+    directory = shutil.copytree(case(name).directory, tmp_path / name)
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps({**config, **changes}))
+    with pytest.raises(PretrainedError) as caught:
+        open_sample(directory)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("keep", [0, 100, 2_000])
+def test_weights_cut_short(case: Cases, tmp_path: Path, keep: int) -> None:
+    directory = shutil.copytree(case("vit").directory, tmp_path / "cut")
+    weights = directory / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:keep])
+    with pytest.raises(PretrainedError, match="cannot be loaded"):
+        open_sample(directory)
+
+
+def test_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(PretrainedError):
+        open_sample(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(("name", "pooling"), [("clip", "mean"), ("beit", "cls"), ("swin", "cls"), ("vit", "last")])
+def test_a_pooling_that_was_never_trained(case: Cases, name: str, pooling: Pooling) -> None:
+    with pytest.raises(PretrainedError, match=f"can be pooled by .*, not by {pooling}"):
+        open_sample(case(name).directory, pooling)
+
+
+def test_pictures_of_another_size(case: Cases) -> None:
+    with pytest.raises(ValueError, match="pictures are"):
+        case("dinov3").encoder(pictures(1, 64, 64))
