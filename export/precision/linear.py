@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from export.gating import all_nodes
 from models.contract.arrays import Floats
 
 _PLAIN_GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0}
@@ -46,10 +47,11 @@ def by_source(graph: onnx.GraphProto) -> dict[str, list[Linear]]:
 
 def replace(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto], constants: Sequence[TensorProto]) -> None:
     """Give `graph` these nodes, and of its constants and these the ones that they read."""
-    read = {name for node in nodes for name in node.input} | {output.name for output in graph.output}
-    kept = [tensor for tensor in (*graph.initializer, *constants) if tensor.name in read]
-    del graph.node[:], graph.initializer[:]
+    del graph.node[:]
     graph.node.extend(nodes)
+    read = {name for node in all_nodes(graph) for name in node.input} | {output.name for output in graph.output}
+    kept = [tensor for tensor in (*graph.initializer, *constants) if tensor.name in read]
+    del graph.initializer[:]
     graph.initializer.extend(kept)
 
 

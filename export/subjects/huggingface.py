@@ -1,5 +1,6 @@
 """A Hugging Face directory as a subject: its packed or watched form is traced, its own eager attention judges."""
 
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,58 +9,105 @@ from torch import Tensor
 
 from export import sentence_transformers
 from export.errors import OptionError, SourceError
+from export.files import CONFIG_FILE
 from export.options import Options
+from export.processor import read as read_processor
 from export.sentence_transformers import Usage
 from export.subjects.base import Subject
-from export.subjects.text import Original, TextFacts, TextSubject
+from export.subjects.image import ImageFacts, ImageSubject
+from export.subjects.image import Original as ImageOriginal
+from export.subjects.text import Original as TextOriginal
+from export.subjects.text import TextFacts, TextSubject
+from models.attention import Observer
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.manifest import AttentionSpec, Modality, Pooling, TextSpec
+from models.picture import Channels, PictureEncoder
 from models.pooling import pool
+from models.pretrained.architectures import ARCHITECTURES as IMAGE
 from models.pretrained.errors import PretrainedError
 from models.pretrained.loading import read_config
+from models.pretrained.originals import Original, original
 from models.pretrained.text import ARCHITECTURES as TEXT
 from models.pretrained.text import PretrainedTextEncoder, load_text, project
+from models.pretrained.vision import open_vision
 
-TWO_TOWERS = ("clip", "siglip")
+KNOWN: dict[Modality, Collection[str]] = {"text": TEXT, "image": IMAGE}
+"""`model_type`s, and names in a config's `architectures`."""
 
 
 def open_subject(directory: Path, options: Options) -> Subject:
     """Raises SourceError when the directory is no encoder that can be exported, OptionError for what it has not."""
     try:
         config = read_config(directory)
-        return _open(directory, config, options)
+        modality = _modality(directory, config, options)
+        return _text(directory, config, options) if modality == "text" else _image(directory, config, options)
     except PretrainedError as error:
         raise SourceError(str(error)) from error
 
 
-def towers(directory: Path) -> tuple[Modality, ...]:
-    """What the source takes. Raises SourceError."""
-    try:
-        kind = read_config(directory).model_type
-    except PretrainedError as error:
-        raise SourceError(str(error)) from error
-    found: tuple[Modality, ...] = ("text",) if kind in TEXT else ()
+def towers(config: Any) -> tuple[Modality, ...]:
+    """What an encoder with this config takes."""
+    names = {config.model_type, *(config.architectures or ())}
+    return tuple(modality for modality, known in KNOWN.items() if not names.isdisjoint(known))
+
+
+def _modality(directory: Path, config: Any, options: Options) -> Modality:
+    found = towers(config)
     if not found:
-        known = ", ".join(sorted(TEXT))
-        raise SourceError(f"model_type {kind!r} in {directory / 'config.json'} cannot be exported; known: {known}")
-    return found
-
-
-def _open(directory: Path, config: Any, options: Options) -> Subject:
-    found = towers(directory)
+        known = "; ".join(f"{name}: {', '.join(k for k in kinds if k.islower())}" for name, kinds in KNOWN.items())
+        raise SourceError(f"model_type {config.model_type!r} in {directory / CONFIG_FILE} cannot be exported; {known}")
     if options.modality is None and len(found) > 1:
         raise OptionError(f"{directory} has a tower for {' and one for '.join(found)}; choose with --modality")
     modality = options.modality or found[0]
     if modality not in found:
         raise OptionError(f"{directory} takes {found[0]}, not {modality}")
-    return _text(directory, config, options)
+    return modality
+
+
+def _image(directory: Path, config: Any, options: Options) -> ImageSubject:
+    if options.max_tokens:
+        raise OptionError("max-tokens is for texts, and this encoder takes images")
+    processor = read_processor(directory)
+    brightest = 255 * processor.rescale_factor
+    middle, spread = _over(processor.mean, brightest), _over(processor.std, brightest)
+    pooling, size_px = options.pooling, (processor.rows_px, processor.columns_px)
+    encoder = open_vision(directory, middle=middle, spread=spread, pooling=pooling, size_px=size_px)
+    facts = ImageFacts(
+        config.model_type,
+        processor.image(grid=encoder.grid, prefix=encoder.prefix),
+        normalize=options.normalize is not False,
+        space=options.space,
+    )
+
+    def judge() -> ImageOriginal:
+        answer = original(directory, middle=middle, spread=spread, pooling=pooling, size_px=size_px)
+        return _answering(answer, encoder)
+
+    return ImageSubject(facts, encoder, judge)
+
+
+def _over(channels: Channels, brightest: float) -> Channels:
+    """Of pixels in 0 to `brightest`, as the processor makes them, to pixels in 0 to 1."""
+    red, green, blue = (value / brightest for value in channels)
+    return red, green, blue
+
+
+def _answering(answer: Callable[[Tensor], Original], encoder: PictureEncoder) -> ImageOriginal:
+    """Where no probe pools, what each position has of the vector is known beforehand."""
+
+    def run(pixels: Tensor) -> tuple[Tensor, Sequence[Tensor], Tensor]:
+        seen = answer(pixels)
+        shares = encoder.shares(Observer()).double() if seen.shares is None else seen.shares
+        return seen.vector, seen.weights, shares
+
+    return run
 
 
 def _text(directory: Path, config: Any, options: Options) -> TextSubject:
     if not (directory / TOKENIZER_FILE).is_file():
         raise SourceError(f"{directory} has no {TOKENIZER_FILE}; save the fast tokenizer there with save_pretrained")
     architecture, usage = TEXT[config.model_type], sentence_transformers.read(directory)
-    size = config.get_text_config() if config.model_type in TWO_TOWERS else config
+    size = config.get_text_config()
     pooling = options.pooling or usage.pooling or architecture.pooling
     if pooling == "attention":
         raise OptionError("no text encoder pools by attention; choose mean, cls or last")
@@ -94,7 +142,7 @@ def _max_tokens(positions: int, usage: Usage, options: Options, *, fixed: bool) 
     return options.max_tokens or min(usage.max_tokens or positions, positions)
 
 
-def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int) -> Original:
+def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int) -> TextOriginal:
     """The trained encoder in float64 with its own eager attention."""
     model = load_text(directory, model_type, attention="eager").double()
 

@@ -62,6 +62,12 @@ class ImageSubject(Subject):
         if heads:
             self.axes[tensors.HEADS] = ("k",)
 
+    @property
+    @override
+    def fused_attentions(self) -> int:
+        """Where a probe pools the positions, that is one more, though no layer of the encoder."""
+        return super().fused_attentions + (self._encoder.pooling == "attention")
+
     @override
     def embedding(self, name: str) -> EmbeddingSpec:
         return EmbeddingSpec(

@@ -60,13 +60,15 @@ _MEAN = _always({"mean": _mean})
 class Architecture:
     """`cls` positions come first, then the config's registers if it has `registers`, then the patches.
 
-    `width` names the config's entry; `oblong` says that pictures need not be square; `options` are for loading.
+    `width` names the config's entry; `oblong` says that pictures need not be square, `flexible` that the model's own
+    code takes other sizes than its config's; `options` are for loading.
     """
 
     pools: Callable[[Any], Pools]
     cls: int = 1
     registers: bool = False
     oblong: bool = False
+    flexible: bool = False
     windowed: bool = False
     width: str = "hidden_size"
     auto: Any = AutoModel
@@ -84,9 +86,9 @@ ARCHITECTURES = {
     "vit_msn": Architecture(_CLS_OR_MEAN, oblong=True),
     "ijepa": Architecture(_MEAN, cls=0, oblong=True, options=_HEADLESS),
     "beit": Architecture(_of_beit),
-    "dinov2": Architecture(_CLS_OR_MEAN),
-    "dinov2_with_registers": Architecture(_CLS_OR_MEAN, registers=True),
-    "dinov3_vit": Architecture(_CLS_OR_MEAN, registers=True, oblong=True),
+    "dinov2": Architecture(_CLS_OR_MEAN, flexible=True),
+    "dinov2_with_registers": Architecture(_CLS_OR_MEAN, registers=True, flexible=True),
+    "dinov3_vit": Architecture(_CLS_OR_MEAN, registers=True, oblong=True, flexible=True),
     "clip": _CLIP,
     "clip_vision_model": _CLIP,
     "CLIPVisionModel": Architecture(_always({"cls": _own})),

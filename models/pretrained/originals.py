@@ -31,10 +31,15 @@ class Original:
 
 
 def original(
-    directory: Path, *, middle: Channels, spread: Channels, pooling: Pooling | None = None
+    directory: Path,
+    *,
+    middle: Channels,
+    spread: Channels,
+    pooling: Pooling | None = None,
+    size_px: tuple[int, int] | None = None,
 ) -> Callable[[Tensor], Original]:
     """A function of pixels `[b, y, x, 3]`, 0 to 255; the arguments are `open_vision`'s. Raises PretrainedError."""
-    opened = recognise(directory, pooling)
+    opened = recognise(directory, pooling, size_px)
     model: Any = opened.load("eager").double()
     watch = _windows_watched if opened.architecture.windowed else _watched
 

@@ -1,12 +1,15 @@
 """Opening image encoders that others trained: a local Hugging Face directory, its config read before its weights.
 
-Pictures are of the size that the checkpoint was made for: positions are not interpolated.
+Pictures are of the size that the checkpoint was made for, unless its own code takes others: DINOv2 was trained at
+518 px and is mostly given 224. Its positions are then interpolated once, here, as its own code would do for each batch.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
 from transformers import CLIPConfig, PreTrainedModel, SiglipConfig
 
 from models.contract.manifest import Pooling
@@ -34,17 +37,26 @@ class Opened:
 
 
 def open_vision(
-    directory: Path, *, middle: Channels, spread: Channels, pooling: Pooling | None = None
+    directory: Path,
+    *,
+    middle: Channels,
+    spread: Channels,
+    pooling: Pooling | None = None,
+    size_px: tuple[int, int] | None = None,
 ) -> PretrainedPictureEncoder:
     """The image encoder in `directory`, pooled as its makers did unless `pooling` says otherwise.
 
-    `middle` and `spread` are mean and deviation of its pictures (`PictureEncoder`). Raises PretrainedError.
+    `middle` and `spread` are mean and deviation of its pictures (`PictureEncoder`), `size_px` rows and columns where
+    they are others than its config's. Raises PretrainedError.
     """
-    opened = recognise(directory, pooling)
-    return PretrainedPictureEncoder(opened.load(ROUTED), opened.plan, middle=middle, spread=spread)
+    opened = recognise(directory, pooling, size_px)
+    model: Any = opened.load(ROUTED)
+    if opened.architecture.flexible:
+        _fix_positions(model, opened.plan)
+    return PretrainedPictureEncoder(model, opened.plan, middle=middle, spread=spread)
 
 
-def recognise(directory: Path, pooling: Pooling | None = None) -> Opened:
+def recognise(directory: Path, pooling: Pooling | None = None, size_px: tuple[int, int] | None = None) -> Opened:
     """Which architecture is in `directory`, and how it will be run and told. Raises PretrainedError."""
     config = read_config(directory)
     names = [*(config.architectures or ()), config.model_type]
@@ -53,7 +65,23 @@ def recognise(directory: Path, pooling: Pooling | None = None) -> Opened:
         known = ", ".join(name for name in ARCHITECTURES if name.islower())
         raise PretrainedError(f"model_type {config.model_type!r} is no image encoder that is known: {known}")
     tower = _tower(config)
-    return Opened(directory, architecture, tower, _plan(architecture, tower, pooling))
+    own_px = _size_px(architecture, tower)
+    if size_px not in (None, own_px) and not architecture.flexible:
+        raise PretrainedError(f"{config.model_type} takes pictures of {own_px} px, its processor makes them {size_px}")
+    return Opened(directory, architecture, tower, _plan(architecture, tower, pooling, size_px or own_px))
+
+
+def _fix_positions(model: Any, plan: Plan) -> None:
+    """Give a model with a table of positions the table for the plan's pictures; one with rotations needs none."""
+    embeddings = model.embeddings
+    if "position_embeddings" not in dict(embeddings.named_parameters(recurse=False)):
+        return
+    if plan.rows_px != plan.columns_px:
+        raise PretrainedError(f"pictures of {plan.rows_px} x {plan.columns_px} px: this model takes square ones only")
+    positions = torch.zeros(1, 1 + plan.grid[0] * plan.grid[1], model.config.hidden_size)
+    with torch.no_grad():
+        table = embeddings.interpolate_pos_encoding(positions, plan.rows_px, plan.columns_px)
+    embeddings.position_embeddings = nn.Parameter(table.clone())
 
 
 def _tower(config: Any) -> Any:
@@ -65,16 +93,16 @@ def _tower(config: Any) -> Any:
     return config.vision_config
 
 
-def _plan(architecture: Architecture, config: Any, pooling: Pooling | None) -> Plan:
+def _plan(architecture: Architecture, config: Any, pooling: Pooling | None, size_px: tuple[int, int]) -> Plan:
     pools = architecture.pools(config)
     chosen = next(iter(pools)) if pooling is None else pooling
     if chosen not in pools:
         raise PretrainedError(f"this {config.model_type} can be pooled by {' or '.join(pools)}, not by {chosen}")
-    (rows_px, columns_px), grid = _size_px(architecture, config), _grid(architecture, config)
+    grid = _grid(architecture, config, size_px)
     windowed = windows.layers(config, grid) if architecture.windowed else []
     return Plan(
-        rows_px=rows_px,
-        columns_px=columns_px,
+        rows_px=size_px[0],
+        columns_px=size_px[1],
         width=getattr(config, architecture.width),
         grid=windowed[-1].grid if windowed else grid,
         prefix=architecture.cls + (config.num_register_tokens if architecture.registers else 0),
@@ -93,12 +121,12 @@ def _size_px(architecture: Architecture, config: Any) -> tuple[int, int]:
     return rows, columns
 
 
-def _grid(architecture: Architecture, config: Any) -> tuple[int, int]:
+def _grid(architecture: Architecture, config: Any, size_px: tuple[int, int]) -> tuple[int, int]:
     """Of the patches. What they leave over at the right and the bottom is not looked at, or padded by swin."""
-    sizes = zip(_pair(config.image_size, "image_size"), _pair(config.patch_size, "patch_size"), strict=True)
+    sizes = zip(size_px, _pair(config.patch_size, "patch_size"), strict=True)
     (rows, more_rows), (columns, more_columns) = (divmod(px, patch_px) for px, patch_px in sizes)
     if not rows or not columns or (architecture.windowed and (more_rows or more_columns)):
-        raise PretrainedError(f"patches of {config.patch_size} px do not divide pictures of {config.image_size} px")
+        raise PretrainedError(f"patches of {config.patch_size} px do not divide pictures of {size_px} px")
     return rows, columns
 
 

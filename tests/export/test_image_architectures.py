@@ -1,0 +1,26 @@
+"""Every image architecture exports fused, and answers as the trained original: parity is measured on the way."""
+
+from pathlib import Path
+
+import pytest
+
+from export.options import Options
+from export.pipeline import export
+from tests.hf_vision import SAMPLES, write
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_an_image_encoder_exports(name: str, tmp_path: Path) -> None:
+    write(name, tmp_path / "source")
+    sample = SAMPLES[name]
+    manifest = export(tmp_path / "source", tmp_path / "artifacts" / "model", Options(modality="image"))
+    assert manifest.image is not None
+    assert manifest.attention is not None
+    assert (manifest.image.grid, manifest.image.prefix) == (sample.grid, sample.prefix)
+    assert (manifest.embedding.width, manifest.embedding.pooling) == (sample.width, sample.pooling)
+    assert manifest.graph.attention_operators == manifest.attention.layers + (sample.pooling == "attention")
+    parity = manifest.parity
+    for figure in (parity.embedding_max_abs, parity.weights_max_abs, parity.relevance_max_abs):
+        assert figure is not None
+        assert figure <= 1e-5
+    assert parity.neighbours_max_abs <= 1e-5
