@@ -23,7 +23,8 @@ from models.packed import Layout, padding_bias
 OPSET = 24
 
 MASKED = -1e9
-"""What stands for -inf among scores: its exponential is 0 as well, and a whole row of it gives no NaN."""
+"""What stands for -inf among scores: its exponential is 0 as well, and a whole row of it gives no NaN. Such are rows of
+padding, within a window that no token of the item is in."""
 
 Inputs = tuple[Tensor, *tuple[Tensor | None, ...]]
 
@@ -34,6 +35,7 @@ class OnnxSpelling:
 
     heads: Tensor | None = None
     chosen: list[Tensor] = field(default_factory=list)
+    _bias: tuple[Tensor | None, Tensor] | None = None
 
     def __call__(
         self, q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
@@ -44,9 +46,15 @@ class OnnxSpelling:
         if self.heads is None:
             return out, None
         q, k = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k))
-        bias = padding_bias(q, layout, bias)
-        self.chosen.append(_weights_of(self.heads, q, k, bias, scale))
-        return out, _weights(q, k, bias, scale)
+        masked = self._masked(q, layout, bias)
+        self.chosen.append(_weights_of(self.heads, q, k, masked, scale))
+        return out, _weights(q, k, masked, scale)
+
+    def _masked(self, q: Tensor, layout: Layout, bias: Tensor | None) -> Tensor:
+        """`padding_bias`, made once for all layers that have the same bias."""
+        if self._bias is None or self._bias[0] is not bias:
+            self._bias = bias, padding_bias(q, layout, bias).float().clamp(min=MASKED)
+        return self._bias[1]
 
 
 @dataclass
@@ -92,12 +100,9 @@ def _operator(inputs: Inputs, attributes: dict[str, Any], shapes: Sequence[Seque
 
 
 def _weights(q: Tensor, k: Tensor, bias: Tensor | None, scale: float) -> Tensor:
-    """As `models.attention.attention_weights` but for rows that are masked whole, whose values mean nothing here.
-
-    Those are rows of padding, within a window that no token of the item is in. `[b, h, s, s]` in float32.
-    """
+    """As `models.attention.attention_weights`, with no -inf in the bias: `[b, h, s, s]` in float32."""
     scores = ((q * scale) @ k.transpose(-1, -2)).float()
-    return (scores if bias is None else scores + bias.float().clamp(min=MASKED)).softmax(dim=-1)
+    return (scores if bias is None else scores + bias.float()).softmax(dim=-1)
 
 
 def _weights_of(heads: Tensor, q: Tensor, k: Tensor, bias: Tensor | None, scale: float) -> Tensor:

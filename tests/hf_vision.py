@@ -144,6 +144,7 @@ def write(name: str, directory: Path) -> Any:
         "do_normalize": True,
         "size": {"height": rows, "width": columns},
         "rescale_factor": 1 / 255,
+        "image_processor_type": "ViTImageProcessor",
         "resample": 3,
         "image_mean": MIDDLE,
         "image_std": SPREAD,

@@ -39,12 +39,12 @@ class Expected:
     @classmethod
     def of(cls, vector: Tensor, weights: Sequence[Tensor], shares: Tensor, prefix: int) -> "Expected":
         """vector `[1, e]`, a layer's weights `[1, h, n, n]`, each position's share of the vector `[1, n]`."""
-        relevances = {r: told(weights, r, shares, prefix) for r in tensors.REDUCTIONS} if weights else {}
+        relevances = told(weights, shares, prefix)
         return cls(
             embedding=(vector / vector.norm())[0].numpy(),
             weights=[layer[0].numpy() for layer in weights],
-            matrices={r: matrix[0].numpy() for r, (matrix, _) in relevances.items()},
-            pooled={r: pooled[0].numpy() for r, (_, pooled) in relevances.items()},
+            matrices={r: each.matrix[0].numpy() for r, each in relevances.items()},
+            pooled={r: each.pooled[0].numpy() for r, each in relevances.items()},
         )
 
 
@@ -127,9 +127,10 @@ def results(embedding: Tensor, seen: Seen | None) -> tuple[Tensor, ...]:
     if seen is None:
         return (embedding.float(),)
     row = seen.shares[:, None, None]
-    relevances = [tensor for r in tensors.REDUCTIONS for tensor in told(seen.weights, r, seen.shares, seen.prefix)]
+    relevances = told(seen.weights, seen.shares, seen.prefix)
+    reduced = [tensor for r in tensors.REDUCTIONS for tensor in (relevances[r].matrix, relevances[r].pooled)]
     raw = [tensor for layer in seen.chosen for tensor in (layer, (row @ layer)[:, :, 0])]
-    return (embedding.float(), *relevances, *raw)
+    return (embedding.float(), *reduced, *raw)
 
 
 def as_tensors(feeds: Feeds) -> dict[str, Tensor]:

@@ -134,7 +134,7 @@ def _rollouts(encoder: ImageEncoder, scenes: list[Scene]) -> Tensor:
         observer = Observer(watching=True)
         encoder(pixels, observer)
         weights = encoder.on_grid(observer.weights)
-        found.append(told(weights, "rollout", encoder.shares(observer), encoder.prefix)[1])
+        found.append(told(weights, encoder.shares(observer), encoder.prefix)["rollout"].pooled)
     return torch.cat(found)
 
 

@@ -104,7 +104,8 @@ def test_what_is_told_of_the_positions(case: Cases, name: str) -> None:
     for layer in its.weights:
         torch.testing.assert_close(layer.sum(dim=-1), torch.ones(layer.shape[:-1]), atol=1e-5, rtol=0)
         assert layer.max() > 4 / positions, "attention that is uniform hides what is wrong"
-    matrix, row = told(its.weights, "rollout", its.shares, encoder.prefix)
+    rollout = told(its.weights, its.shares, encoder.prefix)["rollout"]
+    matrix, row = rollout.matrix, rollout.pooled
     assert matrix.shape[1:] == (positions - sample.prefix,) * 2
     torch.testing.assert_close(row.sum(dim=-1), torch.ones(3))
 
@@ -256,3 +257,23 @@ def test_a_pooling_that_was_never_trained(case: Cases, name: str, pooling: Pooli
 def test_pictures_of_another_size(case: Cases) -> None:
     with pytest.raises(ValueError, match="pictures are"):
         case("dinov3").encoder(pictures(1, 64, 64))
+
+
+@pytest.mark.parametrize("name", ["dinov2", "dinov2-registers", "dinov3"])
+@torch.no_grad()
+def test_what_takes_any_size_is_given_its_processors(name: str, tmp_path: Path) -> None:
+    model = write(name, tmp_path)
+    encoder = open_vision(tmp_path, middle=MIDDLE, spread=SPREAD, size_px=(48, 48))
+    assert (encoder.rows_px, encoder.columns_px, encoder.grid) == (48, 48, (6, 6))
+    observer, pixels = Observer(watching=True), pictures(3, 48, 48)
+    vector = encoder(pixels, observer)
+    out = model(pixel_values=normalised(pixels), output_attentions=True)
+    torch.testing.assert_close(vector, out.last_hidden_state[:, 0], atol=1e-4, rtol=1e-4)
+    for found, wanted in zip(observer.weights, out.attentions, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+
+
+def test_what_takes_one_size_refuses_another(tmp_path: Path) -> None:
+    write("vit", tmp_path)
+    with pytest.raises(PretrainedError, match=r"takes pictures of \(32, 32\) px, its processor makes them \(48, 48\)"):
+        open_vision(tmp_path, middle=MIDDLE, spread=SPREAD, size_px=(48, 48))

@@ -62,9 +62,8 @@ def original(name: str, tokenizer: Path) -> tuple[Tensor, Tensor | None]:
     image, observer = make_image(name), Observer(watching=True)
     vector = image(pictures(1), observer)[0]
     weights = image.on_grid(observer.weights)
-    return vector / vector.norm(), told(weights, "rollout", image.shares(observer), image.prefix)[1][
-        0
-    ] if weights else None
+    seen = told(weights, image.shares(observer), image.prefix)
+    return vector / vector.norm(), seen["rollout"].pooled[0] if seen else None
 
 
 def _text(name: str, tokenizer: Path) -> tuple[Tensor, Tensor]:
@@ -73,8 +72,8 @@ def _text(name: str, tokenizer: Path) -> tuple[Tensor, Tensor]:
     packed = {key: torch.from_numpy(array) for key, array in pack([tokens.ids]).items()}
     layout = Layout(packed["pack_index"], packed["unpack_index"], packed["lengths"], torch_spelling)
     vector = encoder(packed["input_ids"], packed["position_ids"], layout)[0]
-    matrix, _ = told(layout.weights, "rollout", torch.ones(1, tokens.positions), 0)
-    return vector / vector.norm(), matrix[0, 0] if encoder.pooling == "cls" else matrix[0].mean(dim=0)
+    matrix = told(layout.weights, torch.ones(1, tokens.positions), 0)["rollout"].matrix[0]
+    return vector / vector.norm(), matrix[0] if encoder.pooling == "cls" else matrix.mean(dim=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
