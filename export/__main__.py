@@ -1,4 +1,7 @@
-"""`python -m export SOURCE --name NAME`: exit code 0 only for a sealed artifact."""
+"""`python -m export SOURCE --name NAME`: exit code 0 only for a sealed artifact.
+
+`python -m export inspect ARTIFACT` says what one is, `python -m export verify ARTIFACT SOURCE` compares again.
+"""
 
 import argparse
 import re
@@ -8,24 +11,49 @@ from pathlib import Path
 from typing import get_args
 
 from export.errors import ExportError
+from export.inspection import inspect, verify
 from export.options import Options
 from export.pipeline import export
-from export.report import report
+from export.report import differences, report
 from models.contract.manifest import NAME_PATTERN, Device, Modality, Pooling, Precision
 
 
 def main(arguments: list[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
+    """Export, or `inspect` or `verify` what was exported."""
+    words = sys.argv[1:] if arguments is None else arguments
+    command = {"inspect": _inspect, "verify": _verify}.get(words[0] if words else "")
+    try:
+        print(command(words[1:]) if command else _export(words))
+    except ExportError as error:
+        print(f"{'not exported: ' * (command is None)}{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _export(words: list[str]) -> str:
+    given = _parser().parse_args(words)
     # As an exception it unwinds, so that what was staged goes too.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     target = given.artifacts / given.name
-    try:
-        manifest = export(given.source, target, _options(given), replace=given.replace)
-    except ExportError as error:
-        print(f"not exported: {error}", file=sys.stderr)
-        return 1
-    print(f"sealed {target}\n{report(manifest)}")
-    return 0
+    manifest = export(given.source, target, _options(given), replace=given.replace)
+    return f"sealed {target}\n{report(manifest)}"
+
+
+def _inspect(words: list[str]) -> str:
+    parser = argparse.ArgumentParser(prog="python -m export inspect", description="Say what an artifact is.")
+    parser.add_argument("artifact", type=Path)
+    directory = parser.parse_args(words).artifact
+    return f"{directory}, every file as sealed\n{report(inspect(directory))}"
+
+
+def _verify(words: list[str]) -> str:
+    parser = argparse.ArgumentParser(
+        prog="python -m export verify", description="Measure an artifact against its source again."
+    )
+    parser.add_argument("artifact", type=Path)
+    parser.add_argument("source", type=Path, help="what it was exported from")
+    given = parser.parse_args(words)
+    return f"{given.artifact} answers as {given.source} does: {differences(verify(given.artifact, given.source))}"
 
 
 def _options(given: argparse.Namespace) -> Options:
@@ -42,7 +70,11 @@ def _options(given: argparse.Namespace) -> Options:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m export", description="Export a trained encoder to an artifact.")
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description="Export a trained encoder to an artifact.",
+        epilog="python -m export inspect ARTIFACT and python -m export verify ARTIFACT SOURCE look at a sealed one.",
+    )
     add = parser.add_argument
     add("source", type=Path, help="a directory: Hugging Face's, sentence-transformers', or a checkpoint of ours")
     add("--name", type=_name, required=True, help="the model's name, and its directory's")

@@ -1,6 +1,6 @@
 """What an artifact is, in a few lines for a person."""
 
-from models.contract.manifest import Manifest, Parity
+from models.contract.manifest import Manifest, Parity, Quality
 
 _FIGURES = {
     "embedding": "embedding_max_abs",
@@ -14,12 +14,14 @@ def report(manifest: Manifest) -> str:
     """What was sealed."""
     megabytes = sum(file.bytes for file in manifest.files.values()) / 1e6
     devices = " and ".join(manifest.graph.devices)
+    quality = () if manifest.quality is None else (f"  against full precision: {_kept(manifest.quality)}",)
     return "\n".join(
         (
             f"  {manifest.architecture}, {_takes(manifest)}, {manifest.embedding.width} wide, "
             f"{manifest.embedding.pooling} pooling, {_attention(manifest)}",
             f"  {manifest.precision} for {devices}, {megabytes:.0f} MB, {_fused(manifest)}",
-            f"  against the original on {manifest.parity.items} items: {_differences(manifest.parity)}",
+            f"  against the original on {manifest.parity.items} items: {differences(manifest.parity)}",
+            *quality,
         )
     )
 
@@ -43,7 +45,15 @@ def _fused(manifest: Manifest) -> str:
     return f"{found} fused attentions" if found or not manifest.attention else "attention NOT fused"
 
 
-def _differences(parity: Parity) -> str:
+def differences(parity: Parity) -> str:
+    """The figures of a comparison with the original."""
     found = {said: getattr(parity, name) for said, name in _FIGURES.items()}
     differences = [f"{said} {value:.1e}" for said, value in found.items() if value is not None]
     return f"cosine >= {parity.embedding_min_cosine:.7f}, {', '.join(differences)}"
+
+
+def _kept(quality: Quality) -> str:
+    return (
+        f"cosine {quality.mean_cosine:.4f} on average, {quality.min_cosine:.4f} at least, "
+        f"{quality.neighbours_overlap:.3f} of the ten nearest kept among {quality.items}"
+    )

@@ -15,14 +15,15 @@ from tokenizers import Tokenizer
 
 from export import graphs, parity
 from export.__main__ import main
-from export.errors import ExportError, GraphError, ParityError, SourceError
+from export.errors import ExportError, GraphError, OptionError, ParityError, SourceError
 from export.gating import all_nodes
 from export.options import Options
 from export.pipeline import export
+from export.precision import quality
 from export.subjects.opening import open_subject
 from models.contract.artifact import verify
 from models.contract.asking import asking
-from models.contract.manifest import AttentionSpec, Manifest
+from models.contract.manifest import AttentionSpec, Manifest, Precision
 from models.contract.packing import pack
 from tests.checkpoints import WORDS, write_bert, write_roberta
 
@@ -147,6 +148,44 @@ def test_the_command_line(tiny_source: Path, tmp_path: Path, capsys: pytest.Capt
     assert Manifest.read(tmp_path / "cli").name == "cli"
     assert main(arguments) == 1
     assert "exists; pass --replace" in capsys.readouterr().err
+
+
+def test_an_artifact_is_inspected_and_verified_again(
+    tiny: Path, tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", str(tiny)]) == 0
+    assert "2 fused attentions" in capsys.readouterr().out
+    assert main(["verify", str(tiny), str(tiny_source)]) == 0
+    assert "answers as" in capsys.readouterr().out
+    assert main(["verify", str(tiny), str(write_bert(tmp_path / "other", seed=7))]) == 1
+    assert "disagrees with the original" in capsys.readouterr().err
+    assert main(["verify", str(tiny), str(write_roberta(tmp_path / "roberta"))]) == 1
+    assert "another model" in capsys.readouterr().err
+    assert main(["inspect", str(tmp_path)]) == 1
+    assert "manifest.json cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_reduced_precisions_are_judged_and_say_how_they_did(
+    precision: Precision, tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = export(tiny_source, tmp_path / "artifacts" / "ok", Options(precision=precision))
+    assert manifest.precision == precision
+    assert manifest.graph.devices == ({"fp16": "cuda", "int8": "cpu"}[precision],)
+    assert manifest.quality is not None
+    assert manifest.quality.mean_cosine >= 0.995
+    assert manifest.parity.neighbours_max_abs <= (1e-5 if precision == "int8" else 1e-2)
+    monkeypatch.setattr(quality, "MIN_MEAN_COSINE", 1.1)
+    with pytest.raises(ParityError, match="mean cosine"):
+        export(tiny_source, tmp_path / "artifacts" / "bad", Options(precision=precision))
+    assert not (tmp_path / "artifacts" / "bad").exists()
+    lossy = export(tiny_source, tmp_path / "artifacts" / "bad", Options(precision=precision, lossy=True))
+    assert lossy.quality == manifest.quality
+
+
+def test_full_precision_has_nothing_to_allow(tiny_source: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="fp32 loses nothing"):
+        export(tiny_source, tmp_path / "artifacts" / "x", Options(lossy=True))
 
 
 def test_a_place_that_cannot_be_written(tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

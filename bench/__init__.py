@@ -1,0 +1,1 @@
+"""What is measured and never tested: speed and memory, as ratios within one run, on the machine at hand."""

@@ -1,0 +1,18 @@
+"""Timings that can be compared on a noisy machine: all alternatives in turn, round by round, and medians of those."""
+
+import time
+from collections.abc import Callable, Mapping
+from statistics import median
+
+
+def medians_ms(alternatives: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
+    """Run each once to warm up, then all of them `rounds` times in turn; the median of each in ms."""
+    for run in alternatives.values():
+        run()
+    took: dict[str, list[float]] = {name: [] for name in alternatives}
+    for _ in range(rounds):
+        for name, run in alternatives.items():
+            began = time.perf_counter()
+            run()
+            took[name].append(1000 * (time.perf_counter() - began))
+    return {name: median(times) for name, times in took.items()}
