@@ -5,7 +5,6 @@
 
 import argparse
 import re
-import signal
 import sys
 from pathlib import Path
 from typing import get_args
@@ -13,8 +12,10 @@ from typing import get_args
 from export.errors import ExportError
 from export.inspection import inspect, verify
 from export.options import Options
-from export.pipeline import export
+from export.pipeline import export, steps
+from export.progress import Progress
 from export.report import differences, report
+from export.stopping import Stopping
 from models.contract.manifest import NAME_PATTERN, Device, Modality, Pooling, Precision
 
 
@@ -32,10 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _export(words: list[str]) -> str:
     given = _parser().parse_args(words)
-    # As an exception it unwinds, so that what was staged goes too.
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    target = given.artifacts / given.name
-    manifest = export(given.source, target, _options(given), replace=given.replace)
+    target, options = given.artifacts / given.name, _options(given)
+    progress = Progress(steps(options), before=Stopping().check)
+    manifest = export(given.source, target, options, replace=given.replace, progress=progress)
     return f"sealed {target}\n{report(manifest)}"
 
 

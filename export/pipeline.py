@@ -31,7 +31,7 @@ def export(
     """
     options = options or Options()
     precision = options.numbers()
-    step = progress or Progress(4 if precision == "fp32" else 6)
+    step = progress or Progress(steps(options))
     with seal.staging(target, replace=replace) as staged:
         with step("load the encoder"):
             subject = open_subject(directory, options)
@@ -53,6 +53,11 @@ def export(
             manifest = _manifest(target.name, subject, options, model, (figures, found), staged)
             seal.seal(staged, target, manifest)
     return manifest
+
+
+def steps(options: Options) -> int:
+    """How many there are, for whoever shows progress."""
+    return {"fp32": 4, "fp16": 5, "int8": 6}[options.numbers()]
 
 
 def _judge(figures: Parity, found: Quality | None, options: Options) -> None:

@@ -2,19 +2,21 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 class Progress:
-    """Counts steps: `with progress("trace embed.onnx"): ...`"""
+    """Counts steps: `with progress("trace the graph"): ...`. `before` is called at the start of each."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, before: Callable[[], None] = lambda: None) -> None:
         self._steps = steps
+        self._before = before
         self._current = 0
 
     @contextmanager
     def __call__(self, what: str) -> Iterator[None]:
+        self._before()
         self._current += 1
         print(f"[{self._current}/{self._steps}] {what} ...", end="", file=sys.stderr, flush=True)
         began = time.monotonic()

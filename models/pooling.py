@@ -28,6 +28,7 @@ def pool(rows: Tensor, real: Tensor, kind: Pooling) -> Tensor:
     if kind == "cls":
         return rows[:, 0]
     if kind == "last":
-        return rows.take_along_dim(real.sum(dim=1)[:, None, None] - 1, dim=1)[:, 0]
+        index = real.sum(dim=1)[:, None, None] - 1
+        return rows.gather(1, index.expand(-1, 1, rows.shape[-1]))[:, 0]
     exact = torch.promote_types(rows.dtype, torch.float32)  # half floats would lose their last digits in the sum
     return (rows.to(exact) * shares(real, kind, exact)[:, :, None]).sum(dim=1).to(rows.dtype)
