@@ -66,7 +66,7 @@ def _judge(figures: Parity, found: Quality | None, options: Options) -> None:
         return
     parity.judge(figures, options.numbers())
     if found:
-        quality.judge(found)
+        quality.judge(found, options.numbers())
 
 
 def _manifest(

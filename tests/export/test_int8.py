@@ -152,11 +152,11 @@ def test_quality_of_the_same_of_noise_and_of_an_embedding_that_hears_its_neighbo
     found = quality.measure(same, same, items)
     assert (found.items, found.neighbours_overlap, found.neighbours_max_abs) == (40, 1, 0)
     assert found.min_cosine == pytest.approx(1)
-    quality.judge(found)
+    quality.judge(found, "int8")
     with pytest.raises(ParityError, match=r"mean cosine .* of the nearest 10 kept"):
-        quality.judge(quality.measure(same, lambda batch: noise[[int(item[0]) for item in batch]], items))
+        quality.judge(quality.measure(same, lambda batch: noise[[int(item[0]) for item in batch]], items), "int8")
     with pytest.raises(ParityError, match="by neighbours"):
-        quality.judge(quality.measure(same, lambda batch: same(batch) + np.float32(1e-3 * len(batch)), items))
+        quality.judge(quality.measure(same, lambda batch: same(batch) + np.float32(1e-3 * len(batch)), items), "int8")
     with pytest.raises(ValueError, match="10 items"):
         quality.measure(same, same, items[:10])
 
