@@ -1,5 +1,5 @@
-"""How a trained encoder becomes an artifact: torch to two ONNX graphs with one set of weights, checked and sealed.
+"""How a trained encoder becomes an artifact: torch to one ONNX graph, checked and sealed.
 
-source  ->  graphs  ->  weights  ->  parity  ->  seal
-what the directory says   torch to ONNX   one shared file   against the original   hashed, renamed into place
+source  ->  graph  ->  precision  ->  weights  ->  parity  ->  seal
+what it says, torch to ONNX, fewer bits, a file beside it, against the original, hashed and renamed into place
 """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from export.errors import ExportError
+from export.hub import local
 from export.inspection import inspect, verify
 from export.options import Options
 from export.pipeline import export, steps
@@ -35,7 +36,7 @@ def _export(words: list[str]) -> str:
     given = _parser().parse_args(words)
     target, options = given.artifacts / given.name, _options(given)
     progress = Progress(steps(options), before=Stopping().check)
-    manifest = export(given.source, target, options, replace=given.replace, progress=progress)
+    manifest = export(local(given.source), target, options, replace=given.replace, progress=progress)
     return f"sealed {target}\n{report(manifest)}"
 
 
@@ -73,10 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m export",
         description="Export a trained encoder to an artifact.",
-        epilog="python -m export inspect ARTIFACT and python -m export verify ARTIFACT SOURCE look at a sealed one.",
+        epilog="python -m export inspect ARTIFACT and python -m export verify ARTIFACT SOURCE look at a sealed one. "
+        "A source of such a name is ./inspect or ./verify.",
     )
     add = parser.add_argument
-    add("source", type=Path, help="a directory: Hugging Face's, sentence-transformers', or a checkpoint of ours")
+    add("source", help="a directory: Hugging Face's, sentence-transformers', or a checkpoint of ours; or a hub's id")
     add("--name", type=_name, required=True, help="the model's name, and its directory's")
     add("--artifacts", type=Path, default=Path("artifacts"), help="where artifacts live (artifacts)")
     add("--replace", action="store_true", help="replace an artifact of the same name")

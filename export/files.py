@@ -27,16 +27,23 @@ def check(directory: Path) -> None:
     if not directory.is_dir():
         raise SourceError(f"{directory} is no directory; give one with a {CONFIG_FILE} and a {WEIGHTS_FILE}")
     for path in sorted(directory.rglob("*")):
-        _refuse_foreign_link(path, directory)
-    if (directory / WEIGHTS_FILE).is_file():
-        return
-    if not (directory / SHARDS_FILE).is_file():
+        _refuse_foreign(path, directory)
+    if (directory / "adapter_config.json").exists():
+        raise SourceError(f"{directory / 'adapter_config.json'} is of an adapter; merge it into its model first")
+    for path in sorted(directory.glob("*.index.json")):
+        _check_shards(path)
+    if not (directory / WEIGHTS_FILE).is_file() and not (directory / SHARDS_FILE).is_file():
         raise SourceError(_no_weights(directory))
-    for name in sorted(set(parse(directory / SHARDS_FILE, _Shards).weight_map.values())):
+
+
+def _check_shards(path: Path) -> None:
+    for name in sorted(set(parse(path, _Shards).weight_map.values())):
         if Path(name).name != name:
-            raise SourceError(f"{directory / SHARDS_FILE} names {name!r}, which is not a file beside it")
-        if not (directory / name).is_file():
-            raise SourceError(f"{directory} has no {name}, which its {SHARDS_FILE} names")
+            raise SourceError(f"{path} names {name!r}, which is not a file beside it")
+        if not name.endswith(".safetensors"):
+            raise SourceError(f"{path} names {name!r}, which is pickled and never opened; save it as safetensors")
+        if not (path.parent / name).is_file():
+            raise SourceError(f"{path.parent} has no {name}, which {path.name} names")
 
 
 def parse(path: Path, kind: type[_Parsed]) -> _Parsed:
@@ -55,19 +62,24 @@ def parse_if_there(path: Path, kind: type[_Parsed]) -> _Parsed:
     return parse(path, kind) if path.is_file() else kind()
 
 
-def _refuse_foreign_link(path: Path, directory: Path) -> None:
-    """A hub's cache links a snapshot's files to its own blobs; any other link leads who knows where."""
-    if not path.is_symlink():
-        return
+def _refuse_foreign(path: Path, directory: Path) -> None:
+    """Only plain files and folders. A hub's cache links a snapshot's files to its own blobs; any other link leads who
+    knows where."""
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+        raise SourceError(f"{path} is a link that leads nowhere; put the file itself there") from error
     home = directory.parent.parent if directory.parent.name == "snapshots" else directory
-    if not path.resolve().is_relative_to(home.resolve()):
+    if path.is_symlink() and not target.is_relative_to(home.resolve()):
         raise SourceError(f"{path} is a link out of the directory; put the file itself there")
+    if not (target.is_file() or target.is_dir()):
+        raise SourceError(f"{path} is neither a file nor a folder; take it away")
 
 
 def _no_weights(directory: Path) -> str:
     pickled = next((path.name for pattern in _PICKLED for path in sorted(directory.glob(pattern))), None)
     if pickled is None:
-        return f"{directory} has no {WEIGHTS_FILE}"
+        return f"{directory} has no {WEIGHTS_FILE}; save the model there with save_pretrained"
     return (
         f"{directory} has no {WEIGHTS_FILE}, and {pickled} is pickled, which is never opened; save the model again "
         "with save_pretrained(safe_serialization=True)"

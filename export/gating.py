@@ -76,7 +76,7 @@ def _conditional(i: int, output: ValueInfoProto, own: Sequence[NodeProto]) -> li
 def _renamed(node: NodeProto, prefix: str, names: dict[str, str]) -> NodeProto:
     copy = NodeProto()
     copy.CopyFrom(node)
-    copy.name = f"{prefix}.{node.name}"
+    copy.name = f"{prefix}.{next(name for name in node.output if name)}"
     copy.input[:] = [names.get(name, name) for name in node.input]
     copy.output[:] = [names.get(name, name) for name in node.output]
     return copy

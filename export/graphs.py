@@ -27,7 +27,6 @@ def to_onnx(subject: Subject, *, half: bool = False) -> onnx.ModelProto:
     _name_axes(model, subject.axes)
     if subject.attention:
         gate(model)
-    onnx.checker.check_model(model)
     found, wanted = attention_operators(model), subject.fused_attentions
     if found != wanted:
         raise GraphError(f"{found} fused attention operators, {wanted} were expected")
@@ -40,7 +39,7 @@ def attention_operators(model: onnx.ModelProto) -> int:
 
 
 def _trace(subject: Subject, module: nn.Module) -> onnx.ModelProto:
-    heads = {tensors.HEADS: np.array(subject.heads)}
+    heads = {tensors.HEADS: np.resize(subject.heads, 2)}  # of a length of 1 the tracer would make a constant
     example = as_tensors(subject.feed(subject.example()) | heads)
     axes = {
         name: dict.fromkeys(range(len(letters)), torch.export.Dim.DYNAMIC) for name, letters in subject.axes.items()
@@ -49,16 +48,20 @@ def _trace(subject: Subject, module: nn.Module) -> onnx.ModelProto:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about its internals
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # torchvision's absence, once a call
-        program = export(
-            module,
-            tuple(example[name] for name in subject.axes),
-            dynamo=True,
-            opset_version=OPSET,
-            dynamic_shapes=tuple(axes.values()),
-            input_names=list(subject.axes),
-            output_names=list(subject.outputs),
-            verbose=False,
-        )
+        try:
+            program = export(
+                module,
+                tuple(example[name] for name in subject.axes),
+                dynamo=True,
+                opset_version=OPSET,
+                dynamic_shapes=tuple(axes.values()),
+                input_names=list(subject.axes),
+                output_names=list(subject.outputs),
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            cause = error.__cause__ or error
+            raise GraphError(f"this {subject.architecture} cannot be traced: {str(cause).splitlines()[0]}") from error
     return program.model_proto
 
 

@@ -6,13 +6,14 @@ items in batches, ragged where items can be, forwards and backwards, at sizes th
 Letters: n positions of one item, m of them that attention is told on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from export.errors import ParityError
+from export.errors import GraphError, ParityError
 from export.subjects.base import Expected, Item, Subject
 from models.contract import tensors
 from models.contract.arrays import Floats
@@ -33,30 +34,51 @@ LIMITS: dict[Precision, dict[str, float]] = {
 
 MIN_COSINE: dict[Precision, float] = {"fp32": 0.99999, "fp16": 0.9999, "int8": 0.0}
 
+FETCHED_BYTES = 256 * 2**20
+"""Raw weights that are fetched at once: those of a large picture's layers would not all fit in memory."""
+
+_RUN_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+class Worst:
+    """The largest differences and the smallest cosine so far; NaN, once seen, stays."""
+
+    def __init__(self) -> None:
+        self.items = 0
+        self.cosine = 1.0
+        self.figures: dict[str, float] = {}
+
+    def differ(self, name: str, found: Floats, wanted: Floats | np.float32) -> None:
+        gap = np.abs(found - wanted).max(initial=0.0)
+        self.figures[name] = float(np.maximum(self.figures.get(name, 0.0), gap))  # numpy's hands NaN on, Python's not
+
+    def turn(self, cosine: float) -> None:
+        self.cosine = float(np.minimum(self.cosine, cosine))
+
+    def parity(self) -> Parity:
+        return Parity(
+            items=self.items,
+            embedding_min_cosine=self.cosine,
+            **{name: self.figures.get(name) for name in DIFFERENCES},
+        )
+
 
 def measure(directory: Path, subject: Subject, *, seed: int = 0) -> Parity:
-    """Run the graph in `directory` against the original."""
-    batches = list(subject.batches(np.random.default_rng(seed)))
-    items = [item for batch in batches for item in batch]
-    expected = subject.expect(items)
-    session = onnxruntime.InferenceSession(directory / GRAPH_FILE, providers=["CPUExecutionProvider"])
-    alone = [_unit(_run(session, [item], subject, [])[tensors.EMBEDDING][0]) for item in items]
-    worst = dict.fromkeys(DIFFERENCES, 0.0)
-    cosine = 1.0
-    start = 0
-    for batch in batches:
-        for order in (slice(None), slice(None, None, -1)):
-            members = list(range(start, start + len(batch)))[order]
-            seen = _run(session, [items[i] for i in members], subject, subject.outputs[1:])
-            for row, i in enumerate(members):
-                vector = _unit(seen[tensors.EMBEDDING][row])
-                # numpy's minimum and maximum hand NaN on, Python's lose it.
-                cosine = float(np.min([cosine, vector @ expected[i].embedding]))
-                found = _differences(vector, seen, row, expected[i], alone[i])
-                worst = {name: float(np.maximum(worst[name], found[name])) for name in worst}
-        start += len(batch)
-    unseen = {} if subject.attention else dict.fromkeys(("weights_max_abs", "relevance_max_abs"))
-    return Parity(items=len(items), embedding_min_cosine=min(cosine, 1.0), **{**worst, **unseen})
+    """Run the graph in `directory` against the original. Raises GraphError where it does not run."""
+    worst = Worst()
+    try:
+        session = onnxruntime.InferenceSession(directory / GRAPH_FILE, providers=["CPUExecutionProvider"])
+        for batch in subject.batches(np.random.default_rng(seed)):
+            _compare(session, subject, batch, worst)
+    except _RUN_ERRORS as error:
+        raise GraphError(f"the graph does not run: {str(error).splitlines()[0]}") from error
+    return worst.parity()
 
 
 def judge(parity: Parity, precision: Precision) -> None:
@@ -71,24 +93,61 @@ def judge(parity: Parity, precision: Precision) -> None:
         raise ParityError(f"the graph disagrees with the original: {'; '.join(failed)}")
 
 
-def _differences(vector: Floats, seen: Outputs, row: int, want: Expected, alone: Floats) -> dict[str, float]:
-    """Largest absolute differences of one item, by the names of `DIFFERENCES`."""
-    weights = []
-    for layer, wanted in enumerate(want.weights):
-        found, n = seen[tensors.weights(layer)][row], wanted.shape[-1]
-        k = len(found)  # of heads, those that every layer has
-        weights += [_gap(found[:, :n, :n], wanted[:k]), _gap(found[:, :n, n:], np.float32(0))]
-    relevances = []
+def judge_finite(parity: Parity) -> None:
+    """Raises ParityError if a figure is not finite."""
+    wrong = [name for name, value in parity if value is not None and not np.isfinite(value)]
+    if wrong:
+        raise ParityError(f"the graph gives what is not finite: {', '.join(wrong)}")
+
+
+def _compare(session: onnxruntime.InferenceSession, subject: Subject, batch: list[Item], worst: Worst) -> None:
+    expected = subject.expect(batch)
+    alone = [_unit(_run(session, [item], subject, [])[tensors.EMBEDDING][0]) for item in batch]
+    reduced = [name for reduction in expected[0].matrices for name in _names(reduction)]
+    worst.items += len(batch)
+    for order in (slice(None), slice(None, None, -1)):
+        items = batch[order]
+        seen = _run(session, items, subject, reduced)
+        for row, (want, by_itself) in enumerate(zip(expected[order], alone[order], strict=True)):
+            vector = _unit(seen[tensors.EMBEDDING][row])
+            worst.turn(float(vector @ want.embedding))
+            worst.differ("embedding_max_abs", vector, want.embedding)
+            worst.differ("neighbours_max_abs", vector, by_itself)
+            _compare_relevance(seen, row, want, worst)
+        for layers in _chunks(expected):
+            seen = _run(session, items, subject, [tensors.weights(layer) for layer in layers])
+            for row, want in enumerate(expected[order]):
+                for layer in layers:
+                    _compare_weights(seen[tensors.weights(layer)][row], want.weights[layer], worst)
+
+
+def _names(reduction: tensors.Reduction) -> tuple[str, str]:
+    return tensors.matrix(reduction), tensors.pooled(reduction)
+
+
+def _compare_relevance(seen: Outputs, row: int, want: Expected, worst: Worst) -> None:
     for reduction, matrix in want.matrices.items():
         m = len(matrix)
-        relevances.append(_gap(seen[tensors.matrix(reduction)][row, :m, :m], matrix))
-        relevances.append(_gap(seen[tensors.pooled(reduction)][row, :m], want.pooled[reduction]))
-    return {
-        "embedding_max_abs": _gap(vector, want.embedding),
-        "weights_max_abs": _worst(weights),
-        "relevance_max_abs": _worst(relevances),
-        "neighbours_max_abs": _gap(vector, alone),
-    }
+        whole, pooled = (seen[name][row] for name in _names(reduction))
+        worst.differ("relevance_max_abs", whole[:m, :m], matrix)
+        worst.differ("relevance_max_abs", pooled[:m], want.pooled[reduction])
+
+
+def _compare_weights(found: Floats, wanted: Floats, worst: Worst) -> None:
+    """found `[k, s, s]` of the heads that every layer has, wanted `[h, n, n]`; padding is attended to by nobody."""
+    n = wanted.shape[-1]
+    worst.differ("weights_max_abs", found[:, :n, :n], wanted[: len(found)])
+    worst.differ("weights_max_abs", found[:, :n, n:], np.float32(0))
+
+
+def _chunks(expected: Sequence[Expected]) -> Iterator[range]:
+    """The layers, by as many as may be fetched at once."""
+    layers = len(expected[0].weights)
+    if layers:
+        heads, longest = expected[0].weights[0].shape[0], max(each.weights[0].shape[-1] for each in expected)
+        at_once = max(1, FETCHED_BYTES // (4 * len(expected) * heads * longest**2))
+        for first in range(0, layers, at_once):
+            yield range(first, min(first + at_once, layers))
 
 
 def _run(
@@ -98,15 +157,6 @@ def _run(
     names = [tensors.EMBEDDING, *observed]
     feeds = {**subject.feed(items), **asking(subject.outputs, observed, subject.heads)}
     return dict(zip(names, session.run(names, feeds), strict=True))
-
-
-def _gap(a: Floats, b: Floats | np.float32) -> float:
-    """Largest absolute difference; NaN if there is one."""
-    return float(np.abs(a - b).max(initial=0.0))
-
-
-def _worst(gaps: Sequence[float]) -> float:
-    return float(np.max(gaps, initial=0.0))
 
 
 def _unit(vector: Floats) -> Floats:

@@ -47,7 +47,7 @@ def export(
             figures = parity.measure(staged, subject)
         if precision != "fp32":
             with step("compare with full precision"):
-                found = reduction.quality_of(staged, subject)
+                found = reduction.quality_of(staged, subject, precision)
         _judge(figures, found, options)
         with step("seal"):
             manifest = _manifest(target.name, subject, options, model, (figures, found), staged)
@@ -61,8 +61,9 @@ def steps(options: Options) -> int:
 
 
 def _judge(figures: Parity, found: Quality | None, options: Options) -> None:
-    """Raises ParityError past a limit, unless what is reduced may be lossy."""
+    """Raises ParityError past a limit; where what is reduced may be lossy, only for what is not finite."""
     if options.lossy:
+        parity.judge_finite(figures)
         return
     parity.judge(figures, options.numbers())
     if found:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from export.errors import ExportError
 from models.contract.artifact import digest, required_files, verify
+from models.contract.errors import ArtifactError
 from models.contract.manifest import FileDigest, Manifest, Modality
 
 
@@ -43,7 +44,10 @@ def digests(directory: Path, modality: Modality) -> dict[str, FileDigest]:
 def seal(staged: Path, target: Path, manifest: Manifest) -> None:
     """Write the manifest, verify the staged directory and rename it to `target`."""
     manifest.write(staged)
-    verify(staged)
+    try:
+        verify(staged)
+    except ArtifactError as error:
+        raise ExportError(f"what was made cannot be read back: {error}") from error
     staged.chmod(0o755)  # mkdtemp keeps others out; an artifact is read by whoever serves it
     if not target.exists():
         os.rename(staged, target)

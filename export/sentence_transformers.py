@@ -63,7 +63,7 @@ def read(directory: Path) -> Usage:
     if prompts.default_prompt_name is not None and prompts.default_prompt_name not in prompts.prompts:
         path, name = directory / "config_sentence_transformers.json", prompts.default_prompt_name
         raise SourceError(f"{path} has the default prompt {name!r} among no prompts of that name")
-    pooling, normalize = _stages(directory, bool(prompts.prompts))
+    pooling, normalize = _stages(directory, any(prompts.prompts.values()))
     return Usage(
         pooling=pooling,
         normalize=normalize,

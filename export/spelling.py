@@ -42,7 +42,8 @@ class OnnxSpelling:
     ) -> tuple[Tensor, Tensor | None]:
         cache = (q.shape[0], heads, q.shape[1], q.shape[2] // heads)
         attributes = {"q_num_heads": heads, "kv_num_heads": heads, "scale": scale}
-        out = _operator((q, k, v, bias, None, None, layout.lengths), attributes, [q.shape, cache, cache])
+        mask = None if bias is None else bias.to(q.dtype)
+        out = _operator((q, k, v, mask, None, None, layout.lengths), attributes, [q.shape, cache, cache])
         if self.heads is None:
             return out, None
         q, k = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k))
@@ -86,7 +87,8 @@ class OnnxObserver(Observer):
     ) -> tuple[Tensor, Tensor | None]:
         scale = q.shape[-1] ** -0.5 if scale is None else scale
         cache = (*k.shape[:2], k.shape[2], q.shape[3])
-        out = _operator((q, k, v, bias), {"scale": scale}, [q.shape, cache, cache])
+        mask = None if bias is None else bias.to(q.dtype)
+        out = _operator((q, k, v, mask), {"scale": scale}, [q.shape, cache, cache])
         return out, _weights(q, k, bias, scale) if self.watching else None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from export.errors import GraphError
 from models.contract.artifact import GRAPH_FILE, WEIGHTS_FILE
 
 ALIGNMENT_BYTES = 4096
@@ -16,7 +17,10 @@ INLINE_BYTES = 1024
 
 
 def write(model: onnx.ModelProto, directory: Path) -> None:
-    """Write the graph into `directory`, its large initializers into one file beside it."""
+    """Write the graph into `directory`, its large initializers into one file beside it. Raises GraphError.
+
+    The error is for a graph that is no valid ONNX.
+    """
     offsets: dict[str, int] = {}
     with (directory / WEIGHTS_FILE).open("wb") as file:
         for tensor in model.graph.initializer:
@@ -30,6 +34,10 @@ def write(model: onnx.ModelProto, directory: Path) -> None:
                 file.write(data)
             _point_at(tensor, offsets[key], len(data))
     (directory / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
+    try:
+        onnx.checker.check_model(directory / GRAPH_FILE)  # by its path, for no graph in memory may be past 2 GB
+    except onnx.checker.ValidationError as error:
+        raise GraphError(f"the graph is not valid ONNX: {str(error).splitlines()[0]}") from error
 
 
 def _point_at(tensor: TensorProto, offset: int, length: int) -> None:

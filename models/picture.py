@@ -60,7 +60,8 @@ class PictureEncoder(nn.Module, ABC):
         if observer.shares is not None:
             return observer.shares
         positions = torch.arange(self.prefix + self.grid[0] * self.grid[1])[None]
-        return shares(positions >= (0 if self.pooling == "cls" else self.prefix), self.pooling, self.dtype)
+        exact = torch.promote_types(self.dtype, torch.float32)
+        return shares(positions >= (0 if self.pooling == "cls" else self.prefix), self.pooling, exact)
 
     def on_grid(self, weights: Sequence[Tensor]) -> list[Tensor]:
         """The watched layers' weights over the same positions: `prefix`, then `grid` row by row, `[b, h, s, s]`."""

@@ -149,13 +149,17 @@ def _observe(model: onnx.ModelProto, names: Sequence[str], calibration: Sequence
         path = Path(directory) / "watched.onnx"
         onnx.save_model(watched, path, save_as_external_data=True)  # past 2 GB a protobuf cannot be one string
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        runs = [session.run(list(names), feeds) for feeds in calibration]
-    seen = {name: np.concatenate([run[i].reshape(-1, run[i].shape[-1]) for run in runs])
-            for i, name in enumerate(names)}  # fmt: skip
+        runs = [dict(zip(names, session.run(list(names), feeds), strict=True)) for feeds in calibration]
+    seen = {name: np.concatenate([_rows(run.pop(name)) for run in runs]) for name in names}
     for name, rows in seen.items():
         if not len(rows) or not np.isfinite(rows).all():
             raise GraphError(f"{name} is empty or not finite on the calibration batches")
     return seen
+
+
+def _rows(x: Floats) -> Floats:
+    """[..., k] -> [t, k]"""
+    return x.reshape(-1, x.shape[-1])
 
 
 def _check_opset(model: onnx.ModelProto) -> None:

@@ -1,6 +1,7 @@
 """An encoder in fewer bits: fitted on one corpus, judged on another."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.artifact import GRAPH_FILE
 from models.contract.asking import asking
-from models.contract.manifest import Quality
+from models.contract.manifest import Precision, Quality
 
 BATCH = 16
 
@@ -25,14 +26,21 @@ def to_bytes(model: onnx.ModelProto, subject: Subject) -> onnx.ModelProto:
     return quantize(model, [_feeds(subject, batch) for batch in _batches(items)])
 
 
-def quality_of(staged: Path, subject: Subject) -> Quality:
-    """The graph in `staged` against the encoder's own vectors in float32."""
+def quality_of(staged: Path, subject: Subject, precision: Precision) -> Quality:
+    """The reduced encoder against its own vectors in float32.
+
+    Of 8-bit layers it is the graph in `staged`. Half floats are torch's: ONNX Runtime has few kernels for them on CPU
+    and computes the rest in float32, where nothing would overflow that does on CUDA.
+    """
+    corpus = subject.corpus("gate")
+    if precision == "fp16":
+        return quality.measure(subject.embed, partial(subject.embed, half=True), corpus)
     session = onnxruntime.InferenceSession(staged / GRAPH_FILE, providers=["CPUExecutionProvider"])
 
     def reduced(items: Sequence[Item]) -> Floats:
         return np.asarray(session.run([tensors.EMBEDDING], _feeds(subject, items))[0])
 
-    return quality.measure(subject.embed, reduced, subject.corpus("gate"))
+    return quality.measure(subject.embed, reduced, corpus)
 
 
 def _batches(items: list[Item]) -> Iterator[list[Item]]:

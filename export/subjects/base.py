@@ -84,8 +84,8 @@ class Subject(ABC):
         """What the trained original, in float64 and one item at a time, says of each."""
 
     @abstractmethod
-    def embed(self, items: Sequence[Item]) -> Floats:
-        """The encoder's own vectors in float32 `[b, e]`, by torch: what a reduced precision is held against."""
+    def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
+        """The encoder's own vectors `[b, e]`, by torch in float32, or in float16 throughout."""
 
     @abstractmethod
     def corpus(self, use: Use) -> list[Item]:
@@ -93,7 +93,7 @@ class Subject(ABC):
 
     @abstractmethod
     def copy_files(self, staged: Path) -> None:
-        """Put what the service needs beside the graphs into `staged`. Raises SourceError."""
+        """Put what the service needs beside the graph into `staged`. Raises SourceError."""
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ class Subject(ABC):
 
     @property
     def fused_attentions(self) -> int:
-        """How many attentions of the graph are one operator each; an architecture that cannot be fused says 0."""
+        """How many attentions of the graph are one operator each."""
         return self.attention.layers if self.attention else 0
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
-from export import sentence_transformers
+from export import sentence_transformers, tokenizer
 from export.errors import OptionError, SourceError
 from export.files import CONFIG_FILE
 from export.options import Options
@@ -19,7 +20,6 @@ from export.subjects.image import Original as ImageOriginal
 from export.subjects.text import Original as TextOriginal
 from export.subjects.text import TextFacts, TextSubject
 from models.attention import Observer
-from models.contract.artifact import TOKENIZER_FILE
 from models.contract.manifest import AttentionSpec, Modality, Pooling, TextSpec
 from models.picture import Channels, PictureEncoder
 from models.pooling import pool
@@ -28,11 +28,11 @@ from models.pretrained.errors import PretrainedError
 from models.pretrained.loading import read_config
 from models.pretrained.originals import Original, original
 from models.pretrained.text import ARCHITECTURES as TEXT
-from models.pretrained.text import PretrainedTextEncoder, load_text, project
+from models.pretrained.text import PretrainedTextEncoder, TextArchitecture, load_text, project
 from models.pretrained.vision import open_vision
 
 KNOWN: dict[Modality, Collection[str]] = {"text": TEXT, "image": IMAGE}
-"""`model_type`s, and names in a config's `architectures`."""
+"""By `model_type`, and among them what a config's `architectures` can say more exactly."""
 
 
 def open_subject(directory: Path, options: Options) -> Subject:
@@ -47,8 +47,7 @@ def open_subject(directory: Path, options: Options) -> Subject:
 
 def towers(config: Any) -> tuple[Modality, ...]:
     """What an encoder with this config takes."""
-    names = {config.model_type, *(config.architectures or ())}
-    return tuple(modality for modality, known in KNOWN.items() if not names.isdisjoint(known))
+    return tuple(modality for modality, known in KNOWN.items() if config.model_type in known)
 
 
 def _modality(directory: Path, config: Any, options: Options) -> Modality:
@@ -104,42 +103,47 @@ def _answering(answer: Callable[[Tensor], Original], encoder: PictureEncoder) ->
 
 
 def _text(directory: Path, config: Any, options: Options) -> TextSubject:
-    if not (directory / TOKENIZER_FILE).is_file():
-        raise SourceError(f"{directory} has no {TOKENIZER_FILE}; save the fast tokenizer there with save_pretrained")
     architecture, usage = TEXT[config.model_type], sentence_transformers.read(directory)
     size = config.get_text_config()
     pooling = options.pooling or usage.pooling or architecture.pooling
     if pooling == "attention":
         raise OptionError("no text encoder pools by attention; choose mean, cls or last")
-    offset = size.pad_token_id + 1 if architecture.after_padding else 0
-    positions = size.max_position_embeddings - offset
-    encoder = PretrainedTextEncoder(directory, config.model_type, pooling)
-    facts = TextFacts(
-        config.model_type,
-        directory,
-        text=TextSpec(
-            max_tokens=_max_tokens(positions, usage, options, fixed=architecture.fixed_length),
+    try:
+        offset = size.pad_token_id + 1 if architecture.after_padding else 0
+        text = TextSpec(
+            max_tokens=_max_tokens(size.max_position_embeddings - offset, usage, options, architecture),
             vocabulary_size=size.vocab_size,
             position_offset=offset,
-            padding_id=size.pad_token_id if architecture.fixed_length else None,
+            padding_id=tokenizer.padding_id(directory, size.pad_token_id) if architecture.fixed_length else None,
             prompts=usage.prompts,
             default_prompt=usage.default_prompt,
-        ),
-        attention=AttentionSpec(heads=(size.num_attention_heads,) * size.num_hidden_layers),
+        )
+        attention = AttentionSpec(heads=(size.num_attention_heads,) * size.num_hidden_layers)
+    except (AttributeError, TypeError, ValidationError) as error:
+        first = str(error).splitlines()[0]
+        raise SourceError(f"{directory / CONFIG_FILE} lacks sizes that an encoder has: {first}") from error
+    facts = TextFacts(
+        config.model_type,
+        tokenizer.read(directory, text, lower_case=usage.lower_case),
+        text=text,
+        attention=attention,
         normalize=usage.normalize if options.normalize is None else options.normalize,
         space=options.space,
-        lower_case=usage.lower_case,
     )
+    encoder = PretrainedTextEncoder(directory, config.model_type, pooling)
     return TextSubject(facts, encoder, lambda: _eager(directory, config.model_type, pooling, offset))
 
 
-def _max_tokens(positions: int, usage: Usage, options: Options, *, fixed: bool) -> int:
+def _max_tokens(positions: int, usage: Usage, options: Options, architecture: TextArchitecture) -> int:
     """What is asked for, or what the source says, and never more than there are positions."""
-    if fixed:
+    wanted = options.max_tokens
+    if wanted and wanted > positions:
+        raise OptionError(f"max-tokens {wanted} is more than the {positions} positions of the encoder")
+    if architecture.fixed_length:
+        if wanted not in (None, positions):
+            raise OptionError(f"this encoder takes texts padded to {positions} tokens, no more and no fewer")
         return positions
-    if options.max_tokens and options.max_tokens > positions:
-        raise OptionError(f"max-tokens {options.max_tokens} is more than the {positions} positions of the encoder")
-    return options.max_tokens or min(usage.max_tokens or positions, positions)
+    return wanted or min(usage.max_tokens or positions, positions)
 
 
 def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int) -> TextOriginal:

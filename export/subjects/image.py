@@ -3,8 +3,10 @@
 Letters: b items, y, x rows and columns of the picture in px, n positions, k heads that are asked for, e width.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,9 @@ Original = Callable[[Tensor], tuple[Tensor, Sequence[Tensor], Tensor]]
 """Pixels `[1, y, x, 3]` -> the vector `[1, e]`, each layer's weights `[1, h, n, n]` and each position's share of the
 vector `[1, n]`, in float64."""
 
+
+EXPECTED_BYTES = 2**30
+"""Of attention that the original gives for one batch in float64."""
 
 SCENES: dict[Use, int] = {"calibration": 24, "gate": 200}
 SCENE_PX = 256
@@ -91,8 +96,11 @@ class ImageSubject(Subject):
 
     @override
     def batches(self, rng: np.random.Generator) -> Iterator[list[Item]]:
-        for count in (1, 2, 7, 16):
-            yield self._pictures(rng, count)
+        """1 to 7 pictures, fewer where their attention is large."""
+        matrices = self.attention.matrices if self.attention else 1
+        most = max(1, EXPECTED_BYTES // (8 * matrices * self._image.positions**2))
+        for count in (1, 3, 7):
+            yield self._pictures(rng, min(count, most))
 
     @override
     @torch.no_grad()
@@ -102,9 +110,14 @@ class ImageSubject(Subject):
 
     @override
     @torch.no_grad()
-    def embed(self, items: Sequence[Item]) -> Floats:
-        vectors: Floats = self._encoder(torch.from_numpy(np.stack(items))).numpy()
+    def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
+        encoder = self._half if half else self._encoder
+        vectors: Floats = encoder(torch.from_numpy(np.stack(items))).float().numpy()
         return vectors
+
+    @cached_property
+    def _half(self) -> PictureEncoder:
+        return copy.deepcopy(self._encoder).half()
 
     @override
     def corpus(self, use: Use) -> list[Item]:

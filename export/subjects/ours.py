@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from export import tokenizer
 from export.errors import OptionError, SourceError
 from export.options import Options
 from export.subjects.base import Subject
 from export.subjects.image import ImageFacts, ImageSubject, watched
 from export.subjects.text import Original, TextFacts, TextSubject
-from models.contract.artifact import TOKENIZER_FILE
 from models.contract.manifest import AttentionSpec, ImageSpec, TextSpec
 from models.contract.packing import pack
 from models.encoders import checkpoint
@@ -60,18 +60,17 @@ def _image(encoder: ImageEncoder, options: Options) -> ImageSubject:
 
 def _text(directory: Path, encoder: TextTransformer, options: Options) -> TextSubject:
     config = encoder.config
-    if not (directory / TOKENIZER_FILE).is_file():
-        raise SourceError(f"{directory} has no {TOKENIZER_FILE}")
     if options.max_tokens and options.max_tokens > config.max_tokens:
         raise OptionError(f"max-tokens {options.max_tokens} is more than the encoder's {config.max_tokens}")
+    text = TextSpec(
+        max_tokens=options.max_tokens or config.max_tokens,
+        vocabulary_size=config.vocabulary_size,
+        position_offset=0,
+    )
     facts = TextFacts(
         config.kind,
-        directory,
-        text=TextSpec(
-            max_tokens=options.max_tokens or config.max_tokens,
-            vocabulary_size=config.vocabulary_size,
-            position_offset=0,
-        ),
+        tokenizer.read(directory, text, lower_case=False),
+        text=text,
         attention=AttentionSpec(heads=(config.heads,) * config.layers),
         normalize=options.normalize is not False,
         space=options.space or config.space,

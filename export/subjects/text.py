@@ -3,17 +3,17 @@
 Letters: b items, t tokens of all items, s longest item, k heads that are asked for, e width.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, normalizers
 from torch import Tensor, nn
 from typing_extensions import override
 
-from export.errors import SourceError
 from export.precision.prose import texts
 from export.precision.use import Use
 from export.spelling import OnnxSpelling
@@ -25,7 +25,6 @@ from models.contract.manifest import AttentionSpec, EmbeddingSpec, TextSpec
 from models.contract.packing import pack
 from models.packed import Layout, PackedEncoder, torch_fused
 from models.pooling import shares
-from models.preprocess.errors import TokenizerError
 from models.preprocess.text import TextPreprocessor
 
 Original = Callable[[Tensor], tuple[Tensor, Sequence[Tensor]]]
@@ -40,15 +39,14 @@ TEXTS: dict[Use, int] = {"calibration": 150, "gate": 320}
 
 @dataclass(frozen=True)
 class TextFacts:
-    """What is known of a text encoder beside its weights. `directory` holds tokenizer.json."""
+    """What is known of a text encoder beside its weights. `tokenizer` is the text of its tokenizer.json."""
 
     architecture: str
-    directory: Path
+    tokenizer: str
     text: TextSpec
     attention: AttentionSpec
     normalize: bool
     space: str | None = None
-    lower_case: bool = False
 
 
 class TextSubject(Subject):
@@ -114,39 +112,25 @@ class TextSubject(Subject):
 
     @override
     @torch.no_grad()
-    def embed(self, items: Sequence[Item]) -> Floats:
+    def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
+        encoder = self._half if half else self._encoder
         fed = as_tensors(self.feed(items))
         layout = Layout(fed["pack_index"], fed["unpack_index"], fed["lengths"], torch_fused)
-        vectors: Floats = self._encoder(fed["input_ids"], fed["position_ids"], layout).numpy()
+        vectors: Floats = encoder(fed["input_ids"], fed["position_ids"], layout).float().numpy()
         return vectors
+
+    @cached_property
+    def _half(self) -> PackedEncoder:
+        return copy.deepcopy(self._encoder).half()
 
     @override
     def corpus(self, use: Use) -> list[Item]:
-        tokenize = TextPreprocessor(self._facts.directory / TOKENIZER_FILE, self._limits)
+        tokenize = TextPreprocessor(self._facts.tokenizer, self._limits)
         return [text.ids for text in tokenize(texts(TEXTS[use], use))]
 
     @override
     def copy_files(self, staged: Path) -> None:
-        """Copy tokenizer.json, and open it: what the service could not read, or not embed, must not be sealed."""
-        path = staged / TOKENIZER_FILE
-        path.write_bytes((self._facts.directory / TOKENIZER_FILE).read_bytes())
-        try:
-            tokenize = TextPreprocessor(path, self._limits)
-        except TokenizerError as error:
-            raise SourceError(f"{self._facts.directory / TOKENIZER_FILE} cannot be read: {error}") from error
-        if tokenize.largest_id >= self._limits.vocabulary_size:
-            known = self._limits.vocabulary_size
-            raise SourceError(f"{TOKENIZER_FILE} has the id {tokenize.largest_id}, the model embeds {known}")
-        if self._facts.lower_case:
-            _lower_case(path)
-
-
-def _lower_case(path: Path) -> None:
-    """Have the tokenizer itself do what sentence-transformers' `do_lower_case` does before it; offsets stay right."""
-    tokenizer = Tokenizer.from_file(str(path))
-    own = [tokenizer.normalizer] if tokenizer.normalizer else []
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
-    tokenizer.save(str(path))
+        (staged / TOKENIZER_FILE).write_text(self._facts.tokenizer, encoding="utf-8")
 
 
 class _TextGraph(nn.Module):

@@ -91,7 +91,7 @@ class TextSpec(_Part):
 
 
 class ImageSpec(_Part):
-    """The picture that the graphs take, `[rows_px, columns_px, 3]` in 8-bit sRGB, and how any picture becomes it.
+    """The picture that the graph takes, `[rows_px, columns_px, 3]` in 8-bit sRGB, and how any picture becomes it.
 
     It is the middle of the picture scaled to `scaled_px`: to (rows, columns), each side on its own, or to a shorter
     side of that length, the longer one in proportion and rounded down. What is transparent becomes "white"; or

@@ -1,7 +1,7 @@
 """Packing: ragged items laid end to end, so that linear layers never see padding.
 
 Letters: b items, t tokens of all items together, s longest item.
-The graphs gather `[t, e]` to `[b, s, e]` by `unpack_index` around attention only, and back by `pack_index`.
+The graph gathers `[t, e]` to `[b, s, e]` by `unpack_index` around attention only, and back by `pack_index`.
 """
 
 from collections.abc import Sequence

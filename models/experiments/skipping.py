@@ -155,7 +155,7 @@ def cost(embed: Embed) -> tuple[AtThreshold, ...]:
 def _texts(setting: Setting, tokens: int) -> Embed:
     """Stretches of English, each of so many tokens with the special ones."""
     encoder = PretrainedTextEncoder(setting.text_model, "bert", "mean")
-    tokenize = TextPreprocessor(setting.text_model / TOKENIZER_FILE, WHOLE)
+    tokenize = TextPreprocessor((setting.text_model / TOKENIZER_FILE).read_text(encoding="utf-8"), WHOLE)
     whole = tokenize([ENGLISH.read_text(encoding="utf-8")])[0].ids
     first, inner, last = whole[:1], whole[1:-1], whole[-1:]
     starts = range(0, len(inner) - tokens, tokens - 2)[: setting.samples(TEXTS)]

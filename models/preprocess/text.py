@@ -6,7 +6,6 @@ left in the file are replaced: the limit is the manifest's, and packing needs no
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
@@ -44,9 +43,9 @@ class Tokens:
 class TextPreprocessor:
     """Tokenizes for one model. Safe to share between threads: nothing changes after construction."""
 
-    def __init__(self, tokenizer_file: Path, spec: TextSpec) -> None:
-        """Raises TokenizerError for a file that holds no tokenizer."""
-        self._tokenizer = _open(tokenizer_file)
+    def __init__(self, tokenizer: str, spec: TextSpec) -> None:
+        """`tokenizer` is the text of a tokenizer.json. Raises TokenizerError if it is none."""
+        self._tokenizer = open_tokenizer(tokenizer)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length=spec.max_tokens)
         if spec.padding_id is not None:
@@ -57,11 +56,6 @@ class TextPreprocessor:
             )
         self._prompt = "" if spec.default_prompt is None else spec.prompts[spec.default_prompt]
         self._first_read = spec.max_tokens * CHARACTERS_PER_TOKEN
-
-    @property
-    def largest_id(self) -> int:
-        """The largest token id that a text can give, added tokens included."""
-        return max(self._tokenizer.get_vocab(with_added_tokens=True).values())
 
     def __call__(self, texts: Sequence[str], prompt: str | None = None) -> list[Tokens]:
         """Tokenize each text behind `prompt` (None for the model's own), cut to the model's limit.
@@ -86,9 +80,10 @@ class TextPreprocessor:
         return encoding
 
 
-def _open(path: Path) -> Tokenizer:
+def open_tokenizer(text: str) -> Tokenizer:
+    """Raises TokenizerError for what is no tokenizer.json."""
     try:
-        return Tokenizer.from_file(str(path))
+        return Tokenizer.from_str(text)
     except Exception as error:  # the library raises no other: neither a class of its own nor ValueError
         raise TokenizerError(str(error)) from error
 

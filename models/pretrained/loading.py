@@ -4,11 +4,34 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from models.pretrained.errors import PretrainedError
+
+_LIBRARY_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RecursionError,
+    RuntimeError,
+    SafetensorError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
+"""What `transformers` raises on a config or weights that are not what they should be: it checks little by itself."""
+
+_REFUSED = {
+    "auto_map": "asks for code that is never run; remove the entry if transformers' own {} is what was trained",
+    "quantization_config": "is of a quantized model; export the {} that it was made from",
+    "transformers_weights": "names its weights itself; call them model.safetensors and remove the entry",
+}
+"""Entries of config.json that lead elsewhere."""
 
 
 def read_config(directory: Path) -> Any:
@@ -16,13 +39,11 @@ def read_config(directory: Path) -> Any:
     path = directory / "config.json"
     try:
         config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except _LIBRARY_ERRORS as error:
         raise PretrainedError(f"{path} cannot be read: {_first_line(error)}") from error
-    if getattr(config, "auto_map", None):
-        raise PretrainedError(
-            f"{path} asks for code of its own (auto_map), which is never run; "
-            f"remove the entry if transformers' own {config.model_type!r} is what was trained"
-        )
+    for entry, why in _REFUSED.items():
+        if getattr(config, entry, None):
+            raise PretrainedError(f"{path} has {entry}, so it {why.format(repr(config.model_type))}")
     return config
 
 
@@ -45,7 +66,7 @@ def load(auto: Any, directory: Path, *, attention: str, **options: Any) -> PreTr
             output_loading_info=True,
             **options,
         )
-    except (OSError, RuntimeError, SafetensorError, ValueError, TypeError, KeyError) as error:
+    except _LIBRARY_ERRORS as error:
         raise PretrainedError(f"the weights in {directory} cannot be loaded: {_first_line(error)}") from error
     if found["missing_keys"]:
         first, *others = sorted(found["missing_keys"])

@@ -59,7 +59,8 @@ def open_vision(
 def recognise(directory: Path, pooling: Pooling | None = None, size_px: tuple[int, int] | None = None) -> Opened:
     """Which architecture is in `directory`, and how it will be run and told. Raises PretrainedError."""
     config = read_config(directory)
-    names = [*(config.architectures or ()), config.model_type]
+    own = config.architectures if isinstance(config.architectures, list) else []
+    names = [*filter(lambda name: isinstance(name, str), own), config.model_type]
     architecture = next((ARCHITECTURES[name] for name in names if name in ARCHITECTURES), None)
     if architecture is None:
         known = ", ".join(name for name in ARCHITECTURES if name.islower())

@@ -41,7 +41,7 @@ class Teacher:
             raise TeacherError(str(error)) from error
         self.width = self._encoder.width
         limits = TextSpec(max_tokens=MAX_TOKENS, vocabulary_size=config.vocab_size, position_offset=0)
-        self._tokenize = TextPreprocessor(tokenizer, limits)
+        self._tokenize = TextPreprocessor(tokenizer.read_text(encoding="utf-8"), limits)
 
     @torch.no_grad()
     def embed(self, captions: list[str]) -> Tensor:

@@ -146,6 +146,6 @@ def open_encoder(
 
 def _tokenizer(path: Path, spec: TextSpec) -> TextPreprocessor:
     try:
-        return TextPreprocessor(path, spec)
-    except TokenizerError as error:
+        return TextPreprocessor(path.read_text(encoding="utf-8"), spec)
+    except (TokenizerError, UnicodeDecodeError) as error:
         raise ArtifactError(path, "holds no tokenizer") from error

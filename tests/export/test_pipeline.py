@@ -183,6 +183,13 @@ def test_reduced_precisions_are_judged_and_say_how_they_did(
     parity.judge(manifest.parity, precision)
 
 
+def test_lossy_is_not_broken(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = parity._run
+    monkeypatch.setattr(parity, "_run", lambda *a: {name: array * np.nan for name, array in run(*a).items()})
+    with pytest.raises(ParityError, match="what is not finite: embedding_max_abs"):
+        export(tiny_source, tmp_path / "artifacts" / "x", Options(precision="fp16", lossy=True))
+
+
 def test_full_precision_has_nothing_to_allow(tiny_source: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="fp32 loses nothing"):
         export(tiny_source, tmp_path / "artifacts" / "x", Options(lossy=True))

@@ -1,12 +1,14 @@
 """What a directory says of itself, and what is refused with the reason and the way out."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
 
-from export import files, sentence_transformers
+from export import files, hub, sentence_transformers
 from export.errors import ExportError, OptionError, SourceError
 from export.options import Options
 from export.subjects.opening import open_subject
@@ -126,13 +128,126 @@ def test_a_link_out_of_the_directory_is_refused_and_a_hubs_cache_is_not(tmp_path
         files.check(source)
 
 
-@pytest.mark.parametrize("name", ["../model.safetensors", "/etc/passwd", "a/b.safetensors"])
-def test_a_shard_outside_the_directory_is_refused(tmp_path: Path, name: str) -> None:
-    source = write_bert(tmp_path / "source")
-    (source / "model.safetensors").rename(tmp_path / "model.safetensors")
-    (source / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
-    with pytest.raises(SourceError, match=r"index\.json names .* not a file beside it"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../model.safetensors", "not a file beside it"),
+        ("/etc/passwd", "not a file beside it"),
+        ("a/b.safetensors", "not a file beside it"),
+        ("evil.bin", "pickled and never opened"),
+        ("absent.safetensors", r"has no absent\.safetensors"),
+    ],
+)
+@pytest.mark.parametrize("index", ["model.safetensors.index.json", "w.safetensors.index.json"])
+def test_a_shard_that_is_elsewhere_or_no_safetensors_is_refused(
+    tmp_path: Path, index: str, name: str, message: str
+) -> None:
+    source = write_bert(tmp_path)
+    (source / "evil.bin").write_bytes(b"pickled")
+    (source / index).write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(SourceError, match=message):
         open_subject(source, Options())
+
+
+def test_links_in_a_loop_and_what_is_no_file_are_refused(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    (source / "extra").symlink_to(source / "extra")
+    with pytest.raises(SourceError, match="extra is a link that leads nowhere"):
+        files.check(source)
+    (source / "extra").unlink()
+    os.mkfifo(source / "extra")
+    with pytest.raises(SourceError, match="extra is neither a file nor a folder"):
+        files.check(source)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_size": "abc"},
+        {"hidden_act": None},
+        {"hidden_act": "nonsense"},
+        {"num_attention_heads": 0},
+        {"num_attention_heads": 5},
+        {"num_hidden_layers": 0},
+        {"num_hidden_layers": -1},
+        {"vocab_size": 0},
+        {"vocab_size": None},
+        {"max_position_embeddings": None},
+        {"quantization_config": {"quant_method": "gptq", "bits": 4}},
+        {"quantization_config": "x"},
+        {"transformers_weights": "w.safetensors.index.json"},
+        {"model_type": "gpt2", "architectures": ["bert"]},
+        {"model_type": 5},
+    ],
+    ids=str,
+)
+def test_a_config_that_cannot_be_is_refused_in_one_line(tmp_path: Path, changes: dict[str, object]) -> None:
+    source = write_bert(tmp_path)
+    rewrite(source / "config.json", **changes)
+    with pytest.raises(ExportError) as refusal:
+        open_subject(source, Options())
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("padding", [None, -5])
+def test_a_roberta_without_padding_is_refused(tmp_path: Path, padding: int | None) -> None:
+    source = write_roberta(tmp_path)
+    rewrite(source / "config.json", pad_token_id=padding)
+    with pytest.raises(SourceError, match=r"config\.json"):
+        open_subject(source, Options())
+
+
+def test_an_adapter_is_refused(tmp_path: Path) -> None:
+    (write_bert(tmp_path) / "adapter_config.json").write_text("{}")
+    with pytest.raises(SourceError, match=r"adapter_config\.json is of an adapter; merge it"):
+        open_subject(tmp_path, Options())
+
+
+def test_a_tokenizer_that_makes_nothing_of_nothing_is_refused(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    rewrite(source / "tokenizer.json", post_processor=None)
+    with pytest.raises(SourceError, match="no token of an empty text"):
+        open_subject(source, Options())
+
+
+def test_a_limit_without_room_for_a_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="max-tokens 2 leaves no room beside 2 special tokens"):
+        open_subject(write_bert(tmp_path), Options(max_tokens=2))
+
+
+def test_texts_of_siglip_have_one_length_and_their_own_padding(tmp_path: Path) -> None:
+    source = write_text("siglip", tmp_path)
+    (source / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "Siglip2Tokenizer", "pad_token": {"content": "[UNK]"}}'
+    )
+    assert spec(source, modality="text").padding_id == WORDS.index("[UNK]")
+    with pytest.raises(OptionError, match="padded to 40 tokens"):
+        spec(source, modality="text", max_tokens=8)
+    (source / "tokenizer_config.json").write_text('{"pad_token": "nonesuch"}')
+    with pytest.raises(SourceError, match="names no pad_token"):
+        spec(source, modality="text")
+
+
+def test_an_id_is_asked_of_the_hub_and_nothing_pickled_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {}
+
+    def fetch(source: str, *, allow_patterns: list[str]) -> str:
+        asked[source] = allow_patterns
+        return str(tmp_path)
+
+    def unreachable(source: str, *, allow_patterns: list[str]) -> str:
+        raise LocalEntryNotFoundError("no network\nat all")
+
+    monkeypatch.setattr(hub, "snapshot_download", fetch)
+    assert hub.local("owner/model") == tmp_path
+    assert not [pattern for pattern in asked["owner/model"] if not pattern.endswith((".json", ".safetensors"))]
+    assert hub.local(str(tmp_path)) == tmp_path
+    assert hub.local("no/such/directory") == Path("no/such/directory")
+    monkeypatch.setattr(hub, "snapshot_download", unreachable)
+    with pytest.raises(SourceError, match="owner/model is no directory, and no model of that id could be fetched: no"):
+        hub.local("owner/model")
 
 
 def test_truncated_weights_are_refused(tmp_path: Path) -> None:
@@ -154,7 +269,7 @@ def test_weights_that_lack_a_layer_are_refused(tmp_path: Path) -> None:
     [
         ("config.json", "[]", r"config\.json"),
         ("config.json", "{", r"config\.json"),
-        ("config.json", '{"model_type": "mamba"}', r"'mamba' in .*config\.json cannot be exported; known: .*bert"),
+        ("config.json", '{"model_type": "mamba"}', r"'mamba' in .*config\.json cannot be exported; text: bert"),
         ("config.json", '{"model_type": "nonesuch"}', r"config\.json cannot be read: .*nonesuch"),
         ("modules.json", '{"a": 1}', r"modules\.json is not what it should be"),
         ("modules.json", '[{"type": "a.Dense", "path": "2_Dense"}]', "stages that cannot be exported: Dense"),

@@ -16,6 +16,9 @@ from export.subjects.opening import open_subject
 from models.contract import tensors
 from models.contract.artifact import verify
 from models.contract.asking import asking
+from models.contract.manifest import AttentionSpec
+from models.encoders.vit import VitConfig
+from tests.checkpoints import write_image_encoder
 from tests.encoders import CONFIGS, pictures, write
 
 NAMES = ["text-relative", "vit-relative", "alternet", "nonlocal-shared", "dynamic-conv", "conv"]
@@ -93,3 +96,17 @@ def test_text_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     (source / "tokenizer.json").unlink()
     with pytest.raises(SourceError, match=r"has no tokenizer\.json"):
         open_subject(source, Options())
+
+
+@pytest.mark.parametrize("name", ["vit", "conv"])
+def test_pictures_in_half_floats(name: str, tmp_path: Path) -> None:
+    manifest = export(write(name, tmp_path / "source"), tmp_path / "artifacts" / "half", Options(device="cuda"))
+    assert (manifest.precision, manifest.graph.devices) == ("fp16", ("cuda",))
+    assert manifest.quality is not None
+    assert manifest.quality.mean_cosine >= 0.999
+
+
+def test_one_head_is_enough(tmp_path: Path) -> None:
+    config = VitConfig(image_px=32, patch_px=16, width=16, layers=1, heads=1, embedding_width=8)
+    manifest = export(write_image_encoder(config, tmp_path / "source"), tmp_path / "artifacts" / "one")
+    assert manifest.attention == AttentionSpec(heads=(1,))

@@ -21,7 +21,7 @@ def limited_to(max_tokens: int, **more: Any) -> TextSpec:
 @pytest.fixture
 def preprocess(tmp_path: Path) -> TextPreprocessor:
     write_tokenizer(tmp_path)
-    return TextPreprocessor(tmp_path / "tokenizer.json", limited_to(20))
+    return TextPreprocessor((tmp_path / "tokenizer.json").read_text(), limited_to(20))
 
 
 def test_offsets_and_special_tokens(preprocess: TextPreprocessor) -> None:
@@ -60,7 +60,7 @@ def test_a_long_text_is_not_read_to_its_end_and_gives_the_same_tokens(tmp_path: 
     whole.no_padding()
     whole.enable_truncation(20)
     expected = whole.encode(text)
-    (tokens,) = TextPreprocessor(tmp_path / "tokenizer.json", limited_to(20))([text])
+    (tokens,) = TextPreprocessor((tmp_path / "tokenizer.json").read_text(), limited_to(20))([text])
     assert tokens.ids.tolist() == expected.ids
     assert list(tokens.offsets) == expected.offsets
     assert tokens.truncated == bool(expected.overflowing)
@@ -68,7 +68,7 @@ def test_a_long_text_is_not_read_to_its_end_and_gives_the_same_tokens(tmp_path: 
 
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_default_tokenizer_offsets_stay_inside_the_text(minilm_source: Path, text: str) -> None:
-    (tokens,) = TextPreprocessor(minilm_source / "tokenizer.json", limited_to(256))([text])
+    (tokens,) = TextPreprocessor((minilm_source / "tokenizer.json").read_text(), limited_to(256))([text])
     for (start, end), piece in zip(tokens.offsets, tokens.pieces, strict=True):
         special = piece in ("[CLS]", "[SEP]")
         assert (start == end) if special else (0 <= start < end <= len(text))
@@ -77,7 +77,7 @@ def test_default_tokenizer_offsets_stay_inside_the_text(minilm_source: Path, tex
 def test_a_prompt_is_tokenized_and_is_no_part_of_the_callers_text(tmp_path: Path) -> None:
     write_tokenizer(tmp_path)
     spec = limited_to(20, prompts={"query": "old lamp. ", "none": ""}, default_prompt="query")
-    preprocess = TextPreprocessor(tmp_path / "tokenizer.json", spec)
+    preprocess = TextPreprocessor((tmp_path / "tokenizer.json").read_text(), spec)
     (tokens,) = preprocess(["the sea"])
     assert tokens.pieces == ("[CLS]", "old", "lamp", ".", "the", "sea", "[SEP]")
     assert tokens.offsets == ((0, 0), (0, 0), (0, 0), (0, 0), (0, 3), (4, 7), (0, 0))
@@ -92,14 +92,15 @@ def test_a_default_prompt_has_to_be_one() -> None:
 
 def test_texts_are_padded_where_the_encoder_was_trained_so(tmp_path: Path) -> None:
     write_tokenizer(tmp_path)
-    short, over = TextPreprocessor(tmp_path / "tokenizer.json", limited_to(9, padding_id=PAD))(["lamp", "lamp " * 9])
+    short, over = TextPreprocessor((tmp_path / "tokenizer.json").read_text(), limited_to(9, padding_id=PAD))(
+        ["lamp", "lamp " * 9]
+    )
     assert short.ids.tolist() == [CLS, WORDS.index("lamp"), SEP, *[PAD] * 6]
     assert short.offsets[3:] == ((0, 0),) * 6
     assert (len(over.ids), over.truncated) == (9, True)
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"version": "1.0", "model": {"type": "WordLevel"}}'])
-def test_what_is_no_tokenizer_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "tokenizer.json").write_text(text)
+def test_what_is_no_tokenizer_is_refused(text: str) -> None:
     with pytest.raises(TokenizerError):
-        TextPreprocessor(tmp_path / "tokenizer.json", limited_to(20))
+        TextPreprocessor(text, limited_to(20))

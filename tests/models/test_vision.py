@@ -213,7 +213,7 @@ def test_two_encoders_keep_their_own_layers(case: Cases) -> None:
     [
         ("vit", {"model_type": "vit_mae"}, "model_type 'vit_mae' is no image encoder that is known: vit, deit"),
         ("vit", {"model_type": "nobody"}, "config.json cannot be read"),
-        ("vit", {"auto_map": {"AutoModel": "own.Model"}}, "asks for code of its own"),
+        ("vit", {"auto_map": {"AutoModel": "own.Model"}}, "asks for code that is never run"),
         ("vit", {"num_channels": 1}, "vit of 1 channels: pictures have 3"),
         ("vit", {"patch_size": 64}, "do not divide pictures of 32 px"),
         ("vit", {"num_hidden_layers": 3}, "lack "),

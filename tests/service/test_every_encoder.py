@@ -68,7 +68,9 @@ def original(name: str, tokenizer: Path) -> tuple[Tensor, Tensor | None]:
 
 def _text(name: str, tokenizer: Path) -> tuple[Tensor, Tensor]:
     encoder = make_text(name)
-    (tokens,) = TextPreprocessor(tokenizer, TextSpec(max_tokens=40, vocabulary_size=100, position_offset=0))([TEXT])
+    (tokens,) = TextPreprocessor(
+        tokenizer.read_text(), TextSpec(max_tokens=40, vocabulary_size=100, position_offset=0)
+    )([TEXT])
     packed = {key: torch.from_numpy(array) for key, array in pack([tokens.ids]).items()}
     layout = Layout(packed["pack_index"], packed["unpack_index"], packed["lengths"], torch_spelling)
     vector = encoder(packed["input_ids"], packed["position_ids"], layout)[0]
