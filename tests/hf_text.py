@@ -44,9 +44,7 @@ CONFIGS: dict[str, Any] = {
     "nomic_bert": lambda: transformers.NomicBertConfig(**_SIZES, **_IDS),
     "gte": lambda: transformers.GteConfig(**_SIZES, **_IDS),
     "eurobert": lambda: transformers.EuroBertConfig(**_SIZES, **_IDS, mask_token_id=SEP, num_key_value_heads=2),
-    "clip": lambda: transformers.CLIPConfig(
-        text_config={**_SIZES, **_IDS, "projection_dim": 24}, vision_config=_VISION, projection_dim=24
-    ),
+    "clip": lambda: transformers.CLIPConfig(text_config={**_SIZES, **_IDS}, vision_config=_VISION, projection_dim=24),
     "siglip": lambda: transformers.SiglipConfig(
         text_config={**_SIZES, **_IDS, "projection_size": 32}, vision_config=_VISION
     ),

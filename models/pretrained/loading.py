@@ -64,10 +64,13 @@ def load(auto: Any, directory: Path, *, attention: str, **options: Any) -> PreTr
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told below, by name
             **options,
         )
     except _LIBRARY_ERRORS as error:
         raise PretrainedError(f"the weights in {directory} cannot be loaded: {_first_line(error)}") from error
+    for name, has, wanted in sorted(found["mismatched_keys"]):
+        raise PretrainedError(f"the weights in {directory} have {name} of {list(has)}, its config says {list(wanted)}")
     if found["missing_keys"]:
         first, *others = sorted(found["missing_keys"])
         more = f" and {len(others)} more" if others else ""

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, CLIPTextModelWithProjection, PreTrainedModel, SiglipTextModel
+from transformers import AutoModel, CLIPConfig, CLIPTextModelWithProjection, PreTrainedModel, SiglipTextModel
 from typing_extensions import override
 
 from models.contract.manifest import Pooling
 from models.packed import Layout, PackedEncoder, packed_attention
 from models.pooling import pool
 from models.pretrained import mpnet, towers
-from models.pretrained.loading import load
+from models.pretrained.loading import load, read_config
 from models.pretrained.routing import ROUTED, Call, routed
 
 Bias = Callable[[PreTrainedModel, Layout], Tensor]
@@ -91,7 +91,11 @@ ARCHITECTURES: dict[str, TextArchitecture] = {
 def load_text(directory: Path, model_type: str, *, attention: str) -> PreTrainedModel:
     """A model whose `model_type` is one of `ARCHITECTURES`. Raises PretrainedError when the directory holds none."""
     architecture = ARCHITECTURES[model_type]
-    return load(architecture.auto, directory, attention=attention, **architecture.options)
+    config = read_config(directory)
+    tower = config.get_text_config()
+    if isinstance(config, CLIPConfig):
+        tower.projection_dim = config.projection_dim  # the pair's own counts, whatever its towers say
+    return load(architecture.auto, directory, attention=attention, config=tower, **architecture.options)
 
 
 class PretrainedTextEncoder(PackedEncoder):

@@ -127,7 +127,9 @@ def _grid(architecture: Architecture, config: Any, size_px: tuple[int, int]) -> 
     sizes = zip(size_px, _pair(config.patch_size, "patch_size"), strict=True)
     (rows, more_rows), (columns, more_columns) = (divmod(px, patch_px) for px, patch_px in sizes)
     if not rows or not columns or (architecture.windowed and (more_rows or more_columns)):
-        raise PretrainedError(f"patches of {config.patch_size} px do not divide pictures of {size_px} px")
+        raise PretrainedError(
+            f"patches of {config.patch_size} px do not divide pictures of {size_px[0]} x {size_px[1]} px"
+        )
     return rows, columns
 
 

@@ -257,6 +257,13 @@ def test_truncated_weights_are_refused(tmp_path: Path) -> None:
         open_subject(tmp_path, Options())
 
 
+def test_weights_of_another_size_are_refused_by_name(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    rewrite(source / "config.json", intermediate_size=65)
+    with pytest.raises(SourceError, match=r"have encoder\.layer\.0\..*bias of \[64\], its config says \[65\]"):
+        open_subject(source, Options())
+
+
 def test_weights_that_lack_a_layer_are_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     rewrite(source / "config.json", num_hidden_layers=3)
