@@ -4,10 +4,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from models.contract import tensors
+from models.contract.artifact import digest
 from models.contract.errors import ArtifactError
 from models.contract.manifest import GraphSpec, Manifest
 from service.errors import InferenceFailed
@@ -84,6 +86,23 @@ def test_a_graph_that_is_none_or_another_is_refused(tiny: Path, tmp_path: Path) 
     other = GraphSpec(devices=("cpu",), outputs=("another",), attention_operators=2)
     with pytest.raises(ArtifactError, match="other outputs"):
         Session(tiny / "model.onnx", other, device="cpu", threads=1)
+
+
+@pytest.mark.parametrize("location", ["../weights.bin", "/etc/hostname"])
+def test_weights_outside_the_artifact_are_refused(tiny: Path, tmp_path: Path, location: str) -> None:
+    """Digests say that nothing was changed, not that whoever sealed it meant well."""
+    shutil.copy(tiny / "weights.bin", tmp_path)
+    artifact = Path(shutil.copytree(tiny, tmp_path / "tiny"))
+    model = onnx.load(artifact / "model.onnx", load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = location if entry.key == "location" else entry.value
+    (artifact / "model.onnx").write_bytes(model.SerializeToString())
+    manifest = Manifest.read(artifact)
+    files = {**manifest.files, "model.onnx": digest(artifact / "model.onnx")}
+    manifest.model_copy(update={"files": files}).write(artifact)
+    with pytest.raises(ArtifactError, match=r"model.onnx cannot be loaded"):
+        open_encoder(artifact, device="cpu")
 
 
 def test_nothing_to_serve_and_two_of_a_name_are_refused(tiny: Path, tmp_path: Path) -> None:
