@@ -25,8 +25,17 @@ def model() -> FakeModel:
 
 @pytest.fixture
 def engine(model: FakeModel) -> Iterator[Engine]:
+    yield from running(model, max_queue_tokens=200)
+
+
+@pytest.fixture
+def roomy(model: FakeModel) -> Iterator[Engine]:
+    yield from running(model, max_queue_tokens=10_000)
+
+
+def running(model: FakeModel, max_queue_tokens: int) -> Iterator[Engine]:
     limits = BatchLimits(tokens=100, cells=10_000)
-    engine = Engine({"fake": model}, limits=limits, max_queue_tokens=200, metrics=Metrics())
+    engine = Engine({"fake": model}, limits=limits, max_queue_tokens=max_queue_tokens, metrics=Metrics())
     yield engine
     model.gate.set()
     engine.close()
@@ -81,12 +90,12 @@ def test_one_client_with_many_items_does_not_starve_another(engine: Engine, mode
     assert [len(batch) for batch in model.batches] == [1, 10, 9]
 
 
-def test_a_short_request_does_not_wait_for_a_long_one(engine: Engine, model: FakeModel) -> None:
+def test_a_short_request_does_not_wait_for_a_long_one(roomy: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
-        long = submit(engine, ids(*[50] * 40))
-        assert model.entered.acquire(timeout=10)
         model.gate.clear()
-        hurried = submit(engine, ids(3))
+        long = submit(roomy, ids(*[50] * 40))
+        assert model.entered.acquire(timeout=10)
+        hurried = submit(roomy, ids(3))
         before = len(model.batches)
         model.gate.set()
         await hurried.wait()
