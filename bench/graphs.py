@@ -63,7 +63,7 @@ def attention(artifact: Path, *, threads: int) -> dict[str, float]:
     session = Session(artifact / GRAPH_FILE, spec, device="cpu", threads=threads)
     fed = pack([np.random.default_rng(0).integers(1000, 20_000, LONG_TOKENS)])
     asked = {"embedding": (), "rollout": (tensors.pooled("rollout"),), "rollout_matrix": (tensors.matrix("rollout"),),
-             "max": (tensors.pooled("max"),), "raw_last_layer": (tensors.weights(0),)}  # fmt: skip
+             "max": (tensors.pooled("max"),), "raw_one_layer": (tensors.weights(0),)}  # fmt: skip
     took = medians_ms({name: _run(session, fed, *outputs) for name, outputs in asked.items()}, rounds=4 * ROUNDS)
     return _ms(took) | {f"{name}_ratio": took[name] / took["embedding"] for name in asked if name != "embedding"}
 

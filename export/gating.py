@@ -6,11 +6,12 @@ branches: one `If` around all of them, and inside it one for each. Nothing asked
 outputs share is in both their branches: the weights of the model are in neither.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 
+from export.nodes import drop_unused
 from models.contract import tensors
 
 
@@ -34,16 +35,7 @@ def gate(model: onnx.ModelProto) -> None:
     graph.node.append(helper.make_node("If", [tensors.OBSERVE], names, name="observe", **branches))
     graph.input.append(helper.make_tensor_value_info(tensors.OBSERVE, TensorProto.BOOL, []))
     graph.input.append(helper.make_tensor_value_info(tensors.ASKED, TensorProto.BOOL, [len(observed)]))
-    _drop_unused(graph)
-
-
-def all_nodes(graph: GraphProto) -> Iterable[NodeProto]:
-    """The nodes of a graph and of every branch in it."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from all_nodes(attribute.g)
+    drop_unused(graph)
 
 
 def _needed(nodes: Sequence[NodeProto], output: str) -> set[int]:
@@ -98,11 +90,3 @@ def _nothing(prefix: str, outputs: Sequence[ValueInfoProto]) -> GraphProto:
 
 def _branch(name: str, nodes: Sequence[NodeProto], outputs: Sequence[ValueInfoProto]) -> GraphProto:
     return helper.make_graph(list(nodes), name, [], list(outputs))
-
-
-def _drop_unused(graph: GraphProto) -> None:
-    """Forget initializers that no node reads any more."""
-    read = {name for node in all_nodes(graph) for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)

@@ -26,7 +26,7 @@ class Options:
     space: str | None = None
     lossy: bool = False
 
-    def numbers(self) -> Precision:
+    def chosen_precision(self) -> Precision:
         """The precision: fp32, on CUDA fp16, unless one is given. Raises OptionError for one that the device lacks."""
         precision = self.precision or ("fp16" if self.device == "cuda" else "fp32")
         if precision == "fp32" and self.lossy:
@@ -37,4 +37,4 @@ class Options:
 
     def devices(self) -> tuple[Device, ...]:
         """Where the artifact may run."""
-        return (self.device,) if self.device else DEVICES[self.numbers()]
+        return (self.device,) if self.device else DEVICES[self.chosen_precision()]

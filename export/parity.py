@@ -7,6 +7,7 @@ Letters: n positions of one item, m of them that attention is told on.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,8 @@ def _compare(session: onnxruntime.InferenceSession, subject: Subject, batch: lis
             worst.differ("neighbours_max_abs", vector, by_itself)
             _compare_relevance(seen, row, want, worst)
         for layers in _chunks(expected):
-            seen = _run(session, items, subject, [tensors.weights(layer) for layer in layers])
+            heads = range(len(expected[0].weights[layers[0]]))
+            seen = _run(session, items, subject, [tensors.weights(layer) for layer in layers], heads)
             for row, want in enumerate(expected[order]):
                 for layer in layers:
                     _compare_weights(seen[tensors.weights(layer)][row], want.weights[layer], worst)
@@ -134,28 +136,32 @@ def _compare_relevance(seen: Outputs, row: int, want: Expected, worst: Worst) ->
 
 
 def _compare_weights(found: Floats, wanted: Floats, worst: Worst) -> None:
-    """found `[k, s, s]` of the heads that every layer has, wanted `[h, n, n]`; padding is attended to by nobody."""
+    """found `[h, s, s]`, wanted `[h, n, n]`; padding is attended to by nobody."""
     n = wanted.shape[-1]
-    worst.differ("weights_max_abs", found[:, :n, :n], wanted[: len(found)])
+    worst.differ("weights_max_abs", found[:, :n, :n], wanted)
     worst.differ("weights_max_abs", found[:, :n, n:], np.float32(0))
 
 
-def _chunks(expected: Sequence[Expected]) -> Iterator[range]:
-    """The layers, by as many as may be fetched at once."""
-    layers = len(expected[0].weights)
-    if layers:
-        heads, longest = expected[0].weights[0].shape[0], max(each.weights[0].shape[-1] for each in expected)
+def _chunks(expected: Sequence[Expected]) -> Iterator[list[int]]:
+    """The layers, those of as many heads together, by as many as may be fetched at once."""
+    for heads, alike in groupby(range(len(expected[0].weights)), lambda layer: len(expected[0].weights[layer])):
+        longest = max(each.weights[0].shape[-1] for each in expected)
         at_once = max(1, FETCHED_BYTES // (4 * len(expected) * heads * longest**2))
-        for first in range(0, layers, at_once):
-            yield range(first, min(first + at_once, layers))
+        layers = list(alike)
+        for first in range(0, len(layers), at_once):
+            yield layers[first : first + at_once]
 
 
 def _run(
-    session: onnxruntime.InferenceSession, items: Sequence[Item], subject: Subject, observed: Sequence[str]
+    session: onnxruntime.InferenceSession,
+    items: Sequence[Item],
+    subject: Subject,
+    observed: Sequence[str],
+    heads: Sequence[int] = (),
 ) -> Outputs:
-    """The embedding, and what of the observed outputs is asked for."""
+    """The embedding, and what of the observed outputs is asked for, raw weights of `heads`."""
     names = [tensors.EMBEDDING, *observed]
-    feeds = {**subject.feed(items), **asking(subject.outputs, observed, subject.heads)}
+    feeds = {**subject.feed(items), **asking(subject.outputs, observed, heads)}
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 

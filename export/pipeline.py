@@ -6,12 +6,12 @@ from pathlib import Path
 import onnx
 
 from export import parity, seal, weights
-from export.graphs import attention_operators, to_onnx
 from export.options import Options
 from export.precision import quality, reduction
 from export.progress import Progress
 from export.subjects.base import Subject
 from export.subjects.opening import open_subject
+from export.tracing import attention_operators, to_onnx
 from models.contract.manifest import GraphSpec, Manifest, Parity, Quality
 
 TOOLS = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "tokenizers")
@@ -30,7 +30,7 @@ def export(
     Raises ExportError (see `export.errors`) and leaves nothing behind when any step fails.
     """
     options = options or Options()
-    precision = options.numbers()
+    precision = options.chosen_precision()
     step = progress or Progress(steps(options))
     with seal.staging(target, replace=replace) as staged:
         with step("load the encoder"):
@@ -57,7 +57,7 @@ def export(
 
 def steps(options: Options) -> int:
     """How many there are, for whoever shows progress."""
-    return {"fp32": 4, "fp16": 5, "int8": 6}[options.numbers()]
+    return {"fp32": 4, "fp16": 5, "int8": 6}[options.chosen_precision()]
 
 
 def _judge(figures: Parity, found: Quality | None, options: Options) -> None:
@@ -65,9 +65,9 @@ def _judge(figures: Parity, found: Quality | None, options: Options) -> None:
     if options.lossy:
         parity.judge_finite(figures)
         return
-    parity.judge(figures, options.numbers())
+    parity.judge(figures, options.chosen_precision())
     if found:
-        quality.judge(found, options.numbers())
+        quality.judge(found, options.chosen_precision())
 
 
 def _manifest(
@@ -82,7 +82,7 @@ def _manifest(
         name=name,
         modality=subject.modality,
         architecture=subject.architecture,
-        precision=options.numbers(),
+        precision=options.chosen_precision(),
         embedding=subject.embedding(name),
         attention=subject.attention,
         text=subject.text,

@@ -50,7 +50,6 @@ CLASSES: Final[Mapping[str, Mapping[str, Any]]] = {
 BY_MODEL: Final[Mapping[str, str]] = {
     "vit": "ViT",
     "swin": "ViT",
-    "swinv2": "ViT",
     "deit": "DeiT",
     "beit": "Beit",
     "clip": "CLIP",

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from export.gating import all_nodes
+from export.nodes import drop_unused
 from models.contract.arrays import Floats
 
 _PLAIN_GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0}
@@ -49,10 +49,8 @@ def replace(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto], constants: 
     """Give `graph` these nodes, and of its constants and these the ones that they read."""
     del graph.node[:]
     graph.node.extend(nodes)
-    read = {name for node in all_nodes(graph) for name in node.input} | {output.name for output in graph.output}
-    kept = [tensor for tensor in (*graph.initializer, *constants) if tensor.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    graph.initializer.extend(constants)
+    drop_unused(graph)
 
 
 def _layers(graph: onnx.GraphProto) -> Iterator[Linear]:

@@ -96,10 +96,10 @@ class ImageSubject(Subject):
 
     @override
     def batches(self, rng: np.random.Generator) -> Iterator[list[Item]]:
-        """1 to 7 pictures, fewer where their attention is large."""
+        """1 to 16 pictures, fewer where their attention is large."""
         matrices = self.attention.matrices if self.attention else 1
         most = max(1, EXPECTED_BYTES // (8 * matrices * self._image.positions**2))
-        for count in (1, 3, 7):
+        for count in (1, 3, 7, 16):
             yield self._pictures(rng, min(count, most))
 
     @override

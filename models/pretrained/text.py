@@ -26,9 +26,19 @@ Bias = Callable[[PreTrainedModel, Layout], Tensor]
 
 def causal(_model: PreTrainedModel, layout: Layout) -> Tensor:
     """Nothing after itself is seen by a token."""
+    return _unseen(_ahead(layout) > 0)
+
+
+def _ahead(layout: Layout) -> Tensor:
+    """[s, s]: how many tokens after the query's (row) the key's (column) stands."""
     index = layout.unpack_index
     columns = torch.arange(index.shape[1], device=index.device)
-    return torch.where(columns[None] > columns[:, None], float("-inf"), 0.0)[None, None]
+    return columns[None] - columns[:, None]
+
+
+def _unseen(pairs: Tensor) -> Tensor:
+    """The bias `[1, 1, s, s]` by which such pairs `[s, s]` get no weight."""
+    return torch.where(pairs, float("-inf"), 0.0)[None, None]
 
 
 @dataclass(frozen=True)
@@ -140,8 +150,5 @@ def _within(window: int | None, layout: Layout, bias: Tensor | None) -> Tensor |
     """`bias`, and nothing seen from further away than the window."""
     if window is None:
         return bias
-    index = layout.unpack_index
-    columns = torch.arange(index.shape[1], device=index.device)
-    far = (columns[None] - columns[:, None]).abs() >= window
-    near = torch.where(far, float("-inf"), 0.0)[None, None]
+    near = _unseen(_ahead(layout).abs() >= window)
     return near if bias is None else near + bias

@@ -10,7 +10,6 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import GraphError, ParityError
-from export.graphs import attention_operators, to_onnx
 from export.options import Options
 from export.precision import quality
 from export.precision.int8 import quantize
@@ -18,6 +17,7 @@ from export.precision.prose import LONGEST, SHORTEST, texts
 from export.precision.rounding import WEIGHT_LIMIT, rounded
 from export.subjects.base import Feeds, Item, Subject
 from export.subjects.opening import open_subject
+from export.tracing import attention_operators, to_onnx
 from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.asking import asking

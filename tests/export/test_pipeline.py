@@ -13,10 +13,10 @@ import onnxruntime
 import pytest
 from tokenizers import Tokenizer
 
-from export import graphs, parity
+from export import parity, tracing
 from export.__main__ import main
 from export.errors import ExportError, GraphError, OptionError, ParityError, SourceError
-from export.gating import all_nodes
+from export.nodes import all_nodes
 from export.options import Options
 from export.pipeline import export
 from export.precision import quality
@@ -124,7 +124,7 @@ def test_broken_weights_and_a_tokenizer_of_another_model_are_refused(tmp_path: P
 
 
 def test_an_unfused_attention_seals_nothing(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "attention_operators", lambda _model: 1)
+    monkeypatch.setattr(tracing, "attention_operators", lambda _model: 1)
     with pytest.raises(GraphError, match="1 fused attention operators, 2 were expected"):
         export(tiny_source, tmp_path / "artifacts" / "tiny")
     assert list((tmp_path / "artifacts").iterdir()) == []

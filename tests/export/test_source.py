@@ -319,7 +319,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="takes text, not image"):
         open_subject(source, Options(modality="image"))
     with pytest.raises(OptionError, match="precision int8 is for cpu, not for cuda"):
-        Options(precision="int8", device="cuda").numbers()
+        Options(precision="int8", device="cuda").chosen_precision()
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:

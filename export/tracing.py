@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from export.errors import GraphError
-from export.gating import all_nodes, gate
+from export.gating import gate
+from export.nodes import all_nodes
 from export.spelling import OPSET
 from export.subjects.base import Axes, Subject, as_tensors
 from models.contract import tensors
