@@ -1,6 +1,5 @@
 """The service's only configuration: `HEADLIGHT_*` environment variables, read once when the app starts."""
 
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.contract.artifact import sealed
 from models.contract.errors import ArtifactError
 from models.preprocess.image import MAX_PIXELS
+from service.processors import available
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """Where `service/` and `artifacts/` stand side by side: a checkout, or the source folder of a bento."""
@@ -27,7 +27,7 @@ class Settings(BaseSettings):
         None, description="Artifact directories as a JSON list; every sealed one under artifacts/ if unset."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where embeddings are computed.")
-    threads: int = Field(0, ge=0, description="ONNX Runtime threads on CPU; 0 for the processors given to the process.")
+    threads: int = Field(0, ge=0, description="Threads that compute on CPU; 0 for the processors given to the process.")
     max_batch_tokens: int = Field(16_384, gt=0, description="Most tokens, or positions of pictures, in one run.")
     max_queue_tokens: int = Field(262_144, gt=0, description="Most of them waiting; past it requests get 429.")
     max_items: int = Field(2_048, gt=0, description="Most texts or images in one request.")
@@ -36,6 +36,7 @@ class Settings(BaseSettings):
         MAX_PIXELS, gt=0, le=MOST_PIXELS, description="Largest image, by its header; past it it is not decoded."
     )
     max_attention_bytes: int = Field(32 * 2**20, gt=0, description="Most attention in one answer, as float32.")
+    cache_bytes: int = Field(0, ge=0, description="Embeddings kept by content, at most so much of them; 0 for none.")
     request_timeout_ms: int = Field(30_000, gt=0, description="Longest wait in the queue.")
 
     def artifact_directories(self) -> list[Path]:
@@ -47,5 +48,5 @@ class Settings(BaseSettings):
         return directories
 
     def intra_op_threads(self) -> int:
-        """Threads of the CPU pool: as told, else as many processors as the process may use."""
-        return self.threads or len(os.sched_getaffinity(0))
+        """Threads that compute on CPU: as told, else as many as the processors that the process may use."""
+        return self.threads or available()

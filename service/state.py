@@ -1,42 +1,57 @@
 """What a running app holds: its models, its engine and its metrics. Opened at start, closed when it drains."""
 
-import asyncio
 import gc
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
 from models.contract.errors import ArtifactError
 from models.contract.manifest import MANIFEST_FILE
 from service.engine.engine import Engine
-from service.engine.lanes import BatchLimits
+from service.engine.lengths import BatchLimits
+from service.engine.queue import QueueLimits
 from service.errors import ModelNotFound, NotReady
 from service.metrics import Metrics
-from service.runtime.encoder import AnyEncoder, open_encoder
+from service.processors import side_by_side
+from service.runtime.encoder import EMBEDDING_ONLY, AnyEncoder, open_encoder
 from service.runtime.providers import CPU
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-CPU_BATCH_TOKENS = 1_024
-"""Past this a CPU batch gains no throughput and delays its neighbours; `max_batch_tokens` can only lower it."""
+CPU_BATCH_TOKENS = 256
+"""For each thread of a batch. Past this a CPU batch gains no throughput (its activations leave the cache) and delays
+its neighbours; `max_batch_tokens` can only lower it."""
+
+GPU_IN_FLIGHT = 2
+"""Batches at a time on a GPU: one computes while the other is packed or handed out."""
 
 ATTENTION_WORKSPACE_BYTES = 256 * 2**20
 """Weights that one batch may hold while it runs, over all layers and heads."""
+
+ANSWERS_PROMISED = 8
+"""So many answers of `max_attention_bytes` each may be owed at a time."""
+
+STUCK_TIMES, STUCK_AT_LEAST_S = 100, 60.0
+"""A batch is stuck when it has run this many times as long as the longest at warm-up did, and at least so long."""
 
 
 @dataclass
 class State:
     """Warmed up when it exists; `ready` until it drains or its engine has died.
 
-    `decoders` are taken by threads that decode a picture: each can hold `max_image_pixels` several times over.
+    The event loop neither tokenizes nor decodes: `tokenizing` and `decoding` are the threads that do, as few as bound
+    what decoded pictures take, each up to `max_image_pixels` several times over.
     """
 
     settings: Settings
     models: dict[str, AnyEncoder]
     engine: Engine
     metrics: Metrics
-    decoders: asyncio.Semaphore
+    tokenizing: ThreadPoolExecutor
+    decoding: ThreadPoolExecutor
     draining: bool = False
 
     @property
@@ -49,30 +64,37 @@ class State:
 
         Raises ArtifactError or ProviderUnavailable: a service that cannot serve all it was given must not start.
         """
-        models: dict[str, AnyEncoder] = {}
-        for directory in settings.artifact_directories():
-            encoder = open_encoder(
-                directory,
-                device=settings.device,
-                threads=settings.intra_op_threads(),
-                max_image_pixels=settings.max_image_pixels,
-            )
-            if encoder.name in models:
-                raise ArtifactError(directory / MANIFEST_FILE, "has a name that another artifact has too")
-            models[encoder.name] = encoder
-        limits = _limits(settings, models)
-        for encoder in models.values():
-            _warm_up(encoder, limits)
+        threads = settings.intra_op_threads()
+        models = _open_models(settings, threads)
+        on_cpu = all(encoder.provider == CPU for encoder in models.values())
+        limits = QueueLimits(
+            tokens=settings.max_queue_tokens,
+            attention_bytes=ANSWERS_PROMISED * settings.max_attention_bytes,
+            batch=_limits(settings, models, on_cpu=on_cpu, threads=threads),
+        )
+        longest_s = max(_warm_up(encoder, limits.batch) for encoder in models.values())
         metrics = Metrics()
-        engine = Engine(models, limits=limits, max_queue_tokens=settings.max_queue_tokens, metrics=metrics)
+        engine = Engine(
+            models,
+            limits=limits,
+            metrics=metrics,
+            in_flight=side_by_side(threads) if on_cpu else GPU_IN_FLIGHT,
+            stuck_after_s=max(STUCK_AT_LEAST_S, STUCK_TIMES * longest_s),
+            cache_bytes=settings.cache_bytes,
+        )
+        tokenizing, decoding = (ThreadPoolExecutor(threads, f"headlight-{what}") for what in ("tokenizing", "decoding"))
         _quiet_garbage_collector()
+        metrics.watch_garbage_collector()
         logger.info("serving %s", ", ".join(models))
-        return cls(settings, models, engine, metrics, asyncio.Semaphore(settings.intra_op_threads()))
+        return cls(settings, models, engine, metrics, tokenizing, decoding)
 
     def close(self) -> None:
         """Stop being ready, finish what is queued."""
         self.draining = True
         self.engine.close()
+        self.tokenizing.shutdown()
+        self.decoding.shutdown()
+        self.metrics.unwatch_garbage_collector()
 
     def model(self, name: str) -> AnyEncoder:
         """The served model of that name. Raises ModelNotFound, or NotReady while draining."""
@@ -83,27 +105,50 @@ class State:
         return self.models[name]
 
 
-def _limits(settings: Settings, models: dict[str, AnyEncoder]) -> BatchLimits:
-    on_cpu = all(encoder.provider == CPU for encoder in models.values())
+def _open_models(settings: Settings, threads: int) -> dict[str, AnyEncoder]:
+    models: dict[str, AnyEncoder] = {}
+    for directory in settings.artifact_directories():
+        encoder = open_encoder(
+            directory,
+            device=settings.device,
+            threads=threads,
+            side_by_side=side_by_side(threads),
+            max_image_pixels=settings.max_image_pixels,
+        )
+        if encoder.name in models:
+            raise ArtifactError(directory / MANIFEST_FILE, "has a name that another artifact has too")
+        models[encoder.name] = encoder
+    return models
+
+
+def _limits(settings: Settings, models: dict[str, AnyEncoder], *, on_cpu: bool, threads: int) -> BatchLimits:
     observable = [model.manifest.attention for model in models.values() if model.manifest.attention]
     matrices = max((attention.matrices for attention in observable), default=1)
-    return BatchLimits(
-        tokens=min(settings.max_batch_tokens, CPU_BATCH_TOKENS) if on_cpu else settings.max_batch_tokens,
-        cells=ATTENTION_WORKSPACE_BYTES // (4 * matrices),
-    )
+    most = CPU_BATCH_TOKENS * threads // side_by_side(threads) if on_cpu else settings.max_batch_tokens
+    return BatchLimits(tokens=min(settings.max_batch_tokens, most), cells=ATTENTION_WORKSPACE_BYTES // (4 * matrices))
 
 
-def _warm_up(encoder: AnyEncoder, limits: BatchLimits) -> None:
-    """Run the largest batch first, so that ONNX Runtime's arena has its final size, then the smallest."""
-    longest = min(encoder.max_positions, limits.tokens)
+def _warm_up(encoder: AnyEncoder, limits: BatchLimits) -> float:
+    """Run the largest batch first, so that ONNX Runtime's arena has its final size, then the smallest.
+
+    Returns the seconds that the longest took.
+    """
+    longest = encoder.max_positions
     most = max(1, limits.tokens // longest)
     most_observed = max(1, min(most, limits.cells // longest**2))
     attention = encoder.manifest.attention
-    for items, observed, positions in ((most, most_observed, longest), (1, 1, 1)):
-        encoder.run([encoder.stand_in(positions)] * items)
-        if attention:
-            heads = range(min(attention.heads))
-            encoder.run([encoder.stand_in(positions)] * observed, encoder.manifest.graph.outputs, heads)
+    heads = range(min(attention.heads)) if attention else ()
+    took = []
+    for alone in (True, False):
+        for positions, items, outputs in (
+            (longest, most, EMBEDDING_ONLY),
+            (longest, most_observed, encoder.manifest.graph.outputs),
+            (1, 1, EMBEDDING_ONLY),
+        ):
+            began = time.monotonic()
+            encoder.run([encoder.stand_in(positions)] * items, outputs, heads, alone=alone)
+            took.append(time.monotonic() - began)
+    return max(took)
 
 
 def _quiet_garbage_collector() -> None:

@@ -3,7 +3,7 @@
 Letters: x, y columns and rows in px. "Original" is the picture as its viewer sees it, turned upright.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, floor
 from typing import Final, Literal
 
@@ -14,6 +14,7 @@ from PIL import Image
 from models.contract.arrays import Pixels
 from models.contract.manifest import ImageSpec
 from models.preprocess.decoding import decode
+from models.preprocess.prepared import content_key
 
 MAX_PIXELS = 25_000_000
 """Most pixels of a picture unless told otherwise: a 24 megapixel camera's, 75 MB decoded."""
@@ -44,6 +45,10 @@ class Picture:
     height_px: int
     region_px: Box
     truncated: Literal[False] = False
+    key: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", content_key(self.pixels))
 
     @property
     def data(self) -> Pixels:

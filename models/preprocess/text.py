@@ -5,7 +5,6 @@ left in the file are replaced: the limit is the manifest's, and packing needs no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
@@ -13,23 +12,27 @@ from tokenizers import Encoding, Tokenizer
 from models.contract.arrays import Ints
 from models.contract.manifest import TextSpec
 from models.preprocess.errors import TokenizerError
+from models.preprocess.prepared import content_key
 
 CHARACTERS_PER_TOKEN = 32
 """Of a text's characters, so many for each token of the model's limit are read first; prose has about 5 a token."""
 
 
-@dataclass(frozen=True, slots=True)
 class Tokens:
     """One tokenized text of n tokens, special tokens included.
 
-    `ids` is `[n]`; `offsets` are `(start, end)` into the caller's string in code points, start == end for
-    special tokens and those of a prompt; `truncated` says that the text went on past the model's limit.
+    `ids` is `[n]`; `truncated` says that the text went on past the model's limit.
     """
 
-    ids: Ints
-    pieces: tuple[str, ...]
-    offsets: tuple[tuple[int, int], ...]
-    truncated: bool
+    __slots__ = ("_before", "_encoding", "ids", "key", "truncated")
+
+    def __init__(self, encoding: Encoding, *, before: int) -> None:
+        """`before` characters of what was tokenized are not the caller's."""
+        self.ids: Ints = np.array(encoding.ids, dtype=np.int64)
+        self.key = content_key(self.ids)
+        self.truncated = bool(encoding.overflowing)
+        self._encoding = encoding
+        self._before = before
 
     @property
     def data(self) -> Ints:
@@ -38,6 +41,17 @@ class Tokens:
     @property
     def positions(self) -> int:
         return len(self.ids)
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The tokens as text. Made when asked for, like their offsets: for an embedding nobody does."""
+        return tuple(self._encoding.tokens)
+
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        """`(start, end)` into the caller's string in code points, start == end for special tokens and a prompt's."""
+        before = self._before
+        return tuple((max(0, start - before), max(0, end - before)) for start, end in self._encoding.offsets)
 
 
 class TextPreprocessor:
@@ -65,7 +79,7 @@ class TextPreprocessor:
         before = self._prompt if prompt is None else prompt
         whole = [before + text for text in texts] if before else texts
         encodings = self._tokenizer.encode_batch([text[: self._first_read] for text in whole])
-        return [_tokens(self._complete(*pair), len(before)) for pair in zip(whole, encodings, strict=True)]
+        return [Tokens(self._complete(*pair), before=len(before)) for pair in zip(whole, encodings, strict=True)]
 
     def _complete(self, text: str, encoding: Encoding) -> Encoding:
         """Read on in a long text until what is kept of it ends well before where reading stopped.
@@ -91,16 +105,3 @@ def open_tokenizer(text: str) -> Tokenizer:
 def _end(encoding: Encoding) -> int:
     """Where in the text the last kept token ends."""
     return max(end for _, end in encoding.offsets)
-
-
-def _tokens(encoding: Encoding, before: int) -> Tokens:
-    """`before` characters of what was tokenized are not the caller's."""
-    offsets = encoding.offsets
-    if before:
-        offsets = [(max(0, start - before), max(0, end - before)) for start, end in offsets]
-    return Tokens(
-        ids=np.array(encoding.ids, dtype=np.int64),
-        pieces=tuple(encoding.tokens),
-        offsets=tuple(offsets),
-        truncated=bool(encoding.overflowing),
-    )

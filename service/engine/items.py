@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from models.contract.arrays import Floats
+from models.contract.arrays import Data, Floats
 from models.preprocess.prepared import Prepared
 from service.engine.plan import AttentionPlan
 from service.errors import HeadlightError
@@ -19,70 +19,84 @@ class ItemResult:
     attention: Floats | None
 
 
-class Ticket:
-    """One request's wait for all of its items. Filled by the engine's thread, awaited on the event loop.
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What items must have in common to share a batch: model, the tensors fetched for them, and of which heads."""
 
-    `deadline` bounds the wait for the first of them to run; once `begun`, a request is finished.
-    The first failed item fails the request; what is still queued of it is then dropped unexecuted.
+    model: str
+    outputs: tuple[str, ...]
+    heads: tuple[int, ...] = ()
+
+    @property
+    def observed(self) -> bool:
+        """Attention is among what is fetched."""
+        return len(self.outputs) > 1
+
+
+class Ticket:
+    """One request's wait for all of its items.
+
+    `deadline`, on `time.monotonic`'s clock, bounds the wait for the first of them to run; a request that has `begun` is
+    finished. The first failed item fails the request. Only `future` belongs to the event loop; all else is the
+    engine's, and changes under its lock.
     """
 
-    def __init__(self, count: int, *, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, *, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
         self.deadline = deadline
-        self.served_positions = 0
-        self._loop = loop
-        self._future: asyncio.Future[list[ItemResult]] = loop.create_future()
-        self._results: list[ItemResult | None] = [None] * count
+        self.loop = loop
+        self.future: asyncio.Future[list[ItemResult]] = loop.create_future()
+        self.waiting: OrderedDict[Item, None] = OrderedDict()
+        self.attention_bytes = 0
+        self.begun = False
+        self.closed = False
+        """Nobody waits any more: answered, failed or withdrawn."""
+        self._results: list[ItemResult | None] = []
+        self._missing = 0
+
+    def expect(self, count: int) -> None:
+        """Say how many results there will be, before the first is filled in."""
+        self._results = [None] * count
         self._missing = count
-        self._closed = False
 
-    @property
-    def begun(self) -> bool:
-        """One of its items has been taken into a batch."""
-        return self.served_positions > 0
-
-    @property
-    def closed(self) -> bool:
-        """Nobody waits any more: answered, failed or cancelled."""
-        return self._closed
-
-    def fill(self, index: int, result: ItemResult) -> None:
-        """Hand in one item's result; the last one answers the request."""
+    def fill(self, index: int, result: ItemResult) -> bool:
+        """Note one item's result; True when it was the last that was missing."""
         self._results[index] = result
         self._missing -= 1
-        if self._missing == 0:
-            results = [result for result in self._results if result is not None]
-            self._close(lambda: self._future.set_result(results))
+        return self._missing == 0
 
-    def fail(self, error: HeadlightError) -> None:
-        """Answer the request with `error`. Later results and errors of it are ignored."""
-        self._close(lambda: self._future.set_exception(error))
-
-    async def wait(self) -> list[ItemResult]:
-        """The results in the request's order. A cancelled wait withdraws the request's items from the queue."""
-        try:
-            return await self._future
-        finally:
-            self._closed = True
-
-    def _close(self, settle: Callable[[], None]) -> None:
-        if self._closed:
+    def settle(self, outcome: HeadlightError | None = None) -> None:
+        """Answer with the results, or with an error. On the event loop, once; a cancelled wait is left alone."""
+        if self.future.done():
             return
-        self._closed = True
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(lambda: None if self._future.done() else settle())
+        if outcome is None:
+            self.future.set_result([result for result in self._results if result is not None])
+        else:
+            self.future.set_exception(outcome)
 
 
-@dataclass(slots=True)
-class Item:
-    """One text or image on its way: what its graph takes, what is asked of it, and where its result goes."""
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a result goes: the `index`th of a request, with its own share of the attention."""
 
-    prepared: Prepared
-    attention: AttentionPlan | None
     ticket: Ticket
     index: int
+    attention: AttentionPlan | None
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One text or image on its way to a batch, for all who wait for the very same."""
+
+    lane: Lane
+    prepared: Prepared
+    seats: list[Seat]
     enqueued: float = field(default_factory=time.monotonic)
 
     @property
     def positions(self) -> int:
         """Its cost: the length of the sequence that it is."""
         return self.prepared.positions
+
+    @property
+    def data(self) -> Data:
+        return self.prepared.data

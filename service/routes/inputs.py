@@ -48,10 +48,11 @@ async def prepare(
     Raises InvalidInput for one of another modality, RequestError for an image that gives no picture, and
     DeadlineExceeded.
     """
-    with state.metrics.preprocess_seconds.labels(encoder.name).time():
+    loop = asyncio.get_running_loop()
+    with state.metrics.of(encoder.name).preprocess_seconds.time():
         if isinstance(encoder, TextEncoder):
             texts = [_text(value, strings, f"input[{i}]") for i, value in enumerate(inputs)]
-            return await asyncio.to_thread(encoder.prepare, texts)
+            return await loop.run_in_executor(state.tokenizing, encoder.prepare, texts)
         files = [_image(value, strings, f"input[{i}]") for i, value in enumerate(inputs)]
         return await _pictures(state, encoder, files, deadline)
 
@@ -60,24 +61,21 @@ async def _pictures(state: State, encoder: ImageEncoder, files: list[str | bytes
     """Decode as many at a time as there are decoders: of several bad images the first is named, whatever the timing,
     and requests take turns.
     """
+    loop = asyncio.get_running_loop()
     at_once = state.settings.intra_op_threads()
     pictures: list[Picture] = []
     for start in range(0, len(files), at_once):
         if time.monotonic() > deadline:
             state.metrics.shed.labels("deadline").inc(len(files))
             raise DeadlineExceeded("the request's images could not be decoded before its deadline")
-        decoding = [_decode_on_thread(state, encoder, file) for file in files[start : start + at_once]]
+        some = files[start : start + at_once]
+        decoding = [loop.run_in_executor(state.decoding, _decode, encoder, file) for file in some]
         for i, decoded in enumerate(await asyncio.gather(*decoding), start):
             if isinstance(decoded, RequestError):
                 decoded.param = f"input[{i}]"
                 raise decoded
             pictures.append(decoded)
     return pictures
-
-
-async def _decode_on_thread(state: State, encoder: ImageEncoder, file: str | bytes) -> Picture | RequestError:
-    async with state.decoders:
-        return await asyncio.to_thread(_decode, encoder, file)
 
 
 def _decode(encoder: ImageEncoder, file: str | bytes) -> Picture | RequestError:

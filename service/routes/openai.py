@@ -33,14 +33,16 @@ async def embeddings(request: Request) -> Response:
     request.state.model = encoder.name
     _check_dimensions(asked, encoder.manifest)
     plan = asked.attention.to_query().plan(encoder.manifest) if asked.attention else None
+    state.engine.check_room()
     deadline = time.monotonic() + settings.request_timeout_ms / 1000
     items = await inputs.prepare(state, encoder, sources, strings=strings, deadline=deadline)
     if not asked.truncate:
         _refuse_truncated(items)
     if plan:
         _check_attention(plan, items, settings)
-    ticket = state.engine.submit(encoder.name, items, plan, deadline=deadline)
-    return answers.embeddings(asked, encoder, items, await withdrawal.results(request, ticket))
+    ticket = state.engine.ticket(deadline=deadline)
+    state.engine.submit(ticket, encoder.name, items, plan)
+    return answers.embeddings(asked, encoder, items, await withdrawal.results(request, state.engine, ticket))
 
 
 async def models(request: Request) -> Response:

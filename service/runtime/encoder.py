@@ -56,14 +56,19 @@ class Encoder(ABC, Generic[Source]):
         """An item to warm up with, of `positions` where items of the model differ in that."""
 
     def run(
-        self, items: Sequence[Data], outputs: Sequence[str] = EMBEDDING_ONLY, heads: Sequence[int] = ()
+        self,
+        items: Sequence[Data],
+        outputs: Sequence[str] = EMBEDDING_ONLY,
+        heads: Sequence[int] = (),
+        *,
+        alone: bool = True,
     ) -> dict[str, Floats]:
         """Run one batch of prepared items' `data`, and return the named outputs of `models.contract.tensors`.
 
-        Rows are in the batch's order, padded to its longest item; raw weights are those of `heads`. Raises
-        InferenceFailed when ONNX Runtime fails.
+        Rows are in the batch's order, padded to its longest item; raw weights are those of `heads`. A batch that runs
+        beside others is not `alone`. Raises InferenceFailed when ONNX Runtime fails.
         """
-        return self._session.run(outputs, self._feeds(items), heads)
+        return self._session.run(outputs, self._feeds(items), heads, alone=alone)
 
     def finish(self, embeddings: Floats, dimensions: int | None = None) -> Floats:
         """Keep the first `dimensions` of the pooled `[b, e]`, then scale to length 1 if the model does."""
@@ -132,11 +137,15 @@ def open_encoder(
     *,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     threads: int = 1,
+    side_by_side: int = 1,
     max_image_pixels: int = MAX_PIXELS,
 ) -> AnyEncoder:
-    """Verify the artifact's digests and open it. Raises ArtifactError or ProviderUnavailable."""
+    """Verify the artifact's digests and open it, for at most `side_by_side` batches at a time.
+
+    Raises ArtifactError or ProviderUnavailable.
+    """
     manifest = verify(directory)
-    session = Session(directory / GRAPH_FILE, manifest.graph, device=device, threads=threads)
+    session = Session(directory / GRAPH_FILE, manifest.graph, device=device, threads=threads, side_by_side=side_by_side)
     if manifest.text:
         return TextEncoder(manifest, manifest.text, session, _tokenizer(directory / TOKENIZER_FILE, manifest.text))
     if manifest.image:

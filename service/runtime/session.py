@@ -1,7 +1,8 @@
 """One ONNX graph, opened and run. Outputs are asked for by name; the graph is told so, and computes no others.
 
-All sessions of a process share one thread pool: with a pool each, the idle one's spinning threads slow the busy one
-down by half (docs/adr/0003-one-thread-pool.md).
+On CPU a graph is opened twice where there are processors for it: once for a batch that has the machine to itself, and
+once for batches that run side by side, each mostly on the thread that calls. Threads that share one batch wait for each
+other at every operator; batches side by side do not (docs/adr/0011-batches-side-by-side.md).
 """
 
 import logging
@@ -21,61 +22,73 @@ from service.runtime import providers
 
 logger = logging.getLogger(__name__)
 
+SPIN_US = 1_000
+"""How long an idle thread of a pool looks for work before it sleeps: long enough between two operators. Left alone it
+burns 55 ms of a processor after each run, which whoever reads and answers requests lacks."""
+
 _RUN_ERRORS = (
     ort_errors.EPFail,
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
+    MemoryError,
 )
 _LOAD_ERRORS = (*_RUN_ERRORS, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf, ort_errors.NoSuchFile)
 
 
 class Session:
-    """A graph on its execution provider; `provider` is the one it really got."""
+    """A graph on its execution provider; `provider` is the one it really got. Safe to run from several threads."""
 
-    def __init__(self, path: Path, spec: GraphSpec, *, device: Literal["auto", "cpu", "cuda"], threads: int) -> None:
-        wanted = providers.choose(device, spec.devices)
-        _shared_thread_pool(threads)
-        if wanted == providers.CUDA:
-            onnxruntime.preload_dlls()
-        options = onnxruntime.SessionOptions()
-        options.use_per_session_threads = False
-        try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=[wanted])
-        except _LOAD_ERRORS as error:
-            raise ArtifactError(path, "cannot be loaded by this ONNX Runtime") from error
-        self._name = path.name
+    def __init__(
+        self,
+        path: Path,
+        spec: GraphSpec,
+        *,
+        device: Literal["auto", "cpu", "cuda"],
+        threads: int,
+        side_by_side: int = 1,
+    ) -> None:
+        """`threads` of a CPU work for it, and at most `side_by_side` batches run at a time."""
+        self._wanted = providers.choose(device, spec.devices)
         self._outputs = spec.outputs
-        self.provider = providers.verify(wanted, self._session, device)
-        self._check_outputs(path, spec)
+        self._path = path
+        if self._wanted == providers.CUDA:
+            onnxruntime.preload_dlls()
+            threads = side_by_side = 1
+        self._alone = self._open(threads)
+        self._beside = self._open(max(1, threads - side_by_side + 1)) if side_by_side > 1 else self._alone
+        self.provider = providers.verify(self._wanted, self._alone, device)
+        self._check_outputs(spec)
         logger.info("%s runs on %s", path.name, self.provider)
 
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, Data], heads: Sequence[int] = ()) -> dict[str, Floats]:
-        """Compute `outputs` by name, raw weights of `heads` alone.
+    def run(
+        self, outputs: Sequence[str], feeds: Mapping[str, Data], heads: Sequence[int] = (), *, alone: bool = True
+    ) -> dict[str, Floats]:
+        """Compute `outputs` by name, raw weights of `heads` alone. `alone`: with every thread, for nothing else runs.
 
         Raises InferenceFailed, without ONNX Runtime's words: they quote paths.
         """
+        session = self._alone if alone else self._beside
         try:
-            arrays = self._session.run(list(outputs), {**feeds, **asking(self._outputs, outputs, heads)})
+            arrays = session.run(list(outputs), {**feeds, **asking(self._outputs, outputs, heads)})
         except _RUN_ERRORS as error:
-            logger.exception("%s failed on shapes %s", self._name, {name: array.shape for name, array in feeds.items()})
+            shapes = {name: array.shape for name, array in feeds.items()}
+            logger.exception("%s failed on shapes %s", self._path.name, shapes)
             raise InferenceFailed("the model could not be run") from error
         return dict(zip(outputs, arrays, strict=True))
 
-    def _check_outputs(self, path: Path, spec: GraphSpec) -> None:
-        found = tuple(output.name for output in self._session.get_outputs())
+    def _open(self, threads: int) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
+        try:
+            return onnxruntime.InferenceSession(self._path, options, providers=[self._wanted])
+        except _LOAD_ERRORS as error:
+            raise ArtifactError(self._path, "cannot be loaded by this ONNX Runtime") from error
+
+    def _check_outputs(self, spec: GraphSpec) -> None:
+        found = tuple(output.name for output in self._alone.get_outputs())
         if found != spec.outputs:
-            raise ArtifactError(path, "has other outputs than the manifest says")
-
-
-_pool_threads: list[int] = []
-
-
-def _shared_thread_pool(threads: int) -> None:
-    """Size the process' pool before the first session exists: ONNX Runtime makes it once and never resizes it."""
-    if not _pool_threads:
-        onnxruntime.set_global_thread_pool_sizes(threads, 1)
-        _pool_threads.append(threads)
-    elif threads != _pool_threads[0]:
-        logger.warning("the thread pool of this process has %d threads already, not %d", _pool_threads[0], threads)
+            raise ArtifactError(self._path, "has other outputs than the manifest says")

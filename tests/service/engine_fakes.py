@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from service.errors import InferenceFailed
 
 FAILS, NOT_FINITE, FAULT = 666, 777, 888
 
+_keys = count()
+
 
 @dataclass(frozen=True)
 class FakeItem:
@@ -19,6 +22,8 @@ class FakeItem:
 
     data: Ints
     truncated: bool = False
+    key: bytes = field(default_factory=lambda: next(_keys).to_bytes(8, "big"))
+    """Of its own unless told otherwise: only items of one key are the same."""
 
     @property
     def positions(self) -> int:
@@ -37,11 +42,15 @@ class FakeModel:
         self.gate.set()
         self.entered = threading.Semaphore(0)
         self.batches: list[list[int]] = []
+        self.alone: list[bool] = []
 
-    def run(self, items: Sequence[Ints], outputs: Sequence[str], heads: Sequence[int] = ()) -> dict[str, Floats]:
+    def run(
+        self, items: Sequence[Ints], outputs: Sequence[str], heads: Sequence[int] = (), *, alone: bool = True
+    ) -> dict[str, Floats]:
         self.entered.release()
         assert self.gate.wait(10)
         self.batches.append([len(ids) for ids in items])
+        self.alone.append(alone)
         if any(FAULT in ids for ids in items):
             raise ZeroDivisionError("a fault that no one foresaw")
         if any(FAILS in ids for ids in items):

@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from service.engine.engine import Engine
-from service.engine.items import Ticket
-from service.engine.lanes import BatchLimits
+from service.engine.items import ItemResult, Ticket
+from service.engine.lengths import BatchLimits
 from service.engine.plan import AttentionPlan
+from service.engine.queue import QueueLimits
 from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded
 from service.metrics import Metrics
 from tests.service.engine_fakes import FAILS, FAULT, NOT_FINITE, FakeItem, FakeModel
@@ -34,8 +36,8 @@ def roomy(model: FakeModel) -> Iterator[Engine]:
 
 
 def running(model: FakeModel, max_queue_tokens: int) -> Iterator[Engine]:
-    limits = BatchLimits(tokens=100, cells=10_000)
-    engine = Engine({"fake": model}, limits=limits, max_queue_tokens=max_queue_tokens, metrics=Metrics())
+    limits = QueueLimits(max_queue_tokens, attention_bytes=1_000, batch=BatchLimits(tokens=100, cells=10_000))
+    engine = Engine({"fake": model}, limits=limits, metrics=Metrics())
     yield engine
     model.gate.set()
     engine.close()
@@ -45,18 +47,31 @@ def ids(*lengths: int, value: int = 1) -> list[FakeItem]:
     return [FakeItem(np.full(n, value, dtype=np.int64)) for n in lengths]
 
 
+@dataclass
+class Request:
+    """A submitted request."""
+
+    engine: Engine
+    ticket: Ticket
+
+    async def wait(self) -> list[ItemResult]:
+        return await self.engine.results(self.ticket)
+
+
 def submit(
     engine: Engine, items: list[FakeItem], attention: AttentionPlan | None = None, timeout_s: float = 10
-) -> Ticket:
-    return engine.submit("fake", items, attention, deadline=time.monotonic() + timeout_s)
+) -> Request:
+    ticket = engine.ticket(deadline=time.monotonic() + timeout_s)
+    engine.submit(ticket, "fake", items, attention)
+    return Request(engine, ticket)
 
 
-def hold(model: FakeModel, engine: Engine) -> Ticket:
+def hold(model: FakeModel, engine: Engine) -> Request:
     """Occupy the engine with one item until the gate opens, so that what follows waits together."""
     model.gate.clear()
-    ticket = submit(engine, ids(1))
+    request = submit(engine, ids(1))
     assert model.entered.acquire(timeout=10)
-    return ticket
+    return request
 
 
 def test_results_come_back_in_the_requests_order(engine: Engine) -> None:
@@ -75,7 +90,7 @@ def test_batches_hold_neighbours_in_length_within_the_token_budget(engine: Engin
         await asyncio.gather(first.wait(), *(ticket.wait() for ticket in waiting))
 
     asyncio.run(scenario())
-    assert [sorted(batch) for batch in model.batches] == [[1], [39, 40], [3, 4, 5, 45]]
+    assert [sorted(batch) for batch in model.batches] == [[1], [39, 40], [3, 4, 5], [45]]
     assert all(sum(batch) <= 100 for batch in model.batches)
 
 

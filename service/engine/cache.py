@@ -1,0 +1,40 @@
+"""Embeddings that were computed before, by the content that they were made from: bounded, the least used go first."""
+
+from collections import OrderedDict
+
+from models.contract.arrays import Floats
+
+ENTRY_BYTES = 400
+"""What an entry costs beside its vector: two objects, the key, and its place in the order."""
+
+Key = tuple[str, bytes]
+"""Model and digest of what its graph is given."""
+
+
+class EmbeddingCache:
+    """Holds at most `max_bytes`; 0 holds nothing. Not thread-safe: the engine holds its lock around each call."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._bytes = 0
+        self._embeddings: OrderedDict[Key, Floats] = OrderedDict()
+
+    def get(self, key: Key) -> Floats | None:
+        embedding = self._embeddings.get(key)
+        if embedding is not None:
+            self._embeddings.move_to_end(key)
+        return embedding
+
+    def put(self, key: Key, embedding: Floats) -> None:
+        """`embedding` must be its own array: a view would keep a batch alive."""
+        if key in self._embeddings or _cost(embedding) > self.max_bytes:
+            return
+        self._embeddings[key] = embedding
+        self._bytes += _cost(embedding)
+        while self._bytes > self.max_bytes:
+            _, dropped = self._embeddings.popitem(last=False)
+            self._bytes -= _cost(dropped)
+
+
+def _cost(embedding: Floats) -> int:
+    return embedding.nbytes + ENTRY_BYTES

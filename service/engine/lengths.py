@@ -1,0 +1,76 @@
+"""Waiting items of one lane by their length, so that a batch is made of neighbours without looking at the others.
+
+Adding, removing and each step to a neighbour cost the same however many wait.
+"""
+
+import heapq
+from bisect import bisect_left, insort
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from service.engine.items import Item
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Most `tokens` in a batch, and in one whose attention is observed most `cells` of it: items times length squared.
+
+    A picture counts as the tokens that its positions are. A single item is a batch whatever its size: admission has
+    already bounded it.
+    """
+
+    tokens: int
+    cells: int
+
+    def hold(self, items: int, tokens: int, longest: int, *, observed: bool) -> bool:
+        """Around attention a batch is `items` times `longest`: no more than half of that may be padding."""
+        if observed and items * longest**2 > self.cells:
+            return False
+        return tokens <= self.tokens and items * longest <= 2 * tokens
+
+
+class ByLength:
+    """Not thread-safe: the engine holds its lock around each call."""
+
+    def __init__(self) -> None:
+        self._lengths: list[int] = []
+        self._items: dict[int, OrderedDict[Item, None]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._lengths)
+
+    def __iter__(self) -> Iterator[Item]:
+        return chain.from_iterable(self._items.values())
+
+    def add(self, item: Item) -> None:
+        if item.positions not in self._items:
+            insort(self._lengths, item.positions)
+            self._items[item.positions] = OrderedDict()
+        self._items[item.positions][item] = None
+
+    def remove(self, item: Item) -> None:
+        items = self._items[item.positions]
+        del items[item]
+        if not items:
+            del self._items[item.positions]
+            del self._lengths[bisect_left(self._lengths, item.positions)]
+
+    def batch(self, first: Item, limits: BatchLimits) -> list[Item]:
+        """`first` and those nearest to it in length, the older first, as many as the limits hold. Removes none."""
+        chosen, tokens, longest = [first], first.positions, first.positions
+        for item in self._nearest(first):
+            grown = tokens + item.positions, max(longest, item.positions)
+            if not limits.hold(len(chosen) + 1, *grown, observed=first.lane.observed):
+                break
+            chosen.append(item)
+            tokens, longest = grown
+        return chosen
+
+    def _nearest(self, first: Item) -> Iterator[Item]:
+        here = bisect_left(self._lengths, first.positions)
+        shorter = (self._lengths[i] for i in range(here - 1, -1, -1))
+        longer = (self._lengths[i] for i in range(here, len(self._lengths)))
+        for length in heapq.merge(shorter, longer, key=lambda length: abs(length - first.positions)):
+            yield from (item for item in self._items[length] if item is not first)

@@ -1,0 +1,36 @@
+"""What each who waits for an item gets of a batch's arrays."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from models.contract import tensors
+from models.contract.arrays import Floats
+from service.engine.items import Item, ItemResult, Seat
+from service.errors import InferenceFailed
+
+Shares = list[tuple[Seat, ItemResult]] | InferenceFailed
+
+
+def shares(items: Sequence[Item], arrays: Mapping[str, Floats]) -> list[Shares]:
+    """For each item the results of its seats; a value that is not finite is the failure of its own item alone."""
+    finite = all(bool(np.isfinite(array).all()) for array in arrays.values())
+    return [_share(item, arrays, row, finite) for row, item in enumerate(items)]
+
+
+def _share(item: Item, arrays: Mapping[str, Floats], row: int, finite: bool) -> Shares:
+    embedding = arrays[tensors.EMBEDDING][row].copy()  # a view would keep the batch alive
+    results = [(seat, ItemResult(embedding, _attention(item, seat, arrays, row))) for seat in item.seats]
+    if finite or all(map(_is_finite, (result for _, result in results))):
+        return results
+    return InferenceFailed("the model gave a value that is not finite")
+
+
+def _attention(item: Item, seat: Seat, arrays: Mapping[str, Floats], row: int) -> Floats | None:
+    return None if seat.attention is None else seat.attention.cut(arrays, row, item.positions)
+
+
+def _is_finite(result: ItemResult) -> bool:
+    return bool(
+        np.isfinite(result.embedding).all() and (result.attention is None or np.isfinite(result.attention).all())
+    )

@@ -1,0 +1,114 @@
+"""Every waiting item and request, and which of them the next batch starts with.
+
+In turn it is the oldest request's, so that nothing starves, and that of the request that got least: one that has not
+begun, else the one whose last turn was longest ago. So a request of thousands of items does not hold up one of one.
+"""
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from itertools import chain, count
+
+from service.engine.items import Item, Lane, Ticket
+from service.engine.lengths import BatchLimits, ByLength
+
+Key = tuple[Lane, bytes]
+
+
+class Waiting:
+    """Not thread-safe: the engine holds its lock around each call. No call looks at all that waits."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self.items = 0
+        self._lanes: dict[Lane, ByLength] = {}
+        self._same: dict[Key, Item] = {}
+        self._by_age: OrderedDict[Ticket, None] = OrderedDict()
+        self._fresh: OrderedDict[Ticket, None] = OrderedDict()
+        self._turns: OrderedDict[Ticket, None] = OrderedDict()
+        self._deadlines: list[tuple[float, int, Ticket]] = []
+        self._arrivals = count()
+        self._oldest_next = True
+
+    def __iter__(self) -> Iterator[Item]:
+        return chain.from_iterable(self._lanes.values())
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Queue one request's items. An item that waits already gains a seat instead of waiting twice."""
+        for item in items:
+            (ticket,) = {seat.ticket for seat in item.seats}
+            if not ticket.waiting:
+                self._enter(ticket)
+            same = self._same.setdefault((item.lane, item.prepared.key), item)
+            if same is item:
+                self._lanes.setdefault(item.lane, ByLength()).add(item)
+                self._count(item, 1)
+            else:
+                same.seats += item.seats
+            ticket.waiting[same] = None
+
+    def take(self, limits: BatchLimits) -> list[Item]:
+        """Remove and return the next batch. There must be an item waiting."""
+        first = next(iter(self._next().waiting))
+        batch = self._lanes[first.lane].batch(first, limits)
+        for item in batch:
+            self._remove(item)
+            for ticket in {seat.ticket for seat in item.seats}:
+                del ticket.waiting[item]
+                self._serve(ticket)
+        return batch
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Forget what only this request waits for."""
+        for item in ticket.waiting:
+            item.seats = [seat for seat in item.seats if seat.ticket is not ticket]
+            if not item.seats:
+                self._remove(item)
+        ticket.waiting.clear()
+        self._leave(ticket)
+
+    def expired(self, now: float) -> list[Ticket]:
+        """The requests that waited past their deadline and have not begun."""
+        found = []
+        while self._deadlines and self._deadlines[0][0] <= now:
+            ticket = heapq.heappop(self._deadlines)[2]
+            if ticket in self._fresh:
+                found.append(ticket)
+        return found
+
+    def _next(self) -> Ticket:
+        """The request whose turn it is, by turns of two rules."""
+        self._oldest_next = not self._oldest_next
+        if not self._oldest_next:
+            return next(iter(self._by_age))
+        return next(iter(self._fresh or self._turns))
+
+    def _enter(self, ticket: Ticket) -> None:
+        self._by_age[ticket] = None
+        self._fresh[ticket] = None
+        heapq.heappush(self._deadlines, (ticket.deadline, next(self._arrivals), ticket))
+
+    def _serve(self, ticket: Ticket) -> None:
+        ticket.begun = True
+        if not ticket.waiting:
+            self._leave(ticket)
+            return
+        self._fresh.pop(ticket, None)
+        self._turns[ticket] = None
+        self._turns.move_to_end(ticket)
+
+    def _leave(self, ticket: Ticket) -> None:
+        for order in (self._by_age, self._fresh, self._turns):
+            order.pop(ticket, None)
+
+    def _remove(self, item: Item) -> None:
+        lane = self._lanes[item.lane]
+        lane.remove(item)
+        if not lane:
+            del self._lanes[item.lane]
+        del self._same[item.lane, item.prepared.key]
+        self._count(item, -1)
+
+    def _count(self, item: Item, sign: int) -> None:
+        self.tokens += sign * item.positions
+        self.items += sign

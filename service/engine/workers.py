@@ -1,0 +1,129 @@
+"""The threads that run batches, and the one that watches them."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from models.contract.arrays import Data, Floats
+from service.engine.items import Item
+from service.engine.queue import Batch, Queue
+from service.engine.sharing import Shares, shares
+from service.errors import InferenceFailed, NotReady
+from service.metrics import Metrics
+
+LONGEST_LOOK_S = 1.0
+"""How often the watcher looks, at most."""
+
+
+class Runner(Protocol):
+    """What the engine needs of a model: one batch of items' data turned into named arrays."""
+
+    def run(
+        self, items: Sequence[Data], outputs: Sequence[str], heads: Sequence[int], *, alone: bool
+    ) -> dict[str, Floats]:
+        """`alone`: nothing else runs, so the batch may have the whole machine. Raises InferenceFailed."""
+        ...
+
+
+class Workers:
+    """`count` threads. One that is stuck in a batch for `stuck_after_s` is replaced, and ends when the batch does."""
+
+    def __init__(
+        self, queue: Queue, models: Mapping[str, Runner], metrics: Metrics, *, count: int, stuck_after_s: float
+    ) -> None:
+        self._queue = queue
+        self._models = models
+        self._metrics = metrics
+        self._stuck_after_s = stuck_after_s
+        self._lock = threading.Lock()
+        self._busy: dict[threading.Thread, tuple[Batch, float]] = {}
+        self._stuck: set[threading.Thread] = set()
+        self._faulty = threading.Event()
+        self._ended = threading.Event()
+        self._threads = [self._start() for _ in range(count)]
+        self._watcher = threading.Thread(target=self._watch, name="headlight-watcher", daemon=True)
+        self._watcher.start()
+
+    @property
+    def alive(self) -> bool:
+        """Every thread is at work, and none is stuck."""
+        return not (self._faulty.is_set() or self._ended.is_set() or self._stuck)
+
+    def join(self) -> None:
+        """Wait for the threads to end, which they do when the queue is closed and empty; not for those stuck."""
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
+            while thread.is_alive() and thread not in self._stuck:
+                thread.join(LONGEST_LOOK_S)
+        self._ended.set()
+        self._watcher.join()
+
+    def _start(self) -> threading.Thread:
+        thread = threading.Thread(target=self._work, name="headlight-engine", daemon=True)
+        thread.start()
+        return thread
+
+    def _work(self) -> None:
+        me = threading.current_thread()
+        faulty = True
+        try:
+            while me not in self._stuck and (batch := self._queue.take()):
+                self._serve(me, batch)
+            faulty = False
+        finally:
+            self._stuck.discard(me)
+            if faulty:
+                self._faulty.set()
+                self._queue.abandon(NotReady("the engine has stopped"))
+
+    def _serve(self, me: threading.Thread, batch: Batch) -> None:
+        with self._lock:
+            self._busy[me] = batch, time.monotonic()
+        try:
+            outcomes = self._run(batch.items, alone=batch.alone)
+        finally:
+            with self._lock:
+                del self._busy[me]
+        self._queue.finish(batch, outcomes)
+
+    def _run(self, items: Sequence[Item], *, alone: bool) -> Sequence[Shares]:
+        """What became of each item; a batch that fails is run again in halves."""
+        lane = items[0].lane
+        began = time.monotonic()
+        try:
+            arrays = self._models[lane.model].run([item.data for item in items], lane.outputs, lane.heads, alone=alone)
+        except InferenceFailed as error:
+            if len(items) == 1:
+                return [error]
+            middle = len(items) // 2
+            return [*self._run(items[:middle], alone=alone), *self._run(items[middle:], alone=alone)]
+        self._observe(items, began)
+        return shares(items, arrays)
+
+    def _observe(self, items: Sequence[Item], began: float) -> None:
+        meters = self._metrics.of(items[0].lane.model)
+        meters.inference_seconds.observe(time.monotonic() - began)
+        meters.batch_items.observe(len(items))
+        meters.batch_tokens.observe(sum(item.positions for item in items))
+        for item in items:
+            meters.queue_seconds.observe(began - item.enqueued)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(min(LONGEST_LOOK_S, self._stuck_after_s / 4)):
+            for batch in self._new_stuck():
+                self._queue.give_up(batch, InferenceFailed("the model took too long"))
+
+    def _new_stuck(self) -> list[Batch]:
+        """Batches that have run for too long; their threads are replaced."""
+        now = time.monotonic()
+        with self._lock:
+            late = {
+                thread: batch
+                for thread, (batch, since) in self._busy.items()
+                if now - since > self._stuck_after_s and thread not in self._stuck
+            }
+            self._stuck.update(late)
+            self._threads += [self._start() for _ in late]
+        return list(late.values())
