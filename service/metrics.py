@@ -5,7 +5,11 @@ import time
 from dataclasses import dataclass
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest, values
+
+# BentoML's environment asks for counts in files, for its several processes. Here is one process, which may have no
+# place to write to, and counting in memory costs a third.
+values.ValueClass = values.MutexValue
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 POWERS_OF_TWO = tuple(2**i for i in range(15))
@@ -28,7 +32,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.requests = Counter(
+        self._requests = Counter(
             "headlight_requests", "Requests answered.", ["route", "model", "code"], registry=self.registry
         )
         self.request_seconds = self._seconds(
@@ -53,6 +57,8 @@ class Metrics:
             "headlight_gc_pause_seconds", "Pauses of the garbage collector.", buckets=SECONDS, registry=self.registry
         )
         self._gc_began = 0.0
+        self.answered = cache(self._requests.labels)
+        """The counter of answers by route template, model and code."""
         self.of = cache(self._of)
         """The meters of a served model, by its name."""
 

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ ATTENTION_WORKSPACE_BYTES = 256 * 2**20
 
 ANSWERS_PROMISED = 8
 """So many answers of `max_attention_bytes` each may be owed at a time."""
+
+SWITCH_INTERVAL_S = 0.0002
+"""How long a thread may keep the interpreter that another waits for. At Python's 5 ms a processor that is done with a
+batch stood idle while requests were read: 4 % of the throughput on short texts."""
 
 STUCK_TIMES, STUCK_AT_LEAST_S = 100, 60.0
 """A batch is stuck when it has run this many times as long as the longest at warm-up did, and at least so long."""
@@ -84,6 +89,7 @@ class State:
         )
         tokenizing, decoding = (ThreadPoolExecutor(threads, f"headlight-{what}") for what in ("tokenizing", "decoding"))
         _quiet_garbage_collector()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         metrics.watch_garbage_collector()
         logger.info("serving %s", ", ".join(models))
         return cls(settings, models, engine, metrics, tokenizing, decoding)

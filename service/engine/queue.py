@@ -20,6 +20,10 @@ from service.engine.waiting import Waiting
 from service.errors import DeadlineExceeded, HeadlightError, InferenceFailed, NotReady, Overloaded
 from service.metrics import Metrics
 
+COMPANY_S = 0.1
+"""How long after two batches met a third is not taken to be alone: many clients that each wait for their answer leave
+moments in which nothing waits, and a batch that spreads over the machine then is in the way of those that follow."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
@@ -35,7 +39,7 @@ class QueueLimits:
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """What one thread runs. `alone`: when it was taken nothing else ran or waited."""
+    """What one thread runs. `alone`: nothing else ran or waited when it was taken, nor for a while before."""
 
     items: list[Item]
     alone: bool
@@ -61,6 +65,7 @@ class Queue:
         self._running: set[Batch] = set()
         self._drain = Drain()
         self._attention_bytes = 0
+        self._last_company = -COMPANY_S
         self._closing = False
         self._changed = threading.Condition()
 
@@ -140,8 +145,11 @@ class Queue:
                 self._fail(item, error)
 
     def _take(self) -> Batch:
+        now = time.monotonic()
         items = self._waiting.take(self._limits.batch)
-        batch = Batch(items, alone=not self._waiting.items and not self._running)
+        if self._waiting.items or self._running:
+            self._last_company = now
+        batch = Batch(items, alone=now - self._last_company > COMPANY_S)
         self._running.add(batch)
         self._metrics.queue_items.set(self._waiting.items)
         if self._waiting.items:

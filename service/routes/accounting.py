@@ -42,5 +42,5 @@ def _count(scope: Scope, status: int, took_s: float) -> None:
     matched = scope.get("route")  # an outer server's mount, when nothing of ours matched
     route = matched.path if isinstance(matched, Route) else UNMATCHED
     model = scope.get("state", {}).get("model", "")
-    state.metrics.requests.labels(route, model, str(status)).inc()
+    state.metrics.answered(route, model, str(status)).inc()
     state.metrics.request_seconds.labels(route).observe(took_s)

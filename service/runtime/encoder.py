@@ -75,7 +75,8 @@ class Encoder(ABC, Generic[Source]):
         vectors = np.ascontiguousarray(embeddings[:, :dimensions])
         if self.manifest.embedding.normalize:
             # 1e-12: the bound that torch's normalize keeps a zero vector away from division by zero with.
-            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
+            lengths = np.sqrt(np.einsum("be,be->b", vectors, vectors))  # a third of the cost of linalg.norm for one
+            vectors = vectors / np.maximum(lengths, np.float32(1e-12))[:, None]
         return vectors
 
     @abstractmethod

@@ -1,0 +1,177 @@
+"""The server over HTTP beside the engine without it and the bare session, in one run, round by round."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from bench import inside, machine, wrk
+from bench.bare import Bare
+from bench.workloads import Workload, alone, workloads
+from models.preprocess.prepared import Prepared
+from service.engine.attention import AttentionQuery
+from service.runtime.encoder import AnyEncoder
+from service.settings import Settings
+from service.state import State
+
+ROOT = Path(__file__).parents[1]
+START_S = 120
+"""A server that is not ready by then has failed."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long is measured: `rounds` of `seconds` each way."""
+
+    rounds: int
+    seconds: int
+
+
+@contextmanager
+def running_server(artifacts: Sequence[Path], **settings: object) -> Iterator[str]:
+    """A server in a process of its own, as a user starts it; its URL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "HEADLIGHT_MODELS": json.dumps([str(path) for path in artifacts]),
+        **{f"HEADLIGHT_{name.upper()}": str(value) for name, value in settings.items()},
+    }
+    command = [sys.executable, "-m", "service", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_ready(url, process)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def measure(artifacts: Sequence[Path], names: Sequence[str], length: Length) -> dict[str, dict[str, float]]:
+    """The workloads of these names, or all: items a second each way, ratios to the bare session, latencies."""
+    wrk.check()
+    found: dict[str, dict[str, float]] = {}
+    peak = machine.sgemm_gflops()
+    with running_server(artifacts) as url:
+        state = State.open(Settings(models=tuple(artifacts)))
+        for workload in [*workloads(), *alone()]:
+            if names and workload.name not in names:
+                continue
+            side = Side(state, workload, url)
+            found[workload.name] = side.one_client(length) if workload.connections == 1 else side.many(length, peak)
+            told = ", ".join(f"{key} {value:.4g}" for key, value in found[workload.name].items())
+            print(f"{workload.name}: {told}", file=sys.stderr, flush=True)
+        state.close()
+    return found
+
+
+class Side:
+    """One workload, all ways."""
+
+    def __init__(self, state: State, workload: Workload, url: str) -> None:
+        self._state = state
+        self._workload = workload
+        self._url = url
+        self._encoder: AnyEncoder = state.models[workload.model]
+        self._items: list[Prepared] = [self._prepare(source) for source in workload.sources]
+        self._plan = AttentionQuery().plan(self._encoder.manifest) if workload.attention else None
+
+    def many(self, length: Length, peak_gflops: float) -> dict[str, float]:
+        """Throughput with all clients."""
+        workload, threads = self._workload, self._state.settings.intra_op_threads()
+        window = workload.connections * workload.per_request
+        bare = Bare(self._encoder, self._items, window=window, threads=threads)
+        rates: dict[str, list[float]] = {"bare": [], "engine": [], "server": []}
+        answers = []
+        for _ in range(length.rounds):
+            rates["bare"].append(bare.run(length.seconds))
+            rates["engine"].append(self._engine(length.seconds))
+            answers.append(wrk.closed_loop(self._url, workload, seconds=length.seconds))
+            rates["server"].append(answers[-1].per_second * workload.per_request)
+        return {
+            "tokens": sum(item.positions for item in self._items) / len(self._items),
+            **{f"{name}_per_s": median(values) for name, values in rates.items()},
+            "engine_of_bare": _ratio(rates["engine"], rates["bare"]),
+            "server_of_bare": _ratio(rates["server"], rates["bare"]),
+            "p50_ms": median(answer.p50_ms for answer in answers),
+            "p99_ms": median(answer.p99_ms for answer in answers),
+            "gflops": median(rates["server"]) * self._gflop_an_item(),
+            "of_sgemm": median(rates["server"]) * self._gflop_an_item() / peak_gflops,
+            "bare_batch_tokens": bare.way.tokens,
+            "bare_side_by_side": bare.way.side_by_side,
+        }
+
+    def one_client(self, length: Length) -> dict[str, float]:
+        """Latency for one client, beside tokenizing and running one text after another."""
+        bare, server = [], []
+        for _ in range(length.rounds):
+            bare.append(median(self._one_at_a_time_ms(length.seconds)))
+            server.append(wrk.closed_loop(self._url, self._workload, seconds=length.seconds))
+        over = [answer.p50_ms - alone_ms for answer, alone_ms in zip(server, bare, strict=True)]
+        return {
+            "bare_p50_ms": median(bare),
+            "server_p50_ms": median(answer.p50_ms for answer in server),
+            "server_p99_ms": median(answer.p99_ms for answer in server),
+            "over_bare_ms": median(over),
+        }
+
+    def _prepare(self, source: str | bytes) -> Prepared:
+        (item,) = self._encoder.prepare([source])  # type: ignore[list-item]  # a workload's sources are its model's
+        return item
+
+    def _one_at_a_time_ms(self, seconds: float) -> list[float]:
+        took: list[float] = []
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            source = self._workload.sources[len(took) % len(self._workload.sources)]
+            began = time.perf_counter()
+            self._encoder.run([self._prepare(source).data])
+            took.append(1000 * (time.perf_counter() - began))
+        return took
+
+    def _engine(self, seconds: float) -> float:
+        n = self._workload.per_request
+        requests = [self._items[i : i + n] for i in range(0, len(self._items) - n + 1, n)]
+        return inside.closed_loop(
+            self._state.engine, self._encoder.name, requests, self._plan,
+            clients=self._workload.connections, seconds=seconds,
+        )  # fmt: skip
+
+    def _gflop_an_item(self) -> float:
+        manifest, lengths = self._encoder.manifest, [item.positions for item in self._items]
+        (directory,) = (
+            path for path in self._state.settings.artifact_directories() if path.name == self._encoder.name
+        )
+        layers = len(manifest.attention.heads) if manifest.attention else 0
+        weights = machine.weights_of_products(directory)
+        return machine.gflop(weights, layers, manifest.embedding.width, lengths) / len(lengths)
+
+
+def _ratio(values: Sequence[float], to: Sequence[float]) -> float:
+    """Median over the rounds of the ratio within each."""
+    return median(value / other for value, other in zip(values, to, strict=True))
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + START_S
+    while time.monotonic() < give_up:
+        if process.poll() is not None:
+            raise RuntimeError("the server ended before it was ready")
+        try:
+            with urllib.request.urlopen(f"{url}/readyz"):  # noqa: S310  # loopback
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.2)
+    raise RuntimeError("the server did not become ready")
