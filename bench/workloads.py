@@ -83,9 +83,7 @@ def scenes(count: int) -> tuple[bytes, ...]:
 
 def body(model: str, sources: Sequence[Source], *, attention: bool) -> bytes:
     """One request of `/v1/embeddings`, answered in base64 as the OpenAI client asks for it."""
-    inputs = [
-        source if isinstance(source, str) else {"image": base64.b64encode(source).decode()} for source in sources
-    ]
+    inputs = [source if isinstance(source, str) else {"image": base64.b64encode(source).decode()} for source in sources]
     asked = {"model": model, "input": inputs, "encoding_format": "base64"}
     return orjson.dumps(asked | ({"attention": True} if attention else {}))
 

@@ -7,7 +7,8 @@ and `alive` says so.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 
 from models.preprocess.prepared import Prepared
 from service.engine.cache import EmbeddingCache
@@ -52,6 +53,18 @@ class Engine:
     ) -> None:
         """Queue one request's items, from any thread. Raises Overloaded when the queue is full, or NotReady."""
         self._queue.put(ticket, model, items, attention)
+
+    def submit_from(self, threads: Executor, ticket: Ticket, submit: Callable[[], None]) -> None:
+        """Let one of `threads` prepare the items and `submit` them; what that raises is the ticket's outcome.
+
+        The event loop is not passed on the way from there to the queue.
+        """
+
+        def note(done: Future[None]) -> None:
+            if error := done.exception():
+                ticket.loop.call_soon_threadsafe(ticket.settle, error)
+
+        threads.submit(submit).add_done_callback(note)
 
     async def results(self, ticket: Ticket) -> list[ItemResult]:
         """The results in the request's order. When the wait is cancelled, the request leaves the queue unexecuted."""

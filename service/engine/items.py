@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from models.contract.arrays import Data, Floats
 from models.preprocess.prepared import Prepared
 from service.engine.plan import AttentionPlan
-from service.errors import HeadlightError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Ticket:
     """One request's wait for all of its items.
 
     `deadline`, on `time.monotonic`'s clock, bounds the wait for the first of them to run; a request that has `begun` is
-    finished. The first failed item fails the request. Only `future` belongs to the event loop; all else is the
-    engine's, and changes under its lock.
+    finished. The first failed item fails the request. `prepared` are its items once they are queued. Only `future`
+    belongs to the event loop; all else is the engine's, and changes under its lock.
     """
 
     def __init__(self, *, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
@@ -50,13 +50,15 @@ class Ticket:
         self.begun = False
         self.closed = False
         """Nobody waits any more: answered, failed or withdrawn."""
+        self.prepared: Sequence[Prepared] = ()
         self._results: list[ItemResult | None] = []
         self._missing = 0
 
-    def expect(self, count: int) -> None:
-        """Say how many results there will be, before the first is filled in."""
-        self._results = [None] * count
-        self._missing = count
+    def expect(self, prepared: Sequence[Prepared]) -> None:
+        """Say what there will be results of, before the first is filled in."""
+        self.prepared = prepared
+        self._results = [None] * len(prepared)
+        self._missing = len(prepared)
 
     def fill(self, index: int, result: ItemResult) -> bool:
         """Note one item's result; True when it was the last that was missing."""
@@ -64,7 +66,7 @@ class Ticket:
         self._missing -= 1
         return self._missing == 0
 
-    def settle(self, outcome: HeadlightError | None = None) -> None:
+    def settle(self, outcome: BaseException | None = None) -> None:
         """Answer with the results, or with an error. On the event loop, once; a cancelled wait is left alone."""
         if self.future.done():
             return

@@ -87,7 +87,7 @@ class Queue:
             if ticket.closed:
                 return
             self._admit(ticket, prepared)
-            ticket.expect(len(prepared))
+            ticket.expect(prepared)
             items = [Item(lane, item, [Seat(ticket, i, attention)]) for i, item in enumerate(prepared)]
             if self._cache.max_bytes and not lane.observed:
                 items = [item for item in items if not self._remembered(item)]

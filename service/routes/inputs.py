@@ -8,12 +8,13 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from models.contract.manifest import Modality
 from models.preprocess import errors as images
 from models.preprocess.image import Picture
 from models.preprocess.prepared import Prepared
+from service.engine.items import Ticket
 from service.errors import (
     DeadlineExceeded,
     ImageTooLarge,
@@ -41,20 +42,34 @@ _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 
 
 async def prepare(
-    state: State, encoder: AnyEncoder, inputs: Sequence[Input], *, strings: Modality, deadline: float
-) -> Sequence[Prepared]:
-    """The inputs as the encoder takes them; `strings` says what plain strings are.
+    state: State,
+    encoder: AnyEncoder,
+    inputs: Sequence[Input],
+    strings: Modality,
+    ticket: Ticket,
+    submit: Callable[[Sequence[Prepared]], None],
+) -> None:
+    """Have the inputs made what the encoder takes, and then submitted; `strings` says what plain strings are.
 
     Raises InvalidInput for one of another modality, RequestError for an image that gives no picture, and
-    DeadlineExceeded.
+    DeadlineExceeded. Of a text's preparation the ticket is told.
     """
-    loop = asyncio.get_running_loop()
-    with state.metrics.of(encoder.name).preprocess_seconds.time():
-        if isinstance(encoder, TextEncoder):
-            texts = [_text(value, strings, f"input[{i}]") for i, value in enumerate(inputs)]
-            return await loop.run_in_executor(state.tokenizing, encoder.prepare, texts)
-        files = [_image(value, strings, f"input[{i}]") for i, value in enumerate(inputs)]
-        return await _pictures(state, encoder, files, deadline)
+    seconds = state.metrics.of(encoder.name).preprocess_seconds
+    if isinstance(encoder, TextEncoder):
+        texts = [_text(value, strings, f"input[{i}]") for i, value in enumerate(inputs)]
+        asked = time.monotonic()
+
+        def tokenize() -> None:
+            items = encoder.prepare(texts)
+            seconds.observe(time.monotonic() - asked)
+            submit(items)
+
+        state.engine.submit_from(state.tokenizing, ticket, tokenize)
+        return
+    files = [_image(value, strings, f"input[{i}]") for i, value in enumerate(inputs)]
+    with seconds.time():
+        pictures = await _pictures(state, encoder, files, ticket.deadline)
+    submit(pictures)
 
 
 async def _pictures(state: State, encoder: ImageEncoder, files: list[str | bytes], deadline: float) -> list[Picture]:

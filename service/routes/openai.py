@@ -25,7 +25,7 @@ IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 
 
 async def embeddings(request: Request) -> Response:
-    """Validate, prepare on threads, queue, and answer."""
+    """Validate, then prepare on threads, queue, and answer."""
     state: State = request.app.state.headlight
     settings = state.settings
     asked, sources, strings = await _read(request, settings)
@@ -34,15 +34,18 @@ async def embeddings(request: Request) -> Response:
     _check_dimensions(asked, encoder.manifest)
     plan = asked.attention.to_query().plan(encoder.manifest) if asked.attention else None
     state.engine.check_room()
-    deadline = time.monotonic() + settings.request_timeout_ms / 1000
-    items = await inputs.prepare(state, encoder, sources, strings=strings, deadline=deadline)
-    if not asked.truncate:
-        _refuse_truncated(items)
-    if plan:
-        _check_attention(plan, items, settings)
-    ticket = state.engine.ticket(deadline=deadline)
-    state.engine.submit(ticket, encoder.name, items, plan)
-    return answers.embeddings(asked, encoder, items, await withdrawal.results(request, state.engine, ticket))
+    ticket = state.engine.ticket(deadline=time.monotonic() + settings.request_timeout_ms / 1000)
+
+    def submit(items: Sequence[Prepared]) -> None:
+        if not asked.truncate:
+            _refuse_truncated(items)
+        if plan:
+            _check_attention(plan, items, settings)
+        state.engine.submit(ticket, encoder.name, items, plan)
+
+    await inputs.prepare(state, encoder, sources, strings, ticket, submit)
+    results = await withdrawal.results(request, state.engine, ticket)
+    return answers.embeddings(asked, encoder, ticket.prepared, results)
 
 
 async def models(request: Request) -> Response:

@@ -7,24 +7,44 @@ from starlette.requests import ClientDisconnect, Request
 from service.engine.engine import Engine
 from service.engine.items import ItemResult, Ticket
 
+WATCH_AFTER_S = 0.1
+"""From then on it is watched whether the client is there: most requests are answered sooner, and watching costs."""
+
 
 async def results(request: Request, engine: Engine, ticket: Ticket) -> list[ItemResult]:
     """The ticket's results. Raises ClientDisconnect, and withdraws the ticket, when the client goes first.
 
     The request's body must have been read: what the server says next can then only be that the client has gone.
     """
-    gone = asyncio.create_task(_gone(request))
-    gone.add_done_callback(lambda _: ticket.future.cancel())
+    watch = _Watch(request, ticket)
     try:
         return await engine.results(ticket)
     except asyncio.CancelledError:
-        if not gone.done():
-            raise  # the server is stopping: it is not the client that has gone
-        raise ClientDisconnect from None
+        if watch.gone:
+            raise ClientDisconnect from None
+        raise  # the server is stopping
     finally:
-        gone.cancel()
+        watch.end()
 
 
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+class _Watch:
+    def __init__(self, request: Request, ticket: Ticket) -> None:
+        self.gone = False
+        self._request = request
+        self._ticket = ticket
+        self._task: asyncio.Task[None] | None = None
+        self._timer = ticket.loop.call_later(WATCH_AFTER_S, self._begin)
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._task:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = self._ticket.loop.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._ticket.future.cancel()
