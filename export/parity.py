@@ -15,7 +15,8 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from export.errors import GraphError, ParityError
-from export.subjects.base import Expected, Item, Subject
+from export.subjects.base import Item, Subject
+from export.subjects.original import Expected
 from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.artifact import GRAPH_FILE

@@ -16,17 +16,17 @@ from export.processor import read as read_processor
 from export.sentence_transformers import Usage
 from export.subjects.base import Subject
 from export.subjects.image import ImageFacts, ImageSubject
-from export.subjects.image import Original as ImageOriginal
-from export.subjects.text import Original as TextOriginal
+from export.subjects.original import Original
 from export.subjects.text import TextFacts, TextSubject
 from models.attention import Observer
 from models.contract.manifest import AttentionSpec, Modality, Pooling, TextSpec
 from models.picture import Channels, PictureEncoder
-from models.pooling import pool
+from models.pooling import pool, shares
 from models.pretrained.architectures import ARCHITECTURES as IMAGE
 from models.pretrained.errors import PretrainedError
 from models.pretrained.loading import read_config
-from models.pretrained.originals import Original, original
+from models.pretrained.originals import Original as Answer
+from models.pretrained.originals import original
 from models.pretrained.text import ARCHITECTURES as TEXT
 from models.pretrained.text import PretrainedTextEncoder, TextArchitecture, load_text, project
 from models.pretrained.vision import open_vision
@@ -72,13 +72,13 @@ def _image(directory: Path, config: Any, options: Options) -> ImageSubject:
     pooling, size_px = options.pooling, (processor.rows_px, processor.columns_px)
     encoder = open_vision(directory, middle=middle, spread=spread, pooling=pooling, size_px=size_px)
     facts = ImageFacts(
-        config.model_type,
-        processor.image(grid=encoder.grid, prefix=encoder.prefix),
+        architecture=config.model_type,
+        image=processor.image(grid=encoder.grid, prefix=encoder.prefix),
         normalize=options.normalize is not False,
         space=options.space,
     )
 
-    def judge() -> ImageOriginal:
+    def judge() -> Original:
         answer = original(directory, middle=middle, spread=spread, pooling=pooling, size_px=size_px)
         return _answering(answer, encoder)
 
@@ -91,7 +91,7 @@ def _over(channels: Channels, brightest: float) -> Channels:
     return red, green, blue
 
 
-def _answering(answer: Callable[[Tensor], Original], encoder: PictureEncoder) -> ImageOriginal:
+def _answering(answer: Callable[[Tensor], Answer], encoder: PictureEncoder) -> Original:
     """Where no probe pools, what each position has of the vector is known beforehand."""
 
     def run(pixels: Tensor) -> tuple[Tensor, Sequence[Tensor], Tensor]:
@@ -123,8 +123,8 @@ def _text(directory: Path, config: Any, options: Options) -> TextSubject:
         first = str(error).splitlines()[0]
         raise SourceError(f"{directory / CONFIG_FILE} lacks sizes that an encoder has: {first}") from error
     facts = TextFacts(
-        config.model_type,
-        tokenizer.read(directory, text, lower_case=usage.lower_case),
+        architecture=config.model_type,
+        tokenizer=tokenizer.read(directory, text, lower_case=usage.lower_case),
         text=text,
         attention=attention,
         normalize=usage.normalize if options.normalize is None else options.normalize,
@@ -146,14 +146,15 @@ def _max_tokens(positions: int, usage: Usage, options: Options, architecture: Te
     return wanted or min(usage.max_tokens or positions, positions)
 
 
-def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int) -> TextOriginal:
+def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int) -> Original:
     """The trained encoder in float64 with its own eager attention."""
     model = load_text(directory, model_type, attention="eager").double()
 
-    def run(ids: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        positions = torch.arange(len(ids)) + offset
-        out = model(input_ids=ids[None], position_ids=positions[None], output_attentions=True)
-        real = torch.ones(1, len(ids), dtype=torch.bool)
-        return project(model, TEXT[model_type], pool(out.last_hidden_state, real, pooling)), out.attentions
+    def run(ids: Tensor) -> tuple[Tensor, Sequence[Tensor], Tensor]:
+        positions = torch.arange(ids.shape[1]) + offset
+        out = model(input_ids=ids, position_ids=positions[None], output_attentions=True)
+        real = torch.ones_like(ids, dtype=torch.bool)
+        vector = project(model, TEXT[model_type], pool(out.last_hidden_state, real, pooling))
+        return vector, out.attentions, shares(real, pooling, vector.dtype)
 
     return run
