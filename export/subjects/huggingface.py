@@ -23,13 +23,14 @@ from models.contract.manifest import AttentionSpec, Modality, Pooling, TextSpec
 from models.picture import Channels, PictureEncoder
 from models.pooling import pool, shares
 from models.pretrained.architectures import ARCHITECTURES as IMAGE
+from models.pretrained.architectures import find
 from models.pretrained.errors import PretrainedError
 from models.pretrained.loading import read_config
 from models.pretrained.originals import Original as Answer
 from models.pretrained.originals import original
 from models.pretrained.text import ARCHITECTURES as TEXT
 from models.pretrained.text import PretrainedTextEncoder, TextArchitecture, load_text, project
-from models.pretrained.vision import open_vision
+from models.pretrained.vision import open_vision, recognise
 
 KNOWN: dict[Modality, Collection[str]] = {"text": TEXT, "image": IMAGE}
 """By `model_type`, and among them what a config's `architectures` can say more exactly."""
@@ -47,7 +48,8 @@ def open_subject(directory: Path, options: Options) -> Subject:
 
 def towers(config: Any) -> tuple[Modality, ...]:
     """What an encoder with this config takes."""
-    return tuple(modality for modality, known in KNOWN.items() if config.model_type in known)
+    takes: dict[Modality, object] = {"text": TEXT.get(config.model_type), "image": find(config)}
+    return tuple(modality for modality, architecture in takes.items() if architecture)
 
 
 def _modality(directory: Path, config: Any, options: Options) -> Modality:
@@ -69,20 +71,16 @@ def _image(directory: Path, config: Any, options: Options) -> ImageSubject:
     processor = read_processor(directory)
     brightest = 255 * processor.rescale_factor
     middle, spread = _over(processor.mean, brightest), _over(processor.std, brightest)
-    pooling, size_px = options.pooling, (processor.rows_px, processor.columns_px)
-    encoder = open_vision(directory, middle=middle, spread=spread, pooling=pooling, size_px=size_px)
+    size_px = processor.rows_px, processor.columns_px
+    opened = recognise(directory, config, middle=middle, spread=spread, pooling=options.pooling, size_px=size_px)
+    encoder = open_vision(opened)
     facts = ImageFacts(
         architecture=config.model_type,
         image=processor.image(grid=encoder.grid, prefix=encoder.prefix),
         normalize=options.normalize is not False,
         space=options.space,
     )
-
-    def judge() -> Original:
-        answer = original(directory, middle=middle, spread=spread, pooling=pooling, size_px=size_px)
-        return _answering(answer, encoder)
-
-    return ImageSubject(facts, encoder, judge)
+    return ImageSubject(facts, encoder, lambda: _answering(original(opened), encoder))
 
 
 def _over(channels: Channels, brightest: float) -> Channels:
