@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.contract import tensors
-from models.contract.errors import ArtifactError
+from models.contract.errors import ArtifactError, first_problem
 
 FORMAT: Final = 3
 """Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
@@ -198,9 +198,7 @@ class Manifest(_Part):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ArtifactError(path, f"is not a valid manifest: {where}: {first['msg']}") from error
+            raise ArtifactError(path, f"is not a valid manifest: {first_problem(error)}") from error
 
     def write(self, directory: Path) -> None:
         """Write `directory`/manifest.json, readable by a person."""
