@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import Tensor
 
-from export.errors import OptionError
 from export.options import Options
 from export.processor import read as read_processor
 from export.subjects.image import ImageFacts, ImageSubject
@@ -19,9 +18,7 @@ from models.pretrained.vision import open_vision, recognise
 
 
 def open_image(directory: Path, config: Any, options: Options) -> ImageSubject:
-    """Raises PretrainedError, SourceError, OptionError."""
-    if options.max_tokens:
-        raise OptionError("max-tokens is for texts, and this encoder takes images")
+    """Raises PretrainedError, SourceError."""
     processor = read_processor(directory)
     brightest = 255 * processor.rescale_factor
     middle, spread = _over(processor.mean, brightest), _over(processor.std, brightest)

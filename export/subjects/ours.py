@@ -39,8 +39,6 @@ def open_subject(directory: Path, options: Options) -> Subject:
 
 
 def _image(encoder: ImageEncoder, options: Options) -> ImageSubject:
-    if options.max_tokens:
-        raise OptionError("max-tokens is for texts, and this encoder takes images")
     config = encoder.config
     facts = ImageFacts(
         architecture=config.kind,
