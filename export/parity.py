@@ -21,7 +21,8 @@ from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.artifact import GRAPH_FILE
 from models.contract.asking import asking
-from models.contract.manifest import Parity, Precision
+from models.contract.manifest import Parity
+from models.contract.specs import Precision
 
 Outputs = dict[str, Floats]
 

@@ -13,7 +13,7 @@ from export.errors import SourceError
 from export.files import validate
 from export.processor_classes import BY_MODEL, CLASSES
 from models.contract.errors import first_problem
-from models.contract.manifest import Side
+from models.contract.specs import Side
 
 _OLD, _NEW = "preprocessor_config.json", "processor_config.json"
 

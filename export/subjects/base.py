@@ -21,7 +21,7 @@ from export.precision.use import Use
 from export.subjects.original import Expected, Original
 from models.contract import tensors
 from models.contract.arrays import Floats
-from models.contract.manifest import AttentionSpec, EmbeddingSpec, ImageSpec, Modality, TextSpec
+from models.contract.specs import AttentionSpec, EmbeddingSpec, ImageSpec, Modality, TextSpec
 from models.packed import PackedEncoder
 from models.picture import PictureEncoder
 

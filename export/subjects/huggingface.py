@@ -10,7 +10,7 @@ from export.options import Options
 from export.subjects.base import Subject
 from export.subjects.huggingface_image import open_image
 from export.subjects.huggingface_text import open_text
-from models.contract.manifest import Modality
+from models.contract.specs import Modality
 from models.pretrained.architectures import ARCHITECTURES as IMAGE
 from models.pretrained.architectures import find
 from models.pretrained.errors import PretrainedError

@@ -15,7 +15,7 @@ from export.options import Options
 from export.sentence_transformers import Usage
 from export.subjects.original import Original
 from export.subjects.text import TextFacts, TextSubject
-from models.contract.manifest import AttentionSpec, Pooling, TextSpec
+from models.contract.specs import AttentionSpec, Pooling, TextSpec
 from models.pooling import pool, shares
 from models.pretrained.text import ARCHITECTURES, PretrainedTextEncoder, TextArchitecture, load_text, project
 

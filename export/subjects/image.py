@@ -20,7 +20,7 @@ from export.subjects.original import Original
 from export.subjects.seen import Seen, results
 from models.attention import Observer
 from models.contract import tensors
-from models.contract.manifest import AttentionSpec, ImageSpec
+from models.contract.specs import AttentionSpec, ImageSpec
 from models.picture import PictureEncoder
 from models.scenes.description import Split, draw_distinct
 from models.scenes.rendering import render

@@ -12,8 +12,8 @@ from export.subjects.base import Subject, as_tensors
 from export.subjects.image import ImageFacts, ImageSubject, watched
 from export.subjects.original import Original
 from export.subjects.text import TextFacts, TextSubject
-from models.contract.manifest import AttentionSpec, ImageSpec, TextSpec
 from models.contract.packing import pack
+from models.contract.specs import AttentionSpec, ImageSpec, TextSpec
 from models.encoders import checkpoint
 from models.encoders.checkpoint import CheckpointError
 from models.encoders.image import ImageEncoder

@@ -20,8 +20,8 @@ from export.subjects.original import Original
 from export.subjects.seen import Seen, results
 from models.contract import tensors
 from models.contract.artifact import TOKENIZER_FILE
-from models.contract.manifest import AttentionSpec, TextSpec
 from models.contract.packing import pack
+from models.contract.specs import AttentionSpec, TextSpec
 from models.packed import Layout, PackedEncoder, torch_fused
 from models.pooling import shares
 from models.preprocess.text import TextPreprocessor

@@ -11,7 +11,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from models.contract.arrays import Ints
-from models.contract.manifest import TextSpec
+from models.contract.specs import TextSpec
 from models.preprocess.errors import TokenizerError
 
 CHARACTERS_PER_TOKEN = 32

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 from transformers import AutoModel, CLIPVisionModelWithProjection
 
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 from models.pretrained.picture_encoder import Pool
 
 Pools = Mapping[Pooling, Pool]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers import CLIPConfig, PreTrainedModel, SiglipConfig
 
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 from models.picture import Channels
 from models.pretrained import windows
 from models.pretrained.architectures import ARCHITECTURES, Architecture, find

@@ -10,7 +10,7 @@ from export.errors import ExportError
 from export.options import Options
 from export.subjects.opening import open_subject
 from export.subjects.text import TextSubject
-from models.contract.manifest import TextSpec
+from models.contract.specs import TextSpec
 
 
 def rewrite(path: Path, **changes: object) -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models.attention import Observer
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 from models.pretrained.errors import PretrainedError
 from models.pretrained.loading import read_config
 from models.pretrained.originals import original
