@@ -17,7 +17,7 @@ from export.pipeline import export, steps
 from export.progress import Progress
 from export.report import differences, report
 from export.stopping import Stopping
-from models.contract.manifest import NAME_PATTERN, Device, Modality, Pooling, Precision
+from models.contract.specs import NAME_PATTERN, Device, Modality, Pooling, Precision
 
 
 def main(arguments: list[str] | None = None) -> int:

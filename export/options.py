@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from export.errors import OptionError
-from models.contract.manifest import Device, Modality, Pooling, Precision
+from models.contract.specs import Device, Modality, Pooling, Precision
 
 DEVICES: dict[Precision, tuple[Device, ...]] = {"fp32": ("cpu", "cuda"), "fp16": ("cuda",), "int8": ("cpu",)}
 """Where a precision pays: half floats have no fast kernels on CPU, the 8-bit products none on CUDA."""

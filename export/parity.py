@@ -15,12 +15,14 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from export.errors import GraphError, ParityError
-from export.subjects.base import Expected, Item, Subject
+from export.subjects.base import Item, Subject
+from export.subjects.original import Expected
 from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.artifact import GRAPH_FILE
 from models.contract.asking import asking
-from models.contract.manifest import Parity, Precision
+from models.contract.manifest import Parity
+from models.contract.specs import Precision
 
 Outputs = dict[str, Floats]
 

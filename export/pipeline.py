@@ -12,7 +12,8 @@ from export.progress import Progress
 from export.subjects.base import Subject
 from export.subjects.opening import open_subject
 from export.tracing import attention_operators, to_onnx
-from models.contract.manifest import GraphSpec, Manifest, Parity, Quality
+from models.contract.manifest import Manifest, Parity, Quality
+from models.contract.specs import GraphSpec
 
 TOOLS = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "tokenizers")
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from export.errors import SourceError
 from export.processor_config import Channels, ProcessorConfig, find
-from models.contract.manifest import ImageSpec, Interpolation, Transparency
+from models.contract.specs import ImageSpec, Interpolation, Transparency
 
 _RESAMPLE: Final[tuple[Interpolation, ...]] = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 """Pillow's filters by their numbers, which is how `resample` names them."""

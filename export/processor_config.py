@@ -10,8 +10,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationError
 
 from export.errors import SourceError
+from export.files import validate
 from export.processor_classes import BY_MODEL, CLASSES
-from models.contract.manifest import Side
+from models.contract.errors import first_problem
+from models.contract.specs import Side
 
 _OLD, _NEW = "preprocessor_config.json", "processor_config.json"
 
@@ -105,7 +107,7 @@ def _config(path: Path, merged: _Object) -> ProcessorConfig:
     try:
         return ProcessorConfig.model_validate(merged | numbers)
     except ValidationError as error:
-        raise SourceError(f"{path}: {_first(error)}; correct it as in the original") from error
+        raise SourceError(f"{path}: {_told(error)}; correct it as in the original") from error
 
 
 def _px(path: Path, name: str, size: object, *, square: bool) -> tuple[object, ...]:
@@ -124,13 +126,10 @@ def _px(path: Path, name: str, size: object, *, square: bool) -> tuple[object, .
 
 def _object(path: Path) -> _Object:
     try:
-        return RootModel[_Object].model_validate_json(path.read_bytes()).root
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+        return validate(path, RootModel[_Object]).root
     except ValidationError as error:
-        raise SourceError(f"{path} is no JSON object: {_first(error)}; copy it from the original") from error
+        raise SourceError(f"{path} is no JSON object: {_told(error)}; copy it from the original") from error
 
 
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc']))} {first['msg']}".strip()
+def _told(error: ValidationError) -> str:
+    return first_problem(error, " ").strip()  # the whole file is nowhere in it

@@ -14,7 +14,8 @@ from pathlib import Path
 from export.errors import ExportError
 from models.contract.artifact import digest, required_files, verify
 from models.contract.errors import ArtifactError
-from models.contract.manifest import FileDigest, Manifest, Modality
+from models.contract.manifest import FileDigest, Manifest
+from models.contract.specs import Modality
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pydantic import BaseModel, PositiveInt, RootModel
 
 from export.errors import SourceError
 from export.files import parse, parse_if_there
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 
 _POOLINGS: dict[str, Pooling] = {
     "mean": "mean",

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, normalizers
 from export.errors import OptionError, SourceError
 from export.files import parse_if_there
 from models.contract.artifact import TOKENIZER_FILE
-from models.contract.manifest import TextSpec
+from models.contract.specs import TextSpec
 from models.preprocess.errors import TokenizerError
 from models.preprocess.text import TextPreprocessor, open_tokenizer
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from models.attention import Observer, attend
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 
 Spelling = Callable[[Tensor, Tensor, Tensor, "Layout", int, float, Tensor | None], tuple[Tensor, Tensor | None]]
 """(q, k, v `[b, s, h*d]`, layout, heads, scale, bias) -> (out `[b, s, h*d]`, weights `[b, h, s, s]` or None).

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.attention import Observer
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 from models.pooling import shares
 
 Channels = tuple[float, float, float]

@@ -6,7 +6,7 @@ Letters: b items, s longest item, e width.
 import torch
 from torch import Tensor
 
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 
 
 def shares(real: Tensor, kind: Pooling, dtype: torch.dtype) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 from models.picture import Channels
 
 MIDDLE: Channels = (0.48, 0.45, 0.4)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from export.errors import ParityError
 from export.subjects.base import Item
 from models.contract.arrays import Floats
-from models.contract.manifest import Precision, Quality
+from models.contract.manifest import Quality
+from models.contract.specs import Precision
 
 Embed = Callable[[Sequence[Item]], Floats]
 """One batch of items -> their vectors `[n, e]`, of any length but 0."""

@@ -15,7 +15,8 @@ from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.artifact import GRAPH_FILE
 from models.contract.asking import asking
-from models.contract.manifest import Precision, Quality
+from models.contract.manifest import Quality
+from models.contract.specs import Precision
 
 BATCH = 16
 

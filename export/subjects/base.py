@@ -1,13 +1,14 @@
 """What tracing, parity and the manifest must know of an encoder, whatever its modality.
 
 An *item* is what one request input becomes: token ids `[n]`, or a picture `[y, x, 3]`.
-Letters: b items, s positions of the longest item, n positions of one item, m of them that attention is told on,
-h heads, l layers, e width.
+Letters: b items, n positions of one item, y, x rows and columns of a picture in px, e width.
 """
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,51 +18,45 @@ import torch
 from torch import Tensor, nn
 
 from export.precision.use import Use
+from export.subjects.original import Expected, Original
 from models.contract import tensors
 from models.contract.arrays import Floats
-from models.contract.manifest import AttentionSpec, EmbeddingSpec, ImageSpec, Modality, TextSpec
-from models.relevance import told
+from models.contract.specs import AttentionSpec, EmbeddingSpec, ImageSpec, Modality, TextSpec
+from models.packed import PackedEncoder
+from models.picture import PictureEncoder
 
 Item = npt.NDArray[Any]
 Feeds = dict[str, npt.NDArray[Any]]
 Axes = dict[str, tuple[str, ...]]
+Encoder = PackedEncoder | PictureEncoder
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What the trained original says of one item."""
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of an encoder beside its weights. Without a `space` it has the artifact's name for one."""
 
-    embedding: Floats  # [e], length 1
-    weights: list[Floats]  # a layer: [h, n, n]
-    matrices: dict[tensors.Reduction, Floats]  # [m, m]
-    pooled: dict[tensors.Reduction, Floats]  # [m]
-
-    @classmethod
-    def of(cls, vector: Tensor, weights: Sequence[Tensor], shares: Tensor, prefix: int) -> "Expected":
-        """vector `[1, e]`, a layer's weights `[1, h, n, n]`, each position's share of the vector `[1, n]`."""
-        relevances = told(weights, shares, prefix)
-        return cls(
-            embedding=(vector / vector.norm())[0].numpy(),
-            weights=[layer[0].numpy() for layer in weights],
-            matrices={r: each.matrix[0].numpy() for r, each in relevances.items()},
-            pooled={r: each.pooled[0].numpy() for r, each in relevances.items()},
-        )
+    architecture: str
+    normalize: bool
+    space: str | None
 
 
 class Subject(ABC):
-    """An encoder to export. `axes` names the dynamic axes of the graph's inputs by the house's letters."""
+    """An encoder to export: `encoder` is traced, `original` is what it is held against.
+
+    `axes` names the dynamic axes of the graph's inputs by the house's letters.
+    """
 
     modality: Modality
-    architecture: str
-    space: str | None = None
     text: TextSpec | None = None
     image: ImageSpec | None = None
     attention: AttentionSpec | None
     axes: Axes
 
-    @abstractmethod
-    def embedding(self, name: str) -> EmbeddingSpec:
-        """How vectors come about; `name` is the artifact's."""
+    def __init__(self, facts: Facts, encoder: Encoder, original: Callable[[], Original]) -> None:
+        self.architecture = facts.architecture
+        self._facts = facts
+        self._encoder = encoder
+        self._original = original
 
     @abstractmethod
     def module(self) -> nn.Module:
@@ -80,12 +75,8 @@ class Subject(ABC):
         """Batches that tracing never saw, for parity."""
 
     @abstractmethod
-    def expect(self, items: Sequence[Item]) -> list[Expected]:
-        """What the trained original, in float64 and one item at a time, says of each."""
-
-    @abstractmethod
-    def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
-        """The encoder's own vectors `[b, e]`, by torch in float32, or in float16 throughout."""
+    def run(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
+        """The vectors `[b, e]` that torch makes of one batch; `encoder` is this one, in whatever precision."""
 
     @abstractmethod
     def corpus(self, use: Use) -> list[Item]:
@@ -94,6 +85,31 @@ class Subject(ABC):
     @abstractmethod
     def copy_files(self, staged: Path) -> None:
         """Put what the service needs beside the graph into `staged`. Raises SourceError."""
+
+    def embedding(self, name: str) -> EmbeddingSpec:
+        """How vectors come about; `name` is the artifact's."""
+        return EmbeddingSpec(
+            width=self._encoder.width,
+            pooling=self._encoder.pooling,
+            normalize=self._facts.normalize,
+            space=self._facts.space or name,
+        )
+
+    @torch.no_grad()
+    def expect(self, items: Sequence[Item]) -> list[Expected]:
+        """What the trained original, in float64 and one item at a time, says of each."""
+        original, prefix = self._original(), self.image.prefix if self.image else 0
+        return [Expected.of(*original(torch.from_numpy(item)[None]), prefix) for item in items]
+
+    @torch.no_grad()
+    def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
+        """The encoder's own vectors `[b, e]`, by torch in float32, or in float16 throughout."""
+        vectors: Floats = self.run(self._half if half else self._encoder, items).float().numpy()
+        return vectors
+
+    @cached_property
+    def _half(self) -> Encoder:
+        return copy.deepcopy(self._encoder).half()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -109,28 +125,6 @@ class Subject(ABC):
     def fused_attentions(self) -> int:
         """How many attentions of the graph are one operator each."""
         return self.attention.layers if self.attention else 0
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What was observed of one batch: each layer's weights `[b, h, s, s]`, those of the chosen heads, and `shares`
-    `[b or 1, s]`, what each position has of the vector. Of the positions, `prefix` belong to no part of the item."""
-
-    weights: Sequence[Tensor]
-    chosen: Sequence[Tensor]
-    shares: Tensor
-    prefix: int = 0
-
-
-def results(embedding: Tensor, seen: Seen | None) -> tuple[Tensor, ...]:
-    """What a graph returns, in the order of `Subject.outputs`."""
-    if seen is None:
-        return (embedding.float(),)
-    row = seen.shares[:, None, None]
-    relevances = told(seen.weights, seen.shares, seen.prefix)
-    reduced = [tensor for r in tensors.REDUCTIONS for tensor in (relevances[r].matrix, relevances[r].pooled)]
-    raw = [tensor for layer in seen.chosen for tensor in (layer, (row @ layer)[:, :, 0])]
-    return (embedding.float(), *reduced, *raw)
 
 
 def as_tensors(feeds: Feeds) -> dict[str, Tensor]:

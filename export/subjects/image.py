@@ -3,10 +3,8 @@
 Letters: b items, y, x rows and columns of the picture in px, n positions, k heads that are asked for, e width.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +15,15 @@ from typing_extensions import override
 
 from export.precision.use import Use
 from export.spelling import OnnxObserver
-from export.subjects.base import Axes, Expected, Feeds, Item, Seen, Subject, results
+from export.subjects.base import Axes, Facts, Feeds, Item, Subject
+from export.subjects.original import Original
+from export.subjects.seen import Seen, results
 from models.attention import Observer
 from models.contract import tensors
-from models.contract.arrays import Floats
-from models.contract.manifest import AttentionSpec, EmbeddingSpec, ImageSpec
+from models.contract.specs import AttentionSpec, ImageSpec
 from models.picture import PictureEncoder
 from models.scenes.description import Split, draw_distinct
 from models.scenes.rendering import render
-
-Original = Callable[[Tensor], tuple[Tensor, Sequence[Tensor], Tensor]]
-"""Pixels `[1, y, x, 3]` -> the vector `[1, e]`, each layer's weights `[1, h, n, n]` and each position's share of the
-vector `[1, n]`, in float64."""
-
 
 EXPECTED_BYTES = 2**30
 """Of attention that the original gives for one batch in float64."""
@@ -39,27 +33,20 @@ SCENE_PX = 256
 SCENE_SEED = 11
 
 
-@dataclass(frozen=True)
-class ImageFacts:
-    """What is known of an image encoder beside its weights."""
-
-    architecture: str
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts(Facts):
     image: ImageSpec
-    normalize: bool
-    space: str | None = None
 
 
 class ImageSubject(Subject):
-    """`encoder` is traced; `original` is what it is held against."""
+    """A picture encoder, each picture an item."""
 
     modality = "image"
+    _encoder: PictureEncoder
 
     def __init__(self, facts: ImageFacts, encoder: PictureEncoder, original: Callable[[], Original]) -> None:
-        self.architecture = facts.architecture
+        super().__init__(facts, encoder, original)
         self.image = self._image = facts.image
-        self._facts = facts
-        self._encoder = encoder
-        self._original = original
         _, weights, _ = watched(encoder)(torch.from_numpy(np.stack(self.example())))
         heads = tuple(layer.shape[1] for layer in weights)
         self.attention = AttentionSpec(heads=heads) if heads else None
@@ -72,15 +59,6 @@ class ImageSubject(Subject):
     def fused_attentions(self) -> int:
         """Where a probe pools the positions, that is one more, though no layer of the encoder."""
         return super().fused_attentions + (self._encoder.pooling == "attention")
-
-    @override
-    def embedding(self, name: str) -> EmbeddingSpec:
-        return EmbeddingSpec(
-            width=self._encoder.width,
-            pooling=self._encoder.pooling,
-            normalize=self._facts.normalize,
-            space=self._facts.space or name,
-        )
 
     @override
     def module(self) -> nn.Module:
@@ -103,21 +81,9 @@ class ImageSubject(Subject):
             yield self._pictures(rng, min(count, most))
 
     @override
-    @torch.no_grad()
-    def expect(self, items: Sequence[Item]) -> list[Expected]:
-        original = self._original()
-        return [Expected.of(*original(torch.from_numpy(item)[None]), self._image.prefix) for item in items]
-
-    @override
-    @torch.no_grad()
-    def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
-        encoder = self._half if half else self._encoder
-        vectors: Floats = encoder(torch.from_numpy(np.stack(items))).float().numpy()
+    def run(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
+        vectors: Tensor = encoder(torch.from_numpy(np.stack(items)))
         return vectors
-
-    @cached_property
-    def _half(self) -> PictureEncoder:
-        return copy.deepcopy(self._encoder).half()
 
     @override
     def corpus(self, use: Use) -> list[Item]:

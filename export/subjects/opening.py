@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from export import files
+from export.errors import OptionError
 from export.options import Options
 from export.subjects import huggingface, ours
 from export.subjects.base import Subject
@@ -16,7 +17,11 @@ _OBJECT = TypeAdapter(dict[str, Any])
 def open_subject(directory: Path, options: Options) -> Subject:
     """Check the directory's files and load the encoder in it. Raises SourceError, OptionError."""
     files.check(directory)
-    return ours.open_subject(directory, options) if is_ours(directory) else huggingface.open_subject(directory, options)
+    of_its_kind = ours.open_subject if is_ours(directory) else huggingface.open_subject
+    subject = of_its_kind(directory, options)
+    if options.max_tokens and subject.modality != "text":
+        raise OptionError("max-tokens is for texts, and this encoder takes images")
+    return subject
 
 
 def is_ours(directory: Path) -> bool:

@@ -3,23 +3,24 @@
 import copy
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from export import tokenizer
 from export.errors import OptionError, SourceError
 from export.options import Options
-from export.subjects.base import Subject
+from export.subjects.base import Subject, as_tensors
 from export.subjects.image import ImageFacts, ImageSubject, watched
-from export.subjects.text import Original, TextFacts, TextSubject
-from models.contract.manifest import AttentionSpec, ImageSpec, TextSpec
+from export.subjects.original import Original
+from export.subjects.text import TextFacts, TextSubject
 from models.contract.packing import pack
+from models.contract.specs import AttentionSpec, ImageSpec, TextSpec
 from models.encoders import checkpoint
 from models.encoders.checkpoint import CheckpointError
 from models.encoders.image import ImageEncoder
 from models.encoders.text import TextTransformer
 from models.layers.errors import ConfigError
 from models.packed import Layout, torch_spelling
+from models.pooling import shares
 
 
 def open_subject(directory: Path, options: Options) -> Subject:
@@ -38,12 +39,10 @@ def open_subject(directory: Path, options: Options) -> Subject:
 
 
 def _image(encoder: ImageEncoder, options: Options) -> ImageSubject:
-    if options.max_tokens:
-        raise OptionError("max-tokens is for texts, and this encoder takes images")
     config = encoder.config
     facts = ImageFacts(
-        config.kind,
-        ImageSpec(
+        architecture=config.kind,
+        image=ImageSpec(
             rows_px=config.image_px,
             columns_px=config.image_px,
             scaled_px=(config.image_px, config.image_px),
@@ -68,8 +67,8 @@ def _text(directory: Path, encoder: TextTransformer, options: Options) -> TextSu
         position_offset=0,
     )
     facts = TextFacts(
-        config.kind,
-        tokenizer.read(directory, text, lower_case=False),
+        architecture=config.kind,
+        tokenizer=tokenizer.read(directory, text, lower_case=False),
         text=text,
         attention=AttentionSpec(heads=(config.heads,) * config.layers),
         normalize=options.normalize is not False,
@@ -82,9 +81,10 @@ def _spelled_out(encoder: TextTransformer) -> Original:
     """The encoder in float64, one item at a time, its attention spelled out in torch."""
     original = copy.deepcopy(encoder).double()
 
-    def run(ids: Tensor) -> tuple[Tensor, list[Tensor]]:
-        packed = {name: torch.from_numpy(array) for name, array in pack([ids.numpy()]).items()}
+    def run(ids: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+        packed = as_tensors({**pack([*ids.numpy()])})
         layout = Layout(packed["pack_index"], packed["unpack_index"], packed["lengths"], torch_spelling)
-        return original(packed["input_ids"], packed["position_ids"], layout), layout.weights
+        vector = original(packed["input_ids"], packed["position_ids"], layout)
+        return vector, layout.weights, shares(layout.real(), encoder.pooling, vector.dtype)
 
     return run

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from models.contract.errors import ArtifactError
-from models.contract.manifest import MANIFEST_FILE, FileDigest, Manifest, Modality
+from models.contract.manifest import MANIFEST_FILE, FileDigest, Manifest
+from models.contract.specs import Modality
 
 GRAPH_FILE: Final = "model.onnx"
 WEIGHTS_FILE: Final = "weights.bin"

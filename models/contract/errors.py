@@ -1,6 +1,8 @@
-"""What can be wrong with an artifact."""
+"""What can be wrong with an artifact, and how what is wrong with any data is told in one line."""
 
 from pathlib import Path
+
+from pydantic import ValidationError
 
 
 class ArtifactError(ValueError):
@@ -8,3 +10,9 @@ class ArtifactError(ValueError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path.parent.name}/{path.name} {reason}")
+
+
+def first_problem(error: ValidationError, separator: str = ": ") -> str:
+    """Where the first thing is wrong, and what; a person mends one at a time."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}{separator}{first['msg']}"

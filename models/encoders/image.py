@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.contract.manifest import Name
+from models.contract.specs import Name
 from models.encoders.sizes import Size
 from models.picture import PictureEncoder
 

@@ -4,6 +4,7 @@ from typing import Any, Final, overload
 
 from pydantic import ValidationError
 
+from models.contract.errors import first_problem
 from models.encoders.alternet import AlterNet, AlterNetConfig
 from models.encoders.image import ImageConfig, ImageEncoder
 from models.encoders.maps import ConvConfig, DynamicConvConfig, MapEncoder, NonLocalConfig
@@ -33,8 +34,7 @@ def from_dict(fields: dict[str, Any]) -> Config:
     try:
         return _ENCODERS[kind][0].model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ConfigError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise ConfigError(first_problem(error)) from error
 
 
 @overload

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.contract.manifest import Name, Pooling
+from models.contract.specs import Name, Pooling
 from models.encoders.sizes import Count, Size
 from models.layers.block import Block
 from models.layers.position import INITIAL_STD, Position, RelativeBias, position_code, sinusoidal

@@ -24,8 +24,8 @@ from torch.nn import functional
 from typing_extensions import override
 
 from models.contract.artifact import TOKENIZER_FILE
-from models.contract.manifest import TextSpec
 from models.contract.packing import pack
+from models.contract.specs import TextSpec
 from models.encoders.checkpoint import load as load_ours
 from models.encoders.image import ImageEncoder
 from models.experiments import style

@@ -16,7 +16,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from models.contract.manifest import Transparency
+from models.contract.specs import Transparency
 from models.preprocess.errors import NotAnImage, TooManyPixels, UnsupportedFormat
 
 _BROKEN: Final = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, struct.error, zlib.error)

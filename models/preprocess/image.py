@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from models.contract.arrays import Pixels
-from models.contract.manifest import ImageSpec
+from models.contract.specs import ImageSpec
 from models.preprocess.decoding import decode
 from models.preprocess.prepared import content_key
 

@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from models.contract.arrays import Ints
-from models.contract.manifest import TextSpec
+from models.contract.specs import TextSpec
 from models.preprocess.errors import TokenizerError
 from models.preprocess.prepared import content_key
 

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 from transformers import AutoModel, CLIPVisionModelWithProjection
 
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 from models.pretrained.picture_encoder import Pool
 
 Pools = Mapping[Pooling, Pool]
@@ -97,3 +97,12 @@ ARCHITECTURES = {
     "swin": Architecture(_MEAN, cls=0, oblong=True, windowed=True),
 }
 """By `model_type`; a name in the config's `architectures` comes before it."""
+
+
+def find(config: Any) -> Architecture | None:
+    """The architecture that a config names; None where its `model_type` is none of ours."""
+    if config.model_type not in ARCHITECTURES:
+        return None
+    own = config.architectures if isinstance(config.architectures, list) else []
+    names = [*filter(lambda name: isinstance(name, str), own), config.model_type]
+    return next(ARCHITECTURES[name] for name in names if name in ARCHITECTURES)

@@ -8,7 +8,6 @@ y, x rows and columns of the picture in px, e width.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,9 +15,7 @@ from einops import rearrange
 from torch import Tensor
 from transformers.models.swin.modeling_swin import window_partition
 
-from models.contract.manifest import Pooling
-from models.picture import Channels
-from models.pretrained.vision import Opened, recognise
+from models.pretrained.vision import Opened
 
 
 @dataclass(frozen=True)
@@ -30,22 +27,15 @@ class Original:
     shares: Tensor | None
 
 
-def original(
-    directory: Path,
-    *,
-    middle: Channels,
-    spread: Channels,
-    pooling: Pooling | None = None,
-    size_px: tuple[int, int] | None = None,
-) -> Callable[[Tensor], Original]:
-    """A function of pixels `[b, y, x, 3]`, 0 to 255; the arguments are `open_vision`'s. Raises PretrainedError."""
-    opened = recognise(directory, pooling, size_px)
+def original(opened: Opened) -> Callable[[Tensor], Original]:
+    """A function of pixels `[b, y, x, 3]`, 0 to 255. Raises PretrainedError."""
+    middle, spread = torch.tensor(opened.middle).double(), torch.tensor(opened.spread).double()
     model: Any = opened.load("eager").double()
     watch = _windows_watched if opened.architecture.windowed else _watched
 
     @torch.no_grad()
     def answer(pixels: Tensor) -> Original:
-        images = (pixels.double() / 255 - torch.tensor(middle).double()) / torch.tensor(spread).double()
+        images = (pixels.double() / 255 - middle) / spread
         return watch(model, images.permute(0, 3, 1, 2), opened)
 
     return answer

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from typing_extensions import override
 
 from models.attention import Observer, Spread, as_computed
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 from models.picture import Channels, PictureEncoder
 from models.pretrained.probe import take_head
 from models.pretrained.routing import Call, routed

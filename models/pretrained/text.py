@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, CLIPConfig, CLIPTextModelWithProjection, PreTrainedModel, SiglipTextModel
 from typing_extensions import override
 
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 from models.packed import Layout, PackedEncoder, packed_attention
 from models.pooling import pool
 from models.pretrained import mpnet, towers

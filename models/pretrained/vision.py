@@ -1,4 +1,4 @@
-"""Opening image encoders that others trained: a local Hugging Face directory, its config read before its weights.
+"""Opening image encoders that others trained: a local Hugging Face directory, recognised before its weights are read.
 
 Pictures are of the size that the checkpoint was made for, unless its own code takes others: DINOv2 was trained at
 518 px and is mostly given 224. Its positions are then interpolated once, here, as its own code would do for each batch.
@@ -12,56 +12,50 @@ import torch
 from torch import nn
 from transformers import CLIPConfig, PreTrainedModel, SiglipConfig
 
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 from models.picture import Channels
 from models.pretrained import windows
-from models.pretrained.architectures import ARCHITECTURES, Architecture
+from models.pretrained.architectures import ARCHITECTURES, Architecture, find
 from models.pretrained.errors import PretrainedError
-from models.pretrained.loading import load, read_config
+from models.pretrained.loading import load
 from models.pretrained.picture_encoder import Plan, PretrainedPictureEncoder
 from models.pretrained.routing import ROUTED
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A directory recognised, its weights unread. `config` is that of the image tower."""
+    """A directory recognised, its weights unread. `config` is that of the image tower.
+
+    `middle` and `spread` are mean and deviation of its pictures (`PictureEncoder`).
+    """
 
     directory: Path
     architecture: Architecture
     config: Any
     plan: Plan
+    middle: Channels
+    spread: Channels
 
     def load(self, attention: str) -> PreTrainedModel:
         options = self.architecture.options
         return load(self.architecture.auto, self.directory, attention=attention, config=self.config, **options)
 
 
-def open_vision(
+def recognise(
     directory: Path,
+    config: Any,
     *,
     middle: Channels,
     spread: Channels,
     pooling: Pooling | None = None,
     size_px: tuple[int, int] | None = None,
-) -> PretrainedPictureEncoder:
-    """The image encoder in `directory`, pooled as its makers did unless `pooling` says otherwise.
+) -> Opened:
+    """Which architecture is in `directory`, whose config is given, and how it will be run and told.
 
-    `middle` and `spread` are mean and deviation of its pictures (`PictureEncoder`), `size_px` rows and columns where
+    It is pooled as its makers did unless `pooling` says otherwise; `size_px` is rows and columns of its pictures where
     they are others than its config's. Raises PretrainedError.
     """
-    opened = recognise(directory, pooling, size_px)
-    model: Any = opened.load(ROUTED)
-    if opened.architecture.flexible:
-        _fix_positions(model, opened.plan)
-    return PretrainedPictureEncoder(model, opened.plan, middle=middle, spread=spread)
-
-
-def recognise(directory: Path, pooling: Pooling | None = None, size_px: tuple[int, int] | None = None) -> Opened:
-    """Which architecture is in `directory`, and how it will be run and told. Raises PretrainedError."""
-    config = read_config(directory)
-    own = config.architectures if isinstance(config.architectures, list) else []
-    names = [*filter(lambda name: isinstance(name, str), own), config.model_type]
-    architecture = next((ARCHITECTURES[name] for name in names if name in ARCHITECTURES), None)
+    architecture = find(config)
     if architecture is None:
         known = ", ".join(name for name in ARCHITECTURES if name.islower())
         raise PretrainedError(f"model_type {config.model_type!r} is no image encoder that is known: {known}")
@@ -69,7 +63,16 @@ def recognise(directory: Path, pooling: Pooling | None = None, size_px: tuple[in
     own_px = _size_px(architecture, tower)
     if size_px not in (None, own_px) and not architecture.flexible:
         raise PretrainedError(f"{config.model_type} takes pictures of {own_px} px, its processor makes them {size_px}")
-    return Opened(directory, architecture, tower, _plan(architecture, tower, pooling, size_px or own_px))
+    plan = _plan(architecture, tower, pooling, size_px or own_px)
+    return Opened(directory, architecture, tower, plan, middle, spread)
+
+
+def open_vision(opened: Opened) -> PretrainedPictureEncoder:
+    """The image encoder, its weights read. Raises PretrainedError."""
+    model: Any = opened.load(ROUTED)
+    if opened.architecture.flexible:
+        _fix_positions(model, opened.plan)
+    return PretrainedPictureEncoder(model, opened.plan, middle=opened.middle, spread=opened.spread)
 
 
 def _fix_positions(model: Any, plan: Plan) -> None:

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from models.contract.errors import first_problem
 from models.encoders import registry
 from models.encoders.image import ImageConfig
 from models.train.errors import RecipeError
@@ -77,8 +78,7 @@ class Recipe(_Part):
         except OSError as error:
             raise RecipeError(f"{path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise RecipeError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+            raise RecipeError(f"{path}: {first_problem(error)}") from error
 
     def config(self) -> ImageConfig:
         """The encoder's config. Raises ConfigError, and RecipeError for an encoder that takes no pictures."""

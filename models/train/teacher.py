@@ -11,8 +11,8 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from models.contract.artifact import TOKENIZER_FILE
-from models.contract.manifest import TextSpec
 from models.contract.packing import pack
+from models.contract.specs import TextSpec
 from models.packed import Layout, torch_fused
 from models.preprocess.text import TextPreprocessor
 from models.pretrained.errors import PretrainedError

@@ -23,8 +23,9 @@ from export.precision import quality
 from export.subjects.opening import open_subject
 from models.contract.artifact import verify
 from models.contract.asking import asking
-from models.contract.manifest import AttentionSpec, Manifest, Precision
+from models.contract.manifest import Manifest
 from models.contract.packing import pack
+from models.contract.specs import AttentionSpec, Precision
 from tests.checkpoints import WORDS, write_bert, write_roberta
 
 

@@ -16,7 +16,7 @@ from export.subjects.opening import open_subject
 from models.contract import tensors
 from models.contract.artifact import verify
 from models.contract.asking import asking
-from models.contract.manifest import AttentionSpec
+from models.contract.specs import AttentionSpec
 from models.encoders.vit import VitConfig
 from tests.checkpoints import write_image_encoder
 from tests.encoders import CONFIGS, pictures, write

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from pydantic import ValidationError
 
-from models.contract.manifest import ImageSpec
+from models.contract.specs import ImageSpec
 from models.preprocess.errors import ImageProblem, NotAnImage, TooManyPixels, UnsupportedFormat
 from models.preprocess.image import ImagePreprocessor
 from tests.pictures import encoded, png_header, rough, scene, turned

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from models.contract.manifest import TextSpec
+from models.contract.specs import TextSpec
 from models.preprocess.errors import TokenizerError
 from models.preprocess.text import TextPreprocessor
 from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer

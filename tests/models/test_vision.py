@@ -16,11 +16,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models.attention import Observer
-from models.contract.manifest import Pooling
+from models.contract.specs import Pooling
 from models.pretrained.errors import PretrainedError
+from models.pretrained.loading import read_config
 from models.pretrained.originals import original
 from models.pretrained.picture_encoder import PretrainedPictureEncoder
-from models.pretrained.vision import open_vision
+from models.pretrained.vision import Opened, open_vision, recognise
 from models.relevance import told
 from tests.hf_vision import MIDDLE, SAMPLES, SPREAD, Sample, normalised, pictures, write
 
@@ -34,6 +35,7 @@ class Case:
     sample: Sample
     directory: Path
     model: Any
+    opened: Opened
     encoder: PretrainedPictureEncoder
     pixels: Tensor
     vector: Tensor
@@ -56,8 +58,9 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
     @cache
     def make(name: str) -> Case:
         model = write(name, root / name).double()
-        encoder = open_sample(root / name)
-        return Case(SAMPLES[name], root / name, model, encoder, *watch(encoder))
+        opened = recognise_sample(root / name)
+        encoder = open_vision(opened)
+        return Case(SAMPLES[name], root / name, model, opened, encoder, *watch(encoder))
 
     return make
 
@@ -66,7 +69,12 @@ Cases = Callable[[str], Case]
 
 
 def open_sample(directory: Path, pooling: Pooling | None = None) -> PretrainedPictureEncoder:
-    return open_vision(directory, middle=MIDDLE, spread=SPREAD, pooling=pooling)
+    return open_vision(recognise_sample(directory, pooling))
+
+
+def recognise_sample(directory: Path, pooling: Pooling | None = None, size_px: tuple[int, int] | None = None) -> Opened:
+    config = read_config(directory)
+    return recognise(directory, config, middle=MIDDLE, spread=SPREAD, pooling=pooling, size_px=size_px)
 
 
 def watch(encoder: PretrainedPictureEncoder) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
@@ -174,7 +182,7 @@ def test_in_float64_the_original_is_met_more_closely(case: Cases, name: str) -> 
     """As closely as eager's softmax, which is always in float32, leaves."""
     its = case(name)
     _, vector, weights, shares = watch(copy.deepcopy(its.encoder).double())
-    found = original(its.directory, middle=MIDDLE, spread=SPREAD)(its.pixels)
+    found = original(its.opened)(its.pixels)
     torch.testing.assert_close(found.vector, vector, atol=1e-6, rtol=1e-6)
     for ours, theirs in zip(weights, found.weights, strict=True):
         torch.testing.assert_close(theirs, ours, atol=1e-6, rtol=0)
@@ -263,7 +271,7 @@ def test_pictures_of_another_size(case: Cases) -> None:
 @torch.no_grad()
 def test_what_takes_any_size_is_given_its_processors(name: str, tmp_path: Path) -> None:
     model = write(name, tmp_path)
-    encoder = open_vision(tmp_path, middle=MIDDLE, spread=SPREAD, size_px=(48, 48))
+    encoder = open_vision(recognise_sample(tmp_path, size_px=(48, 48)))
     assert (encoder.rows_px, encoder.columns_px, encoder.grid) == (48, 48, (6, 6))
     observer, pixels = Observer(watching=True), pictures(3, 48, 48)
     vector = encoder(pixels, observer)
@@ -276,4 +284,4 @@ def test_what_takes_any_size_is_given_its_processors(name: str, tmp_path: Path) 
 def test_what_takes_one_size_refuses_another(tmp_path: Path) -> None:
     write("vit", tmp_path)
     with pytest.raises(PretrainedError, match=r"takes pictures of \(32, 32\) px, its processor makes them \(48, 48\)"):
-        open_vision(tmp_path, middle=MIDDLE, spread=SPREAD, size_px=(48, 48))
+        recognise_sample(tmp_path, size_px=(48, 48))

@@ -1,0 +1,79 @@
+"""The text encoder of a Hugging Face directory: its packed form is traced, its own eager attention judges."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from export import sentence_transformers, tokenizer
+from export.errors import OptionError, SourceError
+from export.files import CONFIG_FILE
+from export.options import Options
+from export.sentence_transformers import Usage
+from export.subjects.original import Original
+from export.subjects.text import TextFacts, TextSubject
+from models.contract.specs import AttentionSpec, Pooling, TextSpec
+from models.pooling import pool, shares
+from models.pretrained.text import ARCHITECTURES, PretrainedTextEncoder, TextArchitecture, load_text, project
+
+
+def open_text(directory: Path, config: Any, options: Options) -> TextSubject:
+    """Raises PretrainedError, SourceError, OptionError."""
+    architecture, usage = ARCHITECTURES[config.model_type], sentence_transformers.read(directory)
+    size = config.get_text_config()
+    pooling = options.pooling or usage.pooling or architecture.pooling
+    if pooling == "attention":
+        raise OptionError("no text encoder pools by attention; choose mean, cls or last")
+    try:
+        offset = size.pad_token_id + 1 if architecture.after_padding else 0
+        text = TextSpec(
+            max_tokens=_max_tokens(size.max_position_embeddings - offset, usage, options, architecture),
+            vocabulary_size=size.vocab_size,
+            position_offset=offset,
+            padding_id=tokenizer.padding_id(directory, size.pad_token_id) if architecture.fixed_length else None,
+            prompts=usage.prompts,
+            default_prompt=usage.default_prompt,
+        )
+        attention = AttentionSpec(heads=(size.num_attention_heads,) * size.num_hidden_layers)
+    except (AttributeError, TypeError, ValidationError) as error:
+        first = str(error).splitlines()[0]
+        raise SourceError(f"{directory / CONFIG_FILE} lacks sizes that an encoder has: {first}") from error
+    facts = TextFacts(
+        architecture=config.model_type,
+        tokenizer=tokenizer.read(directory, text, lower_case=usage.lower_case),
+        text=text,
+        attention=attention,
+        normalize=usage.normalize if options.normalize is None else options.normalize,
+        space=options.space,
+    )
+    encoder = PretrainedTextEncoder(directory, config.model_type, pooling)
+    return TextSubject(facts, encoder, lambda: _eager(directory, config.model_type, pooling, offset))
+
+
+def _max_tokens(positions: int, usage: Usage, options: Options, architecture: TextArchitecture) -> int:
+    """What is asked for, or what the source says, and never more than there are positions."""
+    wanted = options.max_tokens
+    if wanted and wanted > positions:
+        raise OptionError(f"max-tokens {wanted} is more than the {positions} positions of the encoder")
+    if architecture.fixed_length:
+        if wanted not in (None, positions):
+            raise OptionError(f"this encoder takes texts padded to {positions} tokens, no more and no fewer")
+        return positions
+    return wanted or min(usage.max_tokens or positions, positions)
+
+
+def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int) -> Original:
+    """The trained encoder in float64 with its own eager attention."""
+    model = load_text(directory, model_type, attention="eager").double()
+
+    def run(ids: Tensor) -> tuple[Tensor, Sequence[Tensor], Tensor]:
+        positions = torch.arange(ids.shape[1]) + offset
+        out = model(input_ids=ids, position_ids=positions[None], output_attentions=True)
+        real = torch.ones_like(ids, dtype=torch.bool)
+        vector = project(model, ARCHITECTURES[model_type], pool(out.last_hidden_state, real, pooling))
+        return vector, out.attentions, shares(real, pooling, vector.dtype)
+
+    return run

@@ -1,0 +1,116 @@
+"""What a manifest says of the encoder: what it takes, what it gives, and the graph that does it."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+"""Plain file and model names: no separators, no leading dot, so a name can never leave its directory."""
+
+Modality = Literal["text", "image"]
+Pooling = Literal["mean", "cls", "last", "attention"]
+Device = Literal["cpu", "cuda"]
+Precision = Literal["fp32", "fp16", "int8"]
+Interpolation = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
+Transparency = Literal["white", "dropped", "keyed"]
+
+Side = Annotated[int, Field(gt=0, le=4096)]
+"""Of a picture that a model takes, or is cut from, in px. Bounded, for every picture is made that large."""
+
+
+class Part(BaseModel):
+    """Of a manifest: it is never changed, and has no entry that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EmbeddingSpec(Part):
+    """How an item's vector of `width` comes about: pooled over its positions, then scaled to length 1 if `normalize`.
+
+    Vectors of artifacts that name one `space` can be compared: a text's with a picture's, say.
+    """
+
+    width: int = Field(gt=0)
+    pooling: Pooling
+    normalize: bool
+    space: Name
+
+
+class AttentionSpec(Part):
+    """The attention that can be observed: for each layer, first layer first, how many `heads` it has."""
+
+    heads: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
+
+    @property
+    def layers(self) -> int:
+        return len(self.heads)
+
+    @property
+    def matrices(self) -> int:
+        """Weight matrices of one item, over all layers and heads."""
+        return sum(self.heads)
+
+
+class TextSpec(Part):
+    """Limits of the text input, special tokens included in `max_tokens`, and what is put before a text.
+
+    `padding_id` is for encoders that were trained on texts padded to `max_tokens`, with attention to the padding.
+    """
+
+    max_tokens: int = Field(gt=0)
+    vocabulary_size: int = Field(gt=0)
+    position_offset: int = Field(ge=0, description="Position id of the first token (2 for RoBERTa, else 0).")
+    padding_id: int | None = None
+    prompts: dict[str, str] = {}
+    default_prompt: str | None = Field(None, description="Name of the prompt of texts that come without one.")
+
+    @model_validator(mode="after")
+    def _known_prompt(self) -> Self:
+        if self.default_prompt is not None and self.default_prompt not in self.prompts:
+            raise ValueError("the default prompt is not among the prompts")
+        return self
+
+
+class ImageSpec(Part):
+    """The picture that the graph takes, `[rows_px, columns_px, 3]` in 8-bit sRGB, and how any picture becomes it.
+
+    It is the middle of the picture scaled to `scaled_px`: to (rows, columns), each side on its own, or to a shorter
+    side of that length, the longer one in proportion and rounded down. What is transparent becomes "white"; or
+    transparency is "dropped" and the colours under it show; or it is "keyed", which drops it likewise, save that the
+    one colour that stands for transparent in some files becomes white.
+    Attention is told on `grid` (rows, columns of equal cells over the model's picture, row by row); `prefix` positions
+    before them, such as CLS, are no part of the picture.
+    """
+
+    rows_px: Side
+    columns_px: Side
+    scaled_px: tuple[Side, Side] | Side
+    interpolation: Interpolation
+    transparency: Transparency
+    grid: tuple[int, int]
+    prefix: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _no_larger_than_it_is_cut_from(self) -> Self:
+        rows, columns = self.scaled_px if isinstance(self.scaled_px, tuple) else (self.scaled_px, self.scaled_px)
+        if self.rows_px > rows or self.columns_px > columns:
+            raise ValueError(f"{self.rows_px} x {self.columns_px} px cannot be cut out of {rows} x {columns} px")
+        return self
+
+    @property
+    def cells(self) -> int:
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def positions(self) -> int:
+        """Length of the sequence that a picture is to the encoder."""
+        return self.prefix + self.cells
+
+
+class GraphSpec(Part):
+    """The ONNX graph: where it may run, what it gives, and how many fused attention operators it holds."""
+
+    devices: tuple[Device, ...] = Field(min_length=1)
+    outputs: tuple[str, ...]
+    attention_operators: int = Field(ge=0)
