@@ -22,7 +22,7 @@ from service.runtime import providers
 
 logger = logging.getLogger(__name__)
 
-SPIN_US = 3000
+SPIN_US = 1_000
 """How long an idle thread of a pool looks for work before it sleeps: long enough between two operators. Left alone it
 burns 55 ms of a processor after each run, which whoever reads and answers requests lacks."""
 
