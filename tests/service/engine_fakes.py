@@ -47,10 +47,10 @@ class FakeModel:
     def run(
         self, items: Sequence[Ints], outputs: Sequence[str], heads: Sequence[int] = (), *, alone: bool = True
     ) -> dict[str, Floats]:
+        self.alone.append(alone)
         self.entered.release()
         assert self.gate.wait(10)
         self.batches.append([len(ids) for ids in items])
-        self.alone.append(alone)
         if any(FAULT in ids for ids in items):
             raise ZeroDivisionError("a fault that no one foresaw")
         if any(FAILS in ids for ids in items):
@@ -65,4 +65,4 @@ class FakeModel:
         array = np.zeros((len(items), longest), dtype=np.float32)
         for row, ids in enumerate(items):
             array[row, : len(ids)] = 1 / len(ids)
-        return array
+        return np.repeat(array[:, None], longest, axis=1) if name.endswith("matrix") else array

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from service.engine.items import ItemResult, Ticket
 from service.engine.lengths import BatchLimits
 from service.engine.plan import AttentionPlan
 from service.engine.queue import QueueLimits
-from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded
+from service.errors import DeadlineExceeded, InferenceFailed, InvalidInput, NotReady, Overloaded
 from service.metrics import Metrics
 from tests.service.engine_fakes import FAILS, FAULT, NOT_FINITE, FakeItem, FakeModel
 
@@ -35,9 +36,9 @@ def roomy(model: FakeModel) -> Iterator[Engine]:
     yield from running(model, max_queue_tokens=10_000)
 
 
-def running(model: FakeModel, max_queue_tokens: int) -> Iterator[Engine]:
+def running(model: FakeModel, max_queue_tokens: int, **options: float) -> Iterator[Engine]:
     limits = QueueLimits(max_queue_tokens, attention_bytes=1_000, batch=BatchLimits(tokens=100, cells=10_000))
-    engine = Engine({"fake": model}, limits=limits, metrics=Metrics())
+    engine = Engine({"fake": model}, limits=limits, metrics=Metrics(), **options)  # type: ignore[arg-type]
     yield engine
     model.gate.set()
     engine.close()
@@ -235,5 +236,147 @@ def test_a_fault_in_the_thread_answers_every_request_and_shows(engine: Engine, m
         assert not engine.alive
         with pytest.raises(NotReady):
             submit(engine, ids(1))
+
+    asyncio.run(scenario())
+
+
+def test_attention_is_charged_by_the_bytes_it_returns(roomy: Engine, model: FakeModel) -> None:
+    everyone = AttentionPlan(reduce="rollout", query="all", layers=(), heads=(), prefix=0)
+
+    async def scenario() -> None:
+        first = hold(model, roomy)
+        waiting = submit(roomy, ids(15), everyone)  # 900 of 1,000 bytes
+        with pytest.raises(Overloaded):
+            submit(roomy, ids(6), everyone)
+        plain = submit(roomy, ids(15))
+        model.gate.set()
+        await asyncio.gather(first.wait(), plain.wait(), waiting.wait())
+        assert len(await submit(roomy, ids(6), everyone).wait()) == 1, "what was answered is owed no more"
+
+    asyncio.run(scenario())
+
+
+def test_identical_items_that_wait_together_are_computed_once(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        same = FakeItem(np.arange(5), key=b"same")
+        one, two = submit(engine, [same]), submit(engine, [same, *ids(6), same])
+        model.gate.set()
+        await first.wait()
+        (alone,) = await one.wait()
+        results = await two.wait()
+        assert [result.embedding.tolist() for result in results] == [[10, 5], [6, 6], [10, 5]]
+        assert alone.embedding.tolist() == [10, 5]
+
+    asyncio.run(scenario())
+    assert sum(len(batch) for batch in model.batches) == 3
+
+
+def test_a_failure_of_identical_items_fails_all_who_wait(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        bad = FakeItem(np.full(4, FAILS), key=b"same")
+        waiting = [submit(engine, [bad]), submit(engine, [bad])]
+        model.gate.set()
+        await first.wait()
+        for request in waiting:
+            with pytest.raises(InferenceFailed):
+                await request.wait()
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_has_the_machine_only_when_nothing_else_runs_or_waits(model: FakeModel) -> None:
+    async def scenario(engine: Engine) -> None:
+        await submit(engine, ids(3)).wait()
+        assert model.entered.acquire(timeout=10)
+        first = hold(model, engine)
+        others = [submit(engine, ids(n)) for n in (4, 90)]
+        model.gate.set()
+        await asyncio.gather(first.wait(), *(other.wait() for other in others))
+
+    for engine in running(model, 1_000, in_flight=2):
+        asyncio.run(scenario(engine))
+    assert model.alone[:2] == [True, True]
+    assert not any(model.alone[2:])
+
+
+def test_two_batches_are_in_flight(model: FakeModel) -> None:
+    async def scenario(engine: Engine) -> None:
+        first = hold(model, engine)
+        second = submit(engine, ids(5))
+        assert model.entered.acquire(timeout=10), "the second began while the first was running"
+        model.gate.set()
+        await asyncio.gather(first.wait(), second.wait())
+
+    for engine in running(model, 1_000, in_flight=2):
+        asyncio.run(scenario(engine))
+
+
+def test_a_stuck_batch_is_given_up_and_the_engine_goes_on(model: FakeModel) -> None:
+    async def scenario(engine: Engine) -> None:
+        stuck = hold(model, engine)
+        with pytest.raises(InferenceFailed, match="too long"):
+            await asyncio.wait_for(stuck.wait(), 5)
+        assert not engine.alive
+        after = submit(engine, ids(4))
+        assert model.entered.acquire(timeout=10), "another thread has taken over"
+        model.gate.set()
+        assert len(await after.wait()) == 1
+        for _ in range(500):  # until the stuck thread has come back
+            if engine.alive:
+                break
+            await asyncio.sleep(0.01)
+        assert engine.alive
+        assert len(await submit(engine, ids(4)).wait()) == 1
+
+    for engine in running(model, 1_000, stuck_after_s=0.2):
+        asyncio.run(asyncio.wait_for(scenario(engine), 20))
+
+
+def test_embeddings_are_remembered_by_content_where_that_is_wanted(model: FakeModel) -> None:
+    async def scenario(engine: Engine) -> None:
+        same = FakeItem(np.arange(5), key=b"same")
+        before = await submit(engine, [same]).wait()
+        after = await submit(engine, [same, *ids(3)]).wait()
+        only = await submit(engine, [same]).wait()
+        for result in (after[0], only[0]):
+            np.testing.assert_array_equal(result.embedding, before[0].embedding)
+
+    for engine in running(model, 1_000, cache_bytes=10_000):
+        asyncio.run(scenario(engine))
+    assert [len(batch) for batch in model.batches] == [1, 1]
+
+
+def test_overload_says_when_the_queue_will_have_drained(roomy: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        for _ in range(3):
+            first = hold(model, roomy)
+            await asyncio.sleep(0.1)  # a token in a tenth of a second
+            model.gate.set()
+            await first.wait()
+        first = hold(model, roomy)
+        waiting = submit(roomy, ids(*[50] * 199))
+        with pytest.raises(Overloaded) as refused:
+            submit(roomy, ids(99))
+        assert refused.value.retry_after_s == 60
+        with pytest.raises(Overloaded):
+            submit(roomy, ids(50, 1))
+        model.gate.set()
+        await asyncio.gather(first.wait(), waiting.wait())
+
+    asyncio.run(scenario())
+
+
+def test_what_a_preparing_thread_raises_is_the_requests_outcome(engine: Engine) -> None:
+    def fail() -> None:
+        raise InvalidInput("no")
+
+    async def scenario() -> None:
+        ticket = engine.ticket(deadline=time.monotonic() + 10)
+        with ThreadPoolExecutor(1) as threads:
+            engine.submit_from(threads, ticket, fail)
+            with pytest.raises(InvalidInput):
+                await asyncio.wait_for(engine.results(ticket), 5)
 
     asyncio.run(scenario())

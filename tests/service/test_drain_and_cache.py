@@ -1,0 +1,50 @@
+"""How long the queue takes to empty, and the embeddings that are kept."""
+
+import numpy as np
+import pytest
+
+from service.engine.cache import ENTRY_BYTES, EmbeddingCache
+from service.engine.drain import LONGEST_S, Drain
+
+
+def test_retry_after_is_the_time_that_as_many_tokens_took() -> None:
+    drain = Drain()
+    assert drain.retry_after_s(10_000) == 1, "nothing is known yet"
+    drain.begin(100.0)
+    drain.served(500, 101.0)
+    drain.served(500, 102.0)
+    assert drain.retry_after_s(5_000) == 10
+    assert drain.retry_after_s(1) == 1
+    assert drain.retry_after_s(10**9) == LONGEST_S
+
+
+def test_idleness_is_no_slowness_and_the_past_is_forgotten() -> None:
+    drain = Drain()
+    drain.begin(0.0)
+    drain.served(1_000, 1.0)
+    drain.begin(1_000.0)
+    drain.served(1_000, 1_001.0)
+    assert drain.retry_after_s(5_000) == 5
+    for second in range(1_002, 1_100):
+        drain.served(100, float(second))
+    assert 40 <= drain.retry_after_s(5_000) <= 55, "it has become ten times slower"
+
+
+def test_the_cache_is_bounded_and_drops_the_least_used() -> None:
+    cost = 4 * 8 + ENTRY_BYTES
+    cache = EmbeddingCache(3 * cost)
+    vectors = {name: np.full(8, i, dtype=np.float32) for i, name in enumerate("abcd")}
+    for name in "abc":
+        cache.put(("m", name.encode()), vectors[name])
+    assert cache.get(("m", b"a")) is vectors["a"]
+    cache.put(("m", b"d"), vectors["d"])
+    assert cache.get(("m", b"b")) is None
+    assert cache.get(("m", b"a")) is vectors["a"]
+    assert cache.get(("other", b"a")) is None
+
+
+@pytest.mark.parametrize("max_bytes", [0, ENTRY_BYTES])
+def test_what_does_not_fit_is_not_kept(max_bytes: int) -> None:
+    cache = EmbeddingCache(max_bytes)
+    cache.put(("m", b"a"), np.zeros(8, dtype=np.float32))
+    assert cache.get(("m", b"a")) is None

@@ -1,0 +1,149 @@
+"""What waits, and which of it a batch is made of: turns, neighbours, identical items, deadlines."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.contract import tensors
+from service.engine.items import Item, Lane, Seat, Ticket
+from service.engine.lengths import BatchLimits
+from service.engine.waiting import Waiting
+from tests.service.engine_fakes import FakeItem
+
+PLAIN = Lane("fake", (tensors.EMBEDDING,))
+SEEN = Lane("fake", (tensors.EMBEDDING, tensors.pooled("rollout")))
+LIMITS = BatchLimits(tokens=100, cells=1_000)
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+class Requests:
+    """Puts requests into what waits."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.waiting = Waiting()
+
+    def add(self, *lengths: int, lane: Lane = PLAIN, deadline: float = 1e9, key: bytes | None = None) -> Ticket:
+        ticket = Ticket(deadline=deadline, loop=self.loop)
+        prepared = [FakeItem(np.ones(n, dtype=np.int64)) for n in lengths]
+        if key is not None:
+            prepared = [replace(item, key=key) for item in prepared]
+        self.waiting.add([Item(lane, item, [Seat(ticket, i, None)]) for i, item in enumerate(prepared)])
+        return ticket
+
+    def take(self) -> list[int]:
+        return [item.positions for item in self.waiting.take(LIMITS)]
+
+
+@pytest.fixture
+def requests(loop: asyncio.AbstractEventLoop) -> Requests:
+    return Requests(loop)
+
+
+def test_a_batch_is_made_of_the_nearest_in_length(requests: Requests) -> None:
+    for n in (40, 3, 45, 5, 39, 4):
+        requests.add(n)
+    assert sorted(requests.take()) == [39, 40]
+    assert (requests.waiting.items, requests.waiting.tokens) == (4, 3 + 45 + 5 + 4)
+
+
+def test_no_batch_is_mostly_padding(requests: Requests) -> None:
+    requests.add(60)
+    requests.add(1, 2, 3)
+    taken = requests.take()
+    assert taken[0] == 60
+    assert len(taken) * 60 <= 2 * sum(taken)
+
+
+def test_lanes_never_mix_and_observed_batches_are_bounded_in_cells(requests: Requests) -> None:
+    requests.add(*[10] * 8)
+    requests.add(*[10] * 20, lane=SEEN)
+    batches = [requests.waiting.take(LIMITS) for _ in range(3)]
+    for batch in batches:
+        assert len({item.lane for item in batch}) == 1
+    assert [len(batch) for batch in batches if batch[0].lane == SEEN] == [10, 10]
+
+
+def test_turns_go_between_the_oldest_request_and_the_one_that_got_least(requests: Requests) -> None:
+    requests.add(*[60] * 50)
+    late = [requests.add(20) for _ in range(3)]
+    taken = [requests.take() for _ in range(7)]
+    assert taken.index([20, 20, 20]) <= 1, "neighbours of the first of the late ones go with it"
+    assert taken.count([60]) == 6
+    assert not any(ticket.waiting for ticket in late)
+
+
+def test_requests_that_have_begun_take_turns(requests: Requests) -> None:
+    first, second = requests.add(*[60] * 10), requests.add(*[60] * 10)
+    for _ in range(12):
+        requests.take()
+    assert min(len(first.waiting), len(second.waiting)) >= 1, "neither was served to the end first"
+
+
+def test_identical_items_wait_once_and_are_handed_to_both(requests: Requests) -> None:
+    first, second = requests.add(7, key=b"same"), requests.add(7, 7, key=b"same")
+    assert (requests.waiting.items, requests.waiting.tokens) == (1, 7)
+    (item,) = requests.waiting.take(LIMITS)
+    assert [(seat.ticket, seat.index) for seat in item.seats] == [(first, 0), (second, 0), (second, 1)]
+    assert first.begun
+    assert second.begun
+    assert requests.waiting.items == 0
+
+
+def test_identical_items_that_are_asked_for_different_things_wait_apart(requests: Requests) -> None:
+    requests.add(7, key=b"same")
+    requests.add(7, key=b"same", lane=SEEN)
+    assert requests.waiting.items == 2
+
+
+def test_what_is_withdrawn_leaves_but_not_from_under_another(requests: Requests) -> None:
+    mine, other = requests.add(7, 8, key=None), requests.add(9)
+    shared, also = requests.add(5, key=b"same"), requests.add(5, key=b"same")
+    requests.waiting.withdraw(mine)
+    requests.waiting.withdraw(shared)
+    assert {item.positions for item in requests.waiting} == {9, 5}
+    assert requests.waiting.tokens == 14
+    assert other.waiting
+    assert [seat.ticket for item in also.waiting for seat in item.seats] == [also]
+    requests.waiting.withdraw(also)
+    requests.waiting.withdraw(other)
+    assert (requests.waiting.items, requests.waiting.tokens, list(requests.waiting)) == (0, 0, [])
+
+
+def test_only_requests_that_have_not_begun_expire(requests: Requests) -> None:
+    begun = requests.add(60, 60, deadline=5)
+    requests.take()
+    late, patient = requests.add(9, deadline=5), requests.add(9, deadline=50)
+    assert begun.begun
+    assert requests.waiting.expired(4) == []
+    assert requests.waiting.expired(6) == [late]
+    assert patient.waiting
+
+
+def test_taking_does_not_look_at_all_that_waits(requests: Requests) -> None:
+    """Counted, not timed: the items that are touched by taking one batch of a hundred thousand."""
+    rng = np.random.default_rng(0)
+    for _ in range(1_000):
+        requests.add(*rng.integers(1, 100, 100))
+    touched = 0
+    positions = Item.positions
+
+    def counted(item: Item) -> int:
+        nonlocal touched
+        touched += 1
+        return positions.__get__(item)  # type: ignore[no-any-return]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Item, "positions", property(counted))
+        taken = requests.waiting.take(LIMITS)
+    assert taken
+    assert touched < 100 * len(taken)
