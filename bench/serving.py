@@ -1,32 +1,21 @@
 """The server over HTTP beside the engine without it and the bare session, in one run, round by round."""
 
-import json
-import os
-import signal
-import socket
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from bench import inside, machine, wrk
 from bench.bare import Bare
+from bench.server import running_server
 from bench.workloads import Workload, alone, workloads
 from models.preprocess.prepared import Prepared
 from service.engine.attention import AttentionQuery
 from service.runtime.encoder import AnyEncoder
 from service.settings import Settings
 from service.state import State
-
-ROOT = Path(__file__).parents[1]
-START_S = 120
-"""A server that is not ready by then has failed."""
 
 
 @dataclass(frozen=True)
@@ -35,28 +24,6 @@ class Length:
 
     rounds: int
     seconds: int
-
-
-@contextmanager
-def running_server(artifacts: Sequence[Path], **settings: object) -> Iterator[str]:
-    """A server in a process of its own, as a user starts it; its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "HEADLIGHT_MODELS": json.dumps([str(path) for path in artifacts]),
-        **{f"HEADLIGHT_{name.upper()}": str(value) for name, value in settings.items()},
-    }
-    command = [sys.executable, "-m", "service", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_ready(url, process)
-        yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
 
 
 def measure(artifacts: Sequence[Path], names: Sequence[str], length: Length) -> dict[str, dict[str, float]]:
@@ -99,7 +66,7 @@ class Side:
             rates["bare"].append(bare.run(length.seconds))
             rates["engine"].append(self._engine(length.seconds))
             answers.append(wrk.closed_loop(self._url, workload, seconds=length.seconds))
-            rates["server"].append(answers[-1].per_second * workload.per_request)
+            rates["server"].append(answers[-1].items_per_second)
         return {
             "tokens": sum(item.positions for item in self._items) / len(self._items),
             **{f"{name}_per_s": median(values) for name, values in rates.items()},
@@ -160,16 +127,3 @@ class Side:
 def _ratio(values: Sequence[float], to: Sequence[float]) -> float:
     """Median over the rounds of the ratio within each."""
     return median(value / other for value, other in zip(values, to, strict=True))
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    give_up = time.monotonic() + START_S
-    while time.monotonic() < give_up:
-        if process.poll() is not None:
-            raise RuntimeError("the server ended before it was ready")
-        try:
-            with urllib.request.urlopen(f"{url}/readyz"):  # noqa: S310  # loopback
-                return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.2)
-    raise RuntimeError("the server did not become ready")

@@ -54,7 +54,6 @@ def workloads() -> list[Workload]:
         Workload("long", TEXT_MODEL, long),
         Workload("short_32", TEXT_MODEL, prose("short", 2048), per_request=32),
         Workload("mixed_32", TEXT_MODEL, prose("mixed", 2048), per_request=32),
-        Workload("long_32", TEXT_MODEL, prose("long", 1024), per_request=32),
         Workload("attention", TEXT_MODEL, mixed, attention=True),
         Workload("images", IMAGE_MODEL, scenes(128)),
     ]

@@ -21,8 +21,8 @@ from service.errors import DeadlineExceeded, HeadlightError, InferenceFailed, No
 from service.metrics import Metrics
 
 COMPANY_S = 0.1
-"""How long after two batches met a third is not taken to be alone: many clients that each wait for their answer leave
-moments in which nothing waits, and a batch that spreads over the machine then is in the way of those that follow."""
+"""How long after two requests or batches met none is taken to be alone: many clients that each wait for their answer
+leave moments in which nothing waits, and a batch that spreads over the machine then is in the way of the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,9 @@ class Queue:
             items = [Item(lane, item, [Seat(ticket, i, attention)]) for i, item in enumerate(prepared)]
             if self._cache.max_bytes and not lane.observed:
                 items = [item for item in items if not self._remembered(item)]
-            if not self._waiting.items and not self._running:
+            if self._busy:
+                self._last_company = time.monotonic()
+            else:
                 self._drain.begin(time.monotonic())
             self._waiting.add(items)
             self._metrics.queue_items.set(self._waiting.items)
@@ -147,7 +149,7 @@ class Queue:
     def _take(self) -> Batch:
         now = time.monotonic()
         items = self._waiting.take(self._limits.batch)
-        if self._waiting.items or self._running:
+        if self._busy:
             self._last_company = now
         batch = Batch(items, alone=now - self._last_company > COMPANY_S)
         self._running.add(batch)
@@ -155,6 +157,11 @@ class Queue:
         if self._waiting.items:
             self._changed.notify()  # each put wakes one thread; the rest of a large request is for the others
         return batch
+
+    @property
+    def _busy(self) -> bool:
+        """Something runs or waits."""
+        return bool(self._running) or self._waiting.items > 0
 
     def _refuse_if_closing(self) -> None:
         if self._closing:

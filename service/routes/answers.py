@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import orjson
 from starlette.responses import Response
 
 from models.contract.arrays import Floats
@@ -14,13 +13,14 @@ from models.preprocess.image import Picture
 from models.preprocess.prepared import Prepared
 from models.preprocess.text import Tokens
 from service.engine.items import ItemResult
+from service.routes import pieces
 from service.routes.schemas import AttentionRequest, EmbeddingOptions
 from service.runtime.encoder import AnyEncoder
 
 PX_DECIMALS = 2
 
 
-def embeddings(
+async def embeddings(
     asked: EmbeddingOptions, encoder: AnyEncoder, items: Sequence[Prepared], results: Sequence[ItemResult]
 ) -> Response:
     """The answer of `/v1/embeddings`."""
@@ -31,11 +31,12 @@ def embeddings(
         if asked.encoding_format == "base64":
             entry["embedding"] = _base64(vectors[i], "<f4")
         if asked.attention is not None and result.attention is not None:
-            entry["attention"] = _attention(asked.attention, result.attention, item, encoder.manifest)
+            entry["attention"] = await _attention(asked.attention, result.attention, item, encoder.manifest)
         data.append(entry)
     positions = sum(item.positions for item in items)
     usage = {"prompt_tokens": positions, "total_tokens": positions}
-    return json({"object": "list", "model": encoder.name, "data": data, "usage": usage})
+    whole = {"object": "list", "model": encoder.name, "data": await pieces.written(data), "usage": usage}
+    return json(whole)
 
 
 def model(encoder: AnyEncoder) -> dict[str, Any]:
@@ -62,15 +63,15 @@ def model(encoder: AnyEncoder) -> dict[str, Any]:
 
 
 def json(content: object) -> Response:
-    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
+    return Response(pieces.dump(content), media_type="application/json")
 
 
-def _attention(asked: AttentionRequest, values: Floats, item: Prepared, manifest: Manifest) -> dict[str, Any]:
+async def _attention(asked: AttentionRequest, values: Floats, item: Prepared, manifest: Manifest) -> dict[str, Any]:
     return {
         "reduce": asked.reduce,
         "query": asked.to_query().query,
         "shape": values.shape,
-        "values": _base64(values, "<f2") if asked.encoding == "base64" else values,
+        "values": _base64(values, "<f2") if asked.encoding == "base64" else await pieces.written(values),
         "tokens": _tokens(item) if isinstance(item, Tokens) else None,
         "grid": _told_grid(asked, item, manifest.image) if isinstance(item, Picture) and manifest.image else None,
     }

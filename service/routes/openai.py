@@ -45,7 +45,7 @@ async def embeddings(request: Request) -> Response:
 
     await inputs.prepare(state, encoder, sources, strings, ticket, submit)
     results = await withdrawal.results(request, state.engine, ticket)
-    return answers.embeddings(asked, encoder, ticket.prepared, results)
+    return await answers.embeddings(asked, encoder, ticket.prepared, results)
 
 
 async def models(request: Request) -> Response:
