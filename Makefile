@@ -53,7 +53,7 @@ loadtest: .venv/loadtest/.installed  ## load HOST with USERS for TIME
 		--users $(USERS) --spawn-rate $(USERS) --run-time $(TIME) --html reports/loadtest.html --csv reports/loadtest
 
 bench: .venv/dev/.installed $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json  ## measure speed and memory on this machine
-	.venv/dev/bin/python -m bench artifacts/$(DEFAULT_MODEL) $(BENCH_INT8) $(ARGS)
+	.venv/dev/bin/python -m bench --text artifacts/$(DEFAULT_MODEL) --int8 $(BENCH_INT8) --image artifacts/scenes-vit $(ARGS)
 
 bento: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build a bento of the service and its artifacts
 	.venv/serve/bin/bentoml build

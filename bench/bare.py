@@ -13,11 +13,8 @@ from service.runtime.encoder import AnyEncoder
 BUDGETS = (128, 256, 512)
 """Tokens of a batch that are tried: fewer and more were never faster on this machine."""
 
-TRIES, TRY_S = 3, 0.7
-"""How often, and how long at least, each way is tried."""
-
-MANY = 64
-"""A window of more items than this takes seconds, and one is telling."""
+TRIES, TRIED_ITEMS = 3, 64
+"""How often each way is tried, in turn, and on how many items at least: the same ones for each way."""
 
 Batch = Sequence[Prepared]
 
@@ -37,23 +34,27 @@ class Bare:
         self._encoder = encoder
         self._windows = _windows(items, window)
         ways = [Way(tokens, n) for tokens in BUDGETS for n in sorted({1, threads})]
-        tries = 1 if window > MANY else TRIES
-        rates = [[self._run(way, TRY_S) for way in ways] for _ in range(tries)]
-        self.way = max(zip(ways, zip(*rates, strict=True), strict=True), key=lambda pair: median(pair[1]))[0]
+        same = [next(self._windows) for _ in range(max(1, TRIED_ITEMS // window))]
+        took = [[self._seconds(same, way) for way in ways] for _ in range(TRIES)]
+        self.way = min(zip(ways, zip(*took, strict=True), strict=True), key=lambda pair: median(pair[1]))[0]
 
     def run(self, seconds: float) -> float:
         """Items a second."""
-        return self._run(self.way, seconds)
+        done, took = 0, 0.0
+        while took < seconds:
+            window = next(self._windows)
+            took += self._seconds([window], self.way)
+            done += len(window)
+        return done / took
 
-    def _run(self, way: Way, seconds: float) -> float:
-        done, began = 0, time.perf_counter()
+    def _seconds(self, windows: Sequence[Batch], way: Way) -> float:
+        """One window after another."""
         with ThreadPoolExecutor(way.side_by_side) as threads:
-            while time.perf_counter() - began < seconds:
-                window = next(self._windows)
+            began = time.perf_counter()
+            for window in windows:
                 for _ in threads.map(self._run_batch, _batches(window, way)):
                     pass
-                done += len(window)
-        return done / (time.perf_counter() - began)
+            return time.perf_counter() - began
 
     def _run_batch(self, batch: tuple[Batch, bool]) -> None:
         items, alone = batch

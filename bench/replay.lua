@@ -4,7 +4,7 @@ local requests, at = {}, 0
 function init(args)
   local headers = { ["Content-Type"] = "application/json" }
   for line in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format("POST", "/v1/embeddings", headers, line)
+    requests[#requests + 1] = wrk.format("POST", wrk.path, headers, line)
   end
   at = tonumber(args[2])
 end
@@ -18,6 +18,6 @@ function done(summary, latency, _)
   local errors = summary.errors
   local failed = errors.status + errors.connect + errors.read + errors.write + errors.timeout
   io.write(string.format(
-    '\n{"p50_ms": %.4f, "p99_ms": %.4f, "failed": %d}\n', latency:percentile(50) / 1e3,
-    latency:percentile(99) / 1e3, failed))
+    '\n{"requests": %d, "seconds": %.6f, "p50_ms": %.4f, "p99_ms": %.4f, "failed": %d}\n',
+    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, failed))
 end

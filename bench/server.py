@@ -18,19 +18,31 @@ START_S = 120
 """A server that is not ready by then has failed."""
 
 
+class ServerFailed(RuntimeError):
+    """Nothing can be measured over HTTP."""
+
+
 @contextmanager
 def running_server(artifacts: Sequence[Path], **settings: object) -> Iterator[str]:
     """The URL of a running server of these artifacts; `settings` are `HEADLIGHT_*` by lower-case name."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     environment = {
-        **os.environ,
         "HEADLIGHT_MODELS": json.dumps([str(path) for path in artifacts]),
         **{f"HEADLIGHT_{name.upper()}": str(value) for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "service", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
+    with running(["-m", "service", "--host", "127.0.0.1"], **environment) as url:
+        yield url
+
+
+@contextmanager
+def running(arguments: Sequence[str], **environment: str) -> Iterator[str]:
+    """The URL of what `python` serves with these arguments and `--port`. It ends with the context."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, *arguments, "--port", str(port)]
+    process = subprocess.Popen(  # noqa: S603
+        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(url, process)
@@ -44,10 +56,10 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     give_up = time.monotonic() + START_S
     while time.monotonic() < give_up:
         if process.poll() is not None:
-            raise RuntimeError("the server ended before it was ready")
+            raise ServerFailed("the server ended before it was ready")
         try:
             with urllib.request.urlopen(f"{url}/readyz"):  # noqa: S310  # loopback
                 return
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.2)
-    raise RuntimeError("the server did not become ready")
+    raise ServerFailed("the server did not become ready")

@@ -65,8 +65,9 @@ class Side:
         for _ in range(length.rounds):
             rates["bare"].append(bare.run(length.seconds))
             rates["engine"].append(self._engine(length.seconds))
-            answers.append(wrk.closed_loop(self._url, workload, seconds=length.seconds))
-            rates["server"].append(answers[-1].items_per_second)
+            sent, items_per_second = wrk.closed_loop(self._url, workload, seconds=length.seconds)
+            answers.append(sent)
+            rates["server"].append(items_per_second)
         return {
             "tokens": sum(item.positions for item in self._items) / len(self._items),
             **{f"{name}_per_s": median(values) for name, values in rates.items()},
@@ -85,7 +86,7 @@ class Side:
         bare, server = [], []
         for _ in range(length.rounds):
             bare.append(median(self._one_at_a_time_ms(length.seconds)))
-            server.append(wrk.closed_loop(self._url, self._workload, seconds=length.seconds))
+            server.append(wrk.closed_loop(self._url, self._workload, seconds=length.seconds)[0])
         over = [answer.p50_ms - alone_ms for answer, alone_ms in zip(server, bare, strict=True)]
         return {
             "bare_p50_ms": median(bare),

@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +33,9 @@ class WrkMissing(RuntimeError):
 
 @dataclass(frozen=True)
 class Sent:
-    """What came of a closed loop: items that the server computed in a second once it was busy, and latencies."""
+    """What came of a closed loop."""
 
-    items_per_second: float
+    requests_per_second: float
     p50_ms: float
     p99_ms: float
 
@@ -44,32 +46,47 @@ def check() -> None:
         raise WrkMissing
 
 
-def closed_loop(url: str, workload: Workload, *, seconds: int) -> Sent:
-    """Every connection sends its next request when its last is answered. Raises if any answer is not 200.
+def closed_loop(url: str, workload: Workload, *, seconds: int) -> tuple[Sent, float]:
+    """Every connection sends its next request when its last is answered.
 
-    The rate is the server's own count between two looks while the loop runs: what wrk has counted when it stops lacks
-    all that is under way, which of requests that take seconds is most.
+    Beside what wrk tells, the items a second by the server's own count between two looks while the loop runs: what wrk
+    has counted when it stops lacks all that is under way, which of requests that take seconds is most.
     """
-    bodies = workload.bodies
+    with _running(url + "/v1/embeddings", workload.bodies, workload.connections, SETTLE_S + seconds) as process:
+        time.sleep(SETTLE_S)
+        before, began = items_computed(url), time.monotonic()
+        time.sleep(seconds - ENDS_EARLY_S)
+        computed, took = items_computed(url) - before, time.monotonic() - began
+        return _sent(process), computed / took
+
+
+def closed_loop_at(url: str, bodies: Sequence[bytes], *, connections: int, seconds: int) -> Sent:
+    """The same for any server, at that very URL."""
+    with _running(url, bodies, connections, seconds) as process:
+        return _sent(process)
+
+
+@contextmanager
+def _running(url: str, bodies: Sequence[bytes], connections: int, seconds: int) -> Iterator["subprocess.Popen[str]"]:
     with tempfile.NamedTemporaryFile("wb") as file:
         file.write(b"\n".join(bodies))
         file.flush()
         start = random.randrange(len(bodies))  # noqa: S311  # another part of them each round
         command = [
-            "wrk", "--threads", "1", "--connections", str(workload.connections),
-            "--duration", f"{seconds + SETTLE_S}s", "--timeout", f"{ANSWER_WITHIN_S}s",
-            "--script", str(REPLAY), url, "--", file.name, str(start),
+            "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s",
+            "--timeout", f"{ANSWER_WITHIN_S}s", "--script", str(REPLAY), url, "--", file.name, str(start),
         ]  # fmt: skip
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
-        time.sleep(SETTLE_S)
-        before, began = items_computed(url), time.monotonic()
-        time.sleep(seconds - ENDS_EARLY_S)
-        computed, took = items_computed(url) - before, time.monotonic() - began
-        told, _ = process.communicate()
-    latencies = json.loads(told.splitlines()[-1])
-    if process.returncode or latencies.pop("failed"):
-        raise RuntimeError(f"{workload.name}: not every request was answered with 200\n{told}")
-    return Sent(computed / took, latencies["p50_ms"], latencies["p99_ms"])
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+            yield process
+
+
+def _sent(process: "subprocess.Popen[str]") -> Sent:
+    """Wait for the end. Raises RuntimeError if any answer was not 200."""
+    told, _ = process.communicate()
+    result = json.loads(told.splitlines()[-1])
+    if process.returncode or result.pop("failed"):
+        raise RuntimeError(f"not every request was answered with 200\n{told}")
+    return Sent(result.pop("requests") / result.pop("seconds"), **result)
 
 
 def items_computed(url: str) -> float:

@@ -41,6 +41,10 @@ class Metrics:
         self._preprocess_seconds = self._seconds("preprocess", "Tokenization or decoding of a request.", "model")
         self._queue_seconds = self._seconds("queue", "An item's wait for its batch.", "model")
         self._inference_seconds = self._seconds("inference", "One ONNX Runtime run.", "model")
+        self.models = Gauge(
+            "headlight_model_info", "1 for each served model.", ["model", "provider", "precision"],
+            registry=self.registry,
+        )  # fmt: skip
         self.queue_items = Gauge("headlight_queue_items", "Items waiting.", registry=self.registry)
         self._batch_items = self._sizes("items", "Items in a batch.")
         self._batch_tokens = self._sizes("tokens", "Tokens, or positions of pictures, in a batch.")

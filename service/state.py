@@ -79,6 +79,8 @@ class State:
         )
         longest_s = max(_warm_up(encoder, limits.batch) for encoder in models.values())
         metrics = Metrics()
+        for name, encoder in models.items():
+            metrics.models.labels(name, encoder.provider, encoder.manifest.precision).set(1)
         engine = Engine(
             models,
             limits=limits,

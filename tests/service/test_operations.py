@@ -31,9 +31,12 @@ def test_metrics_count_by_route_template_and_never_by_path(server: Server) -> No
     assert f'headlight_requests_total{{code="200",model="{MINILM}",route="/v1/embeddings"}}' in text
     assert 'headlight_requests_total{code="404",model="",route="unmatched"}' in text
     assert "made-up" not in text
+    info = f'headlight_model_info{{model="{MINILM}",precision="fp32",provider="CPUExecutionProvider"}} 1.0'
+    assert info in text
     names = ["request", "queue", "preprocess", "inference"]
     for name in [*(f"headlight_{n}_duration_seconds_count" for n in names), "headlight_queue_items",
-                 "headlight_batch_items_count", "headlight_batch_tokens_count"]:  # fmt: skip
+                 "headlight_batch_items_count", "headlight_batch_tokens_count",
+                 "headlight_gc_pause_seconds_count", "process_resident_memory_bytes"]:  # fmt: skip
         assert name in text
 
 

@@ -11,7 +11,7 @@ from models.contract import tensors
 from service.engine.items import Item, Lane, Seat, Ticket
 from service.engine.lengths import BatchLimits
 from service.engine.waiting import Waiting
-from tests.service.engine_fakes import FakeItem
+from tests.service.engine_fakes import FakeItem, ones
 
 PLAIN = Lane("fake", (tensors.EMBEDDING,))
 SEEN = Lane("fake", (tensors.EMBEDDING, tensors.pooled("rollout")))
@@ -34,7 +34,7 @@ class Requests:
 
     def add(self, *lengths: int, lane: Lane = PLAIN, deadline: float = 1e9, key: bytes | None = None) -> Ticket:
         ticket = Ticket(deadline=deadline, loop=self.loop)
-        prepared = [FakeItem(np.ones(n, dtype=np.int64)) for n in lengths]
+        prepared = [FakeItem(ones(n)) for n in lengths]
         if key is not None:
             prepared = [replace(item, key=key) for item in prepared]
         self.waiting.add([Item(lane, item, [Seat(ticket, i, None)]) for i, item in enumerate(prepared)])

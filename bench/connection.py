@@ -1,0 +1,53 @@
+"""Just enough of an HTTP/1.1 client to cost little: one request at a time, answers that tell their length."""
+
+import asyncio
+from typing import Self
+from urllib.parse import urlsplit
+
+
+class Connection(asyncio.Protocol):
+    """A connection that is kept."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._answer: asyncio.Future[bytes] | None = None
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        host, _, port = urlsplit(url).netloc.partition(":")
+        _, connection = await asyncio.get_running_loop().create_connection(cls, host, int(port))
+        return connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionResetError("closed by the server"))
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, found, body = self._received.partition(b"\r\n\r\n")
+        if not found or self._answer is None:
+            return
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        if len(body) >= int(length.partition(b":")[2]):
+            self._received.clear()
+            status = int(head[9:12])
+            if status == 200:
+                self._answer.set_result(bytes(body))
+            else:
+                self._answer.set_exception(RuntimeError(f"answered with {status}"))
+
+    async def answer(self, body: bytes) -> bytes:
+        """The body of the answer to one request of `/v1/embeddings`. Raises RuntimeError if its status is not 200."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(
+            b"POST /v1/embeddings HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        return await self._answer
+
+    def close(self) -> None:
+        self._transport.close()

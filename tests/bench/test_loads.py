@@ -1,0 +1,85 @@
+"""What the bench sends, and how it times: a stalled server must show, and a wrong answer must not pass."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import orjson
+import pytest
+
+from bench.bare import Way, _batches
+from bench.openloop import Request, open_loop
+from bench.workloads import WORDS, Workload, prose, scenes
+from tests.service.engine_fakes import FakeItem, ones
+
+
+@contextmanager
+def answering(status: int, stalls_s: float = 0.0) -> Iterator[str]:
+    """A server that answers everything with `status`; its tenth answer, and all that come meanwhile, wait."""
+    loop, served = asyncio.new_event_loop(), 0
+    stalled_until = 0.0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served, stalled_until
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+            served += 1
+            if served == 10:
+                stalled_until = loop.time() + stalls_s
+            await asyncio.sleep(max(0.0, stalled_until - loop.time()))
+            writer.write(b"HTTP/1.1 %d Any\r\nContent-Length: 2\r\n\r\n{}" % status)
+
+    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0.05))
+        server.close()
+        loop.close()
+
+
+def test_a_stalled_server_shows_in_every_request_that_was_due_meanwhile() -> None:
+    with answering(200, stalls_s=0.5) as url:
+        took = open_loop(url, [Request("any", b"{}")], rate=100, seconds=1, seed=0)["any"]
+    assert 70 <= len(took) <= 130
+    assert max(took) >= 400
+    assert 30 <= sum(ms > 50 for ms in took) <= 70, "about half of them were due while it stalled"
+
+
+def test_an_answer_that_is_not_200_fails_the_run() -> None:
+    with answering(503) as url, pytest.raises(ExceptionGroup) as failed:
+        open_loop(url, [Request("any", b"{}")], rate=20, seconds=0.3, seed=0)
+    assert failed.group_contains(RuntimeError, match="503")
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_prose_is_of_its_length_and_never_twice_the_same(kind: str) -> None:
+    texts = prose(kind, 200)
+    assert len(set(texts)) == 200
+    assert all(WORDS[kind][0] <= len(text.split()) <= WORDS[kind][1] for text in texts)
+    assert texts == prose(kind, 200)
+
+
+def test_requests_hold_their_share_of_the_sources() -> None:
+    workload = Workload("any", "m", prose("short", 70), per_request=32)
+    bodies = [orjson.loads(body) for body in workload.bodies]
+    assert [len(body["input"]) for body in bodies] == [32, 32]
+    assert [text for body in bodies for text in body["input"]] == list(workload.sources[:64])
+
+
+def test_pictures_are_pictures() -> None:
+    assert all(picture.startswith(b"\x89PNG") for picture in scenes(2))
+
+
+def test_a_window_is_batched_whole_by_length() -> None:
+    items = [FakeItem(ones(n)) for n in (5, 90, 7, 60, 3, 40, 41)]
+    batches = _batches(items, Way(tokens=100, side_by_side=2))
+    assert [[item.positions for item in batch] for batch, _ in batches] == [[90], [60], [41, 40, 7, 5, 3]]
+    assert not any(alone for _, alone in batches)
