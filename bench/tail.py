@@ -28,9 +28,7 @@ def measure(artifacts: Sequence[Path], length: Length) -> dict[str, float]:
     ]
     took: dict[str, list[float]] = {"without": [], "beside": [], "attention": []}
     with running_server(artifacts) as url:
-        saturated = wrk.closed_loop(
-            url, Workload("mixed", TEXT_MODEL, texts), seconds=4 * length.seconds
-        ).items_per_second
+        _, saturated = wrk.closed_loop(url, Workload("mixed", TEXT_MODEL, texts), seconds=4 * length.seconds)
         rate = LOAD * saturated
         for i in range(length.rounds):
             took["without"] += open_loop(url, plain, rate=rate, seconds=4 * length.seconds, seed=i)["plain"]
