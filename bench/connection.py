@@ -1,7 +1,7 @@
 """Just enough of an HTTP/1.1 client to cost little: one request at a time, answers that tell their length."""
 
 import asyncio
-from typing import Self
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 
@@ -19,8 +19,7 @@ class Connection(asyncio.Protocol):
         return connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._answer and not self._answer.done():

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import orjson
 import pytest
@@ -22,13 +22,15 @@ def answering(status: int, stalls_s: float = 0.0) -> Iterator[str]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal served, stalled_until
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
-            served += 1
-            if served == 10:
-                stalled_until = loop.time() + stalls_s
-            await asyncio.sleep(max(0.0, stalled_until - loop.time()))
-            writer.write(b"HTTP/1.1 %d Any\r\nContent-Length: 2\r\n\r\n{}" % status)
+        with suppress(asyncio.IncompleteReadError):  # the client has gone
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+                served += 1
+                if served == 10:
+                    stalled_until = loop.time() + stalls_s
+                await asyncio.sleep(max(0.0, stalled_until - loop.time()))
+                writer.write(b"HTTP/1.1 %d Any\r\nContent-Length: 2\r\n\r\n{}" % status)
+        writer.close()
 
     server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
     thread = threading.Thread(target=loop.run_forever)
