@@ -34,6 +34,7 @@ def main() -> int:
     artifacts, length = [given.text, given.image], serving.Length(given.rounds, seconds=3)
     figures: dict[str, Figures] = {}
     try:
+        wrk.check()
         if "graphs" in given.only:
             figures |= _graphs(given.text, given.int8, given.threads)
         if "serving" in given.only:

@@ -9,6 +9,8 @@ class Connection(asyncio.Protocol):
     """A connection that is kept."""
 
     def __init__(self) -> None:
+        self.closed = False
+        """By the server, which may not keep a connection as long as it is idle."""
         self._received = bytearray()
         self._answer: asyncio.Future[bytes] | None = None
 
@@ -22,6 +24,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
         if self._answer and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("closed by the server"))
 
@@ -42,11 +45,15 @@ class Connection(asyncio.Protocol):
     async def answer(self, body: bytes) -> bytes:
         """The body of the answer to one request of `/v1/embeddings`. Raises RuntimeError if its status is not 200."""
         self._answer = asyncio.get_running_loop().create_future()
+        self.send(body)
+        return await self._answer
+
+    def send(self, body: bytes) -> None:
+        """Ask, and do not wait."""
         self._transport.write(
             b"POST /v1/embeddings HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
         )
-        return await self._answer
 
     def close(self) -> None:
         self._transport.close()

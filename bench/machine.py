@@ -1,6 +1,9 @@
 """What the machine can do at most, and how much of it a model asks for."""
 
 import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,30 +12,41 @@ import onnx
 from models.contract.artifact import GRAPH_FILE
 
 SIDE = 1024
-PRODUCTS = 20
+TRIES = 20
+PRODUCTS = ("MatMul", "Gemm")
 
 
 def sgemm_gflops() -> float:
     """Measured rate of float32 matrix products on all processors, the best of a few."""
     a, b = (np.random.default_rng(i).random((SIDE, SIDE), dtype=np.float32) for i in range(2))
     best = float("inf")
-    for _ in range(PRODUCTS):
+    for _ in range(TRIES):
         began = time.perf_counter()
         np.matmul(a, b)
         best = min(best, time.perf_counter() - began)
     return 2 * SIDE**3 / best / 1e9
 
 
-def weights_of_products(artifact: Path) -> int:
-    """Numbers in the matrices that every token is multiplied with; those of branches that observe are not run."""
+@dataclass(frozen=True)
+class Work:
+    """Of a graph: numbers in the matrices that every position is multiplied with, layers, and their width."""
+
+    weights: int
+    layers: int
+    width: int
+
+    def gflop(self, lengths: Sequence[int]) -> float:
+        """Of items of these lengths: linear maps, and attention's two products, 2 operations for each number."""
+        linear = 2 * self.weights * sum(lengths)
+        attention = 4 * self.layers * self.width * sum(n * n for n in lengths)
+        return (linear + attention) / 1e9
+
+
+def work(artifact: Path) -> Work:
+    """Of the embedding alone: what stands in branches is not run."""
     graph = onnx.load(artifact / GRAPH_FILE, load_external_data=False).graph
-    matrices = {weight.name: int(np.prod(weight.dims)) for weight in graph.initializer if len(weight.dims) == 2}
-    products = [node for node in graph.node if node.op_type in {"MatMul", "Gemm"}]
-    return sum(matrices.get(node.input[1], 0) for node in products)
-
-
-def gflop(weights: int, layers: int, width: int, lengths: list[int]) -> float:
-    """Of items of these lengths: linear maps, and attention's two products, 2 operations for each number."""
-    linear = 2 * weights * sum(lengths)
-    attention = 4 * layers * width * sum(n * n for n in lengths)
-    return (linear + attention) / 1e9
+    shapes = {weight.name: tuple(weight.dims) for weight in graph.initializer if len(weight.dims) == 2}
+    products = [shapes[node.input[1]] for node in graph.node if node.op_type in PRODUCTS and node.input[1] in shapes]
+    width, _ = Counter(rows for rows, columns in products if rows == columns).most_common(1)[0]
+    layers = sum(node.op_type == "Attention" for node in graph.node)
+    return Work(sum(rows * columns for rows, columns in products), layers, width)

@@ -5,6 +5,7 @@ A stalled server is seen in the tail, where clients that wait for each answer wo
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -12,6 +13,9 @@ from itertools import cycle
 import uvloop
 
 from bench.connection import Connection
+
+Milliseconds = dict[str, list[float]]
+"""By kind of request."""
 
 
 @dataclass(frozen=True)
@@ -22,42 +26,54 @@ class Request:
     body: bytes
 
 
-Milliseconds = dict[str, list[float]]
-"""By kind of request."""
-
-
 def open_loop(url: str, requests: Sequence[Request], *, rate: float, seconds: float, seed: int) -> Milliseconds:
     """Send `requests` in turn at `rate` a second, at random times; the ms that each took, by kind.
 
     Raises RuntimeError for an answer that is not 200.
     """
-    return uvloop.run(_send_all(url, requests, rate=rate, seconds=seconds, seed=seed))
+    return uvloop.run(_Sender(url).send_all(requests, rate=rate, seconds=seconds, seed=seed))
 
 
-async def _send_all(url: str, requests: Sequence[Request], *, rate: float, seconds: float, seed: int) -> Milliseconds:
-    took: Milliseconds = {}
-    idle: list[Connection] = []
-    loop, draw = asyncio.get_running_loop(), random.Random(seed)  # noqa: S311
-    end = loop.time() + seconds
-    due = loop.time()
-    async with asyncio.TaskGroup() as sending:
-        for request in cycle(requests):
-            due += draw.expovariate(rate)
-            if due > end:
-                break
-            await asyncio.sleep(max(0.0, due - loop.time()))
-            sending.create_task(_send(url, request, due, idle, took))
-    for connection in idle:
-        connection.close()
-    return took
+class _Sender:
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._idle: list[Connection] = []
+        self._opened: list[Connection] = []
+        self._took: Milliseconds = {}
+        self._failures: list[RuntimeError] = []
 
+    async def send_all(self, requests: Sequence[Request], *, rate: float, seconds: float, seed: int) -> Milliseconds:
+        draw = random.Random(seed)  # noqa: S311
+        due = time.monotonic()
+        end = due + seconds
+        async with asyncio.TaskGroup() as sending:
+            for request in cycle(requests):
+                due += draw.expovariate(rate)
+                if due > end or self._failures:
+                    break
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                sending.create_task(self._send(request, due))
+        for connection in self._opened:
+            connection.close()
+        if self._failures:
+            raise self._failures[0]
+        return self._took
 
-async def _send(url: str, request: Request, due: float, idle: list[Connection], took: Milliseconds) -> None:
-    loop = asyncio.get_running_loop()
-    if idle:
-        connection = idle.pop()
-    else:
-        connection = await Connection.open(url)
-    await connection.answer(request.body)
-    took.setdefault(request.kind, []).append(1000 * (loop.time() - due))
-    idle.append(connection)
+    async def _send(self, request: Request, due: float) -> None:
+        connection = await self._connection()
+        try:
+            await connection.answer(request.body)
+        except RuntimeError as failure:
+            self._failures.append(failure)  # told when every request under way has ended
+            return
+        self._took.setdefault(request.kind, []).append(1000 * (time.monotonic() - due))
+        self._idle.append(connection)
+
+    async def _connection(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed:
+                return connection
+        connection = await Connection.open(self._url)
+        self._opened.append(connection)
+        return connection

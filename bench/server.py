@@ -15,7 +15,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 START_S = 120
-"""A server that is not ready by then has failed."""
+"""A server that is not ready by then has failed, """
+STOP_S = 60
+"""and one that has not stopped by then is ended."""
 
 
 class ServerFailed(RuntimeError):
@@ -49,7 +51,11 @@ def running(arguments: Sequence[str], **environment: str) -> Iterator[str]:
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:

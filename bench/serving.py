@@ -118,11 +118,9 @@ class Side:
         )  # fmt: skip
 
     def _gflop_an_item(self) -> float:
-        manifest, lengths = self._encoder.manifest, [item.positions for item in self._items]
-        (directory,) = (path for path in self._state.settings.artifact_directories() if path.name == self._encoder.name)
-        layers = len(manifest.attention.heads) if manifest.attention else 0
-        weights = machine.weights_of_products(directory)
-        return machine.gflop(weights, layers, manifest.embedding.width, lengths) / len(lengths)
+        paths = self._state.settings.artifact_directories()
+        work = machine.work(next(path for path in paths if path.name == self._encoder.name))
+        return work.gflop([item.positions for item in self._items]) / len(self._items)
 
 
 def _ratio(values: Sequence[float], to: Sequence[float]) -> float:

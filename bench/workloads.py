@@ -80,10 +80,10 @@ def scenes(count: int) -> tuple[bytes, ...]:
     return tuple(_png(render(draw(rng, 1), rng).pixels) for _ in range(count))
 
 
-def body(model: str, sources: Sequence[Source], *, attention: bool) -> bytes:
-    """One request of `/v1/embeddings`, answered in base64 as the OpenAI client asks for it."""
+def body(model: str, sources: Sequence[Source], *, attention: bool, encoding: str = "base64") -> bytes:
+    """One request of `/v1/embeddings`; base64 is what the OpenAI client asks for."""
     inputs = [source if isinstance(source, str) else {"image": base64.b64encode(source).decode()} for source in sources]
-    asked = {"model": model, "input": inputs, "encoding_format": "base64"}
+    asked = {"model": model, "input": inputs, "encoding_format": encoding}
     return orjson.dumps(asked | ({"attention": True} if attention else {}))
 
 

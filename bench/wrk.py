@@ -83,8 +83,10 @@ def _running(url: str, bodies: Sequence[bytes], connections: int, seconds: int) 
 def _sent(process: "subprocess.Popen[str]") -> Sent:
     """Wait for the end. Raises RuntimeError if any answer was not 200."""
     told, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"wrk failed\n{told}")
     result = json.loads(told.splitlines()[-1])
-    if process.returncode or result.pop("failed"):
+    if result.pop("failed"):
         raise RuntimeError(f"not every request was answered with 200\n{told}")
     return Sent(result.pop("requests") / result.pop("seconds"), **result)
 

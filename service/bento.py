@@ -14,6 +14,7 @@ from _bentoml_sdk import Service  # the type behind bentoml.service, which takes
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.app import create_app
+from service.process import count_in_memory, tune
 
 THEIR_PATHS = frozenset({"/docs.json", "/schema.json"})
 
@@ -56,7 +57,9 @@ class Headlight:
     @bentoml.on_startup
     async def start(self) -> None:
         _log_with_bentoml()
+        count_in_memory()
         await self._running.enter_async_context(application.router.lifespan_context(application))
+        tune()
 
     @bentoml.on_shutdown
     async def stop(self) -> None:

@@ -5,11 +5,7 @@ import time
 from dataclasses import dataclass
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest, values
-
-# BentoML's environment asks for counts in files, for its several processes. Here is one process, which may have no
-# place to write to, and counting in memory costs a third.
-values.ValueClass = values.MutexValue
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 POWERS_OF_TWO = tuple(2**i for i in range(15))
@@ -24,6 +20,8 @@ class ModelMeters:
     inference_seconds: Histogram
     batch_items: Histogram
     batch_tokens: Histogram
+    cache_hits: Counter
+    cache_misses: Counter
 
 
 class Metrics:
@@ -48,7 +46,7 @@ class Metrics:
         self.queue_items = Gauge("headlight_queue_items", "Items waiting.", registry=self.registry)
         self._batch_items = self._sizes("items", "Items in a batch.")
         self._batch_tokens = self._sizes("tokens", "Tokens, or positions of pictures, in a batch.")
-        self.cached = Counter(
+        self._cached = Counter(
             "headlight_cache", "Items looked for in the cache of embeddings.", ["model", "result"],
             registry=self.registry,
         )  # fmt: skip
@@ -90,6 +88,8 @@ class Metrics:
             self._inference_seconds.labels(model),
             self._batch_items.labels(model),
             self._batch_tokens.labels(model),
+            self._cached.labels(model, "hit"),
+            self._cached.labels(model, "miss"),
         )
 
     def _seconds(self, what: str, documentation: str, label: str) -> Histogram:

@@ -1,8 +1,6 @@
 """What a running app holds: its models, its engine and its metrics. Opened at start, closed when it drains."""
 
-import gc
 import logging
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,9 +8,9 @@ from typing import Self
 
 from models.contract.errors import ArtifactError
 from models.contract.manifest import MANIFEST_FILE
+from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
 from service.engine.lengths import BatchLimits
-from service.engine.queue import QueueLimits
 from service.errors import ModelNotFound, NotReady
 from service.metrics import Metrics
 from service.processors import side_by_side
@@ -30,14 +28,10 @@ GPU_IN_FLIGHT = 2
 """Batches at a time on a GPU: one computes while the other is packed or handed out."""
 
 ATTENTION_WORKSPACE_BYTES = 256 * 2**20
-"""Weights that one batch may hold while it runs, over all layers and heads."""
+"""Weights that the batches in flight may hold while they run, over all layers and heads."""
 
 ANSWERS_PROMISED = 8
 """So many answers of `max_attention_bytes` each may be owed at a time."""
-
-SWITCH_INTERVAL_S = 0.0002
-"""How long a thread may keep the interpreter that another waits for. At Python's 5 ms a processor that is done with a
-batch stood idle while requests were read: 4 % of the throughput on short texts."""
 
 STUCK_TIMES, STUCK_AT_LEAST_S = 100, 60.0
 """A batch is stuck when it has run this many times as long as the longest at warm-up did, and at least so long."""
@@ -45,7 +39,7 @@ STUCK_TIMES, STUCK_AT_LEAST_S = 100, 60.0
 
 @dataclass
 class State:
-    """Warmed up when it exists; `ready` until it drains or its engine has died.
+    """Warmed up when it exists; `ready` until it drains, or while all of its engine is at work.
 
     The event loop neither tokenizes nor decodes: `tokenizing` and `decoding` are the threads that do, as few as bound
     what decoded pictures take, each up to `max_image_pixels` several times over.
@@ -71,27 +65,27 @@ class State:
         """
         threads = settings.intra_op_threads()
         models = _open_models(settings, threads)
-        on_cpu = all(encoder.provider == CPU for encoder in models.values())
-        limits = QueueLimits(
-            tokens=settings.max_queue_tokens,
-            attention_bytes=ANSWERS_PROMISED * settings.max_attention_bytes,
-            batch=_limits(settings, models, on_cpu=on_cpu, threads=threads),
-        )
-        longest_s = max(_warm_up(encoder, limits.batch) for encoder in models.values())
+        on_cpu = any(encoder.provider == CPU for encoder in models.values())
+        in_flight = side_by_side(threads) if on_cpu else GPU_IN_FLIGHT
+        batches = {name: _limits(settings, encoder, threads, in_flight) for name, encoder in models.items()}
+        longest_s = max(_warm_up(encoder, batches[name]) for name, encoder in models.items())
         metrics = Metrics()
         for name, encoder in models.items():
             metrics.models.labels(name, encoder.provider, encoder.manifest.precision).set(1)
         engine = Engine(
             models,
-            limits=limits,
+            limits=QueueLimits(
+                tokens=settings.max_queue_tokens,
+                attention_bytes=ANSWERS_PROMISED * settings.max_attention_bytes,
+                small_tokens=max(CPU_BATCH_TOKENS, *(encoder.max_positions for encoder in models.values())),
+            ),
+            batches=batches,
             metrics=metrics,
-            in_flight=side_by_side(threads) if on_cpu else GPU_IN_FLIGHT,
+            in_flight=in_flight,
             stuck_after_s=max(STUCK_AT_LEAST_S, STUCK_TIMES * longest_s),
             cache_bytes=settings.cache_bytes,
         )
         tokenizing, decoding = (ThreadPoolExecutor(threads, f"headlight-{what}") for what in ("tokenizing", "decoding"))
-        _quiet_garbage_collector()
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
         metrics.watch_garbage_collector()
         logger.info("serving %s", ", ".join(models))
         return cls(settings, models, engine, metrics, tokenizing, decoding)
@@ -106,7 +100,7 @@ class State:
 
     def model(self, name: str) -> AnyEncoder:
         """The served model of that name. Raises ModelNotFound, or NotReady while draining."""
-        if not self.ready:
+        if self.draining or not self.engine.accepting:
             raise NotReady("the server is not ready")
         if name not in self.models:
             raise ModelNotFound(f"no model of that name; served: {', '.join(self.models)}", "model")
@@ -129,11 +123,13 @@ def _open_models(settings: Settings, threads: int) -> dict[str, AnyEncoder]:
     return models
 
 
-def _limits(settings: Settings, models: dict[str, AnyEncoder], *, on_cpu: bool, threads: int) -> BatchLimits:
-    observable = [model.manifest.attention for model in models.values() if model.manifest.attention]
-    matrices = max((attention.matrices for attention in observable), default=1)
-    most = CPU_BATCH_TOKENS * threads // side_by_side(threads) if on_cpu else settings.max_batch_tokens
-    return BatchLimits(tokens=min(settings.max_batch_tokens, most), cells=ATTENTION_WORKSPACE_BYTES // (4 * matrices))
+def _limits(settings: Settings, encoder: AnyEncoder, threads: int, in_flight: int) -> BatchLimits:
+    attention = encoder.manifest.attention
+    most = settings.max_batch_tokens
+    if encoder.provider == CPU:
+        most = min(most, CPU_BATCH_TOKENS * threads // side_by_side(threads))
+    workspace = ATTENTION_WORKSPACE_BYTES // in_flight
+    return BatchLimits(tokens=most, cells=workspace // (4 * attention.matrices) if attention else 0)
 
 
 def _warm_up(encoder: AnyEncoder, limits: BatchLimits) -> float:
@@ -157,10 +153,3 @@ def _warm_up(encoder: AnyEncoder, limits: BatchLimits) -> float:
             encoder.run([encoder.stand_in(positions)] * items, outputs, heads, alone=alone)
             took.append(time.monotonic() - began)
     return max(took)
-
-
-def _quiet_garbage_collector() -> None:
-    """Keep what start-up made out of every later collection: they were the tail (114 ms at p99, 4 ms without)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 1_000)

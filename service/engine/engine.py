@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 
 from models.preprocess.prepared import Prepared
+from service.engine.admission import QueueLimits
 from service.engine.cache import EmbeddingCache
 from service.engine.items import ItemResult, Ticket
+from service.engine.lengths import BatchLimits
 from service.engine.plan import AttentionPlan
-from service.engine.queue import Queue, QueueLimits
+from service.engine.queue import Queue
 from service.engine.workers import Runner, Workers
 from service.metrics import Metrics
 
@@ -27,22 +29,28 @@ class Engine:
         models: Mapping[str, Runner],
         *,
         limits: QueueLimits,
+        batches: Mapping[str, BatchLimits],
         metrics: Metrics,
         in_flight: int = 1,
         stuck_after_s: float = 60.0,
         cache_bytes: int = 0,
     ) -> None:
-        self._queue = Queue(limits, metrics, EmbeddingCache(cache_bytes))
+        self._queue = Queue(limits, batches, metrics, EmbeddingCache(cache_bytes))
         self._workers = Workers(self._queue, models, metrics, count=in_flight, stuck_after_s=stuck_after_s)
 
     @property
     def alive(self) -> bool:
-        """At work. False while a batch is stuck, and once it was closed or a thread has died."""
+        """All threads are at work. False while a batch is stuck, and once it was closed or a thread has died."""
         return self._workers.alive
 
-    def check_room(self) -> None:
-        """Raises Overloaded when the queue is full as it is, or NotReady: to know before the work of preparing."""
-        self._queue.check_room()
+    @property
+    def accepting(self) -> bool:
+        """Requests are taken, as they are while a batch is stuck: another thread has taken over."""
+        return self._queue.open
+
+    def check_room(self, items: int) -> None:
+        """Raises Overloaded when the queue is full as it is, or NotReady: to know before `items` are prepared."""
+        self._queue.check_room(items)
 
     def ticket(self, *, deadline: float) -> Ticket:
         """A place for one request's results, on the running event loop; `deadline` is on `time.monotonic`'s clock."""

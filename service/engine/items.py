@@ -36,9 +36,9 @@ class Lane:
 class Ticket:
     """One request's wait for all of its items.
 
-    `deadline`, on `time.monotonic`'s clock, bounds the wait for the first of them to run; a request that has `begun` is
-    finished. The first failed item fails the request. `prepared` are its items once they are queued. Only `future`
-    belongs to the event loop; all else is the engine's, and changes under its lock.
+    `deadline`, on `time.monotonic`'s clock, bounds the wait for the first of them to run. The first failed item fails
+    the request. `future` belongs to the event loop, where it is settled; all else is the queue's, and changes under its
+    lock. `prepared` are the items once they are queued; the event loop reads them when `future` is done.
     """
 
     def __init__(self, *, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
@@ -47,7 +47,7 @@ class Ticket:
         self.future: asyncio.Future[list[ItemResult]] = loop.create_future()
         self.waiting: OrderedDict[Item, None] = OrderedDict()
         self.attention_bytes = 0
-        self.begun = False
+        self.small_tokens = 0
         self.closed = False
         """Nobody waits any more: answered, failed or withdrawn."""
         self.prepared: Sequence[Prepared] = ()

@@ -1,17 +1,19 @@
-"""The queue between the requests and the threads that run batches. The only place of the engine with a lock.
+"""The queue between the requests and the threads that run batches, under one lock.
 
-Bounded in tokens, and in bytes of the attention that is promised. Identical items that wait together wait as one.
+Identical items that wait together wait as one.
 """
 
+import math
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from models.contract import tensors
 from models.preprocess.prepared import Prepared
+from service.engine.admission import Admission, QueueLimits
 from service.engine.cache import EmbeddingCache
-from service.engine.drain import Drain
 from service.engine.items import Item, ItemResult, Lane, Seat, Ticket
 from service.engine.lengths import BatchLimits
 from service.engine.plan import AttentionPlan
@@ -25,29 +27,12 @@ COMPANY_S = 0.1
 leave moments in which nothing waits, and a batch that spreads over the machine then is in the way of the next."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueueLimits:
-    """Most `tokens` waiting, and most `attention_bytes` promised to requests that are not answered yet.
-
-    A request larger than that is taken when nothing else waits.
-    """
-
-    tokens: int
-    attention_bytes: int
-    batch: BatchLimits
-
-
 @dataclass(slots=True, eq=False)
 class Batch:
     """What one thread runs. `alone`: nothing else ran or waited when it was taken, nor for a while before."""
 
     items: list[Item]
     alone: bool
-    taken: float = field(default_factory=time.monotonic)
-
-    @property
-    def lane(self) -> Lane:
-        return self.items[0].lane
 
     @property
     def tokens(self) -> int:
@@ -57,44 +42,62 @@ class Batch:
 class Queue:
     """Every method may be called from any thread. Tickets are answered on the event loops that they came from."""
 
-    def __init__(self, limits: QueueLimits, metrics: Metrics, cache: EmbeddingCache) -> None:
-        self._limits = limits
+    def __init__(
+        self,
+        limits: QueueLimits,
+        batches: Mapping[str, BatchLimits],
+        metrics: Metrics,
+        cache: EmbeddingCache,
+    ) -> None:
+        """`batches`: how large a batch of each model may be."""
+        self._batches = batches
         self._metrics = metrics
         self._cache = cache
         self._waiting = Waiting()
+        self._admission = Admission(limits)
         self._running: set[Batch] = set()
-        self._drain = Drain()
-        self._attention_bytes = 0
-        self._last_company = -COMPANY_S
+        self._last_company = -math.inf
         self._closing = False
         self._changed = threading.Condition()
 
-    def check_room(self) -> None:
-        """Raises Overloaded when the queue is full as it is, or NotReady: known before an item is prepared."""
+    @property
+    def open(self) -> bool:
+        """Requests are taken."""
+        return not self._closing
+
+    def check_room(self, items: int) -> None:
+        """Raises Overloaded when the queue is full as it is, or NotReady: known before `items` are prepared."""
         with self._changed:
             self._refuse_if_closing()
-            if self._waiting.tokens >= self._limits.tokens:
-                raise self._overloaded(1)
+            if self._admission.full(self._waiting.tokens):
+                self._metrics.shed.labels("overloaded").inc(items)
+                raise self._admission.overloaded(self._owed)
 
     def put(self, ticket: Ticket, model: str, prepared: Sequence[Prepared], attention: AttentionPlan | None) -> None:
         """Queue one request's items. Raises Overloaded or NotReady."""
         lane = Lane(model, (tensors.EMBEDDING,))
+        promised = 0
         if attention:
             lane = Lane(model, (tensors.EMBEDDING, *attention.outputs), attention.heads)
-            ticket.attention_bytes = sum(attention.answer_bytes(item.positions) for item in prepared)
+            promised = sum(attention.answer_bytes(item.positions) for item in prepared)
+        items = [Item(lane, item, [Seat(ticket, i, attention)]) for i, item in enumerate(prepared)]
+        tokens = sum(item.positions for item in items)
         with self._changed:
             self._refuse_if_closing()
             if ticket.closed:
                 return
-            self._admit(ticket, prepared)
+            try:
+                self._admission.admit(ticket, tokens, promised, waiting=self._waiting.tokens)
+            except Overloaded:
+                self._metrics.shed.labels("overloaded").inc(len(items))
+                raise
             ticket.expect(prepared)
-            items = [Item(lane, item, [Seat(ticket, i, attention)]) for i, item in enumerate(prepared)]
             if self._cache.max_bytes and not lane.observed:
                 items = [item for item in items if not self._remembered(item)]
             if self._busy:
                 self._last_company = time.monotonic()
             else:
-                self._drain.begin(time.monotonic())
+                self._admission.drain.begin(time.monotonic())
             self._waiting.add(items)
             self._metrics.queue_items.set(self._waiting.items)
             self._changed.notify()
@@ -113,13 +116,13 @@ class Queue:
     def finish(self, batch: Batch, outcomes: Sequence[Shares]) -> None:
         """Hand out what became of each of the batch's items."""
         with self._changed:
-            self._running.discard(batch)
-            self._drain.served(batch.tokens, time.monotonic())
+            self._admission.drain.served(batch.tokens, time.monotonic())
             for item, outcome in zip(batch.items, outcomes, strict=True):
                 if isinstance(outcome, InferenceFailed):
                     self._fail(item, outcome)
                 else:
                     self._hand_out(item, outcome)
+            self._running.discard(batch)  # last: what a fault leaves unanswered is still to be found
 
     def give_up(self, batch: Batch, error: HeadlightError) -> None:
         """Answer a batch's requests with `error`, whatever becomes of it later."""
@@ -132,6 +135,11 @@ class Queue:
         """Nobody waits for this request any more: what is queued for it alone is not run."""
         with self._changed:
             self._close(ticket)
+
+    def drop_expired(self) -> None:
+        """Answer the requests whose deadline has passed, for when no thread is free to notice."""
+        with self._changed:
+            self._drop_expired()
 
     def close(self) -> None:
         """Take no more. What waits is still to be taken."""
@@ -148,7 +156,7 @@ class Queue:
 
     def _take(self) -> Batch:
         now = time.monotonic()
-        items = self._waiting.take(self._limits.batch)
+        items = self._waiting.take(self._batches)
         if self._busy:
             self._last_company = now
         batch = Batch(items, alone=now - self._last_company > COMPANY_S)
@@ -167,32 +175,25 @@ class Queue:
         if self._closing:
             raise NotReady("the server is stopping")
 
-    def _admit(self, ticket: Ticket, prepared: Sequence[Prepared]) -> None:
-        tokens = sum(item.positions for item in prepared)
-        too_many = self._waiting.tokens and self._waiting.tokens + tokens > self._limits.tokens
-        promised = self._attention_bytes
-        too_much = promised and promised + ticket.attention_bytes > self._limits.attention_bytes
-        if too_many or (ticket.attention_bytes and too_much):
-            raise self._overloaded(len(prepared))
-        self._attention_bytes += ticket.attention_bytes
-
-    def _overloaded(self, items: int) -> Overloaded:
-        self._metrics.shed.labels("overloaded").inc(items)
-        return Overloaded("the queue is full", self._drain.retry_after_s(self._waiting.tokens))
+    @property
+    def _owed(self) -> int:
+        """Tokens that wait or run."""
+        return self._waiting.tokens + sum(batch.tokens for batch in self._running)
 
     def _remembered(self, item: Item) -> bool:
         """Answer an item from the cache, if it is there."""
         found = self._cache.get((item.lane.model, item.prepared.key))
-        self._metrics.cached.labels(item.lane.model, "miss" if found is None else "hit").inc()
+        meters = self._metrics.of(item.lane.model)
+        (meters.cache_misses if found is None else meters.cache_hits).inc()
         if found is not None:
             self._hand_out(item, [(seat, ItemResult(found, None)) for seat in item.seats])
         return found is not None
 
     def _drop_expired(self) -> None:
-        expired = self._waiting.expired(time.monotonic())
-        for ticket in expired:
+        for ticket in self._waiting.expired(time.monotonic()):
             self._metrics.shed.labels("deadline").inc(len(ticket.waiting))
-            wait_s = self._drain.retry_after_s(self._waiting.tokens)
+            self._waiting.withdraw(ticket)
+            wait_s = self._admission.drain.retry_after_s(self._owed)
             self._close(ticket, DeadlineExceeded("the request waited past its deadline", wait_s))
 
     def _hand_out(self, item: Item, results: Sequence[tuple[Seat, ItemResult]]) -> None:
@@ -211,8 +212,8 @@ class Queue:
         if ticket.closed:
             return
         ticket.closed = True
-        self._attention_bytes -= ticket.attention_bytes
+        self._admission.release(ticket)
         self._waiting.withdraw(ticket)
         self._metrics.queue_items.set(self._waiting.items)
-        if not ticket.loop.is_closed():
+        with suppress(RuntimeError):  # the event loop is closed: nobody is there to be told
             ticket.loop.call_soon_threadsafe(ticket.settle, error)

@@ -6,7 +6,7 @@ begun, else the one whose last turn was longest ago. So a request of thousands o
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, count
 
 from service.engine.items import Item, Lane, Ticket
@@ -16,7 +16,8 @@ Key = tuple[Lane, bytes]
 
 
 class Waiting:
-    """Not thread-safe: the engine holds its lock around each call. No call looks at all that waits."""
+    """Not thread-safe: the queue holds its lock around each call. What a call costs depends on what it moves, not on
+    how much waits."""
 
     def __init__(self) -> None:
         self.tokens = 0
@@ -26,8 +27,10 @@ class Waiting:
         self._by_age: OrderedDict[Ticket, None] = OrderedDict()
         self._fresh: OrderedDict[Ticket, None] = OrderedDict()
         self._turns: OrderedDict[Ticket, None] = OrderedDict()
-        self._deadlines: list[tuple[float, int, Ticket]] = []
+        self._deadlines: list[tuple[float, int]] = []
         self._arrivals = count()
+        self._expiring: dict[int, Ticket] = {}
+        self._arrival: dict[Ticket, int] = {}
         self._oldest_next = True
 
     def __iter__(self) -> Iterator[Item]:
@@ -47,10 +50,10 @@ class Waiting:
                 same.seats += item.seats
             ticket.waiting[same] = None
 
-    def take(self, limits: BatchLimits) -> list[Item]:
-        """Remove and return the next batch. There must be an item waiting."""
+    def take(self, limits: Mapping[str, BatchLimits]) -> list[Item]:
+        """Remove and return the next batch, within its model's limits. There must be an item waiting."""
         first = next(iter(self._next().waiting))
-        batch = self._lanes[first.lane].batch(first, limits)
+        batch = self._lanes[first.lane].batch(first, limits[first.lane.model])
         for item in batch:
             self._remove(item)
             for ticket in {seat.ticket for seat in item.seats}:
@@ -71,8 +74,8 @@ class Waiting:
         """The requests that waited past their deadline and have not begun."""
         found = []
         while self._deadlines and self._deadlines[0][0] <= now:
-            ticket = heapq.heappop(self._deadlines)[2]
-            if ticket in self._fresh:
+            ticket = self._expiring.get(heapq.heappop(self._deadlines)[1])
+            if ticket:
                 found.append(ticket)
         return found
 
@@ -86,10 +89,13 @@ class Waiting:
     def _enter(self, ticket: Ticket) -> None:
         self._by_age[ticket] = None
         self._fresh[ticket] = None
-        heapq.heappush(self._deadlines, (ticket.deadline, next(self._arrivals), ticket))
+        # The heap holds numbers: what has been answered long ago must not be kept until its deadline.
+        arrival = self._arrival[ticket] = next(self._arrivals)
+        self._expiring[arrival] = ticket
+        heapq.heappush(self._deadlines, (ticket.deadline, arrival))
 
     def _serve(self, ticket: Ticket) -> None:
-        ticket.begun = True
+        self._forget_deadline(ticket)
         if not ticket.waiting:
             self._leave(ticket)
             return
@@ -97,7 +103,12 @@ class Waiting:
         self._turns[ticket] = None
         self._turns.move_to_end(ticket)
 
+    def _forget_deadline(self, ticket: Ticket) -> None:
+        """It has begun, or left."""
+        self._expiring.pop(self._arrival.pop(ticket, -1), None)
+
     def _leave(self, ticket: Ticket) -> None:
+        self._forget_deadline(ticket)
         for order in (self._by_age, self._fresh, self._turns):
             order.pop(ticket, None)
 

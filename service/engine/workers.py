@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from models.contract.arrays import Data, Floats
@@ -27,12 +28,16 @@ class Runner(Protocol):
 
 
 class Workers:
-    """`count` threads. One that is stuck in a batch for `stuck_after_s` is replaced, and ends when the batch does."""
+    """`count` threads. One that is stuck in a batch for `stuck_after_s` is replaced, and ends when the batch does.
+
+    When as many replacements are stuck too, that is a fault: the engine ends, and what runs it must start it anew.
+    """
 
     def __init__(
         self, queue: Queue, models: Mapping[str, Runner], metrics: Metrics, *, count: int, stuck_after_s: float
     ) -> None:
         self._queue = queue
+        self._count = count
         self._models = models
         self._metrics = metrics
         self._stuck_after_s = stuck_after_s
@@ -52,11 +57,8 @@ class Workers:
 
     def join(self) -> None:
         """Wait for the threads to end, which they do when the queue is closed and empty; not for those stuck."""
-        with self._lock:
-            threads = list(self._threads)
-        for thread in threads:
-            while thread.is_alive() and thread not in self._stuck:
-                thread.join(LONGEST_LOOK_S)
+        while at_work := [thread for thread in self._threads if thread.is_alive() and thread not in self._stuck]:
+            at_work[0].join(LONGEST_LOOK_S)
         self._ended.set()
         self._watcher.join()
 
@@ -67,13 +69,19 @@ class Workers:
 
     def _work(self) -> None:
         me = threading.current_thread()
-        faulty = True
-        try:
+        with self._ending_the_engine_on_a_fault():
             while me not in self._stuck and (batch := self._queue.take()):
                 self._serve(me, batch)
+        self._stuck.discard(me)
+
+    @contextmanager
+    def _ending_the_engine_on_a_fault(self) -> Iterator[None]:
+        """A thread that dies unseen would leave requests that nobody answers."""
+        faulty = True
+        try:
+            yield
             faulty = False
         finally:
-            self._stuck.discard(me)
             if faulty:
                 self._faulty.set()
                 self._queue.abandon(NotReady("the engine has stopped"))
@@ -94,13 +102,14 @@ class Workers:
         began = time.monotonic()
         try:
             arrays = self._models[lane.model].run([item.data for item in items], lane.outputs, lane.heads, alone=alone)
-        except InferenceFailed as error:
+            found = shares(items, arrays)
+        except (InferenceFailed, MemoryError) as error:
             if len(items) == 1:
-                return [error]
+                return [error if isinstance(error, InferenceFailed) else InferenceFailed("there is not enough memory")]
             middle = len(items) // 2
             return [*self._run(items[:middle], alone=alone), *self._run(items[middle:], alone=alone)]
         self._observe(items, began)
-        return shares(items, arrays)
+        return found
 
     def _observe(self, items: Sequence[Item], began: float) -> None:
         meters = self._metrics.of(items[0].lane.model)
@@ -111,12 +120,17 @@ class Workers:
             meters.queue_seconds.observe(began - item.enqueued)
 
     def _watch(self) -> None:
-        while not self._ended.wait(min(LONGEST_LOOK_S, self._stuck_after_s / 4)):
-            for batch in self._new_stuck():
-                self._queue.give_up(batch, InferenceFailed("the model took too long"))
+        with self._ending_the_engine_on_a_fault():
+            while not self._ended.wait(min(LONGEST_LOOK_S, self._stuck_after_s / 4)):
+                self._queue.drop_expired()
+                for batch in self._newly_stuck():
+                    self._queue.give_up(batch, InferenceFailed("the model took too long"))
+                    if len(self._stuck) > self._count:
+                        raise RuntimeError("more batches are stuck than run at a time")
+                    self._threads = [other for other in self._threads if other.is_alive()] + [self._start()]
 
-    def _new_stuck(self) -> list[Batch]:
-        """Batches that have run for too long; their threads are replaced."""
+    def _newly_stuck(self) -> list[Batch]:
+        """Batches that have run for too long; their threads end when they do."""
         now = time.monotonic()
         with self._lock:
             late = {
@@ -125,5 +139,4 @@ class Workers:
                 if now - since > self._stuck_after_s and thread not in self._stuck
             }
             self._stuck.update(late)
-            self._threads += [self._start() for _ in late]
         return list(late.values())

@@ -1,7 +1,7 @@
 """From results to the OpenAI dialect's answers: vectors, and attention aligned to the caller's own text or image."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,18 +25,20 @@ async def embeddings(
 ) -> Response:
     """The answer of `/v1/embeddings`."""
     vectors = encoder.finish(np.stack([result.embedding for result in results]), asked.dimensions)
-    data = []
-    for i, (item, result) in enumerate(zip(items, results, strict=True)):
-        entry = {"object": "embedding", "index": i, "embedding": vectors[i], "truncated": item.truncated}
-        if asked.encoding_format == "base64":
-            entry["embedding"] = _base64(vectors[i], "<f4")
-        if asked.attention is not None and result.attention is not None:
-            entry["attention"] = await _attention(asked.attention, result.attention, item, encoder.manifest)
-        data.append(entry)
+
+    async def entries() -> AsyncIterator[dict[str, Any]]:
+        for i, (item, result) in enumerate(zip(items, results, strict=True)):
+            entry = {"object": "embedding", "index": i, "embedding": vectors[i], "truncated": item.truncated}
+            if asked.encoding_format == "base64":
+                entry["embedding"] = _base64(vectors[i], "<f4")
+            if asked.attention is not None and result.attention is not None:
+                entry["attention"] = await _attention(asked.attention, result.attention, item, encoder.manifest)
+            yield entry
+
+    data = await pieces.listed(entries())
     positions = sum(item.positions for item in items)
     usage = {"prompt_tokens": positions, "total_tokens": positions}
-    whole = {"object": "list", "model": encoder.name, "data": await pieces.written(data), "usage": usage}
-    return json(whole)
+    return json({"object": "list", "model": encoder.name, "data": data, "usage": usage})
 
 
 def model(encoder: AnyEncoder) -> dict[str, Any]:

@@ -60,6 +60,11 @@ async def prepare(
         asked = time.monotonic()
 
         def tokenize() -> None:
+            if ticket.closed:
+                return
+            if time.monotonic() > ticket.deadline:
+                state.metrics.shed.labels("deadline").inc(len(texts))
+                raise DeadlineExceeded("the request's texts could not be tokenized before its deadline")
             items = encoder.prepare(texts)
             seconds.observe(time.monotonic() - asked)
             submit(items)

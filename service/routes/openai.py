@@ -33,7 +33,7 @@ async def embeddings(request: Request) -> Response:
     request.state.model = encoder.name
     _check_dimensions(asked, encoder.manifest)
     plan = asked.attention.to_query().plan(encoder.manifest) if asked.attention else None
-    state.engine.check_room()
+    state.engine.check_room(len(sources))
     ticket = state.engine.ticket(deadline=time.monotonic() + settings.request_timeout_ms / 1000)
 
     def submit(items: Sequence[Prepared]) -> None:

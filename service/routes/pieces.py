@@ -4,18 +4,17 @@ Writing holds the interpreter, on whichever thread: 30 MB of attention as JSON i
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 
-import numpy as np
 import orjson
 
 from models.contract.arrays import Floats
 
-PIECE_NUMBERS = 16_384
-"""Numbers, or entries of about as much, that are written at a stretch: about 2 ms."""
+PIECE_BYTES = 128 * 1024
+"""Of JSON, that are written at a stretch: 1 to 2 ms."""
 
-ENTRY_NUMBERS = 512
-"""What an entry of a list counts as: an embedding."""
+NUMBER_BYTES = 12
+"""About what a float32 is in JSON."""
 
 
 def dump(content: object) -> bytes:
@@ -23,26 +22,34 @@ def dump(content: object) -> bytes:
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-async def written(content: Floats | Sequence[object]) -> object:
-    """An array, or a list of entries, as something that `dump` writes in no time."""
-    if isinstance(content, np.ndarray):
-        return content if content.size <= PIECE_NUMBERS else await _array(content)
-    if len(content) * ENTRY_NUMBERS <= PIECE_NUMBERS:
-        return content
-    step = PIECE_NUMBERS // ENTRY_NUMBERS
-    return await _joined(dump(content[i : i + step])[1:-1] for i in range(0, len(content), step))
+async def written(array: Floats) -> Floats | orjson.Fragment:
+    """An array as something that `dump` only copies, unless it is small."""
+    if array.size * NUMBER_BYTES <= PIECE_BYTES:
+        return array
+    row_bytes = array[0].size * NUMBER_BYTES
+    if row_bytes > PIECE_BYTES:
+        return orjson.Fragment(dump([await written(part) for part in array]))
+    step = PIECE_BYTES // row_bytes
+    parts = [array[i : i + step] for i in range(0, len(array), step)]
+    return await _joined(_in_turn(dump(part)[1:-1] for part in parts))
 
 
-async def _array(array: Floats) -> orjson.Fragment:
-    if array[0].size > PIECE_NUMBERS:
-        return orjson.Fragment(dump([await _array(part) for part in array]))
-    step = max(1, PIECE_NUMBERS // array[0].size)
-    return await _joined(dump(array[i : i + step])[1:-1] for i in range(0, len(array), step))
+async def listed(entries: AsyncIterator[object]) -> orjson.Fragment:
+    """A list of entries, each written as it is made."""
+    return await _joined(dump(entry) async for entry in entries)
 
 
-async def _joined(parts: Iterable[bytes]) -> orjson.Fragment:
-    found = []
+async def _in_turn(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
     for part in parts:
+        yield part
+
+
+async def _joined(parts: AsyncIterator[bytes]) -> orjson.Fragment:
+    found, since = [], 0
+    async for part in parts:
         found.append(part)
-        await asyncio.sleep(0)
+        since += len(part)
+        if since >= PIECE_BYTES:
+            await asyncio.sleep(0)
+            since = 0
     return orjson.Fragment(b"[" + b",".join(found) + b"]")

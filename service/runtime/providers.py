@@ -36,9 +36,19 @@ def choose(device: Literal["auto", "cpu", "cuda"], supported: tuple[Device, ...]
     return CPU
 
 
-def verify(wanted: str, session: onnxruntime.InferenceSession, device: Literal["auto", "cpu", "cuda"]) -> str:
-    """The provider that `session` runs on; refused if CUDA was asked for and not got."""
-    got: str = session.get_providers()[0]
-    if device == "cuda" and got != wanted:
-        raise ProviderUnavailable(f"device cuda was asked for, but the session fell back to {got}")
-    return got
+def got(
+    wanted: str,
+    session: onnxruntime.InferenceSession,
+    device: Literal["auto", "cpu", "cuda"],
+    supported: tuple[Device, ...],
+) -> str:
+    """The provider that `session` runs on.
+
+    Raises ProviderUnavailable if CUDA was asked for and not got, or the graph is not for what was got.
+    """
+    found: str = session.get_providers()[0]
+    if device == "cuda" and found != wanted:
+        raise ProviderUnavailable(f"device cuda was asked for, but the session fell back to {found}")
+    if found == CPU and "cpu" not in supported:
+        raise ProviderUnavailable("the model was exported for cuda alone, which failed; export it for cpu")
+    return found

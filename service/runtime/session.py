@@ -32,6 +32,8 @@ _RUN_ERRORS = (
     ort_errors.InvalidArgument,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
+    ort_errors.EngineError,
+    RuntimeError,  # what the bindings make of a C++ exception that is none of ONNX Runtime's own
     MemoryError,
 )
 _LOAD_ERRORS = (*_RUN_ERRORS, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf, ort_errors.NoSuchFile)
@@ -50,15 +52,15 @@ class Session:
         side_by_side: int = 1,
     ) -> None:
         """`threads` of a CPU work for it, and at most `side_by_side` batches run at a time."""
-        self._wanted = providers.choose(device, spec.devices)
         self._outputs = spec.outputs
         self._path = path
-        if self._wanted == providers.CUDA:
-            onnxruntime.preload_dlls()
-            threads = side_by_side = 1
-        self._alone = self._open(threads)
-        self._beside = self._open(max(1, threads - side_by_side + 1)) if side_by_side > 1 else self._alone
-        self.provider = providers.verify(self._wanted, self._alone, device)
+        self.provider = providers.choose(device, spec.devices)
+        self._open_all(threads, side_by_side)
+        got = providers.got(self.provider, self._alone, device, spec.devices)
+        if got != self.provider:
+            logger.warning("%s was to run on %s, which failed; it runs on %s", path.name, self.provider, got)
+            self.provider = got
+            self._open_all(threads, side_by_side)
         self._check_outputs(spec)
         logger.info("%s runs on %s", path.name, self.provider)
 
@@ -78,13 +80,20 @@ class Session:
             raise InferenceFailed("the model could not be run") from error
         return dict(zip(outputs, arrays, strict=True))
 
+    def _open_all(self, threads: int, side_by_side: int) -> None:
+        if self.provider == providers.CUDA:
+            onnxruntime.preload_dlls()
+            threads = side_by_side = 1
+        self._alone = self._open(threads)
+        self._beside = self._open(max(1, threads - side_by_side + 1)) if side_by_side > 1 else self._alone
+
     def _open(self, threads: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
         try:
-            return onnxruntime.InferenceSession(self._path, options, providers=[self._wanted])
+            return onnxruntime.InferenceSession(self._path, options, providers=[self.provider])
         except _LOAD_ERRORS as error:
             raise ArtifactError(self._path, "cannot be loaded by this ONNX Runtime") from error
 

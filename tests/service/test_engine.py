@@ -5,15 +5,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
 
+from service.engine import queue, workers
+from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
 from service.engine.items import ItemResult, Ticket
 from service.engine.lengths import BatchLimits
 from service.engine.plan import AttentionPlan
-from service.engine.queue import QueueLimits
 from service.errors import DeadlineExceeded, InferenceFailed, InvalidInput, NotReady, Overloaded
 from service.metrics import Metrics
 from tests.service.engine_fakes import FAILS, FAULT, NOT_FINITE, FakeItem, FakeModel
@@ -37,8 +39,9 @@ def roomy(model: FakeModel) -> Iterator[Engine]:
 
 
 def running(model: FakeModel, max_queue_tokens: int, **options: float) -> Iterator[Engine]:
-    limits = QueueLimits(max_queue_tokens, attention_bytes=1_000, batch=BatchLimits(tokens=100, cells=10_000))
-    engine = Engine({"fake": model}, limits=limits, metrics=Metrics(), **options)  # type: ignore[arg-type]
+    limits = QueueLimits(max_queue_tokens, attention_bytes=1_000, small_tokens=10)
+    batches = {"fake": BatchLimits(tokens=100, cells=10_000)}
+    engine = Engine({"fake": model}, limits=limits, batches=batches, metrics=Metrics(), **options)  # type: ignore[arg-type]
     yield engine
     model.gate.set()
     engine.close()
@@ -154,7 +157,7 @@ def test_a_full_queue_refuses_at_once_and_takes_again_when_drained(engine: Engin
         first = hold(model, engine)
         waiting = submit(engine, ids(50, 50, 50, 50))
         with pytest.raises(Overloaded):
-            submit(engine, ids(1))
+            submit(engine, ids(11))
         model.gate.set()
         await asyncio.gather(first.wait(), waiting.wait())
         larger_than_the_queue = await submit(engine, ids(*[50] * 9)).wait()
@@ -286,7 +289,11 @@ def test_a_failure_of_identical_items_fails_all_who_wait(engine: Engine, model: 
     asyncio.run(scenario())
 
 
-def test_a_batch_has_the_machine_only_when_nothing_else_runs_or_waits(model: FakeModel) -> None:
+def test_a_batch_has_the_machine_only_when_nothing_else_runs_or_waits(
+    model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "COMPANY_S", 60.0)
+
     async def scenario(engine: Engine) -> None:
         await submit(engine, ids(3)).wait()
         assert model.entered.acquire(timeout=10)
@@ -330,7 +337,7 @@ def test_a_stuck_batch_is_given_up_and_the_engine_goes_on(model: FakeModel) -> N
         assert engine.alive
         assert len(await submit(engine, ids(4)).wait()) == 1
 
-    for engine in running(model, 1_000, stuck_after_s=0.2):
+    for engine in running(model, 1_000, stuck_after_s=1.0):
         asyncio.run(asyncio.wait_for(scenario(engine), 20))
 
 
@@ -359,9 +366,7 @@ def test_overload_says_when_the_queue_will_have_drained(roomy: Engine, model: Fa
         waiting = submit(roomy, ids(*[50] * 199))
         with pytest.raises(Overloaded) as refused:
             submit(roomy, ids(99))
-        assert refused.value.retry_after_s == 60
-        with pytest.raises(Overloaded):
-            submit(roomy, ids(50, 1))
+        assert refused.value.retry_after_s == 60, "the longest that is told"
         model.gate.set()
         await asyncio.gather(first.wait(), waiting.wait())
 
@@ -380,3 +385,87 @@ def test_what_a_preparing_thread_raises_is_the_requests_outcome(engine: Engine) 
                 await asyncio.wait_for(engine.results(ticket), 5)
 
     asyncio.run(scenario())
+
+
+def test_a_client_of_thousands_of_texts_does_not_shut_out_one_of_one(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        bulk = submit(engine, ids(*[50] * 100))  # 25 times the queue, taken for it was empty
+        with pytest.raises(Overloaded):
+            submit(engine, ids(50))
+        small = [submit(engine, ids(n)) for n in (10, 10, 10, 10, 9)]  # a quarter of the queue is theirs alone
+        with pytest.raises(Overloaded):
+            submit(engine, ids(10))
+        with pytest.raises(Overloaded):
+            engine.check_room(1)
+        model.gate.set()
+        await asyncio.gather(first.wait(), *(one.wait() for one in small))
+        assert not bulk.ticket.future.done()
+        await bulk.wait()
+        await submit(engine, ids(50)).wait()
+
+    asyncio.run(scenario())
+
+
+def test_refused_attention_is_not_promised(roomy: Engine, model: FakeModel) -> None:
+    everyone = AttentionPlan(reduce="rollout", query="all", layers=(), heads=(), prefix=0)
+
+    async def scenario() -> None:
+        first = hold(model, roomy)
+        waiting = submit(roomy, ids(15), everyone)  # 900 of 1,000 bytes
+        with ThreadPoolExecutor(1) as threads:
+            for _ in range(5):
+                ticket = roomy.ticket(deadline=time.monotonic() + 10)
+                submitting = partial(roomy.submit, ticket, "fake", ids(15), everyone)
+                roomy.submit_from(threads, ticket, submitting)
+                with pytest.raises(Overloaded):
+                    await roomy.results(ticket)
+        model.gate.set()
+        await asyncio.gather(first.wait(), waiting.wait())
+
+    asyncio.run(scenario())
+
+
+def test_a_deadline_passes_while_every_thread_is_busy(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        with pytest.raises(DeadlineExceeded):
+            await asyncio.wait_for(submit(engine, ids(7), timeout_s=0.1).wait(), 8)
+        model.gate.set()
+        await first.wait()
+
+    asyncio.run(scenario())
+
+
+def test_too_little_memory_costs_a_batch_and_no_more(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    async def scenario() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(workers, "shares", exhausted)
+            with pytest.raises(InferenceFailed, match="memory"):
+                await submit(engine, ids(3, 4)).wait()
+        assert len(await submit(engine, ids(3)).wait()) == 1
+        assert engine.alive
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_when_every_replacement_is_stuck_too_the_engine_ends(model: FakeModel) -> None:
+    async def scenario(engine: Engine) -> None:
+        for _ in range(2):
+            stuck = hold(model, engine)
+            with pytest.raises((InferenceFailed, NotReady)):
+                await asyncio.wait_for(stuck.wait(), 8)
+        for _ in range(300):
+            if not engine.accepting:
+                break
+            await asyncio.sleep(0.01)
+        assert not engine.accepting
+        assert not engine.alive
+        model.gate.set()
+
+    for engine in running(model, 1_000, stuck_after_s=0.2):
+        asyncio.run(scenario(engine))

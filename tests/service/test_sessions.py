@@ -64,12 +64,12 @@ def test_cuda_is_refused_where_there_is_none(tiny: Path) -> None:
 def test_a_session_that_fell_back_is_refused_only_if_cuda_was_asked_for(
     encoder: TextEncoder, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = onnxruntime.SessionOptions()
-    options.use_per_session_threads = False  # as every session must once the service has made the pool
-    session = onnxruntime.InferenceSession(tiny / "model.onnx", options)
+    session = onnxruntime.InferenceSession(tiny / "model.onnx", providers=[providers.CPU])
     with pytest.raises(providers.ProviderUnavailable, match="fell back to CPUExecutionProvider"):
-        providers.verify(providers.CUDA, session, "cuda")
-    assert providers.verify(providers.CUDA, session, "auto") == providers.CPU
+        providers.got(providers.CUDA, session, "cuda", ("cpu", "cuda"))
+    with pytest.raises(providers.ProviderUnavailable, match="cuda alone"):
+        providers.got(providers.CUDA, session, "auto", ("cuda",))
+    assert providers.got(providers.CUDA, session, "auto", ("cpu", "cuda")) == providers.CPU
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
     assert providers.choose("auto", ("cpu", "cuda")) == providers.CUDA
     assert providers.choose("cuda", ("cpu",)) == providers.CPU

@@ -1,6 +1,7 @@
 """What waits, and which of it a batch is made of: turns, neighbours, identical items, deadlines."""
 
 import asyncio
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from tests.service.engine_fakes import FakeItem, ones
 
 PLAIN = Lane("fake", (tensors.EMBEDDING,))
 SEEN = Lane("fake", (tensors.EMBEDDING, tensors.pooled("rollout")))
-LIMITS = BatchLimits(tokens=100, cells=1_000)
+LIMITS = {"fake": BatchLimits(tokens=100, cells=1_000)}
 
 
 @pytest.fixture
@@ -94,8 +95,8 @@ def test_identical_items_wait_once_and_are_handed_to_both(requests: Requests) ->
     assert (requests.waiting.items, requests.waiting.tokens) == (1, 7)
     (item,) = requests.waiting.take(LIMITS)
     assert [(seat.ticket, seat.index) for seat in item.seats] == [(first, 0), (second, 0), (second, 1)]
-    assert first.begun
-    assert second.begun
+    assert not first.waiting
+    assert not second.waiting
     assert requests.waiting.items == 0
 
 
@@ -123,7 +124,7 @@ def test_only_requests_that_have_not_begun_expire(requests: Requests) -> None:
     begun = requests.add(60, 60, deadline=5)
     requests.take()
     late, patient = requests.add(9, deadline=5), requests.add(9, deadline=50)
-    assert begun.begun
+    assert len(begun.waiting) == 1
     assert requests.waiting.expired(4) == []
     assert requests.waiting.expired(6) == [late]
     assert patient.waiting
@@ -147,3 +148,11 @@ def test_taking_does_not_look_at_all_that_waits(requests: Requests) -> None:
         taken = requests.waiting.take(LIMITS)
     assert taken
     assert touched < 100 * len(taken)
+
+
+def test_what_is_answered_is_not_kept_until_its_deadline(requests: Requests) -> None:
+    answered, gone = weakref.ref(requests.add(5)), weakref.ref(requests.add(6))
+    requests.take()
+    left = gone()
+    assert left is None, "both went in one batch"
+    assert answered() is None

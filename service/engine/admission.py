@@ -1,0 +1,64 @@
+"""Who may wait, and what the others are told.
+
+The queue holds so many tokens. Requests of at most one batch have a share of their own beside it, so that one who sends
+thousands of texts does not shut out those who send one. What is promised is bounded too: bytes of attention.
+"""
+
+from dataclasses import dataclass
+
+from service.engine.drain import Drain
+from service.engine.items import Ticket
+from service.errors import Overloaded
+
+SMALL_SHARE = 4
+"""One part in so many of the queue's tokens, on top, is for small requests alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """Most `tokens` waiting, and most `attention_bytes` promised to requests that are not answered yet.
+
+    A request larger than the whole queue is taken when nothing else waits, as is attention when none is promised.
+    Requests of at most `small_tokens` are small.
+    """
+
+    tokens: int
+    attention_bytes: int
+    small_tokens: int
+
+
+class Admission:
+    """Counts what is owed. Not thread-safe: the queue holds its lock around each call."""
+
+    def __init__(self, limits: QueueLimits) -> None:
+        self.drain = Drain()
+        self._limits = limits
+        self._small_tokens = 0
+        self._attention_bytes = 0
+
+    def full(self, waiting: int) -> bool:
+        """Not even a small request would be taken, with so many tokens waiting."""
+        return waiting >= self._limits.tokens and self._small_tokens >= self._limits.tokens // SMALL_SHARE
+
+    def admit(self, ticket: Ticket, tokens: int, attention_bytes: int, *, waiting: int) -> None:
+        """Count a request in, until `release`. Raises Overloaded."""
+        small = tokens <= self._limits.small_tokens
+        room = not waiting or waiting + tokens <= self._limits.tokens
+        own_room = small and self._small_tokens + tokens <= self._limits.tokens // SMALL_SHARE
+        promised = self._attention_bytes + attention_bytes
+        owed_too_much = attention_bytes and self._attention_bytes and promised > self._limits.attention_bytes
+        if owed_too_much or not (room or own_room):
+            raise self.overloaded(waiting)
+        ticket.small_tokens = tokens if small else 0
+        ticket.attention_bytes = attention_bytes
+        self._small_tokens += ticket.small_tokens
+        self._attention_bytes += attention_bytes
+
+    def release(self, ticket: Ticket) -> None:
+        """The request is answered, or nobody waits for it."""
+        self._small_tokens -= ticket.small_tokens
+        self._attention_bytes -= ticket.attention_bytes
+        ticket.small_tokens = ticket.attention_bytes = 0
+
+    def overloaded(self, waiting: int) -> Overloaded:
+        return Overloaded("the queue is full", self.drain.retry_after_s(waiting))

@@ -1,0 +1,26 @@
+"""What is set for the whole process that serves, by the outermost room: it owns the process."""
+
+import gc
+import sys
+
+from prometheus_client import values
+
+SWITCH_INTERVAL_S = 0.0002
+"""How long a thread may keep the interpreter that another waits for. At Python's 5 ms a processor that is done with a
+batch stands idle while requests are read: 4 % of the throughput on short texts (docs/adr/0011)."""
+
+
+def count_in_memory() -> None:
+    """Before the first metric is made: BentoML's environment asks for counts in files, for its several processes.
+
+    This is one process, which may have no place to write to, and counting in memory costs less.
+    """
+    values.ValueClass = values.MutexValue
+
+
+def tune() -> None:
+    """When all that stays has been made: keep it out of every later collection (114 ms at p99, 4 ms without)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 1_000)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
