@@ -71,7 +71,8 @@ def prose(kind: str, count: int, *, seed: int = 1) -> tuple[str, ...]:
         return tuple(texts(count, "gate", seed=seed))
     rng = np.random.default_rng(seed)
     words = cycle(" ".join(texts(4 * count, "gate", seed=seed)).split())
-    return tuple(" ".join(islice(words, int(n))) for n in rng.integers(least, most + 1, count))
+    cut = (" ".join(islice(words, int(n))) for n in rng.integers(least, most + 1, 2 * count))
+    return tuple(islice(dict.fromkeys(cut), count))  # what occurs twice would be computed once
 
 
 def scenes(count: int) -> tuple[bytes, ...]:

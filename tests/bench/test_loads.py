@@ -1,9 +1,11 @@
 """What the bench sends, and how it times: a stalled server must show, and a wrong answer must not pass."""
 
-import asyncio
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 
 import orjson
 import pytest
@@ -16,35 +18,32 @@ from tests.service.engine_fakes import FakeItem, ones
 
 @contextmanager
 def answering(status: int, stalls_s: float = 0.0) -> Iterator[str]:
-    """A server that answers everything with `status`; its tenth answer, and all that come meanwhile, wait."""
-    loop, served = asyncio.new_event_loop(), 0
-    stalled_until = 0.0
+    """The URL of a server that answers everything with `status`; its tenth answer, and all due meanwhile, wait."""
+    served = count(1)
+    open_again = [0.0]
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal served, stalled_until
-        with suppress(asyncio.IncompleteReadError):  # the client has gone
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
-                served += 1
-                if served == 10:
-                    stalled_until = loop.time() + stalls_s
-                await asyncio.sleep(max(0.0, stalled_until - loop.time()))
-                writer.write(b"HTTP/1.1 %d Any\r\nContent-Length: 2\r\n\r\n{}" % status)
-        writer.close()
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            if next(served) == 10:
+                open_again[0] = time.monotonic() + stalls_s
+            time.sleep(max(0.0, open_again[0] - time.monotonic()))
+            self.send_response(status)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
         thread.join()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0.05))
-        server.close()
-        loop.close()
 
 
 def test_a_stalled_server_shows_in_every_request_that_was_due_meanwhile() -> None:
