@@ -60,16 +60,17 @@ class Side:
         workload, threads = self._workload, self._state.settings.intra_op_threads()
         window = workload.connections * workload.per_request
         bare = Bare(self._encoder, self._items, window=window, threads=threads)
+        tokens = sum(item.positions for item in self._items) / len(self._items)
         rates: dict[str, list[float]] = {"bare": [], "engine": [], "server": []}
         answers = []
         for _ in range(length.rounds):
             rates["bare"].append(bare.run(length.seconds))
             rates["engine"].append(self._engine(length.seconds))
-            sent, items_per_second = wrk.closed_loop(self._url, workload, seconds=length.seconds)
+            sent, tokens_per_second = wrk.closed_loop(self._url, workload, seconds=length.seconds)
             answers.append(sent)
-            rates["server"].append(items_per_second)
+            rates["server"].append(tokens_per_second / tokens)
         return {
-            "tokens": sum(item.positions for item in self._items) / len(self._items),
+            "tokens": tokens,
             **{f"{name}_per_s": median(values) for name, values in rates.items()},
             "engine_of_bare": _ratio(rates["engine"], rates["bare"]),
             "server_of_bare": _ratio(rates["server"], rates["bare"]),

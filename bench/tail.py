@@ -28,7 +28,8 @@ def measure(artifacts: Sequence[Path], length: Length) -> dict[str, float]:
     ]
     took: dict[str, list[float]] = {"without": [], "beside": [], "attention": []}
     with running_server(artifacts) as url:
-        _, saturated = wrk.closed_loop(url, Workload("mixed", TEXT_MODEL, texts), seconds=4 * length.seconds)
+        flood, _ = wrk.closed_loop(url, Workload("mixed", TEXT_MODEL, texts), seconds=4 * length.seconds)
+        saturated = flood.requests_per_second
         rate = LOAD * saturated
         for i in range(length.rounds):
             took["without"] += open_loop(url, plain, rate=rate, seconds=4 * length.seconds, seed=i)["plain"]

@@ -61,7 +61,7 @@ def workloads() -> list[Workload]:
 
 def alone() -> list[Workload]:
     """One client that waits for each answer."""
-    return [Workload(f"{name}_alone", TEXT_MODEL, prose(name, 256), connections=1) for name in WORDS]
+    return [Workload(f"{name}_alone", TEXT_MODEL, prose(name, 256), connections=1) for name in ("short", "long")]
 
 
 def prose(kind: str, count: int, *, seed: int = 1) -> tuple[str, ...]:

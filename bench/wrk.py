@@ -49,14 +49,14 @@ def check() -> None:
 def closed_loop(url: str, workload: Workload, *, seconds: int) -> tuple[Sent, float]:
     """Every connection sends its next request when its last is answered.
 
-    Beside what wrk tells, the items a second by the server's own count between two looks while the loop runs: what wrk
+    Beside what wrk tells, the tokens a second by the server's own count between two looks while the loop runs: what wrk
     has counted when it stops lacks all that is under way, which of requests that take seconds is most.
     """
     with _running(url + "/v1/embeddings", workload.bodies, workload.connections, SETTLE_S + seconds) as process:
         time.sleep(SETTLE_S)
-        before, began = items_computed(url), time.monotonic()
+        before, began = tokens_computed(url), time.monotonic()
         time.sleep(seconds - ENDS_EARLY_S)
-        computed, took = items_computed(url) - before, time.monotonic() - began
+        computed, took = tokens_computed(url) - before, time.monotonic() - began
         return _sent(process), computed / took
 
 
@@ -91,9 +91,9 @@ def _sent(process: "subprocess.Popen[str]") -> Sent:
     return Sent(result.pop("requests") / result.pop("seconds"), **result)
 
 
-def items_computed(url: str) -> float:
-    """All items that were in a batch since the server started."""
-    return sum(value for name, value in metrics(url).items() if name.startswith("headlight_batch_items_sum"))
+def tokens_computed(url: str) -> float:
+    """All tokens, and positions of pictures, that were in a batch since the server started."""
+    return sum(value for name, value in metrics(url).items() if name.startswith("headlight_batch_tokens_sum"))
 
 
 def metrics(url: str) -> dict[str, float]:

@@ -1,1 +1,1 @@
-"""Items in, results out: queue, batches, one thread at the graphs. Knows neither HTTP nor ONNX Runtime."""
+"""Items in, results out: queue, batches, threads at the graphs. Knows neither HTTP nor ONNX Runtime."""

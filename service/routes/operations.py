@@ -9,7 +9,7 @@ from service.state import State
 
 
 async def livez(request: Request) -> Response:
-    """200 while the engine's thread is at work."""
+    """200 while the engine's threads are at work: not while one is stuck in a run, nor when one has died."""
     state: State = request.app.state.headlight
     if not state.engine.alive:
         raise NotReady("the engine has stopped")

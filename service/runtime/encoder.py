@@ -1,6 +1,6 @@
 """One served model without HTTP: texts or pictures in, arrays out. Import it to run in bulk.
 
-Three stages, as a request passes them: `prepare` (any thread), `run` (the engine's thread), `finish` (any thread).
+Three stages, as a request passes them: `prepare` (any thread), `run` (an engine's thread), `finish` (any thread).
 Letters: b items, e embedding width.
 """
 

@@ -14,6 +14,11 @@ def test_alive_and_ready(server: Server) -> None:
     assert httpx.get(f"{server.url}/healthz").json()["error"]["code"] == "not_found"
 
 
+def test_bentoml_answers_its_own_paths_and_no_others(server: Server) -> None:
+    assert httpx.get(f"{server.url}/docs.json").json()["info"]["title"] == "headlight"
+    assert httpx.get(f"{server.url}/static_content/index.css").json()["error"]["code"] == "not_found"
+
+
 def test_models_report_their_provider(server: Server) -> None:
     (model,) = httpx.get(f"{server.url}/v1/models").json()["data"]
     assert model["id"] == MINILM

@@ -1,0 +1,52 @@
+"""More than the queue holds: refused at once and told when to come again, while small requests go on."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import MINILM
+from tests.server import Server, serve
+
+BULK = [f"The {i}th lamp warns ships of rocks that lie before the harbour, and the keeper sleeps." for i in range(800)]
+
+
+@pytest.fixture(scope="module")
+def narrow(minilm: Path) -> Iterator[Server]:
+    """A server whose queue holds a tenth of that."""
+    with serve(minilm, max_queue_tokens=2_000) as running:
+        yield running
+
+
+def ask(server: Server, texts: list[str]) -> httpx.Response:
+    return httpx.post(f"{server.url}/v1/embeddings", json={"model": MINILM, "input": texts}, timeout=120)
+
+
+def waiting(server: Server) -> float:
+    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("headlight_queue_items "))
+
+
+def test_a_full_queue_refuses_what_is_large_and_takes_what_is_small(narrow: Server) -> None:
+    assert ask(narrow, BULK[:30]).status_code == 200, "so that the server knows its own speed"
+    answers: list[httpx.Response] = []
+    bulk = threading.Thread(target=lambda: answers.append(ask(narrow, BULK)))
+    bulk.start()
+    give_up = time.monotonic() + 30
+    while waiting(narrow) < 500:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    refused = ask(narrow, BULK[:100])
+    small = ask(narrow, ["A lamp."])
+    still_waiting = waiting(narrow)
+    bulk.join()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "overloaded")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert small.status_code == 200
+    assert still_waiting > 0, "the small request was answered before the large one was done"
+    assert answers[0].status_code == 200
+    assert len(answers[0].json()["data"]) == len(BULK)
+    assert 'headlight_shed_total{reason="overloaded"} 100.0' in httpx.get(f"{narrow.url}/metrics").text
