@@ -69,6 +69,7 @@ async def _measure(url: str, requests: int) -> dict[str, float]:
         "end_mb": end_mb,
         "grown_in_second_half_mb": end_mb - half_mb,
         "largest_difference": max(first, second),
+        **wrk.pauses(url),
     }
 
 

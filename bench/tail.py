@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -18,40 +19,42 @@ ONE_IN = 10
 
 
 def measure(artifacts: Sequence[Path], length: Length) -> dict[str, float]:
-    """p50 and p99 in ms of plain requests on prose of mixed length, in an open loop with and without attention."""
+    """p50 and p99 in ms of plain requests in an open loop, with and without requests for attention among them."""
     wrk.check()
-    texts = prose("mixed", 512)
+    found: dict[str, float] = {}
+    with running_server(artifacts) as url:
+        for kind in ("short", "mixed"):
+            figures = _tail(url, kind, length)
+            found |= {f"{kind}_{name}": value for name, value in figures.items()}
+            told = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
+            print(f"tail of {kind}: {told}", file=sys.stderr, flush=True)
+        return found | wrk.pauses(url)
+
+
+def _tail(url: str, kind: str, length: Length) -> dict[str, float]:
+    texts = prose(kind, 512)
     plain = [Request("plain", body(TEXT_MODEL, [text], attention=False)) for text in texts]
     seen = [
         Request("attention", body(TEXT_MODEL, [text], attention=True)) if i % ONE_IN == 0 else plain[i]
         for i, text in enumerate(texts)
     ]
-    took: dict[str, list[float]] = {"without": [], "beside": [], "attention": []}
-    with running_server(artifacts) as url:
-        flood, _ = wrk.closed_loop(url, Workload("mixed", TEXT_MODEL, texts), seconds=4 * length.seconds)
-        saturated = flood.requests_per_second
-        rate = LOAD * saturated
-        for i in range(length.rounds):
-            took["without"] += open_loop(url, plain, rate=rate, seconds=4 * length.seconds, seed=i)["plain"]
-            both = open_loop(url, seen, rate=rate, seconds=4 * length.seconds, seed=i)
-            took["beside"] += both["plain"]
-            took["attention"] += both["attention"]
-        pauses = _pauses(url)
-    quantiles = {kind: np.quantile(values, [0.5, 0.99]) for kind, values in took.items()}
-    found = {
-        "saturated_per_s": saturated,
-        **{f"{kind}_p50_ms": float(p50) for kind, (p50, _) in quantiles.items()},
-        **{f"{kind}_p99_ms": float(p99) for kind, (_, p99) in quantiles.items()},
-        "p99_of_p50": float(quantiles["without"][1] / quantiles["without"][0]),
-        "p99_beside_of_without": float(quantiles["beside"][1] / quantiles["without"][1]),
-        **pauses,
-    }
-    print(f"tail: {', '.join(f'{key} {value:.4g}' for key, value in found.items())}", file=sys.stderr, flush=True)
-    return found
-
-
-def _pauses(url: str) -> dict[str, float]:
-    """How often the server's garbage collector stopped it, from its metrics."""
-    metrics = wrk.metrics(url)
-    count, short = metrics["headlight_gc_pause_seconds_count"], metrics['headlight_gc_pause_seconds_bucket{le="0.01"}']
-    return {"gc_pauses": count, "gc_pauses_over_10_ms": count - short}
+    seconds = 4 * length.seconds
+    flood, _ = wrk.closed_loop(url, Workload(kind, TEXT_MODEL, texts), seconds=seconds)
+    rate = LOAD * flood.requests_per_second
+    rounds: list[dict[str, float]] = []
+    for i in range(length.rounds):
+        without = open_loop(url, plain, rate=rate, seconds=seconds, seed=i)["plain"]
+        beside = open_loop(url, seen, rate=rate, seconds=seconds, seed=i)
+        (p50, p99), beside_p99 = np.quantile(without, [0.5, 0.99]), np.quantile(beside["plain"], 0.99)
+        rounds.append(
+            {
+                "p50_ms": p50,
+                "p99_ms": p99,
+                "beside_p99_ms": beside_p99,
+                "attention_p50_ms": np.quantile(beside["attention"], 0.5),
+                "p99_of_p50": p99 / p50,
+                "p99_beside_of_without": beside_p99 / p99,
+            }
+        )
+    medians = {name: median(one[name] for one in rounds) for name in rounds[0]}
+    return {"rate_per_s": rate, **{name: float(value) for name, value in medians.items()}}

@@ -101,3 +101,10 @@ def metrics(url: str) -> dict[str, float]:
     with urllib.request.urlopen(f"{url}/metrics") as answer:  # noqa: S310  # loopback
         lines = answer.read().decode().splitlines()
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def pauses(url: str) -> dict[str, float]:
+    """How often the server's garbage collector stopped it, from its metrics."""
+    found = metrics(url)
+    count, short = found["headlight_gc_pause_seconds_count"], found['headlight_gc_pause_seconds_bucket{le="0.01"}']
+    return {"gc_pauses": count, "gc_pauses_over_10_ms": count - short}

@@ -60,6 +60,7 @@ class Headlight:
         count_in_memory()
         await self._running.enter_async_context(application.router.lifespan_context(application))
         tune()
+        application.state.headlight.metrics.watch_garbage_collector()
 
     @bentoml.on_shutdown
     async def stop(self) -> None:

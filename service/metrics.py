@@ -69,11 +69,8 @@ class Metrics:
         return generate_latest(self.registry)
 
     def watch_garbage_collector(self) -> None:
-        """Time every collection of this process from now on."""
+        """Time every collection from now to the end of the process."""
         gc.callbacks.append(self._on_collection)
-
-    def unwatch_garbage_collector(self) -> None:
-        gc.callbacks.remove(self._on_collection)
 
     def _on_collection(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":

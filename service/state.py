@@ -86,7 +86,6 @@ class State:
             cache_bytes=settings.cache_bytes,
         )
         tokenizing, decoding = (ThreadPoolExecutor(threads, f"headlight-{what}") for what in ("tokenizing", "decoding"))
-        metrics.watch_garbage_collector()
         logger.info("serving %s", ", ".join(models))
         return cls(settings, models, engine, metrics, tokenizing, decoding)
 
@@ -96,7 +95,6 @@ class State:
         self.engine.close()
         self.tokenizing.shutdown()
         self.decoding.shutdown()
-        self.metrics.unwatch_garbage_collector()
 
     def model(self, name: str) -> AnyEncoder:
         """The served model of that name. Raises ModelNotFound, or NotReady while draining."""
