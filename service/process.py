@@ -9,9 +9,10 @@ SWITCH_INTERVAL_S = 0.0002
 """How long a thread may keep the interpreter that another waits for. At Python's 5 ms a processor that is done with a
 batch stands idle while requests are read: 4 % of the throughput on short texts (docs/adr/0011)."""
 
-THRESHOLDS = 1_000, 50, 1_000
-"""Of the collector's generations. The youngest is looked at each few seconds under load, in 0.3 ms; at 10,000 new
-objects that took 2.5 ms of a processor, and over 10 ms of the clock when the processors were busy."""
+THRESHOLDS = 1_000, 10, 1_000
+"""Of the collector's generations. A look at 10,000 objects takes 2.5 ms of a processor, and over 10 ms of the clock when
+the processors are busy; one at 50,000 always does. So the youngest are looked at by the thousand, those that stayed by
+ten thousand at most."""
 
 
 def count_in_memory() -> None:
