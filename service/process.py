@@ -10,9 +10,9 @@ SWITCH_INTERVAL_S = 0.0002
 batch stands idle while requests are read: 4 % of the throughput on short texts (docs/adr/0011)."""
 
 THRESHOLDS = 1_000, 10, 1_000
-"""Of the collector's generations. A look at 10,000 objects takes 2.5 ms of a processor, and over 10 ms of the clock when
-the processors are busy; one at 50,000 always does. So the youngest are looked at by the thousand, those that stayed by
-ten thousand at most."""
+"""Of the collector's generations. A look at 10,000 objects takes 2.5 ms of a processor, and over 10 ms of the clock
+when the processors are busy; one at 50,000 always does. So the youngest are looked at by the thousand, those that stayed
+by ten thousand at most."""
 
 
 def count_in_memory() -> None:
