@@ -11,8 +11,8 @@ batch stands idle while requests are read: 4 % of the throughput on short texts 
 
 THRESHOLDS = 1_000, 10, 1_000
 """Of the collector's generations. A look at 10,000 objects takes 2.5 ms of a processor, and over 10 ms of the clock
-when the processors are busy; one at 50,000 always does. So the youngest are looked at by the thousand, those that stayed
-by ten thousand at most."""
+when the processors are busy; one at 50,000 always does. So the youngest are looked at by the thousand, and those that
+stayed by ten thousand at most."""
 
 
 def count_in_memory() -> None:
