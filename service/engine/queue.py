@@ -7,19 +7,19 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from models.contract import tensors
 from models.preprocess.prepared import Prepared
 from service.engine.admission import Admission, QueueLimits
 from service.engine.cache import EmbeddingCache
-from service.engine.items import Item, ItemResult, Lane, Seat, Ticket
+from service.engine.items import Item, Lane, Seat, Ticket
 from service.engine.lengths import BatchLimits
+from service.engine.outcomes import Outcomes
 from service.engine.plan import AttentionPlan
 from service.engine.sharing import Shares
 from service.engine.waiting import Waiting
-from service.errors import DeadlineExceeded, HeadlightError, InferenceFailed, NotReady, Overloaded
+from service.errors import HeadlightError, InferenceFailed, NotReady, Overloaded
 from service.metrics import Metrics
 
 COMPANY_S = 0.1
@@ -52,9 +52,9 @@ class Queue:
         """`batches`: how large a batch of each model may be."""
         self._batches = batches
         self._metrics = metrics
-        self._cache = cache
         self._waiting = Waiting()
         self._admission = Admission(limits)
+        self._outcomes = Outcomes(self._waiting, self._admission, cache, metrics)
         self._running: set[Batch] = set()
         self._last_company = -math.inf
         self._closing = False
@@ -92,8 +92,8 @@ class Queue:
                 self._metrics.shed.labels("overloaded").inc(len(items))
                 raise
             ticket.expect(prepared)
-            if self._cache.max_bytes and not lane.observed:
-                items = [item for item in items if not self._remembered(item)]
+            if not lane.observed:
+                items = [item for item in items if not self._outcomes.remembered(item)]
             if self._busy:
                 self._last_company = time.monotonic()
             else:
@@ -106,7 +106,7 @@ class Queue:
         """Wait for a batch; None when the queue is closing and nothing is left."""
         with self._changed:
             while True:
-                self._drop_expired()
+                self._outcomes.expire(self._owed)
                 if self._waiting.items:
                     return self._take()
                 if self._closing:
@@ -119,9 +119,9 @@ class Queue:
             self._admission.drain.served(batch.tokens, time.monotonic())
             for item, outcome in zip(batch.items, outcomes, strict=True):
                 if isinstance(outcome, InferenceFailed):
-                    self._fail(item, outcome)
+                    self._outcomes.fail(item, outcome)
                 else:
-                    self._hand_out(item, outcome)
+                    self._outcomes.hand_out(item, outcome)
             self._running.discard(batch)  # last: what a fault leaves unanswered is still to be found
 
     def give_up(self, batch: Batch, error: HeadlightError) -> None:
@@ -129,17 +129,17 @@ class Queue:
         with self._changed:
             self._running.discard(batch)
             for item in batch.items:
-                self._fail(item, error)
+                self._outcomes.fail(item, error)
 
     def withdraw(self, ticket: Ticket) -> None:
         """Nobody waits for this request any more: what is queued for it alone is not run."""
         with self._changed:
-            self._close(ticket)
+            self._outcomes.close(ticket)
 
-    def drop_expired(self) -> None:
+    def expire(self) -> None:
         """Answer the requests whose deadline has passed, for when no thread is free to notice."""
         with self._changed:
-            self._drop_expired()
+            self._outcomes.expire(self._owed)
 
     def close(self) -> None:
         """Take no more. What waits is still to be taken."""
@@ -152,7 +152,7 @@ class Queue:
         self.close()
         with self._changed:
             for item in [*self._waiting, *(item for batch in self._running for item in batch.items)]:
-                self._fail(item, error)
+                self._outcomes.fail(item, error)
 
     def _take(self) -> Batch:
         now = time.monotonic()
@@ -179,41 +179,3 @@ class Queue:
     def _owed(self) -> int:
         """Tokens that wait or run."""
         return self._waiting.tokens + sum(batch.tokens for batch in self._running)
-
-    def _remembered(self, item: Item) -> bool:
-        """Answer an item from the cache, if it is there."""
-        found = self._cache.get((item.lane.model, item.prepared.key))
-        meters = self._metrics.of(item.lane.model)
-        (meters.cache_misses if found is None else meters.cache_hits).inc()
-        if found is not None:
-            self._hand_out(item, [(seat, ItemResult(found, None)) for seat in item.seats])
-        return found is not None
-
-    def _drop_expired(self) -> None:
-        for ticket in self._waiting.expired(time.monotonic()):
-            self._metrics.shed.labels("deadline").inc(len(ticket.waiting))
-            self._waiting.withdraw(ticket)
-            wait_s = self._admission.drain.retry_after_s(self._owed)
-            self._close(ticket, DeadlineExceeded("the request waited past its deadline", wait_s))
-
-    def _hand_out(self, item: Item, results: Sequence[tuple[Seat, ItemResult]]) -> None:
-        if self._cache.max_bytes:
-            self._cache.put((item.lane.model, item.prepared.key), results[0][1].embedding)
-        for seat, result in results:
-            if not seat.ticket.closed and seat.ticket.fill(seat.index, result):
-                self._close(seat.ticket)
-
-    def _fail(self, item: Item, error: HeadlightError) -> None:
-        for ticket in {seat.ticket for seat in item.seats}:
-            self._close(ticket, error)
-
-    def _close(self, ticket: Ticket, error: HeadlightError | None = None) -> None:
-        """Answer a request, once; what still waits for it alone is dropped unexecuted."""
-        if ticket.closed:
-            return
-        ticket.closed = True
-        self._admission.release(ticket)
-        self._waiting.withdraw(ticket)
-        self._metrics.queue_items.set(self._waiting.items)
-        with suppress(RuntimeError):  # the event loop is closed: nobody is there to be told
-            ticket.loop.call_soon_threadsafe(ticket.settle, error)

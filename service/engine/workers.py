@@ -122,7 +122,7 @@ class Workers:
     def _watch(self) -> None:
         with self._ending_the_engine_on_a_fault():
             while not self._ended.wait(min(LONGEST_LOOK_S, self._stuck_after_s / 4)):
-                self._queue.drop_expired()
+                self._queue.expire()
                 for batch in self._newly_stuck():
                     self._queue.give_up(batch, InferenceFailed("the model took too long"))
                     if len(self._stuck) > self._count:
