@@ -13,7 +13,7 @@ import pytest
 from bench.bare import Way, _batches
 from bench.openloop import Request, open_loop
 from bench.workloads import WORDS, Workload, prose, scenes
-from tests.service.engine_fakes import FakeItem, ones
+from tests.service.engine.fakes import FakeItem, ones
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from models.contract import tensors
 from service.engine.items import Item, Lane, Seat, Ticket
 from service.engine.lengths import BatchLimits
 from service.engine.waiting import Waiting
-from tests.service.engine_fakes import FakeItem, ones
+from tests.service.engine.fakes import FakeItem, ones
 
 PLAIN = Lane("fake", (tensors.EMBEDDING,))
 SEEN = Lane("fake", (tensors.EMBEDDING, tensors.pooled("rollout")))

@@ -1,0 +1,96 @@
+"""Who may wait: tokens, bytes of attention, and a share for small requests."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from service.engine.engine import Engine
+from service.errors import Overloaded
+from tests.service.engine.fakes import FakeModel
+from tests.service.engine.requests import EVERYONE, hold, ids, submit
+
+
+def test_a_full_queue_refuses_at_once_and_takes_again_when_drained(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        waiting = submit(engine, ids(50, 50, 50, 50))
+        with pytest.raises(Overloaded):
+            submit(engine, ids(11))
+        model.gate.set()
+        await asyncio.gather(first.wait(), waiting.wait())
+        larger_than_the_queue = await submit(engine, ids(*[50] * 9)).wait()
+        assert len(larger_than_the_queue) == 9
+
+    asyncio.run(scenario())
+
+
+def test_overload_says_when_the_queue_will_have_drained(roomy: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        for _ in range(3):
+            first = hold(model, roomy)
+            await asyncio.sleep(0.1)  # a token in a tenth of a second
+            model.gate.set()
+            await first.wait()
+        first = hold(model, roomy)
+        waiting = submit(roomy, ids(*[50] * 199))
+        with pytest.raises(Overloaded) as refused:
+            submit(roomy, ids(99))
+        assert refused.value.retry_after_s == 60, "the longest that is told"
+        model.gate.set()
+        await asyncio.gather(first.wait(), waiting.wait())
+
+    asyncio.run(scenario())
+
+
+def test_a_client_of_thousands_of_texts_does_not_shut_out_one_of_one(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        bulk = submit(engine, ids(*[50] * 100))  # 25 times the queue, taken for it was empty
+        with pytest.raises(Overloaded):
+            submit(engine, ids(50))
+        small = [submit(engine, ids(n)) for n in (10, 10, 10, 10, 9)]  # a quarter of the queue is theirs alone
+        with pytest.raises(Overloaded):
+            submit(engine, ids(10))
+        with pytest.raises(Overloaded):
+            engine.check_room(1)
+        model.gate.set()
+        await asyncio.gather(first.wait(), *(one.wait() for one in small))
+        assert not bulk.ticket.future.done()
+        await bulk.wait()
+        await submit(engine, ids(50)).wait()
+
+    asyncio.run(scenario())
+
+
+def test_attention_is_charged_by_the_bytes_it_returns(roomy: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, roomy)
+        waiting = submit(roomy, ids(15), EVERYONE)  # 900 of 1,000 bytes
+        with pytest.raises(Overloaded):
+            submit(roomy, ids(6), EVERYONE)
+        plain = submit(roomy, ids(15))
+        model.gate.set()
+        await asyncio.gather(first.wait(), plain.wait(), waiting.wait())
+        assert len(await submit(roomy, ids(6), EVERYONE).wait()) == 1, "what was answered is owed no more"
+
+    asyncio.run(scenario())
+
+
+def test_refused_attention_is_not_promised(roomy: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, roomy)
+        waiting = submit(roomy, ids(15), EVERYONE)  # 900 of 1,000 bytes
+        with ThreadPoolExecutor(1) as threads:
+            for _ in range(5):
+                ticket = roomy.ticket(deadline=time.monotonic() + 10)
+                submitting = partial(roomy.submit, ticket, "fake", ids(15), EVERYONE)
+                roomy.submit_from(threads, ticket, submitting)
+                with pytest.raises(Overloaded):
+                    await roomy.results(ticket)
+        model.gate.set()
+        await asyncio.gather(first.wait(), waiting.wait())
+
+    asyncio.run(scenario())

@@ -1,0 +1,132 @@
+"""What a batch is made of, and what comes back of it."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from service.engine import queue
+from service.engine.engine import Engine
+from tests.service.engine.fakes import FakeItem, FakeModel
+from tests.service.engine.requests import POOLED, hold, ids, running, submit
+
+
+def test_results_come_back_in_the_requests_order(engine: Engine) -> None:
+    async def scenario() -> None:
+        results = await submit(engine, ids(9, 2, 50, 2, 31)).wait()
+        assert [result.embedding.tolist() for result in results] == [[n, n] for n in (9, 2, 50, 2, 31)]
+
+    asyncio.run(scenario())
+
+
+def test_batches_hold_neighbours_in_length_within_the_token_budget(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        waiting = [submit(engine, ids(n)) for n in (40, 3, 45, 5, 39, 4)]
+        model.gate.set()
+        await asyncio.gather(first.wait(), *(ticket.wait() for ticket in waiting))
+
+    asyncio.run(scenario())
+    assert [sorted(batch) for batch in model.batches] == [[1], [39, 40], [3, 4, 5], [45]]
+    assert all(sum(batch) <= 100 for batch in model.batches)
+
+
+def test_one_client_with_many_items_does_not_starve_another(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        many, one = submit(engine, ids(*[10] * 18)), submit(engine, ids(20))
+        model.gate.set()
+        await asyncio.gather(first.wait(), many.wait(), one.wait())
+
+    asyncio.run(scenario())
+    assert [len(batch) for batch in model.batches] == [1, 10, 9]
+
+
+def test_a_short_request_does_not_wait_for_a_long_one(roomy: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        model.gate.clear()
+        long = submit(roomy, ids(*[50] * 40))
+        assert model.entered.acquire(timeout=10)
+        hurried = submit(roomy, ids(3))
+        model.gate.set()
+        await hurried.wait()
+        assert len(await long.wait()) == 40
+        assert next(i for i, lengths in enumerate(model.batches) if 3 in lengths) <= 4
+
+    asyncio.run(scenario())
+    assert len(model.batches) > 18
+
+
+def test_attention_has_a_lane_of_its_own(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        plain, seen = submit(engine, ids(4, 8)), submit(engine, ids(4, 8), POOLED)
+        model.gate.set()
+        await asyncio.gather(first.wait(), plain.wait())
+        for n, result in zip((4, 8), await seen.wait(), strict=True):
+            assert result.attention is not None
+            assert result.attention.tolist() == pytest.approx([1 / n] * n)
+
+    asyncio.run(scenario())
+    assert model.batches == [[1], [4, 8], [4, 8]]
+
+
+def test_a_batch_has_the_machine_only_when_nothing_else_runs_or_waits(
+    model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "COMPANY_S", 60.0)
+
+    async def scenario(engine: Engine) -> None:
+        await submit(engine, ids(3)).wait()
+        assert model.entered.acquire(timeout=10)
+        first = hold(model, engine)
+        others = [submit(engine, ids(n)) for n in (4, 90)]
+        model.gate.set()
+        await asyncio.gather(first.wait(), *(other.wait() for other in others))
+
+    for engine in running(model, 1_000, in_flight=2):
+        asyncio.run(scenario(engine))
+    assert model.alone[:2] == [True, True]
+    assert not any(model.alone[2:])
+
+
+def test_two_batches_are_in_flight(model: FakeModel) -> None:
+    async def scenario(engine: Engine) -> None:
+        first = hold(model, engine)
+        second = submit(engine, ids(5))
+        assert model.entered.acquire(timeout=10), "the second began while the first was running"
+        model.gate.set()
+        await asyncio.gather(first.wait(), second.wait())
+
+    for engine in running(model, 1_000, in_flight=2):
+        asyncio.run(scenario(engine))
+
+
+def test_identical_items_that_wait_together_are_computed_once(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        same = FakeItem(np.arange(5), key=b"same")
+        one, two = submit(engine, [same]), submit(engine, [same, *ids(6), same])
+        model.gate.set()
+        await first.wait()
+        (alone,) = await one.wait()
+        results = await two.wait()
+        assert [result.embedding.tolist() for result in results] == [[10, 5], [6, 6], [10, 5]]
+        assert alone.embedding.tolist() == [10, 5]
+
+    asyncio.run(scenario())
+    assert sum(len(batch) for batch in model.batches) == 3
+
+
+def test_embeddings_are_remembered_by_content_where_that_is_wanted(model: FakeModel) -> None:
+    async def scenario(engine: Engine) -> None:
+        same = FakeItem(np.arange(5), key=b"same")
+        before = await submit(engine, [same]).wait()
+        after = await submit(engine, [same, *ids(3)]).wait()
+        only = await submit(engine, [same]).wait()
+        for result in (after[0], only[0]):
+            np.testing.assert_array_equal(result.embedding, before[0].embedding)
+
+    for engine in running(model, 1_000, cache_bytes=10_000):
+        asyncio.run(scenario(engine))
+    assert [len(batch) for batch in model.batches] == [1, 1]

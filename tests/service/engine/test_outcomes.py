@@ -1,0 +1,124 @@
+"""What becomes of a request that cannot have its results."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from service.engine import workers
+from service.engine.engine import Engine
+from service.errors import DeadlineExceeded, InferenceFailed, InvalidInput
+from tests.service.engine.fakes import FAILS, NOT_FINITE, FakeItem, FakeModel
+from tests.service.engine.requests import hold, ids, submit
+
+
+@pytest.mark.parametrize("bad", [FAILS, NOT_FINITE])
+def test_a_bad_item_costs_only_its_own_request(engine: Engine, model: FakeModel, bad: int) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        good, worse, good_too = submit(engine, ids(4, 4)), submit(engine, ids(4, value=bad)), submit(engine, ids(4))
+        model.gate.set()
+        await asyncio.gather(first.wait(), good.wait(), good_too.wait())
+        with pytest.raises(InferenceFailed):
+            await worse.wait()
+        assert len(await submit(engine, ids(2)).wait()) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_failure_of_identical_items_fails_all_who_wait(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        bad = FakeItem(np.full(4, FAILS), key=b"same")
+        waiting = [submit(engine, [bad]), submit(engine, [bad])]
+        model.gate.set()
+        await first.wait()
+        for request in waiting:
+            with pytest.raises(InferenceFailed):
+                await request.wait()
+
+    asyncio.run(scenario())
+
+
+def test_too_little_memory_costs_a_batch_and_no_more(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    async def scenario() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(workers, "shares", exhausted)
+            with pytest.raises(InferenceFailed, match="memory"):
+                await submit(engine, ids(3, 4)).wait()
+        assert len(await submit(engine, ids(3)).wait()) == 1
+        assert engine.alive
+
+    asyncio.run(scenario())
+
+
+def test_what_a_preparing_thread_raises_is_the_requests_outcome(engine: Engine) -> None:
+    def fail() -> None:
+        raise InvalidInput("no")
+
+    async def scenario() -> None:
+        ticket = engine.ticket(deadline=time.monotonic() + 10)
+        with ThreadPoolExecutor(1) as threads:
+            engine.submit_from(threads, ticket, fail)
+            with pytest.raises(InvalidInput):
+                await asyncio.wait_for(engine.results(ticket), 5)
+
+    asyncio.run(scenario())
+
+
+def test_a_request_past_its_deadline_is_dropped_unexecuted(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        late = submit(engine, ids(7), timeout_s=0.01)
+        await asyncio.sleep(0.05)
+        model.gate.set()
+        await first.wait()
+        with pytest.raises(DeadlineExceeded):
+            await late.wait()
+
+    asyncio.run(scenario())
+    assert model.batches == [[1]]
+
+
+def test_a_request_that_has_begun_is_finished_past_its_deadline(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        model.gate.clear()
+        slow = submit(engine, ids(*[60] * 5), timeout_s=0.2)
+        assert model.entered.acquire(timeout=10)
+        await asyncio.sleep(0.3)
+        model.gate.set()
+        assert len(await slow.wait()) == 5
+
+    asyncio.run(scenario())
+
+
+def test_a_deadline_passes_while_every_thread_is_busy(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        with pytest.raises(DeadlineExceeded):
+            await asyncio.wait_for(submit(engine, ids(7), timeout_s=0.1).wait(), 8)
+        model.gate.set()
+        await first.wait()
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_request_is_dropped_unexecuted(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        given_up = asyncio.create_task(submit(engine, ids(7)).wait())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        model.gate.set()
+        await first.wait()
+        await submit(engine, ids(2)).wait()
+
+    asyncio.run(scenario())
+    assert model.batches == [[1], [2]]
