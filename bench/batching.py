@@ -22,7 +22,7 @@ def measure(artifacts: Sequence[Path], length: Length) -> dict[str, float]:
     text = next(path for path in artifacts if path.name == TEXT_MODEL)
     command = ["-m", "bentoml", "serve", "bench.batchable:Batchable"]
     found: dict[str, float] = {}
-    with running_server([text]) as ours, running(command, BENCH_ARTIFACT=str(text)) as theirs:
+    with running_server([text]) as ours, running(command, {"BENCH_ARTIFACT": str(text)}) as theirs:
         for kind in ("short", "mixed", "long"):
             texts = prose(kind, REQUESTS)
             ways = {

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,23 +27,27 @@ class ServerFailed(RuntimeError):
 @contextmanager
 def running_server(artifacts: Sequence[Path], **settings: object) -> Iterator[str]:
     """The URL of a running server of these artifacts; `settings` are `HEADLIGHT_*` by lower-case name."""
-    environment = {
-        "HEADLIGHT_MODELS": json.dumps([str(path) for path in artifacts]),
-        **{f"HEADLIGHT_{name.upper()}": str(value) for name, value in settings.items()},
-    }
-    with running(["-m", "service", "--host", "127.0.0.1"], **environment) as url:
+    with running(["-m", "service", "--host", "127.0.0.1"], environment(artifacts, settings)) as url:
         yield url
 
 
+def environment(artifacts: Sequence[Path], settings: Mapping[str, object]) -> dict[str, str]:
+    """How a server is told what to serve."""
+    return {
+        "HEADLIGHT_MODELS": json.dumps([str(path) for path in artifacts]),
+        **{f"HEADLIGHT_{name.upper()}": str(value) for name, value in settings.items()},
+    }
+
+
 @contextmanager
-def running(arguments: Sequence[str], **environment: str) -> Iterator[str]:
-    """The URL of what `python` serves with these arguments and `--port`. It ends with the context."""
+def running(arguments: Sequence[str], variables: Mapping[str, str], *, folder: Path = ROOT) -> Iterator[str]:
+    """The URL of what `python` serves with these arguments and `--port`, in `folder`. It ends with the context."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, *arguments, "--port", str(port)]
     process = subprocess.Popen(  # noqa: S603
-        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+        command, cwd=folder, env={**os.environ, "BENTOML_DO_NOT_TRACK": "True", **variables}, stdout=subprocess.DEVNULL
     )
     url = f"http://127.0.0.1:{port}"
     try:

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server import ROOT, serve
+from bench.server import ROOT
+from tests.server import serve
 
 
 def test_the_bento_holds_the_service_and_serves(

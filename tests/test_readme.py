@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from bench.server import ROOT
 from service.settings import Settings
-from tests.server import ROOT, Server
+from tests.server import Server
 
 README = (ROOT / "README.md").read_text()
 

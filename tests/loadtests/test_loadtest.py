@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.server import ROOT
 from loadtests import prose
 from tests.conftest import MINILM
-from tests.server import ROOT, Server
+from tests.server import Server
 
 
 def test_the_same_seed_gives_the_same_texts_of_the_lengths_asked_for() -> None:

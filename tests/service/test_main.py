@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import ROOT
+from bench.server import ROOT
 
 
 def refused(**settings: str) -> str:
