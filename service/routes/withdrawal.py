@@ -33,12 +33,15 @@ class _Watch:
         self._request = request
         self._ticket = ticket
         self._task: asyncio.Task[None] | None = None
-        self._timer = ticket.loop.call_later(WATCH_AFTER_S, self._begin)
+        self._timer: asyncio.TimerHandle | None = ticket.loop.call_later(WATCH_AFTER_S, self._begin)
 
     def end(self) -> None:
-        self._timer.cancel()
+        """Neither is kept: each leads back here, and the request with its answer would stay for the collector."""
+        if self._timer:
+            self._timer.cancel()
         if self._task:
             self._task.cancel()
+        self._timer = self._task = None
 
     def _begin(self) -> None:
         self._task = self._ticket.loop.create_task(self._watch())
