@@ -9,10 +9,10 @@ SWITCH_INTERVAL_S = 0.0002
 """How long a thread may keep the interpreter that another waits for. At Python's 5 ms a processor that is done with a
 batch stands idle while requests are read: 4 % of the throughput on short texts (docs/adr/0011)."""
 
-THRESHOLDS = 1_000, 10, 1_000
-"""Of the collector's generations. A look at 10,000 objects takes 2.5 ms of a processor, and over 10 ms of the clock
-when the processors are busy; one at 50,000 always does. So the youngest are looked at by the thousand, and those that
-stayed by ten thousand at most."""
+THRESHOLDS = 5_000, 2, 1_000
+"""Of the collector's generations. A request is freed by its references when it is answered, so what the collector
+looks at is what is in flight: 1 ms of a processor for 10,000 objects, and over 10 ms for 50,000. The oldest are looked
+at once in some ten million, for what a library may leave behind in circles."""
 
 
 def count_in_memory() -> None:
