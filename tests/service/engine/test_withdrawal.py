@@ -1,0 +1,60 @@
+"""A request that is waited for with an eye on its client."""
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+from starlette.requests import ClientDisconnect, Request
+
+from service.engine.engine import Engine
+from service.routes import withdrawal
+from tests.service.engine.fakes import FakeModel
+from tests.service.engine.requests import hold, ids, submit
+
+
+@pytest.fixture(autouse=True)
+def watched_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(withdrawal, "WATCH_AFTER_S", 0)
+
+
+def from_client(*, leaves: bool) -> Request:
+    async def receive() -> dict[str, str]:
+        await asyncio.sleep(0.01 if leaves else 60)
+        return {"type": "http.disconnect"}
+
+    return Request({"type": "http", "headers": []}, receive)
+
+
+def test_a_watched_request_is_freed_without_the_collector(model: FakeModel, engine: Engine) -> None:
+    async def scenario() -> None:
+        before = hold(model, engine)
+        request, ticket = from_client(leaves=False), submit(engine, ids(3)).ticket
+        waiting = asyncio.create_task(withdrawal.results(request, engine, ticket))
+        await asyncio.sleep(0.05)  # its client is watched by now
+        model.gate.set()
+        assert len(await waiting) == 1
+        await before.wait()
+        left = weakref.ref(request)
+        gc.disable()
+        try:
+            del request, ticket, waiting
+            await asyncio.sleep(0.01)  # the watch ends on the loop
+            assert left() is None
+        finally:
+            gc.enable()
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_goes_takes_its_request_along(model: FakeModel, engine: Engine) -> None:
+    async def scenario() -> None:
+        before = hold(model, engine)
+        ticket = submit(engine, ids(3)).ticket
+        with pytest.raises(ClientDisconnect):
+            await withdrawal.results(from_client(leaves=True), engine, ticket)
+        model.gate.set()
+        await before.wait()
+
+    asyncio.run(scenario())
+    assert model.batches == [[1]]
