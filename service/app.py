@@ -4,7 +4,7 @@ Complete without BentoML: any ASGI server can run `create_app()`, and the tests 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -13,9 +13,13 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
+from service.dialects import DIALECTS
 from service.errors import HeadlightError
-from service.routes import documentation, openai, operations, problems
-from service.routes.accounting import Accounting
+from service.http import problems
+from service.http.accounting import Accounting
+from service.http.cors import Cors
+from service.http.endpoints import Resource
+from service.operations import OPERATIONS
 from service.settings import Settings
 from service.state import State
 
@@ -33,24 +37,22 @@ def create_app(settings: Settings | None = None) -> Starlette:
             await asyncio.to_thread(app.state.headlight.close)
 
     app = Starlette(
-        routes=[
-            Route("/v1/embeddings", openai.embeddings, methods=["POST"]),
-            Route("/embeddings", openai.embeddings, methods=["POST"]),
-            Route("/v1/models", openai.models, methods=["GET"]),
-            Route("/livez", operations.livez, methods=["GET"]),
-            Route("/readyz", operations.readyz, methods=["GET"]),
-            Route("/metrics", operations.metrics, methods=["GET"]),
-            Route("/openapi.json", documentation.openapi, methods=["GET"]),
-            Route("/docs", documentation.page, methods=["GET"]),
-        ],
-        middleware=[Middleware(Accounting)],
+        routes=list(_routes()),
+        middleware=[Middleware(Accounting), Middleware(Cors)],
         exception_handlers={
             HeadlightError: problems.handle_headlight_error,
-            ClientDisconnect: problems.handle_disconnect,
             HTTPException: problems.handle_http_exception,
+            ClientDisconnect: problems.handle_disconnect,
             Exception: problems.handle_fault,
         },
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect would be made of the Host header
     return app
+
+
+def _routes() -> Iterator[Route]:
+    """One for each path: which methods it takes is the resource's to say."""
+    for dialect in (*DIALECTS, OPERATIONS):
+        for path in dict.fromkeys(endpoint.path for endpoint in dialect.endpoints):
+            yield Route(path, Resource(dialect, [each for each in dialect.endpoints if each.path == path]))

@@ -13,7 +13,9 @@ import bentoml
 from _bentoml_sdk import Service  # the type behind bentoml.service, which takes a subclass of it
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.accesslog import to_stdout
 from service.app import create_app
+from service.dialects import native
 from service.process import count_in_memory, tune
 
 THEIR_PATHS = frozenset({"/docs.json", "/schema.json"})
@@ -38,7 +40,7 @@ class Fronted(Service[Any]):
 
     def to_asgi(self, is_main: bool = True) -> Front:
         """What the worker serves."""
-        return Front(super().to_asgi(is_main), THEIR_PATHS | {api.route for api in self.apis.values()})
+        return Front(super().to_asgi(is_main), THEIR_PATHS)
 
 
 @bentoml.service(
@@ -57,10 +59,18 @@ class Headlight:
     @bentoml.on_startup
     async def start(self) -> None:
         _log_with_bentoml()
+        to_stdout()
         count_in_memory()
         await self._running.enter_async_context(application.router.lifespan_context(application))
         tune()
         application.state.headlight.metrics.watch_garbage_collector()
+
+    @bentoml.api
+    async def encode(
+        self, texts: list[str], model: str | None = None, dimensions: int | None = None
+    ) -> list[list[float]]:
+        """Embed texts. Over HTTP the app answers by this description; this is for services in the same process."""
+        return await native.encoded(application.state.headlight, texts, model, dimensions)
 
     @bentoml.on_shutdown
     async def stop(self) -> None:

@@ -2,10 +2,12 @@
 
 HeadlightError
 ├── RequestError            the client must change the request (400)
-│   ├── InvalidJson, InvalidInput, InvalidParameter
+│   ├── InvalidJson, InvalidInput (EmptyInput), InvalidParameter, InvalidTokens
 │   ├── ContextLengthExceeded, TooManyInputs, AttentionTooLarge
 │   └── InvalidImage, UnsupportedImageFormat, ImageTooLarge, UrlNotAllowed
-├── ModelNotFound           404
+├── InvalidApiKey           401
+├── NotFound, ModelNotFound 404
+├── MethodNotAllowed        405
 ├── BodyTooLarge            413
 ├── UnsupportedMediaType    415
 ├── Unavailable             the client may try again, after `retry_after_s`
@@ -16,6 +18,7 @@ HeadlightError
 Messages never carry input text, paths or traces.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -42,8 +45,16 @@ class InvalidInput(RequestError):
     code = "invalid_input"
 
 
+class EmptyInput(InvalidInput):
+    """A list of inputs without one: some dialects tell it apart."""
+
+
 class InvalidParameter(RequestError):
     code = "invalid_parameter"
+
+
+class InvalidTokens(RequestError):
+    code = "invalid_tokens"
 
 
 class ContextLengthExceeded(RequestError):
@@ -74,8 +85,26 @@ class UrlNotAllowed(RequestError):
     code = "url_not_allowed"
 
 
+class InvalidApiKey(HeadlightError):
+    code = "invalid_api_key"
+
+
+class NotFound(HeadlightError):
+    code = "not_found"
+
+
 class ModelNotFound(HeadlightError):
     code = "model_not_found"
+
+
+class MethodNotAllowed(HeadlightError):
+    """`allowed` are the methods that the path takes."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self.allowed = sorted(allowed)
+        super().__init__(f"this path takes {', '.join(self.allowed)}")
 
 
 class BodyTooLarge(HeadlightError):

@@ -1,9 +1,9 @@
 """The service's only configuration: `HEADLIGHT_*` environment variables, read once when the app starts."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.contract.artifact import sealed
@@ -37,6 +37,12 @@ class Settings(BaseSettings):
     )
     max_attention_bytes: int = Field(32 * 2**20, gt=0, description="Most attention in one answer, as float32.")
     cache_bytes: int = Field(0, ge=0, description="Embeddings kept by content, at most so much of them; 0 for none.")
+    api_keys: tuple[Annotated[SecretStr, Field(min_length=1)], ...] = Field(
+        (), description="Keys as a JSON list; one of them must come with each request, if there are any."
+    )
+    api_keys_file: Path | None = Field(None, description="More keys, one a line; read anew whenever it changes.")
+    cors_origins: tuple[str, ...] = Field((), description='Origins whose pages may ask, as a JSON list; ["*"] for all.')
+    access_log: bool = Field(True, description="One line of JSON for each request; never with its content.")
     request_timeout_ms: int = Field(30_000, gt=0, description="Longest wait in the queue.")
 
     def artifact_directories(self) -> list[Path]:

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Self
 
 from models.contract.errors import ArtifactError
-from models.contract.manifest import MANIFEST_FILE
+from models.contract.manifest import MANIFEST_FILE, Modality
 from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
 from service.engine.lengths import BatchLimits
 from service.errors import ModelNotFound, NotReady
+from service.keyring import Keyring
 from service.metrics import Metrics
 from service.processors import side_by_side
 from service.runtime.encoder import EMBEDDING_ONLY, AnyEncoder, open_encoder
 from service.runtime.providers import CPU
 from service.settings import Settings
+from service.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,8 @@ class State:
     metrics: Metrics
     tokenizing: ThreadPoolExecutor
     decoding: ThreadPoolExecutor
+    keys: Keyring
+    tracing: Tracing | None
     draining: bool = False
 
     @property
@@ -87,7 +91,8 @@ class State:
         )
         tokenizing, decoding = (ThreadPoolExecutor(threads, f"headlight-{what}") for what in ("tokenizing", "decoding"))
         logger.info("serving %s", ", ".join(models))
-        return cls(settings, models, engine, metrics, tokenizing, decoding)
+        keys = Keyring(tuple(key.get_secret_value() for key in settings.api_keys), settings.api_keys_file)
+        return cls(settings, models, engine, metrics, tokenizing, decoding, keys, Tracing.configured())
 
     def close(self) -> None:
         """Stop being ready, finish what is queued."""
@@ -95,14 +100,45 @@ class State:
         self.engine.close()
         self.tokenizing.shutdown()
         self.decoding.shutdown()
+        if self.tracing:
+            self.tracing.close()
+
+    def check_alive(self) -> None:
+        """Raises NotReady unless all of the engine is at work."""
+        if not self.engine.alive:
+            raise NotReady("the engine has stopped")
+
+    def check_ready(self) -> None:
+        """Raises NotReady while it drains, or something is stuck."""
+        if not self.ready:
+            raise NotReady("the server is not ready")
 
     def model(self, name: str) -> AnyEncoder:
         """The served model of that name. Raises ModelNotFound, or NotReady while draining."""
-        if self.draining or not self.engine.accepting:
-            raise NotReady("the server is not ready")
+        self._refuse_if_draining()
         if name not in self.models:
             raise ModelNotFound(f"no model of that name; served: {', '.join(self.models)}", "model")
         return self.models[name]
+
+    def first(self, modality: Modality) -> AnyEncoder:
+        """The first served model of a modality, for who names none. Raises ModelNotFound, or NotReady."""
+        self._refuse_if_draining()
+        for encoder in self.models.values():
+            if encoder.manifest.modality == modality:
+                return encoder
+        raise ModelNotFound(f"no model that takes a{'n image' if modality == 'image' else ' text'} is served", "model")
+
+    def of_space(self, encoder: AnyEncoder, modality: Modality) -> AnyEncoder | None:
+        """The model itself, or the first that embeds that modality into the same space."""
+        if encoder.manifest.modality == modality:
+            return encoder
+        space = encoder.manifest.embedding.space
+        alike = (other for other in self.models.values() if other.manifest.modality == modality)
+        return next((other for other in alike if other.manifest.embedding.space == space), None)
+
+    def _refuse_if_draining(self) -> None:
+        if self.draining or not self.engine.accepting:
+            raise NotReady("the server is not ready")
 
 
 def _open_models(settings: Settings, threads: int) -> dict[str, AnyEncoder]:

@@ -1,6 +1,7 @@
-"""What can be wrong with a tokenizer's file, or with the bytes of a picture.
+"""What can be wrong with a tokenizer's file, with token ids, or with the bytes of a picture.
 
 TokenizerError          tokenizer.json is none
+NotInVocabulary         an id that another tokenizer made
 ImageProblem
 ├── NotAnImage          no picture, or a broken one
 ├── UnsupportedFormat   a picture, but no JPEG, PNG or WebP
@@ -10,6 +11,15 @@ ImageProblem
 
 class TokenizerError(ValueError):
     """The message is the library's, about the file."""
+
+
+class NotInVocabulary(ValueError):
+    """One id of a text is none of the model's `size` tokens."""
+
+    def __init__(self, id: int, size: int) -> None:
+        super().__init__(
+            f"token id {id} is not in this model's vocabulary of {size}: the text was tokenized for another model"
+        )
 
 
 class ImageProblem(ValueError):

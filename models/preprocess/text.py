@@ -5,53 +5,20 @@ left in the file are replaced: the limit is the manifest's, and packing needs no
 """
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal
 
-import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from models.contract.arrays import Ints
 from models.contract.specs import TextSpec
-from models.preprocess.errors import TokenizerError
-from models.preprocess.prepared import content_key
+from models.preprocess.errors import NotInVocabulary, TokenizerError
+from models.preprocess.tokens import Piece, Tokens
 
 CHARACTERS_PER_TOKEN = 32
 """Of a text's characters, so many for each token of the model's limit are read first; prose has about 5 a token."""
 
-
-class Tokens:
-    """One tokenized text of n tokens, special tokens included.
-
-    `ids` is `[n]`; `truncated` says that the text went on past the model's limit.
-    """
-
-    __slots__ = ("_before", "_encoding", "ids", "key", "truncated")
-
-    def __init__(self, encoding: Encoding, *, before: int) -> None:
-        """`before` characters of what was tokenized are not the caller's."""
-        self.ids: Ints = np.array(encoding.ids, dtype=np.int64)
-        self.key = content_key(self.ids)
-        self.truncated = bool(encoding.overflowing)
-        self._encoding = encoding
-        self._before = before
-
-    @property
-    def data(self) -> Ints:
-        return self.ids
-
-    @property
-    def positions(self) -> int:
-        return len(self.ids)
-
-    @property
-    def pieces(self) -> tuple[str, ...]:
-        """The tokens as text. Made when asked for, like their offsets: for an embedding nobody does."""
-        return tuple(self._encoding.tokens)
-
-    @property
-    def offsets(self) -> tuple[tuple[int, int], ...]:
-        """`(start, end)` into the caller's string in code points, start == end for special tokens and a prompt's."""
-        before = self._before
-        return tuple((max(0, start - before), max(0, end - before)) for start, end in self._encoding.offsets)
+Kept = Literal["start", "end"]
+"""What stays of a text that is too long."""
 
 
 class TextPreprocessor:
@@ -59,39 +26,91 @@ class TextPreprocessor:
 
     def __init__(self, tokenizer: str, spec: TextSpec) -> None:
         """`tokenizer` is the text of a tokenizer.json. Raises TokenizerError if it is none."""
-        self._tokenizer = open_tokenizer(tokenizer)
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length=spec.max_tokens)
-        if spec.padding_id is not None:
-            self._tokenizer.enable_padding(
-                length=spec.max_tokens,
-                pad_id=spec.padding_id,
-                pad_token=self._tokenizer.id_to_token(spec.padding_id) or "",
-            )
-        self._prompt = "" if spec.default_prompt is None else spec.prompts[spec.default_prompt]
+        self._source = tokenizer
+        self._spec = spec
         self._first_read = spec.max_tokens * CHARACTERS_PER_TOKEN
+        self._from_start = self._limited("right")
 
-    def __call__(self, texts: Sequence[str], prompt: str | None = None) -> list[Tokens]:
-        """Tokenize each text behind `prompt` (None for the model's own), cut to the model's limit.
+    def __call__(self, texts: Sequence[str], *, prompt: str | None = None, kept: Kept = "start") -> list[Tokens]:
+        """Tokenize each text behind the prompt of that name (None for the model's own), cut to the model's limit.
 
-        Empty strings give their special tokens alone.
+        Empty strings give their special tokens alone. Raises KeyError for a prompt that the model does not have.
         """
-        before = self._prompt if prompt is None else prompt
+        before = self._prompt(prompt)
         whole = [before + text for text in texts] if before else texts
-        encodings = self._tokenizer.encode_batch([text[: self._first_read] for text in whole])
-        return [Tokens(self._complete(*pair), before=len(before)) for pair in zip(whole, encodings, strict=True)]
+        tokenizer = self._from_start if kept == "start" else self._from_end
+        encodings = tokenizer.encode_batch([self._read(text, self._first_read, kept) for text in whole])
+        return [self._complete(*pair, kept, len(before)) for pair in zip(whole, encodings, strict=True)]
 
-    def _complete(self, text: str, encoding: Encoding) -> Encoding:
+    def given(self, ids: Sequence[int], *, kept: Kept = "start") -> Tokens:
+        """Ids that the caller's own tokenizer made, special tokens included, cut to the model's limit.
+
+        Raises NotInVocabulary for one that is not this model's.
+        """
+        for id in ids:
+            if not 0 <= id < self._spec.vocabulary_size:
+                raise NotInVocabulary(id, self._spec.vocabulary_size)
+        most, padding = self._spec.max_tokens, self._spec.padding_id
+        cut = list(ids[:most] if kept == "start" else ids[-most:])
+        cut += [] if padding is None else [padding] * (most - len(cut))
+        spell = self._from_start.id_to_token
+        return Tokens(cut, lambda: [(spell(id) or "", 0, 0) for id in cut], truncated=len(ids) > most)
+
+    def tokenize(self, text: str, *, prompt: str | None = None, special: bool = True) -> list[tuple[int, Piece]]:
+        """All tokens of a text with their ids, however many; without special ones on request."""
+        before = self._prompt(prompt)
+        encoding = self._unlimited.encode(before + text, add_special_tokens=special)
+        return list(zip(encoding.ids, _pieces(encoding, len(before)), strict=True))
+
+    def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
+        """Text of ids. Raises NotInVocabulary."""
+        self.given(ids)
+        return str(self._unlimited.decode(list(ids), skip_special_tokens=skip_special))
+
+    def _prompt(self, name: str | None) -> str:
+        name = self._spec.default_prompt if name is None else name
+        return "" if name is None else self._spec.prompts[name]
+
+    @cached_property
+    def _from_end(self) -> Tokenizer:
+        return self._limited("left")
+
+    @cached_property
+    def _unlimited(self) -> Tokenizer:
+        tokenizer = open_tokenizer(self._source)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
+
+    def _limited(self, cut: Literal["left", "right"]) -> Tokenizer:
+        tokenizer = open_tokenizer(self._source)
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length=self._spec.max_tokens, direction=cut)
+        if self._spec.padding_id is not None:
+            tokenizer.enable_padding(
+                length=self._spec.max_tokens,
+                pad_id=self._spec.padding_id,
+                pad_token=tokenizer.id_to_token(self._spec.padding_id) or "",
+            )
+        return tokenizer
+
+    @staticmethod
+    def _read(text: str, characters: int, kept: Kept) -> str:
+        return text[:characters] if kept == "start" else text[-characters:]
+
+    def _complete(self, text: str, encoding: Encoding, kept: Kept, before: int) -> Tokens:
         """Read on in a long text until what is kept of it ends well before where reading stopped.
 
         Tokens depend on their neighbourhood only, so the rest of the text cannot change them: a 16 MB text costs
         what its first pages cost, where tokenizing it whole took 40 s and 4 GB.
         """
         read = self._first_read
-        while len(text) > read and not (encoding.overflowing and _end(encoding) <= read // 2):
+        while len(text) > read and not (encoding.overflowing and _spans(encoding, kept, read) <= read // 2):
             read *= 4
-            encoding = self._tokenizer.encode(text[:read])
-        return encoding
+            tokenizer = self._from_start if kept == "start" else self._from_end
+            encoding = tokenizer.encode(self._read(text, read, kept))
+        before -= max(0, len(text) - read) if kept == "end" else 0
+        return Tokens(encoding.ids, lambda: _pieces(encoding, before), truncated=bool(encoding.overflowing))
 
 
 def open_tokenizer(text: str) -> Tokenizer:
@@ -102,6 +121,16 @@ def open_tokenizer(text: str) -> Tokenizer:
         raise TokenizerError(str(error)) from error
 
 
-def _end(encoding: Encoding) -> int:
-    """Where in the text the last kept token ends."""
-    return max(end for _, end in encoding.offsets)
+def _pieces(encoding: Encoding, before: int) -> list[Piece]:
+    """The caller's string began `before` characters into what was tokenized, or that many before it if negative."""
+    offsets = (
+        (max(0, start - before), max(0, end - before)) if start < end else (0, 0) for start, end in encoding.offsets
+    )
+    return [(token, *offset) for token, offset in zip(encoding.tokens, offsets, strict=True)]
+
+
+def _spans(encoding: Encoding, kept: Kept, read: int) -> int:
+    """How much of the `read` characters, from the end that is kept, the kept tokens reach over."""
+    if kept == "start":
+        return max(end for _, end in encoding.offsets)
+    return read - min((start for start, end in encoding.offsets if end > start), default=read)

@@ -38,12 +38,14 @@ class Ticket:
 
     `deadline`, on `time.monotonic`'s clock, bounds the wait for the first of them to run. The first failed item fails
     the request. `future` belongs to the event loop, where it is settled; all else is the queue's, and changes under its
-    lock. `prepared` are the items once they are queued; the event loop reads them when `future` is done.
+    lock. `prepared` are the items once they are queued; the event loop reads them when `future` is done, and the
+    moments, on the same clock: `asked` and `queued`, `began` with the first item that ran, and `ended`.
     """
 
     def __init__(self, *, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
         self.deadline = deadline
         self.loop = loop
+        self.asked = self.queued = self.began = self.ended = time.monotonic()
         self.future: asyncio.Future[list[ItemResult]] = loop.create_future()
         self.waiting: OrderedDict[Item, None] = OrderedDict()
         self.attention_bytes = 0
@@ -53,12 +55,19 @@ class Ticket:
         self.prepared: Sequence[Prepared] = ()
         self._results: list[ItemResult | None] = []
         self._missing = 0
+        self._ran = False
 
     def expect(self, prepared: Sequence[Prepared]) -> None:
         """Say what there will be results of, before the first is filled in."""
+        self.queued = self.began = time.monotonic()
         self.prepared = prepared
         self._results = [None] * len(prepared)
         self._missing = len(prepared)
+
+    def run(self, now: float) -> None:
+        """One of its items is in a batch."""
+        if not self._ran:
+            self._ran, self.began = True, now
 
     def fill(self, index: int, result: ItemResult) -> bool:
         """Note one item's result; True when it was the last that was missing."""

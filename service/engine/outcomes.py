@@ -58,6 +58,7 @@ class Outcomes:
         if ticket.closed:
             return
         ticket.closed = True
+        ticket.ended = time.monotonic()
         self._admission.release(ticket)
         self._waiting.withdraw(ticket)
         self._metrics.queue_items.set(self._waiting.items)

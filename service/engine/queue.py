@@ -160,6 +160,9 @@ class Queue:
         if self._busy:
             self._last_company = now
         batch = Batch(items, alone=now - self._last_company > COMPANY_S)
+        for item in items:
+            for seat in item.seats:
+                seat.ticket.run(now)
         self._running.add(batch)
         self._metrics.queue_items.set(self._waiting.items)
         if self._waiting.items:

@@ -5,7 +5,7 @@ Letters: b items, e embedding width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
@@ -20,7 +20,8 @@ from models.contract.packing import pack
 from models.preprocess.errors import TokenizerError
 from models.preprocess.image import MAX_PIXELS, ImagePreprocessor, Picture
 from models.preprocess.prepared import Prepared
-from models.preprocess.text import TextPreprocessor, Tokens
+from models.preprocess.text import Kept, TextPreprocessor
+from models.preprocess.tokens import Piece, Tokens
 from service.runtime.session import Session
 
 EMBEDDING_ONLY = (tensors.EMBEDDING,)
@@ -70,10 +71,10 @@ class Encoder(ABC, Generic[Source]):
         """
         return self._session.run(outputs, self._feeds(items), heads, alone=alone)
 
-    def finish(self, embeddings: Floats, dimensions: int | None = None) -> Floats:
-        """Keep the first `dimensions` of the pooled `[b, e]`, then scale to length 1 if the model does."""
+    def finish(self, embeddings: Floats, dimensions: int | None = None, *, normalize: bool | None = None) -> Floats:
+        """Keep the first `dimensions` of the pooled `[b, e]`, then scale to length 1 if told, or if the model does."""
         vectors = np.ascontiguousarray(embeddings[:, :dimensions])
-        if self.manifest.embedding.normalize:
+        if self.manifest.embedding.normalize if normalize is None else normalize:
             # 1e-12: the bound that torch's normalize keeps a zero vector away from division by zero with.
             lengths = np.sqrt(np.einsum("be,be->b", vectors, vectors))  # a third of the cost of linalg.norm for one
             vectors = vectors / np.maximum(lengths, np.float32(1e-12))[:, None]
@@ -96,9 +97,26 @@ class TextEncoder(Encoder[str]):
     def max_positions(self) -> int:
         return self._limits.max_tokens
 
-    def prepare(self, sources: Sequence[str]) -> list[Tokens]:
-        """Tokenize, cut to the model's limit."""
-        return self._preprocess(sources)
+    @property
+    def prompts(self) -> Collection[str]:
+        """Names of what a text may be put behind."""
+        return self._limits.prompts
+
+    def prepare(self, sources: Sequence[str], *, prompt: str | None = None, kept: Kept = "start") -> list[Tokens]:
+        """Tokenize behind the prompt of that name, cut to the model's limit. Raises KeyError for an unknown one."""
+        return self._preprocess(sources, prompt=prompt, kept=kept)
+
+    def given(self, ids: Sequence[int], *, kept: Kept = "start") -> Tokens:
+        """Ids that another has tokenized, cut to the model's limit. Raises NotInVocabulary."""
+        return self._preprocess.given(ids, kept=kept)
+
+    def tokenize(self, text: str, *, prompt: str | None = None, special: bool = True) -> list[tuple[int, Piece]]:
+        """All tokens of a text with their ids."""
+        return self._preprocess.tokenize(text, prompt=prompt, special=special)
+
+    def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
+        """Text of ids. Raises NotInVocabulary."""
+        return self._preprocess.decode(ids, skip_special=skip_special)
 
     def stand_in(self, positions: int) -> Data:
         return np.zeros(positions, dtype=np.int64)

@@ -1,7 +1,7 @@
 """Tokenization: the file's own padding and truncation are gone, offsets point into the caller's string."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -9,13 +9,22 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from models.contract.specs import TextSpec
-from models.preprocess.errors import TokenizerError
+from models.preprocess.errors import NotInVocabulary, TokenizerError
 from models.preprocess.text import TextPreprocessor
+from models.preprocess.tokens import Tokens
 from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer
 
 
 def limited_to(max_tokens: int, **more: Any) -> TextSpec:
     return TextSpec(max_tokens=max_tokens, vocabulary_size=100, position_offset=0, **more)
+
+
+def words(tokens: Tokens) -> list[str]:
+    return [word for word, _, _ in tokens.pieces]
+
+
+def offsets(tokens: Tokens) -> list[tuple[int, int]]:
+    return [(start, end) for _, start, end in tokens.pieces]
 
 
 @pytest.fixture
@@ -27,8 +36,7 @@ def preprocess(tmp_path: Path) -> TextPreprocessor:
 def test_offsets_and_special_tokens(preprocess: TextPreprocessor) -> None:
     (tokens,) = preprocess(["The  LAMP reads"])
     assert [tokens.ids[0], tokens.ids[-1]] == [CLS, SEP]
-    assert tokens.pieces == ("[CLS]", "the", "lamp", "reads", "[SEP]")
-    assert tokens.offsets == ((0, 0), (0, 3), (5, 9), (10, 15), (0, 0))
+    assert tokens.pieces == [("[CLS]", 0, 0), ("the", 0, 3), ("lamp", 5, 9), ("reads", 10, 15), ("[SEP]", 0, 0)]
     assert not tokens.truncated
 
 
@@ -54,22 +62,25 @@ def test_the_empty_text_is_its_special_tokens(preprocess: TextPreprocessor) -> N
         "the " * 18 + " " * 100_000,
     ],
 )
-def test_a_long_text_is_not_read_to_its_end_and_gives_the_same_tokens(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("kept", ["start", "end"])
+def test_a_long_text_is_not_read_to_its_end_and_gives_the_same_tokens(
+    tmp_path: Path, text: str, kept: Literal["start", "end"]
+) -> None:
     write_tokenizer(tmp_path)
     whole = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     whole.no_padding()
-    whole.enable_truncation(20)
+    whole.enable_truncation(20, direction="right" if kept == "start" else "left")
     expected = whole.encode(text)
-    (tokens,) = TextPreprocessor((tmp_path / "tokenizer.json").read_text(), limited_to(20))([text])
+    (tokens,) = TextPreprocessor((tmp_path / "tokenizer.json").read_text(), limited_to(20))([text], kept=kept)
     assert tokens.ids.tolist() == expected.ids
-    assert list(tokens.offsets) == expected.offsets
+    assert offsets(tokens) == expected.offsets
     assert tokens.truncated == bool(expected.overflowing)
 
 
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_default_tokenizer_offsets_stay_inside_the_text(minilm_source: Path, text: str) -> None:
     (tokens,) = TextPreprocessor((minilm_source / "tokenizer.json").read_text(), limited_to(256))([text])
-    for (start, end), piece in zip(tokens.offsets, tokens.pieces, strict=True):
+    for piece, start, end in tokens.pieces:
         special = piece in ("[CLS]", "[SEP]")
         assert (start == end) if special else (0 <= start < end <= len(text))
 
@@ -79,10 +90,12 @@ def test_a_prompt_is_tokenized_and_is_no_part_of_the_callers_text(tmp_path: Path
     spec = limited_to(20, prompts={"query": "old lamp. ", "none": ""}, default_prompt="query")
     preprocess = TextPreprocessor((tmp_path / "tokenizer.json").read_text(), spec)
     (tokens,) = preprocess(["the sea"])
-    assert tokens.pieces == ("[CLS]", "old", "lamp", ".", "the", "sea", "[SEP]")
-    assert tokens.offsets == ((0, 0), (0, 0), (0, 0), (0, 0), (0, 3), (4, 7), (0, 0))
-    (bare,) = preprocess(["the sea"], spec.prompts["none"])
-    assert bare.pieces == ("[CLS]", "the", "sea", "[SEP]")
+    assert words(tokens) == ["[CLS]", "old", "lamp", ".", "the", "sea", "[SEP]"]
+    assert offsets(tokens) == [(0, 0), (0, 0), (0, 0), (0, 0), (0, 3), (4, 7), (0, 0)]
+    (bare,) = preprocess(["the sea"], prompt="none")
+    assert words(bare) == ["[CLS]", "the", "sea", "[SEP]"]
+    with pytest.raises(KeyError):
+        preprocess(["the sea"], prompt="passage")
 
 
 def test_a_default_prompt_has_to_be_one() -> None:
@@ -96,8 +109,34 @@ def test_texts_are_padded_where_the_encoder_was_trained_so(tmp_path: Path) -> No
         ["lamp", "lamp " * 9]
     )
     assert short.ids.tolist() == [CLS, WORDS.index("lamp"), SEP, *[PAD] * 6]
-    assert short.offsets[3:] == ((0, 0),) * 6
+    assert offsets(short)[3:] == [(0, 0)] * 6
     assert (len(over.ids), over.truncated) == (9, True)
+
+
+def test_given_ids_are_taken_as_they_are(preprocess: TextPreprocessor) -> None:
+    (tokens,) = preprocess(["the lamp reads"])
+    given = preprocess.given(tokens.ids.tolist())
+    assert (given.key, given.truncated, words(given)) == (tokens.key, False, words(tokens))
+    assert offsets(given) == [(0, 0)] * 5
+    ids = [CLS, *range(5, 10), *[WORDS.index("lamp")] * 15, SEP]
+    assert preprocess.given(ids).ids.tolist() == ids[:20]
+    assert preprocess.given(ids, kept="end").ids.tolist() == ids[-20:]
+    assert preprocess.given(ids).truncated
+    for id in (-1, 100, 2**70):
+        with pytest.raises(NotInVocabulary, match="another model"):
+            preprocess.given([CLS, id])
+
+
+def test_tokens_to_look_at_are_not_cut(preprocess: TextPreprocessor) -> None:
+    found = preprocess.tokenize("lamp " * 30)
+    assert (found[0], found[1], found[-1]) == (
+        (CLS, ("[CLS]", 0, 0)), (WORDS.index("lamp"), ("lamp", 0, 4)), (SEP, ("[SEP]", 0, 0)),
+    )  # fmt: skip
+    assert len(found) == 32
+    bare = preprocess.tokenize("the lamp", special=False)
+    assert [piece for _, (piece, _, _) in bare] == ["the", "lamp"]
+    ids = [id for id, _ in preprocess.tokenize("the lamp")]
+    assert preprocess.decode(ids, skip_special=False) == "[CLS] the lamp [SEP]"
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"version": "1.0", "model": {"type": "WordLevel"}}'])

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable
 import numpy as np
 import pytest
 
-from service.routes import pieces
+from service.http import pieces
 
 SHAPES = [(3,), (1, 1), (40_000,), (7, 16_385), (2, 3, 100, 101), (3, 2, 200, 200), (1, 100_000)]
 

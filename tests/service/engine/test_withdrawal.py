@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from service.engine.engine import Engine
-from service.routes import withdrawal
+from service.http import withdrawal
 from tests.service.engine.fakes import FakeModel
 from tests.service.engine.requests import hold, ids, submit
 

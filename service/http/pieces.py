@@ -4,9 +4,11 @@ Writing holds the interpreter, on whichever thread: 30 MB of attention as JSON i
 """
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Iterable
 
 import orjson
+from starlette.responses import Response
 
 from models.contract.arrays import Floats
 
@@ -20,6 +22,16 @@ NUMBER_BYTES = 12
 def dump(content: object) -> bytes:
     """Strict JSON, with arrays as nested lists."""
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def json(content: object) -> Response:
+    """A JSON answer."""
+    return Response(dump(content), media_type="application/json")
+
+
+def base64_of(values: Floats, dtype: str) -> str:
+    """Little-endian bytes of `dtype`, in base64."""
+    return base64.b64encode(values.astype(dtype).tobytes()).decode("ascii")
 
 
 async def written(array: Floats) -> Floats | orjson.Fragment:

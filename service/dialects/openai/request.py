@@ -1,48 +1,40 @@
 """The OpenAI dialect's request, as pydantic models: validation and the OpenAPI document come from here."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
 
 from models.contract.manifest import Modality
 from models.contract.tensors import Reduction
+from service.dialects.inputs import IDS_SCHEMA, Ids, as_list, to_input
 from service.engine.attention import AttentionQuery
-from service.errors import InvalidInput, InvalidJson, InvalidParameter, RequestError
+from service.errors import InvalidParameter
+from service.http.asked import Asked, Image, Input
+from service.http.validation import Body, Dimensions
 
-AN_INPUT = 'a string, {"text": string} or {"image": string}'
 IMAGE_FORM = "A JPEG, PNG or WebP file in base64, bare or as data:image/png;base64,..."
 
 _INPUT_SCHEMAS: list[dict[str, Any]] = [
     {"type": "string"},
-    {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}},
+    IDS_SCHEMA,
+    {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}, "maxProperties": 1},
     {
         "type": "object",
         "required": ["image"],
         "properties": {"image": {"type": "string", "description": IMAGE_FORM}},
+        "maxProperties": 1,
     },
 ]
-INPUTS_SCHEMA = {"anyOf": [*_INPUT_SCHEMAS, {"type": "array", "items": {"anyOf": _INPUT_SCHEMAS}, "minItems": 1}]}
+INPUTS_SCHEMA = {
+    "anyOf": [*_INPUT_SCHEMAS, {"type": "array", "items": {"anyOf": _INPUT_SCHEMAS}, "minItems": 1}],
+}
 
 
 def _one_field(value: object) -> object:
     if isinstance(value, dict) and len(value) != 1:
         raise ValueError("an input is one text or one image")
     return value
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str | dict) else value
 
 
 def _as_object(value: object) -> object:
@@ -62,10 +54,13 @@ class ImageItem(BaseModel):
 # fail_fast: an error for each of a million wrong elements would take seconds and gigabytes.
 Inputs = Annotated[
     list[
-        StrictStr | Annotated[TextItem, BeforeValidator(_one_field)] | Annotated[ImageItem, BeforeValidator(_one_field)]
+        StrictStr
+        | Ids
+        | Annotated[TextItem, BeforeValidator(_one_field)]
+        | Annotated[ImageItem, BeforeValidator(_one_field)]
     ],
     Field(min_length=1, fail_fast=True),
-    BeforeValidator(_as_list),
+    BeforeValidator(as_list),
     WithJsonSchema(INPUTS_SCHEMA),
 ]
 Indices = Annotated[
@@ -100,27 +95,17 @@ class AttentionRequest(BaseModel):
         )
 
 
-class EmbeddingOptions(BaseModel):
+class EmbeddingOptions(Body):
     """What is asked of the inputs, however they come."""
 
     model: StrictStr
     encoding_format: Literal["float", "base64"] | None = None
-    dimensions: Annotated[StrictInt, Field(ge=1)] | None = Field(None, description="Keep the first dimensions only.")
+    dimensions: Dimensions | None = Field(None, description="Keep the first dimensions only.")
     user: StrictStr | None = None
     truncate: StrictBool = Field(True, description="Cut a text that is too long, instead of refusing it.")
     attention: Annotated[AttentionRequest | None, BeforeValidator(_as_object)] = Field(
         None, json_schema_extra={"examples": [True, {"reduce": "raw"}]}
     )
-
-    @classmethod
-    def parse(cls, fields: object) -> Self:
-        """Validate a parsed body. Raises InvalidJson, or InvalidInput or InvalidParameter naming the field."""
-        if not isinstance(fields, dict):
-            raise InvalidJson("the body is not an object")
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as error:
-            raise _first_problem(error) from None
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
@@ -132,34 +117,41 @@ class EmbeddingOptions(BaseModel):
         dimensions, attention = query.get("dimensions", ""), query.get("attention")
         if query.get("truncate") in ("true", "false"):
             fields["truncate"] = query["truncate"] == "true"
-        if dimensions.isdecimal():
+        if dimensions.isascii() and dimensions.isdecimal():
             fields["dimensions"] = int(dimensions[:10])
         if attention is not None:
             fields["attention"] = attention == "true" if attention in ("true", "false") else {"reduce": attention}
-        return cls.parse(fields)
+        return cls.parse(fields, max_items=1)
+
+    def asked(self, inputs: Sequence[Input]) -> Asked:
+        """The request that this is."""
+        return Asked(
+            inputs,
+            model=self.model,
+            dimensions=self.dimensions,
+            truncate=self.truncate,
+            attention=self.attention.to_query() if self.attention else None,
+        )
 
 
 class EmbeddingsRequest(EmbeddingOptions):
     """`POST /v1/embeddings`"""
 
+    INPUT: ClassVar[str] = 'an input is a string, token ids, {"text": string} or {"image": string}'
+
     input: Inputs
     modality: Modality | None = Field(None, description='What plain strings of `input` are: "image" for base64.')
 
+    def inputs(self) -> list[Input]:
+        """As every dialect gives them."""
+        return [self._input(value) for value in self.input]
 
-# An option whose value is known to be impossible is a parameter problem, a field of another kind an input problem.
-_PARAMETER_PROBLEMS = {"literal_error", "greater_than_equal", "extra_forbidden"}
-_FIELDS = {*EmbeddingsRequest.model_fields, *AttentionRequest.model_fields}
-
-
-def _first_problem(error: ValidationError) -> RequestError:
-    problems = error.errors(include_url=False, include_input=False)
-    # Each branch of a union reports; the deepest, and of those the last, is the one that was meant.
-    same_field = [problem for problem in problems if problem["loc"][:2] == problems[0]["loc"][:2]]
-    problem = max(reversed(same_field), key=lambda problem: len(problem["loc"]))
-    match problem["loc"]:
-        case ("input", int(index), *_):
-            return InvalidInput(f"input[{index}]: an input is {AN_INPUT}", f"input[{index}]")
-    fields = [part for part in problem["loc"] if isinstance(part, int) or part in _FIELDS]
-    param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fields).removeprefix(".")
-    kind = InvalidParameter if problem["type"] in _PARAMETER_PROBLEMS else InvalidInput
-    return kind(f"{param}: {problem['msg']}", param)
+    def _input(self, value: str | list[int] | TextItem | ImageItem) -> Input:
+        match value:
+            case TextItem():
+                return value.text
+            case ImageItem():
+                return Image(value.image)
+            case str() if self.modality == "image":
+                return Image(value)
+        return to_input(value)

@@ -10,26 +10,24 @@ import re
 import time
 from collections.abc import Callable, Sequence
 
-from models.contract.manifest import Modality
 from models.preprocess import errors as images
+from models.preprocess.errors import NotInVocabulary
 from models.preprocess.image import Picture
 from models.preprocess.prepared import Prepared
+from models.preprocess.tokens import Tokens
 from service.engine.items import Ticket
 from service.errors import (
     DeadlineExceeded,
     ImageTooLarge,
     InvalidImage,
-    InvalidInput,
+    InvalidTokens,
     RequestError,
     UnsupportedImageFormat,
     UrlNotAllowed,
 )
-from service.routes.schemas import ImageItem, TextItem
+from service.http.asked import Asked, Image, Input, TokenIds
 from service.runtime.encoder import AnyEncoder, ImageEncoder, TextEncoder
 from service.state import State
-
-Input = str | TextItem | ImageItem | bytes
-"""Bytes are an image file."""
 
 _PROBLEMS: dict[type[images.ImageProblem], type[RequestError]] = {
     images.NotAnImage: InvalidImage,
@@ -37,7 +35,7 @@ _PROBLEMS: dict[type[images.ImageProblem], type[RequestError]] = {
     images.TooManyPixels: ImageTooLarge,
 }
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_URL = re.compile(r"\s*([a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 
 
@@ -45,19 +43,19 @@ async def prepare(
     state: State,
     encoder: AnyEncoder,
     inputs: Sequence[Input],
-    strings: Modality,
+    places: Sequence[int],
+    asked: Asked,
     ticket: Ticket,
     submit: Callable[[Sequence[Prepared]], None],
 ) -> None:
-    """Have the inputs made what the encoder takes, and then submitted; `strings` says what plain strings are.
+    """Have inputs of the encoder's modality made what it takes, and then submitted; `places` are theirs in the request.
 
-    Raises InvalidInput for one of another modality, RequestError for an image that gives no picture, and
-    DeadlineExceeded. Of a text's preparation the ticket is told.
+    Raises RequestError for an image that gives no picture, and DeadlineExceeded. Of a text's preparation the ticket is
+    told.
     """
     seconds = state.metrics.of(encoder.name).preprocess_seconds
     if isinstance(encoder, TextEncoder):
-        texts = [_text(value, strings, f"input[{i}]") for i, value in enumerate(inputs)]
-        asked = time.monotonic()
+        texts = [_text(value) for value in inputs]
 
         def tokenize() -> None:
             if ticket.closed:
@@ -65,19 +63,36 @@ async def prepare(
             if time.monotonic() > ticket.deadline:
                 state.metrics.shed.labels("deadline").inc(len(texts))
                 raise DeadlineExceeded("the request's texts could not be tokenized before its deadline")
-            items = encoder.prepare(texts)
-            seconds.observe(time.monotonic() - asked)
+            items = _tokenized(encoder, texts, places, asked)
+            seconds.observe(time.monotonic() - ticket.asked)
             submit(items)
 
         state.engine.submit_from(state.tokenizing, ticket, tokenize)
         return
-    files = [_image(value, strings, f"input[{i}]") for i, value in enumerate(inputs)]
+    files = [_file(value, place) for value, place in zip(inputs, places, strict=True)]
     with seconds.time():
-        pictures = await _pictures(state, encoder, files, ticket.deadline)
+        pictures = await _pictures(state, encoder, files, places, ticket.deadline)
     submit(pictures)
 
 
-async def _pictures(state: State, encoder: ImageEncoder, files: list[str | bytes], deadline: float) -> list[Picture]:
+def _tokenized(
+    encoder: TextEncoder, texts: Sequence[str | Sequence[int]], places: Sequence[int], asked: Asked
+) -> list[Tokens]:
+    """Texts in one go, and among them what came as ids."""
+    strings = [text for text in texts if isinstance(text, str)]
+    made = iter(encoder.prepare(strings, prompt=asked.prompt, kept=asked.kept))
+    found = []
+    for text, place in zip(texts, places, strict=True):
+        try:
+            found.append(next(made) if isinstance(text, str) else encoder.given(text, kept=asked.kept))
+        except NotInVocabulary as error:
+            raise InvalidTokens(str(error), f"input[{place}]") from None
+    return found
+
+
+async def _pictures(
+    state: State, encoder: ImageEncoder, files: Sequence[str | bytes], places: Sequence[int], deadline: float
+) -> list[Picture]:
     """Decode as many at a time as there are decoders: of several bad images the first is named, whatever the timing,
     and requests take turns.
     """
@@ -90,9 +105,9 @@ async def _pictures(state: State, encoder: ImageEncoder, files: list[str | bytes
             raise DeadlineExceeded("the request's images could not be decoded before its deadline")
         some = files[start : start + at_once]
         decoding = [loop.run_in_executor(state.decoding, _decode, encoder, file) for file in some]
-        for i, decoded in enumerate(await asyncio.gather(*decoding), start):
+        for place, decoded in zip(places[start:], await asyncio.gather(*decoding), strict=False):
             if isinstance(decoded, RequestError):
-                decoded.param = f"input[{i}]"
+                decoded.param = f"input[{place}]"
                 raise decoded
             pictures.append(decoded)
     return pictures
@@ -117,20 +132,13 @@ def _bytes(encoded: str) -> bytes:
         raise InvalidImage("the image is not base64") from None
 
 
-def _text(value: Input, strings: Modality, param: str) -> str:
-    if isinstance(value, TextItem):
-        return value.text
-    if isinstance(value, str) and strings == "text":
-        return value
-    raise InvalidInput("this model takes texts, not images", param)
+def _text(value: Input) -> str | Sequence[int]:
+    assert not isinstance(value, Image)
+    return value.ids if isinstance(value, TokenIds) else value
 
 
-def _image(value: Input, strings: Modality, param: str) -> str | bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, TextItem) or (isinstance(value, str) and strings == "text"):
-        raise InvalidInput('this model takes images, not texts: {"image": "data:image/png;base64,..."}', param)
-    encoded = value.image if isinstance(value, ImageItem) else value
-    if _URL.match(encoded):
-        raise UrlNotAllowed("images are not fetched from a URL; send the file itself in base64", param)
-    return encoded
+def _file(value: Input, place: int) -> str | bytes:
+    assert isinstance(value, Image)
+    if isinstance(value.file, str) and _URL.match(value.file):
+        raise UrlNotAllowed("images are not fetched from a URL; send the file itself in base64", f"input[{place}]")
+    return value.file

@@ -4,26 +4,24 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from service.errors import NotReady
 from service.state import State
 
 
 async def livez(request: Request) -> Response:
     """200 while the engine's threads are at work: not while one is stuck in a run, nor when one has died."""
     state: State = request.app.state.headlight
-    if not state.engine.alive:
-        raise NotReady("the engine has stopped")
+    state.check_alive()
     return PlainTextResponse("ok\n")
 
 
 async def readyz(request: Request) -> Response:
     """200 once warmed up and not draining."""
     state: State = request.app.state.headlight
-    if not state.ready:
-        raise NotReady("the server is not ready")
+    state.check_ready()
     return PlainTextResponse("ok\n")
 
 
 async def metrics(request: Request) -> Response:
+    """Prometheus' text format."""
     state: State = request.app.state.headlight
     return Response(state.metrics.expose(), headers={"Content-Type": CONTENT_TYPE_LATEST})

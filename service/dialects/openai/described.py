@@ -6,6 +6,12 @@ from pydantic import BaseModel, Field
 
 from models.contract.manifest import Modality, Pooling
 
+PIXEL = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+)
+"""The smallest picture, for examples."""
+
 
 class Token(BaseModel):
     """A token and where it stands in the caller's own text, in code points; start == end marks a special token."""

@@ -1,44 +1,37 @@
 """From results to the OpenAI dialect's answers: vectors, and attention aligned to the caller's own text or image."""
 
-import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
-import numpy as np
 from starlette.responses import Response
 
 from models.contract.arrays import Floats
-from models.contract.manifest import ImageSpec, Manifest
+from models.contract.manifest import ImageSpec
 from models.preprocess.image import Picture
-from models.preprocess.prepared import Prepared
-from models.preprocess.text import Tokens
-from service.engine.items import ItemResult
-from service.routes import pieces
-from service.routes.schemas import AttentionRequest, EmbeddingOptions
+from models.preprocess.tokens import Tokens
+from service.dialects.openai.request import AttentionRequest, EmbeddingOptions
+from service.http import pieces
+from service.http.asked import Embedded, Item
+from service.http.pieces import base64_of
 from service.runtime.encoder import AnyEncoder
 
 PX_DECIMALS = 2
 
 
-async def embeddings(
-    asked: EmbeddingOptions, encoder: AnyEncoder, items: Sequence[Prepared], results: Sequence[ItemResult]
-) -> Response:
+async def embeddings(options: EmbeddingOptions, embedded: Embedded) -> Response:
     """The answer of `/v1/embeddings`."""
-    vectors = encoder.finish(np.stack([result.embedding for result in results]), asked.dimensions)
 
     async def entries() -> AsyncIterator[dict[str, Any]]:
-        for i, (item, result) in enumerate(zip(items, results, strict=True)):
-            entry = {"object": "embedding", "index": i, "embedding": vectors[i], "truncated": item.truncated}
-            if asked.encoding_format == "base64":
-                entry["embedding"] = _base64(vectors[i], "<f4")
-            if asked.attention is not None and result.attention is not None:
-                entry["attention"] = await _attention(asked.attention, result.attention, item, encoder.manifest)
+        for i, item in enumerate(embedded.items):
+            vector = base64_of(item.vector, "<f4") if options.encoding_format == "base64" else item.vector
+            entry = {"object": "embedding", "index": i, "embedding": vector, "truncated": item.prepared.truncated}
+            if options.attention is not None and item.attention is not None:
+                entry["attention"] = await _attention(options.attention, item.attention, item)
             yield entry
 
     data = await pieces.listed(entries())
-    positions = sum(item.positions for item in items)
-    usage = {"prompt_tokens": positions, "total_tokens": positions}
-    return json({"object": "list", "model": encoder.name, "data": data, "usage": usage})
+    usage = {"prompt_tokens": embedded.positions, "total_tokens": embedded.positions}
+    return pieces.json({"object": "list", "model": embedded.encoder.name, "data": data, "usage": usage})
 
 
 def model(encoder: AnyEncoder) -> dict[str, Any]:
@@ -64,26 +57,20 @@ def model(encoder: AnyEncoder) -> dict[str, Any]:
     }
 
 
-def json(content: object) -> Response:
-    return Response(pieces.dump(content), media_type="application/json")
-
-
-async def _attention(asked: AttentionRequest, values: Floats, item: Prepared, manifest: Manifest) -> dict[str, Any]:
+async def _attention(asked: AttentionRequest, values: Floats, item: Item) -> dict[str, Any]:
+    prepared, image = item.prepared, item.encoder.manifest.image
     return {
         "reduce": asked.reduce,
         "query": asked.to_query().query,
         "shape": values.shape,
-        "values": _base64(values, "<f2") if asked.encoding == "base64" else await pieces.written(values),
-        "tokens": _tokens(item) if isinstance(item, Tokens) else None,
-        "grid": _told_grid(asked, item, manifest.image) if isinstance(item, Picture) and manifest.image else None,
+        "values": base64_of(values, "<f2") if asked.encoding == "base64" else await pieces.written(values),
+        "tokens": _tokens(prepared) if isinstance(prepared, Tokens) else None,
+        "grid": _told_grid(asked, prepared, image) if isinstance(prepared, Picture) and image else None,
     }
 
 
 def _tokens(text: Tokens) -> list[dict[str, Any]]:
-    return [
-        {"text": piece, "start": start, "end": end}
-        for piece, (start, end) in zip(text.pieces, text.offsets, strict=True)
-    ]
+    return [{"text": piece, "start": start, "end": end} for piece, start, end in text.pieces]
 
 
 def _told_grid(asked: AttentionRequest, picture: Picture, spec: ImageSpec) -> dict[str, Any]:
@@ -98,8 +85,3 @@ def _grid(spec: ImageSpec) -> dict[str, int]:
 
 def _heads(heads: tuple[int, ...]) -> int | tuple[int, ...]:
     return heads[0] if len(set(heads)) == 1 else heads
-
-
-def _base64(values: Floats, dtype: str) -> str:
-    """Little-endian bytes of `dtype`, in base64."""
-    return base64.b64encode(values.astype(dtype).tobytes()).decode("ascii")

@@ -1,0 +1,31 @@
+"""Texts and token ids as JSON, alike in several dialects."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, StrictInt
+
+from service.http.asked import Input, TokenIds
+
+MOST_IDS = 131_072
+"""Of one text: more than any model's limit, and so few that checking them takes no time."""
+
+IDS_SCHEMA: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 0},
+    "minItems": 1,
+    "maxItems": MOST_IDS,
+    "description": "Token ids of this model, special tokens included.",
+}
+
+Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=MOST_IDS, fail_fast=True)]
+
+
+def as_list(value: object) -> object:
+    """One input stands for a list of one; so does one text as its ids."""
+    one = isinstance(value, str | dict) or (isinstance(value, list) and value and isinstance(value[0], int))
+    return [value] if one else value
+
+
+def to_input(value: str | list[int]) -> Input:
+    """As the path of a request takes it."""
+    return value if isinstance(value, str) else TokenIds(value)

@@ -1,0 +1,63 @@
+"""What `bentoml.SyncHTTPClient` calls: the API named `encode` of the BentoML service.
+
+BentoML describes it (`/schema.json`, made of the service's class); the answer comes from here, with the bounds and the
+errors of every other dialect.
+"""
+
+import time
+from typing import ClassVar
+
+import numpy as np
+from pydantic import RootModel, StrictStr
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.dialects.openai.described import ErrorResponse
+from service.dialects.tei.request import Strings
+from service.http import pieces
+from service.http.asked import Asked
+from service.http.embedding import embed, embed_for
+from service.http.endpoints import Dialect, Endpoint
+from service.http.validation import Body, Dimensions
+from service.state import State
+
+
+class EncodeRequest(Body):
+    """`POST /encode`"""
+
+    LISTS: ClassVar[tuple[str, ...]] = ("texts",)
+
+    texts: Strings
+    model: StrictStr | None = None
+    dimensions: Dimensions | None = None
+
+
+class Vectors(RootModel[list[list[float]]]):
+    """One for each text."""
+
+
+async def encode(request: Request) -> Response:
+    """Vectors of texts."""
+    found = await EncodeRequest.read(request)
+    embedded = await embed(request, Asked(found.texts, model=found.model, dimensions=found.dimensions))
+    return pieces.json(await pieces.written(np.stack([item.vector for item in embedded.items])))
+
+
+async def encoded(state: State, texts: list[str], model: str | None, dimensions: int | None) -> list[list[float]]:
+    """The same for who asks in the same process. Raises HeadlightError."""
+    fields = {"texts": texts, "model": model, "dimensions": dimensions}
+    found = EncodeRequest.parse(fields, state.settings.max_items)
+    deadline = time.monotonic() + state.settings.request_timeout_ms / 1000
+    asked = Asked(found.texts, model=found.model, dimensions=found.dimensions)
+    embedded = await embed_for(state, asked, deadline)
+    return [item.vector.tolist() for item in embedded.items]
+
+
+DIALECT = Dialect(
+    "BentoML",
+    (
+        Endpoint("POST", "/encode", encode, "Embed texts", EncodeRequest, Vectors,
+                 {"two texts": {"texts": ["A lamp.", "The sea."]}}),
+    ),
+    ErrorResponse,
+)  # fmt: skip

@@ -1,0 +1,182 @@
+"""Open Inference Protocol v2: health, metadata, and `POST /v2/models/{model}/infer`."""
+
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from models.contract.arrays import Floats
+from service.dialects.oip.request import EMBEDDING, IDS, IMAGE, TEXT, InferRequest, inputs_of
+from service.errors import HeadlightError, InvalidInput, UnsupportedMediaType
+from service.http import body, pieces, problems
+from service.http.asked import Asked
+from service.http.embedding import embed
+from service.http.endpoints import Dialect, Endpoint
+from service.http.validation import max_items
+from service.runtime.encoder import AnyEncoder
+from service.state import State
+
+HEADER_LENGTH = "inference-header-content-length"
+"""Of a body with tensors behind its JSON: how long that is."""
+
+BINARY = "application/octet-stream"
+VERSION = "1"
+"""Of every model: an artifact of another name is another model."""
+
+
+class ServerMetadata(BaseModel):
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class TensorMetadata(BaseModel):
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(BaseModel):
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class ResponseTensor(TensorMetadata):
+    data: list[float] = Field(description="Row by row.")
+
+
+class InferAnswer(BaseModel):
+    model_name: str
+    model_version: str
+    id: str | None = None
+    outputs: list[ResponseTensor]
+
+
+class OipError(BaseModel):
+    error: str
+
+
+async def server(_request: Request) -> Response:
+    """What this server is."""
+    return pieces.json({"name": "headlight", "version": version("headlight"), "extensions": ["binary_tensor_data"]})
+
+
+async def live(request: Request) -> Response:
+    """200 while the engine is at work."""
+    state: State = request.app.state.headlight
+    state.check_alive()
+    return pieces.json({"live": True})
+
+
+async def ready(request: Request) -> Response:
+    """200 once warmed up and not draining."""
+    state: State = request.app.state.headlight
+    state.check_ready()
+    return pieces.json({"ready": True})
+
+
+async def model_ready(request: Request) -> Response:
+    """200 for a served model."""
+    encoder = _encoder(request)
+    state: State = request.app.state.headlight
+    state.check_ready()
+    return pieces.json({"name": encoder.name, "ready": True})
+
+
+async def model(request: Request) -> Response:
+    """What a model takes and gives."""
+    manifest = _encoder(request).manifest
+    inputs = [(IMAGE, "BYTES", [-1])] if manifest.image else [(TEXT, "BYTES", [-1]), (IDS, "INT64", [-1, -1])]
+    outputs = [(EMBEDDING, "FP32", [-1, manifest.embedding.width])]
+    return pieces.json(
+        {
+            "name": manifest.name,
+            "versions": [VERSION],
+            "platform": "onnxruntime_onnx",
+            "inputs": [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in inputs],
+            "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in outputs],
+        }
+    )
+
+
+async def infer(request: Request) -> Response:
+    """Embed texts, token ids or images."""
+    encoder = _encoder(request)
+    content, behind = await _parts(request)
+    found = InferRequest.parse(body.parse(content), max_items(request))
+    found.check_outputs()
+    inputs = inputs_of(found, behind, encoder.manifest.modality, max_items(request))
+    if not inputs:
+        raise InvalidInput("there is nothing to embed", "inputs")
+    embedded = await embed(request, Asked(inputs, model=encoder.name))
+    return await _answer(found, encoder, np.stack([item.vector for item in embedded.items]))
+
+
+async def _parts(request: Request) -> tuple[bytes, bytes]:
+    """The JSON of a request, and the tensors behind it."""
+    told = request.headers.get(HEADER_LENGTH)
+    if body.media_type(request) not in (body.JSON, BINARY):
+        raise UnsupportedMediaType(f"send the body as Content-Type: {body.JSON}, or {BINARY} with tensors behind it")
+    content = await body.read(request)
+    if told is None:
+        return content, b""
+    if not (told.isascii() and told.isdecimal()) or int(told[:10]) > len(content):
+        raise InvalidInput("the header is the length of the JSON in bytes", HEADER_LENGTH)
+    return content[: int(told)], content[int(told) :]
+
+
+async def _answer(found: InferRequest, encoder: AnyEncoder, vectors: Floats) -> Response:
+    tensor: dict[str, Any] = {"name": EMBEDDING, "datatype": "FP32", "shape": vectors.shape}
+    answer = {"model_name": encoder.name, "model_version": VERSION, "outputs": [tensor]}
+    if found.id is not None:
+        answer["id"] = found.id
+    if not found.binary():
+        tensor["data"] = await pieces.written(vectors.reshape(-1))
+        return pieces.json(answer)
+    packed = vectors.astype("<f4").tobytes()
+    tensor["parameters"] = {"binary_data_size": len(packed)}
+    header = pieces.dump(answer)
+    return Response(header + packed, headers={HEADER_LENGTH: str(len(header))}, media_type=BINARY)
+
+
+def _encoder(request: Request) -> AnyEncoder:
+    state: State = request.app.state.headlight
+    if request.path_params.get("version", VERSION) != VERSION:
+        return state.model("")
+    return state.model(request.path_params["model"])
+
+
+def problem(error: HeadlightError) -> Response:
+    """`{"error": "..."}`."""
+    return problems.respond(error, {"error": problems.told(error)})
+
+
+def _of_model(path: str) -> tuple[Endpoint, ...]:
+    example = {"model": "all-MiniLM-L6-v2", "inputs": [
+        {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["A lamp.", "The sea."]}
+    ]}  # fmt: skip
+    return (
+        Endpoint("POST", f"{path}/infer", infer, "Embed", InferRequest, InferAnswer, {"texts": example}),
+        Endpoint("GET", f"{path}/ready", model_ready, "Is it ready?", keyless=True),
+        Endpoint("GET", path, model, "What a model takes and gives", answer=ModelMetadata),
+    )
+
+
+DIALECT = Dialect(
+    "Open Inference Protocol",
+    (
+        *_of_model("/v2/models/{model}"),
+        *_of_model("/v2/models/{model}/versions/{version}"),
+        Endpoint("GET", "/v2", server, "What this server is", answer=ServerMetadata, keyless=True),
+        Endpoint("GET", "/v2/health/live", live, "Is the engine at work?", keyless=True),
+        Endpoint("GET", "/v2/health/ready", ready, "Is it ready?", keyless=True),
+    ),
+    OipError,
+    problem,
+)

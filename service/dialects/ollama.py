@@ -1,0 +1,160 @@
+"""Ollama: `/api/embed`, the older `/api/embeddings`, `/api/tags` and `/api/version`."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictInt, StrictStr
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.dialects.inputs import as_list
+from service.errors import HeadlightError
+from service.http import pieces, problems
+from service.http.asked import Asked, Embedded
+from service.http.embedding import embed
+from service.http.endpoints import Dialect, Endpoint
+from service.http.validation import Body, whole
+from service.runtime.encoder import AnyEncoder
+from service.state import State
+
+LATEST = ":latest"
+"""The tag of a name without one; nothing here has another."""
+
+
+class OllamaRequest(Body):
+    """What both requests have. `options` and `keep_alive` are of a server that loads models when they are asked for."""
+
+    model: StrictStr
+
+    def name(self) -> str:
+        """The model's name as it is served."""
+        return self.model.removesuffix(LATEST)
+
+
+class EmbedRequest(OllamaRequest):
+    """`POST /api/embed`. Without input it is a request to load the model, which is answered with no vectors."""
+
+    input: Annotated[list[StrictStr], Field(fail_fast=True), BeforeValidator(as_list)] = Field([])
+    truncate: StrictBool | None = None
+    dimensions: Annotated[Annotated[StrictInt, Field(ge=0)], BeforeValidator(whole)] | None = None
+
+
+class EmbedAnswer(BaseModel):
+    model: str
+    embeddings: list[list[float]]
+    total_duration: int = Field(description="In ns.")
+    load_duration: int
+    prompt_eval_count: int
+
+
+class OldRequest(OllamaRequest):
+    """`POST /api/embeddings`"""
+
+    LISTS: ClassVar[tuple[str, ...]] = ()
+
+    prompt: StrictStr = ""
+
+
+class OldAnswer(BaseModel):
+    embedding: list[float]
+
+
+class OllamaError(BaseModel):
+    error: str
+
+
+async def embedding(request: Request) -> Response:
+    """Vectors of texts, scaled to length 1."""
+    began = time.monotonic()
+    asked = await EmbedRequest.read(request)
+    embedded = await _embed(
+        request, asked.name(), asked.input, dimensions=asked.dimensions or None, truncate=asked.truncate is not False
+    )
+    vectors = [item.vector for item in embedded.items] if embedded else []
+    return pieces.json(
+        {
+            "model": asked.model,
+            "embeddings": await pieces.written(np.stack(vectors)) if vectors else [],
+            "total_duration": int((time.monotonic() - began) * 1e9),
+            "load_duration": 0,
+            "prompt_eval_count": embedded.positions if embedded else 0,
+        }
+    )
+
+
+async def old_embedding(request: Request) -> Response:
+    """The vector of a text, as the model pools it."""
+    asked = await OldRequest.read(request)
+    embedded = await _embed(request, asked.name(), [asked.prompt] if asked.prompt else [], normalize=False)
+    return pieces.json({"embedding": embedded.items[0].vector if embedded else []})
+
+
+async def tags(request: Request) -> Response:
+    """The served models."""
+    state: State = request.app.state.headlight
+    return pieces.json({"models": [_told(encoder) for encoder in state.models.values()]})
+
+
+async def told_version(_request: Request) -> Response:
+    """This server's."""
+    return pieces.json({"version": version("headlight")})
+
+
+def problem(error: HeadlightError) -> Response:
+    """`{"error": "..."}`."""
+    return problems.respond(error, {"error": problems.told(error)})
+
+
+async def _embed(
+    request: Request, model: str, texts: Sequence[str], *, dimensions: int | None = None, truncate: bool = True,
+    normalize: bool = True,
+) -> Embedded | None:  # fmt: skip
+    if not texts:
+        state: State = request.app.state.headlight
+        request.state.model = state.model(model).name
+        return None
+    return await embed(
+        request, Asked(texts, model=model, dimensions=dimensions, truncate=truncate, normalize=normalize)
+    )
+
+
+def _told(encoder: AnyEncoder) -> dict[str, object]:
+    manifest = encoder.manifest
+    details = {
+        "parent_model": "",
+        "format": "onnx",
+        "family": manifest.architecture,
+        "families": [manifest.architecture],
+        "parameter_size": "",
+        "quantization_level": manifest.precision,
+        "context_length": encoder.max_positions,
+        "embedding_length": manifest.embedding.width,
+    }
+    return {
+        "name": manifest.name + LATEST,
+        "model": manifest.name + LATEST,
+        "modified_at": datetime.fromtimestamp(0, UTC).isoformat(),
+        "size": sum(file.bytes for file in manifest.files.values()),
+        "digest": manifest.files["weights.bin"].sha256,
+        "details": details,
+        "capabilities": ["embedding"],
+    }
+
+
+DIALECT = Dialect(
+    "Ollama",
+    (
+        Endpoint("POST", "/api/embed", embedding, "Embed texts", EmbedRequest, EmbedAnswer,
+                 {"two texts": {"model": "all-MiniLM-L6-v2", "input": ["A lamp.", "The sea."]}}),
+        Endpoint("POST", "/api/embeddings", old_embedding, "Embed a text, as older clients ask", OldRequest, OldAnswer,
+                 {"a text": {"model": "all-MiniLM-L6-v2:latest", "prompt": "A lamp."}}),
+        Endpoint("GET", "/api/tags", tags, "The served models"),
+        Endpoint("GET", "/api/version", told_version, "This server's version", keyless=True),
+    ),
+    OllamaError,
+    problem,
+)  # fmt: skip

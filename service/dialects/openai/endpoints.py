@@ -1,0 +1,79 @@
+"""`POST /v1/embeddings` and `GET /v1/models`, extended with images, token ids and attention."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.dialects.openai import answer, described
+from service.dialects.openai.request import EmbeddingOptions, EmbeddingsRequest
+from service.errors import UnsupportedMediaType
+from service.http import body, pieces
+from service.http.asked import Image
+from service.http.embedding import embed
+from service.http.endpoints import Dialect, Endpoint
+from service.state import State
+
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+
+EXAMPLES = {
+    "one text": {"model": "all-MiniLM-L6-v2", "input": "A lighthouse keeper reads by the lamp."},
+    "attention": {"model": "all-MiniLM-L6-v2", "input": ["A lighthouse keeper reads."], "attention": True},
+    "token ids": {"model": "all-MiniLM-L6-v2", "input": [[101, 1037, 10437, 102]], "encoding_format": "base64"},
+    "raw attention": {"model": "all-MiniLM-L6-v2", "input": "A lamp.", "attention": {"reduce": "raw", "layers": [5]}},
+    "an image and a text": {
+        "model": "scenes-vit",
+        "input": [{"image": described.PIXEL}, {"text": "A red star."}],
+    },
+}
+
+QUERY = (
+    ("model", "string", "With an image as the body: the model."),
+    ("attention", "string", "With an image as the body: true, false, or what to reduce to."),
+    ("dimensions", "integer", "With an image as the body: keep the first dimensions only."),
+    ("encoding_format", "string", "With an image as the body: float or base64."),
+)
+
+
+async def embeddings(request: Request) -> Response:
+    """Texts, token ids and images, alone or mixed; an image can also be the body itself."""
+    kind = body.media_type(request)
+    options: EmbeddingOptions
+    if kind in IMAGE_TYPES:
+        options = EmbeddingOptions.from_query(request.query_params)
+        asked = options.asked([Image(await body.read(request))])
+    elif kind == body.JSON:
+        options = found = await EmbeddingsRequest.read(request)
+        asked = found.asked(found.inputs())
+    else:
+        types = ", ".join(IMAGE_TYPES)
+        raise UnsupportedMediaType(f"send the body as Content-Type: {body.JSON}, or an image as {types}")
+    return await answer.embeddings(options, await embed(request, asked))
+
+
+async def models(request: Request) -> Response:
+    """The served models and what they can do."""
+    state: State = request.app.state.headlight
+    return pieces.json({"object": "list", "data": list(map(answer.model, state.models.values()))})
+
+
+_QUERY = [
+    {"name": name, "in": "query", "schema": {"type": type}, "description": description}
+    for name, type, description in QUERY
+]
+
+
+def _embeddings(path: str) -> Endpoint:
+    return Endpoint(
+        "POST", path, embeddings, "Embed texts or images, with their attention on request", EmbeddingsRequest,
+        described.EmbeddingsResponse, EXAMPLES, query=_QUERY, files=IMAGE_TYPES,
+    )  # fmt: skip
+
+
+DIALECT = Dialect(
+    "OpenAI",
+    (
+        _embeddings("/v1/embeddings"),
+        Endpoint("GET", "/v1/models", models, "The served models", answer=described.ModelsResponse),
+        _embeddings("/embeddings"),
+    ),
+    described.ErrorResponse,
+)

@@ -1,0 +1,166 @@
+"""The text-embeddings-inference dialect's requests and answers, as pydantic models.
+
+`model` is ours: that server has one model, here the first that takes texts is meant unless another is named.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, RootModel, StrictBool, StrictStr, WithJsonSchema
+
+from models.preprocess.text import Kept
+from service.dialects.inputs import IDS_SCHEMA, Ids, as_list, to_input
+from service.http.asked import Asked
+from service.http.validation import Body, Dimensions
+
+_TEXT_SCHEMA: list[dict[str, Any]] = [{"type": "string"}, IDS_SCHEMA]
+_STRINGS_SCHEMA = {
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+}
+
+Texts = Annotated[
+    list[StrictStr | Ids],
+    Field(min_length=1, fail_fast=True),
+    BeforeValidator(as_list),
+    WithJsonSchema({"anyOf": [*_TEXT_SCHEMA, {"type": "array", "items": {"anyOf": _TEXT_SCHEMA}, "minItems": 1}]}),
+]
+Strings = Annotated[
+    list[StrictStr], Field(min_length=1, fail_fast=True), BeforeValidator(as_list), WithJsonSchema(_STRINGS_SCHEMA)
+]
+IdLists = Annotated[list[Ids], Field(min_length=1, fail_fast=True), BeforeValidator(as_list)]
+Direction = Literal["right", "left", "Right", "Left"]
+
+
+class Truncation(BaseModel):
+    """What stays of a text that is too long, and what is put before each."""
+
+    truncate: StrictBool | None = Field(None, description="Cut a text that is too long, as by default, or refuse it.")
+    truncation_direction: Direction = Field("right", description="The side that is cut.")
+    prompt_name: StrictStr | None = Field(None, description="One of the model's prompts.")
+
+    @property
+    def kept(self) -> Kept:
+        return "end" if self.truncation_direction.lower() == "left" else "start"
+
+
+class EmbedRequest(Truncation, Body):
+    """`POST /embed`"""
+
+    LISTS: ClassVar[tuple[str, ...]] = ("inputs",)
+    INPUT: ClassVar[str] = "an input is a string, or token ids"
+
+    inputs: Texts
+    normalize: StrictBool = Field(True, description="Scale vectors to length 1.")
+    dimensions: Dimensions | None = Field(None, description="Keep the first dimensions only.")
+    model: StrictStr | None = None
+
+    def asked(self) -> Asked:
+        """The request that this is."""
+        return Asked(
+            [to_input(value) for value in self.inputs],
+            model=self.model,
+            dimensions=self.dimensions,
+            normalize=self.normalize,
+            truncate=self.truncate is not False,
+            kept=self.kept,
+            prompt=self.prompt_name,
+        )
+
+
+class Sentences(BaseModel):
+    source_sentence: StrictStr
+    sentences: Annotated[list[StrictStr], Field(fail_fast=True)]
+
+
+class SimilarityRequest(Body):
+    """`POST /similarity`"""
+
+    LISTS: ClassVar[tuple[str, ...]] = ()
+
+    inputs: Sentences
+    parameters: Truncation | None = None
+    model: StrictStr | None = None
+
+    def asked(self) -> Asked:
+        """The source first, and after it what it is compared with."""
+        options = self.parameters or Truncation()
+        return Asked(
+            [self.inputs.source_sentence, *self.inputs.sentences],
+            model=self.model,
+            normalize=True,
+            truncate=options.truncate is not False,
+            kept=options.kept,
+            prompt=options.prompt_name,
+        )
+
+
+class TokenizeRequest(Body):
+    """`POST /tokenize`"""
+
+    LISTS: ClassVar[tuple[str, ...]] = ("inputs",)
+
+    inputs: Strings
+    add_special_tokens: StrictBool = True
+    prompt_name: StrictStr | None = None
+    model: StrictStr | None = None
+
+
+class DecodeRequest(Body):
+    """`POST /decode`"""
+
+    LISTS: ClassVar[tuple[str, ...]] = ("ids",)
+    INPUT: ClassVar[str] = "must be token ids, or a list of them"
+
+    ids: IdLists
+    skip_special_tokens: StrictBool = True
+    model: StrictStr | None = None
+
+
+class Vectors(RootModel[list[list[float]]]):
+    """One for each input."""
+
+
+class Similarities(RootModel[list[float]]):
+    """Cosine of the source with each sentence."""
+
+
+class Decoded(RootModel[list[str]]):
+    """One for each list of ids."""
+
+
+class TeiToken(BaseModel):
+    """`start` and `stop` count UTF-8 bytes of the text, as that server counts; special tokens have none."""
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
+
+
+class TokenLists(RootModel[list[list[TeiToken]]]):
+    """One for each text."""
+
+
+class Info(BaseModel):
+    """The model that is meant where none is named."""
+
+    model_id: str
+    model_sha: str | None
+    model_dtype: str
+    served_model_name: str
+    model_type: dict[str, dict[str, str]]
+    max_concurrent_requests: int
+    max_input_length: int
+    max_batch_tokens: int
+    max_batch_requests: int | None
+    max_client_batch_size: int
+    auto_truncate: bool
+    tokenization_workers: int
+    version: str
+    sha: str | None
+    docker_label: str | None
+
+
+class TeiError(BaseModel):
+    error: str
+    error_type: Literal["Unhealthy", "Backend", "Overloaded", "Validation", "Tokenizer", "Empty"]

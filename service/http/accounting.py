@@ -1,0 +1,81 @@
+"""Counting, timing, logging and tracing of every request, by route template: a made-up path is no route at all.
+
+Of a request's content nothing is told anywhere but in its answer.
+"""
+
+import re
+import time
+from http import HTTPStatus
+from uuid import uuid4
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.accesslog import log
+from service.answered import Answered
+from service.state import State
+
+UNMATCHED = "unmatched"
+
+REQUEST_ID = b"x-request-id"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class Accounting:
+    """ASGI middleware: one count, one duration, one line and one trace a request, and headers that say the same."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answered = Answered(scope["method"], _request_id(scope))
+        told = scope.setdefault("state", {})
+
+        async def watched_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered.status = message["status"]
+                answered.begun(told.get("timing"))
+                message["headers"] = [*message.get("headers", ()), *_headers(answered)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        finally:
+            _account(scope, answered)
+
+
+def _account(scope: Scope, answered: Answered) -> None:
+    app: Starlette = scope["app"]
+    state: State = app.state.headlight
+    matched = scope.get("route")  # an outer server's mount, when nothing of ours matched
+    told = scope["state"]
+    answered.ended = time.monotonic()
+    answered.route = matched.path if isinstance(matched, Route) else UNMATCHED
+    answered.model = told.get("model", "")
+    answered.items, answered.positions = told.get("items", 0), told.get("positions", 0)
+    state.metrics.answered(answered.route, answered.model, str(answered.status)).inc()
+    state.metrics.request_seconds.labels(answered.route).observe(answered.ended - answered.came)
+    if told.get("probe") and answered.status < HTTPStatus.BAD_REQUEST:
+        return  # asked every few seconds by whoever watches: of interest when it fails
+    if state.settings.access_log:
+        log(answered)
+    if state.tracing:
+        state.tracing.record(answered, dict(scope["headers"]))
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The client's own, if it is one that can be logged as it is."""
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID and _REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return uuid4().hex.encode()
+
+
+def _headers(answered: Answered) -> list[tuple[bytes, bytes]]:
+    stages = ", ".join(f"{name};dur={took:.2f}" for name, took in answered.stages_ms.items())
+    timing = [(b"server-timing", stages.encode())] if stages else []
+    return [(REQUEST_ID, answered.request_id), *timing]

@@ -1,0 +1,78 @@
+"""The one request that every dialect translates to, and the one result that they answer from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.contract.arrays import Floats
+from models.contract.manifest import Modality
+from models.preprocess.prepared import Prepared
+from models.preprocess.text import Kept
+from service.engine.attention import AttentionQuery
+from service.engine.timing import Timing
+from service.runtime.encoder import AnyEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIds:
+    """A text as its caller's own tokenizer made it, special tokens included."""
+
+    ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture file: its bytes, or base64 of them, bare or as a data URI."""
+
+    file: bytes | str
+
+
+Input = str | TokenIds | Image
+"""A string is a text."""
+
+
+def modality(value: Input) -> Modality:
+    return "image" if isinstance(value, Image) else "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Embed these.
+
+    `model` is a served model's name, or None for the first that takes the first of the inputs. What is of another
+    modality than the model's goes to the served model that shares its space. `dimensions` keeps the first only;
+    `normalize` overrules the model. Of a text over the model's limit `kept` stays, unless `truncate` is False: then
+    it is refused. `prompt` names one of the model's.
+    """
+
+    inputs: Sequence[Input]
+    model: str | None = None
+    dimensions: int | None = None
+    normalize: bool | None = None
+    truncate: bool = True
+    kept: Kept = "start"
+    prompt: str | None = None
+    attention: AttentionQuery | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One input's answer: its vector `[e]`, and its attention where that was asked for."""
+
+    encoder: AnyEncoder
+    prepared: Prepared
+    vector: Floats
+    attention: Floats | None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Answers in the order of the inputs; `encoder` is the model that was asked for."""
+
+    encoder: AnyEncoder
+    items: Sequence[Item]
+    timing: Timing
+
+    @property
+    def positions(self) -> int:
+        """Tokens of texts and positions of pictures, that were computed."""
+        return sum(item.prepared.positions for item in self.items)

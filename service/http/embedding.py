@@ -1,0 +1,153 @@
+"""The path of a request, whatever its dialect: choose models, prepare on threads, queue, wait, finish."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import numpy as np
+from starlette.requests import ClientDisconnect, Request
+
+from models.preprocess.prepared import Prepared
+from service.engine.engine import Engine
+from service.engine.items import ItemResult, Ticket
+from service.engine.plan import AttentionPlan
+from service.engine.timing import Timing
+from service.errors import (
+    AttentionTooLarge,
+    ContextLengthExceeded,
+    HeadlightError,
+    InvalidInput,
+    InvalidParameter,
+    TooManyInputs,
+)
+from service.http import inputs, withdrawal
+from service.http.asked import Asked, Embedded, Item, modality
+from service.http.deadline import deadline_of
+from service.runtime.encoder import AnyEncoder, TextEncoder
+from service.settings import Settings
+from service.state import State
+
+Wait = Callable[[Engine, Ticket], Awaitable[list[ItemResult]]]
+
+
+async def embed(request: Request, asked: Asked) -> Embedded:
+    """Raises RequestError, ModelNotFound, Unavailable or InferenceFailed; ClientDisconnect when the client goes."""
+    state: State = request.app.state.headlight
+    if asked.model is not None:
+        request.state.model = state.model(asked.model).name
+    deadline = deadline_of(request, state.settings.request_timeout_ms)
+    embedded = await embed_for(state, asked, deadline, partial(withdrawal.results, request))
+    request.state.model = embedded.encoder.name
+    request.state.items, request.state.positions = len(embedded.items), embedded.positions
+    request.state.timing = embedded.timing
+    return embedded
+
+
+async def embed_for(state: State, asked: Asked, deadline: float, wait: Wait = Engine.results) -> Embedded:
+    """The same for who is no HTTP client; `wait` is how results are waited for."""
+    count, most = len(asked.inputs), state.settings.max_items
+    if count > most:
+        raise TooManyInputs(f"{count} inputs, at most {most} are taken", "input")
+    encoder = state.model(asked.model) if asked.model is not None else state.first(modality(asked.inputs[0]))
+    groups = _by_model(state, encoder, asked)
+    state.engine.check_room(count)
+    parts = [_Part(state, of, asked, places, deadline, wait) for of, places in groups]
+    items = await parts[0].items() if len(parts) == 1 else await _together(parts, count)
+    return Embedded(encoder, items, Timing.of([part.ticket for part in parts]))
+
+
+def check_prompt(encoder: TextEncoder, name: str | None) -> None:
+    """Raises InvalidParameter for a prompt that the model does not have."""
+    known = encoder.prompts
+    if name is not None and name not in known:
+        told = f"those of this model are {', '.join(known)}" if known else "this model has none"
+        raise InvalidParameter(f"no prompt of that name; {told}", "prompt_name")
+
+
+def _by_model(state: State, encoder: AnyEncoder, asked: Asked) -> list[tuple[AnyEncoder, Sequence[int]]]:
+    """Which inputs go to which model: those of another modality to the one that shares the space."""
+    kinds = [modality(value) for value in asked.inputs]
+    if kinds.count(encoder.manifest.modality) == len(kinds):
+        return [(encoder, range(len(kinds)))]
+    groups = {}
+    for kind in dict.fromkeys(kinds):
+        places = [i for i, found in enumerate(kinds) if found == kind]
+        of = state.of_space(encoder, kind)
+        if of is None:
+            wanted = "texts, not images" if kind == "image" else "images, not texts"
+            raise InvalidInput(f"this model takes {wanted}", f"input[{places[0]}]")
+        groups[of.name] = of, places
+    return list(groups.values())
+
+
+async def _together(parts: "Sequence[_Part]", count: int) -> list[Item]:
+    """All parts at a time; the first that fails fails the request, and the others leave the queue."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            waiting = [group.create_task(part.items()) for part in parts]
+    except* (HeadlightError, ClientDisconnect) as problems:
+        raise problems.exceptions[0] from None
+    found: dict[int, Item] = {}
+    for part, task in zip(parts, waiting, strict=True):
+        found.update(zip(part.places, task.result(), strict=True))
+    return [found[place] for place in range(count)]
+
+
+class _Part:
+    """Of a request, what one model answers: the inputs at `places`."""
+
+    def __init__(
+        self, state: State, encoder: AnyEncoder, asked: Asked, places: Sequence[int], deadline: float, wait: Wait
+    ) -> None:
+        """Raises InvalidParameter for what this model does not have."""
+        width = encoder.manifest.embedding.width
+        if asked.dimensions is not None and asked.dimensions > width:
+            raise InvalidParameter(f"dimensions are 1 to {width} in this model", "dimensions")
+        if isinstance(encoder, TextEncoder):
+            check_prompt(encoder, asked.prompt)
+        self.places = places
+        self.ticket: Ticket = state.engine.ticket(deadline=deadline)
+        self._state = state
+        self._encoder = encoder
+        self._asked = asked
+        self._plan = asked.attention.plan(encoder.manifest) if asked.attention else None
+        self._wait = wait
+
+    async def items(self) -> list[Item]:
+        """What becomes of the inputs."""
+        chosen = [self._asked.inputs[place] for place in self.places]
+        await inputs.prepare(self._state, self._encoder, chosen, self.places, self._asked, self.ticket, self._submit)
+        results = await self._wait(self._state.engine, self.ticket)
+        pooled = np.stack([result.embedding for result in results])
+        vectors = self._encoder.finish(pooled, self._asked.dimensions, normalize=self._asked.normalize)
+        return [
+            Item(self._encoder, prepared, vector, result.attention)
+            for prepared, vector, result in zip(self.ticket.prepared, vectors, results, strict=True)
+        ]
+
+    def _submit(self, items: Sequence[Prepared]) -> None:
+        if not self._asked.truncate:
+            _refuse_truncated(items, self.places)
+        if self._plan:
+            _check_attention(self._plan, items, self._state.settings)
+        self._state.engine.submit(self.ticket, self._encoder.name, items, self._plan)
+
+
+def _refuse_truncated(items: Sequence[Prepared], places: Sequence[int]) -> None:
+    for place, item in zip(places, items, strict=True):
+        if item.truncated:
+            raise ContextLengthExceeded(f"the text has more than {item.positions} tokens", f"input[{place}]")
+
+
+def _check_attention(plan: AttentionPlan, items: Sequence[Prepared], settings: Settings) -> None:
+    """What can be refused only when the lengths are known."""
+    shortest = min(plan.told(item.positions) for item in items)
+    if isinstance(plan.query, int) and plan.query >= shortest:
+        raise InvalidParameter(f"query {plan.query} is past an input of {shortest} positions", "attention.query")
+    size = sum(plan.answer_bytes(item.positions) for item in items)
+    if size > settings.max_attention_bytes:
+        raise AttentionTooLarge(
+            f"the attention asked for is {size} bytes, at most {settings.max_attention_bytes} are given; "
+            "reduce=rollout is one weight per token or cell",
+            "attention",
+        )

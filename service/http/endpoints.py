@@ -1,0 +1,78 @@
+"""What a dialect is made of: its endpoints, and the shape of its errors.
+
+The app's routes and the OpenAPI document are both made of these.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from service.errors import HeadlightError, MethodNotAllowed
+from service.http import keys, problems
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One method of one path.
+
+    `request` and `answer` are the JSON bodies' models, of which the documentation is made; `examples` are requests
+    that are answered with 200 where the models they name are served. `keyless` is what is told without an API key.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Callable[[Request], Awaitable[Response]]
+    summary: str
+    request: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    examples: Mapping[str, Any] = field(default_factory=dict)
+    keyless: bool = False
+    status: HTTPStatus = HTTPStatus.OK
+    content: Mapping[str, Any] | None = None
+    """What the answer is, as OpenAPI says it, where it is no JSON."""
+    query: Sequence[Mapping[str, Any]] = ()
+    """Parameters in the URL, as OpenAPI says them."""
+    files: Sequence[str] = ()
+    """Media types of files that the body can be instead."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A contract that clients speak already: a translation of one request type and one result type."""
+
+    name: str
+    endpoints: tuple[Endpoint, ...]
+    error: type[BaseModel]
+    """What an error's body is."""
+    problem: Callable[[HeadlightError], Response] = problems.openai
+
+
+class Resource:
+    """An ASGI app for all that is at one path."""
+
+    def __init__(self, dialect: Dialect, endpoints: Iterable[Endpoint]) -> None:
+        self._problem = dialect.problem
+        self._endpoints: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in endpoints}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        try:
+            response = await self._answer(request)
+        except HeadlightError as error:
+            response = self._problem(error)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        endpoint = self._endpoints.get("GET" if request.method == "HEAD" else request.method)
+        if endpoint is None:
+            raise MethodNotAllowed(self._endpoints)
+        request.state.probe = endpoint.keyless
+        if not endpoint.keyless:
+            keys.check(request)
+        return await endpoint.handler(request)

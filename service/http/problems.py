@@ -1,0 +1,98 @@
+"""Errors as HTTP: one table from error type to status. The bodies are each dialect's own."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import errors
+
+logger = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.HeadlightError], HTTPStatus] = {
+    errors.RequestError: HTTPStatus.BAD_REQUEST,
+    errors.InvalidApiKey: HTTPStatus.UNAUTHORIZED,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.ModelNotFound: HTTPStatus.NOT_FOUND,
+    errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+CLIENT_CLOSED_REQUEST = 499
+"""Not in any standard; nginx's code for it, which operators know."""
+
+
+def status_of(error: errors.HeadlightError) -> HTTPStatus:
+    """The status of the nearest base class in the table."""
+    return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
+
+
+def told(error: errors.HeadlightError) -> str:
+    """The message for dialects that have no field for what is at fault."""
+    return f"{error.param}: {error.message}" if error.param and error.param not in error.message else error.message
+
+
+def respond(error: errors.HeadlightError, body: dict[str, Any], status: HTTPStatus | None = None) -> Response:
+    """A dialect's body under the error's status, or the dialect's own for it, and what HTTP says beside it."""
+    return Response(orjson.dumps(body), status or status_of(error), _headers(error), "application/json")
+
+
+def openai(error: errors.HeadlightError) -> Response:
+    """`{"error": {"message", "type", "param", "code"}, "detail"}`: also for paths that are no dialect's."""
+    return respond(error, openai_body(status_of(error), error.message, error.code, error.param))
+
+
+def openai_body(status: HTTPStatus, message: str, code: str, param: str | None = None) -> dict[str, Any]:
+    """The body of the OpenAI dialect's errors."""
+    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}, "detail": message}
+
+
+async def handle_headlight_error(_request: Request, error: Exception) -> Response:
+    """What is raised before a dialect is found."""
+    assert isinstance(error, errors.HeadlightError)
+    return openai(error)
+
+
+async def handle_http_exception(_request: Request, error: Exception) -> Response:
+    """Starlette's own refusals: of the router, that there is no such path."""
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    return openai(errors.NotFound("no such path")) if status == HTTPStatus.NOT_FOUND else _bare(status)
+
+
+async def handle_disconnect(_request: Request, _error: Exception) -> Response:
+    """The client went away: nobody reads this answer, but it is counted."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def handle_fault(_request: Request, error: Exception) -> Response:
+    """A fault of ours: logged whole, told as nothing but a fault."""
+    logger.error("unhandled fault", exc_info=error)
+    return _bare(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "internal_error")
+
+
+def _bare(status: HTTPStatus, message: str = "", code: str = "http_error") -> Response:
+    body = openai_body(status, message or status.phrase, code)
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+def _headers(error: errors.HeadlightError) -> dict[str, str]:
+    match error:
+        case errors.Unavailable():
+            return {"Retry-After": str(error.retry_after_s)}
+        case errors.InvalidApiKey():
+            return {"WWW-Authenticate": "Bearer"}
+        case errors.MethodNotAllowed():
+            return {"Allow": ", ".join(error.allowed)}
+        case errors.BodyTooLarge():
+            return {"Connection": "close"}  # the rest of the body may still be on its way
+    return {}

@@ -1,0 +1,123 @@
+"""The OpenAPI document, made of the dialects and of the pydantic models that validate, and a page that shows it.
+
+The page asks nothing of any other host: it works where the service does.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from http import HTTPStatus
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from service.dialects import DIALECTS
+from service.http.endpoints import Dialect, Endpoint
+
+JSON = "application/json"
+
+ERRORS = {
+    400: "The request must change: invalid_json, invalid_input, invalid_parameter, invalid_tokens, "
+    "context_length_exceeded, too_many_inputs, attention_too_large, invalid_image, unsupported_image_format, "
+    "image_too_large, url_not_allowed.",
+    401: "invalid_api_key, where keys are configured.",
+    404: "No such model: model_not_found.",
+    408: "request_timeout: the request did not arrive in time.",
+    413: "body_too_large.",
+    415: "unsupported_media_type.",
+    422: "In the text-embeddings-inference dialect: what is 400 elsewhere.",
+    424: "In the text-embeddings-inference dialect: what is 500 elsewhere.",
+    429: "overloaded; see Retry-After.",
+    500: "inference_failed: the model could not compute this.",
+    503: "deadline_exceeded or not_ready; see Retry-After.",
+}
+_PLAIN = {"text/plain": {"schema": {"type": "string"}}}
+_PARAMETER = re.compile(r"{(\w+)}")
+
+
+async def openapi(_request: Request) -> Response:
+    """The document."""
+    return Response(_document(), media_type=JSON)
+
+
+async def page(_request: Request) -> Response:
+    """The document as a page."""
+    return HTMLResponse(files(__package__).joinpath("docs.html").read_text(encoding="utf-8"))
+
+
+@cache
+def _document() -> bytes:
+    from service.operations import OPERATIONS  # which tells of this page too
+
+    return orjson.dumps(document((*DIALECTS, OPERATIONS)))
+
+
+def document(dialects: tuple[Dialect, ...]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of these dialects."""
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in dict.fromkeys(_models(dialects))],
+        ref_template="#/components/schemas/{model}",
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for dialect in dialects:
+        for endpoint in dialect.endpoints:
+            paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(dialect, endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Headlight",
+            "version": version("headlight"),
+            "summary": "Embeddings, and the attention behind them.",
+        },
+        "tags": [{"name": dialect.name} for dialect in dialects],
+        "paths": paths,
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _models(dialects: tuple[Dialect, ...]) -> Iterator[type[BaseModel]]:
+    for dialect in dialects:
+        yield dialect.error
+        for endpoint in dialect.endpoints:
+            yield from (model for model in (endpoint.request, endpoint.answer) if model)
+
+
+def _operation(dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
+    status = str(int(endpoint.status))
+    answer = {} if endpoint.status == HTTPStatus.NO_CONTENT else endpoint.content or _content(endpoint.answer)
+    operation: dict[str, Any] = {
+        "tags": [dialect.name],
+        "summary": endpoint.summary,
+        "operationId": f"{endpoint.method.lower()}{re.sub(r'[^a-zA-Z0-9]+', '_', endpoint.path)}",
+        "responses": {status: {"description": "The answer."} | ({"content": answer} if answer else {})},
+    }
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(endpoint.path)
+    ] + list(endpoint.query)
+    if parameters:
+        operation["parameters"] = parameters
+    if not endpoint.keyless:
+        operation["security"] = [{}, {"key": []}]
+    if endpoint.request:
+        body = _content(endpoint.request)
+        body[JSON]["examples"] = {name: {"value": value} for name, value in endpoint.examples.items()}
+        body |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in endpoint.files}
+        operation["requestBody"] = {"required": True, "content": body}
+    for code, text in ERRORS.items():
+        operation["responses"][str(code)] = {"description": text, "content": _content(dialect.error)}
+    return operation
+
+
+def _content(model: type[BaseModel] | None) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"} if model else {"type": "object"}
+    return {JSON: {"schema": schema}}

@@ -1,0 +1,101 @@
+"""OpenTelemetry traces, when an exporter is configured: by OpenTelemetry's own `OTEL_*` variables, and by nothing else.
+
+Spans and attributes are those of OpenTelemetry's semantic conventions for HTTP servers and for generative AI (the
+`embeddings` operation). A request's spans are made when it is over, from the moments that it noted on its way: while it
+runs, tracing costs nothing.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Self
+
+from opentelemetry.propagators.textmap import Getter
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from service.answered import Answered
+
+ENDPOINTS = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+EMBEDDINGS = "embeddings"
+
+
+class Tracing:
+    """Spans of requests, sent in the background."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        name = {} if "OTEL_SERVICE_NAME" in os.environ else {SERVICE_NAME: "headlight"}
+        self._provider = TracerProvider(resource=Resource.create(name))
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("headlight")
+        self._carried = TraceContextTextMapPropagator()
+
+    @classmethod
+    def configured(cls) -> Self | None:
+        """To the collector that OpenTelemetry's variables name; None where they name none, or say that it is off."""
+        off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+        if off or not any(os.environ.get(variable) for variable in ENDPOINTS):
+            return None
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # 0.2 s to import
+
+        return cls(OTLPSpanExporter())
+
+    def record(self, answered: Answered, headers: Mapping[bytes, bytes]) -> None:
+        """One span for the request, in the trace that its headers name, and one for each stage of it."""
+        span = self._tracer.start_span(
+            f"{EMBEDDINGS} {answered.model}" if answered.items else f"{answered.method} {answered.route}",
+            self._carried.extract(headers, getter=_HEADERS),
+            SpanKind.SERVER,
+            attributes=_attributes(answered),
+            start_time=_ns(answered.came),
+        )
+        if answered.status >= 500:
+            span.set_status(Status(StatusCode.ERROR))
+        within = set_span_in_context(span)
+        for name, start, end in answered.timing.stages() if answered.timing else ():
+            self._tracer.start_span(name, within, start_time=_ns(start)).end(_ns(end))
+        span.end(_ns(answered.ended))
+
+    def close(self) -> None:
+        """Send what is still to be sent."""
+        self._provider.shutdown()
+
+
+def _attributes(answered: Answered) -> dict[str, str | int]:
+    found: dict[str, str | int] = {
+        "http.request.method": answered.method,
+        "http.route": answered.route,
+        "http.response.status_code": answered.status,
+        "headlight.request_id": answered.request_id.decode("ascii"),
+    }
+    if answered.status >= 400:
+        found["error.type"] = str(answered.status)
+    if answered.model:
+        found |= {
+            "gen_ai.operation.name": EMBEDDINGS,
+            "gen_ai.provider.name": "headlight",
+            "gen_ai.request.model": answered.model,
+        }
+    if answered.items:
+        found |= {"gen_ai.usage.input_tokens": answered.positions, "headlight.items": answered.items}
+    return found
+
+
+class _Headers(Getter[Mapping[bytes, bytes]]):
+    def get(self, carrier: Mapping[bytes, bytes], key: str) -> list[str] | None:
+        found = carrier.get(key.encode())
+        return None if found is None else [found.decode("latin-1")]
+
+    def keys(self, carrier: Mapping[bytes, bytes]) -> list[str]:
+        return [name.decode("latin-1") for name in carrier]
+
+
+_HEADERS = _Headers()
+
+
+def _ns(moment: float) -> int:
+    """Of the wall's clock, which traces of several machines share."""
+    return time.time_ns() - int((time.monotonic() - moment) * 1e9)
