@@ -80,3 +80,18 @@ def server(minilm: Path) -> Iterator[Server]:
     """The whole service, as `make serve` runs it, on the default model."""
     with serve(minilm) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def scenes_vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default image model's artifact."""
+    target = tmp_path_factory.mktemp("artifacts") / "scenes-vit"
+    run_export(SCENES_VIT_SOURCE, target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def both(minilm: Path, scenes_vit: Path) -> Iterator[Server]:
+    """Both default models, which share a space: what `make serve` serves."""
+    with serve(minilm, scenes_vit) as running:
+        yield running

@@ -1,27 +1,15 @@
 """The two default models together, over HTTP: a text finds its picture, and attention points at the object."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
-import pytest
 
 from models.scenes.rendering import Scene
 from models.train.evaluation import unseen
-from tests.conftest import MINILM, SCENES_VIT_SOURCE, run_export
+from tests.conftest import MINILM
 from tests.pictures import as_data_url, encoded_pixels
-from tests.server import Server, serve
-
-
-@pytest.fixture(scope="module")
-def both(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """What `make serve` serves."""
-    image = tmp_path_factory.mktemp("artifacts") / "scenes-vit"
-    run_export(SCENES_VIT_SOURCE, image)
-    with serve(minilm, image) as running:
-        yield running
+from tests.server import Server
 
 
 def ask(server: Server, model: str, items: list[Any], **options: object) -> list[dict[str, Any]]:

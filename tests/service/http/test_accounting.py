@@ -1,0 +1,74 @@
+"""Request ids, timing headers and the access log."""
+
+import json
+import logging
+import re
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.service.http.conftest import GOOD, URL, Serving
+
+PRIVATE = "a-private-text"
+
+
+def stages(header: str) -> dict[str, float]:
+    return {name: float(took) for name, took in re.findall(r"(\w+);dur=([\d.]+)", header)}
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [json.loads(record.message) for record in caplog.records if record.name == "service.access"]
+
+
+def test_a_request_keeps_its_own_id_and_gets_one_otherwise(client: TestClient) -> None:
+    assert client.post(URL, json=GOOD, headers={"X-Request-Id": "job-7/a"}).headers["x-request-id"] == "job-7/a"
+    for bad in ("", "two words", "a" * 129, 'quo"te'):
+        made = client.post(URL, json=GOOD, headers={"X-Request-Id": bad}).headers["x-request-id"]
+        assert re.fullmatch("[0-9a-f]{32}", made)
+    assert client.get("/nowhere").headers["x-request-id"]
+
+
+def test_the_stages_add_up(client: TestClient) -> None:
+    took = stages(client.post(URL, json=GOOD).headers["server-timing"])
+    assert list(took) == ["preprocess", "queue", "inference", "serialize", "total"]
+    assert took["inference"] > 0
+    total = took.pop("total")
+    assert 0.5 * total < sum(took.values()) <= total + 0.05
+
+
+def test_what_is_not_computed_has_no_stages(client: TestClient) -> None:
+    for answer in (client.get("/v1/models"), client.post(URL, json={})):
+        assert "server-timing" not in answer.headers
+
+
+def test_each_request_is_a_line_without_its_content(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    client.post(URL, json={**GOOD, "input": [PRIVATE, "b"], "user": PRIVATE}, headers={"X-Request-Id": "one"})
+    client.post(URL, json={"model": PRIVATE, "input": PRIVATE})
+    client.post(f"/{PRIVATE}?{PRIVATE}", content=PRIVATE)
+    first, second, third = lines(caplog)
+    assert (first["request_id"], first["route"], first["status"], first["model"]) == ("one", URL, 200, "tiny")
+    assert (first["items"], first["method"]) == (2, "POST")
+    assert first["tokens"] > 4
+    assert first["total_ms"] >= sum(first["stages_ms"].values())
+    assert (second["status"], second["model"], second["items"]) == (404, None, 0)
+    assert (third["status"], third["route"]) == (404, "unmatched")
+    assert PRIVATE not in str(lines(caplog))
+
+
+def test_probes_are_logged_only_when_they_fail(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert client.get("/readyz").status_code == 200
+    assert lines(caplog) == []
+    client.app.state.headlight.draining = True  # type: ignore[attr-defined]
+    assert client.get("/readyz").status_code == 503
+    assert [line["route"] for line in lines(caplog)] == ["/readyz"]
+    client.app.state.headlight.draining = False  # type: ignore[attr-defined]
+
+
+def test_the_log_can_be_off(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with serving(access_log=False) as client:
+        client.post(URL, json=GOOD)
+    assert lines(caplog) == []

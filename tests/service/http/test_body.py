@@ -1,0 +1,59 @@
+"""Encoded bodies: decoded within the limit, or refused."""
+
+import gzip
+import json
+import zlib
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.service.http.conftest import GOOD, URL, Serving
+
+BODY = json.dumps(GOOD).encode()
+LIMIT = 1_000_000
+
+
+def post(client: TestClient, content: bytes, coding: str) -> tuple[int, str | None]:
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    answer = client.post(URL, content=content, headers=headers)
+    return answer.status_code, answer.json().get("error", {}).get("code")
+
+
+@pytest.mark.parametrize(
+    ("content", "coding"),
+    [
+        (gzip.compress(BODY), "gzip"),
+        (gzip.compress(BODY), "X-GZIP"),
+        (gzip.compress(BODY[:20]) + gzip.compress(BODY[20:]), "gzip"),
+        (zlib.compress(BODY), "deflate"),
+        (gzip.compress(BODY + b" " * 900_000), "gzip"),
+        (gzip.compress(BODY[:-1] + b" " * 5_000 + b"}", compresslevel=0), "gzip"),
+        (BODY, "identity"),
+    ],
+)
+def test_what_was_compressed_is_the_same_request(serving: Serving, content: bytes, coding: str) -> None:
+    with serving(max_body_bytes=LIMIT) as client:
+        assert post(client, content, coding) == (200, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "coding", "expected"),
+    [
+        (gzip.compress(b" " * (LIMIT + 1)), "gzip", (413, "body_too_large")),
+        (gzip.compress(b" " * 400_000) * 3, "gzip", (413, "body_too_large")),
+        (gzip.compress(b"0" * 200_000_000), "gzip", (413, "body_too_large")),
+        (gzip.compress(BODY)[:-5], "gzip", (400, "invalid_json")),
+        (gzip.compress(BODY)[:-1] + b"?", "gzip", (400, "invalid_json")),
+        (gzip.compress(BODY) + b"more", "gzip", (400, "invalid_json")),
+        (BODY, "gzip", (400, "invalid_json")),
+        (b"", "gzip", (400, "invalid_json")),
+        (BODY, "br", (415, "unsupported_media_type")),
+        (gzip.compress(BODY), "gzip, gzip", (415, "unsupported_media_type")),
+    ],
+)
+def test_bombs_and_broken_ones_are_refused(
+    serving: Serving, content: bytes, coding: str, expected: tuple[int, str]
+) -> None:
+    with serving(max_body_bytes=LIMIT) as client:
+        assert post(client, content, coding) == expected
+        assert client.post(URL, json=GOOD).status_code == 200
