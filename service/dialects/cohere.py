@@ -42,7 +42,7 @@ class ImageContent(BaseModel):
     image_url: ImageUrl
 
 
-class EmbedInput(BaseModel):
+class CohereInput(BaseModel):
     """One text or one image; several parts would be one vector, which no model here makes."""
 
     content: Annotated[
@@ -50,7 +50,7 @@ class EmbedInput(BaseModel):
     ]
 
 
-class EmbedRequest(Body):
+class CohereRequest(Body):
     """Exactly one of `texts`, `images` (data URIs) and `inputs`."""
 
     LISTS: ClassVar[tuple[str, ...]] = ("texts", "images", "inputs")
@@ -60,7 +60,7 @@ class EmbedRequest(Body):
     input_type: Literal["search_document", "search_query", "classification", "clustering", "image"] | None = None
     texts: Annotated[list[StrictStr], Field(min_length=1, fail_fast=True)] | None = None
     images: Annotated[list[StrictStr], Field(min_length=1, fail_fast=True)] | None = None
-    inputs: Annotated[list[EmbedInput], Field(min_length=1, fail_fast=True)] | None = None
+    inputs: Annotated[list[CohereInput], Field(min_length=1, fail_fast=True)] | None = None
     embedding_types: Annotated[list[Literal["float", "base64", "binary", "ubinary"]], Field(min_length=1)] | None = None
     output_dimension: Dimensions | None = None
     truncate: Literal["NONE", "START", "END"] = "END"
@@ -80,7 +80,7 @@ class EmbedRequest(Body):
         )
 
 
-class EmbedAnswer(BaseModel):
+class CohereAnswer(BaseModel):
     id: str
     embeddings: dict[str, list[list[float]] | list[list[int]] | list[str]]
     meta: dict[str, Any]
@@ -99,12 +99,12 @@ _WRITTEN: Mapping[str, Callable[[Floats], object]] = {
 }
 
 
-def _input(value: EmbedInput) -> Input:
+def _input(value: CohereInput) -> Input:
     (content,) = value.content
     return content.text if isinstance(content, TextContent) else Image(content.image_url.url)
 
 
-def _asked(request: Request, found: EmbedRequest) -> Asked:
+def _asked(request: Request, found: CohereRequest) -> Asked:
     """With the model's own prompt for this type of input, where it has one."""
     asked = found.asked()
     state: State = request.app.state.headlight
@@ -116,7 +116,7 @@ def _asked(request: Request, found: EmbedRequest) -> Asked:
 
 async def embedding(request: Request) -> Response:
     """Vectors in each of the types asked for."""
-    found = await EmbedRequest.read(request)
+    found = await CohereRequest.read(request)
     embedded = await embed(request, _asked(request, found))
     vectors = np.stack([item.vector for item in embedded.items])
     images = sum(item.encoder.manifest.modality == "image" for item in embedded.items)
@@ -140,7 +140,7 @@ DIALECT = Dialect(
     "Cohere",
     (
         Endpoint(
-            "POST", "/v2/embed", embedding, "Embed texts or images", EmbedRequest, EmbedAnswer,
+            "POST", "/v2/embed", embedding, "Embed texts or images", CohereRequest, CohereAnswer,
             {
                 "texts": {"model": "all-MiniLM-L6-v2", "texts": ["A lamp."], "input_type": "search_document",
                           "embedding_types": ["float", "ubinary"]},

@@ -8,12 +8,12 @@ import time
 from typing import ClassVar
 
 import numpy as np
-from pydantic import RootModel, StrictStr
+from pydantic import StrictStr
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.dialects.openai.described import ErrorResponse
-from service.dialects.tei.request import Strings
+from service.dialects.tei.request import Strings, Vectors
 from service.http import pieces
 from service.http.asked import Asked
 from service.http.embedding import embed, embed_for
@@ -30,10 +30,6 @@ class EncodeRequest(Body):
     texts: Strings
     model: StrictStr | None = None
     dimensions: Dimensions | None = None
-
-
-class Vectors(RootModel[list[list[float]]]):
-    """One for each text."""
 
 
 async def encode(request: Request) -> Response:

@@ -25,6 +25,11 @@ LATEST = ":latest"
 """The tag of a name without one; nothing here has another."""
 
 
+def _texts(value: object) -> object:
+    """An empty text alone is none here."""
+    return [] if value == "" else as_list(value)
+
+
 class OllamaRequest(Body):
     """What both requests have. `options` and `keep_alive` are of a server that loads models when they are asked for."""
 
@@ -35,15 +40,15 @@ class OllamaRequest(Body):
         return self.model.removesuffix(LATEST)
 
 
-class EmbedRequest(OllamaRequest):
+class OllamaEmbedRequest(OllamaRequest):
     """`POST /api/embed`. Without input it is a request to load the model, which is answered with no vectors."""
 
-    input: Annotated[list[StrictStr], Field(fail_fast=True), BeforeValidator(as_list)] = Field([])
+    input: Annotated[list[StrictStr], Field(fail_fast=True), BeforeValidator(_texts)] = Field([])
     truncate: StrictBool | None = None
     dimensions: Annotated[Annotated[StrictInt, Field(ge=0)], BeforeValidator(whole)] | None = None
 
 
-class EmbedAnswer(BaseModel):
+class OllamaEmbedAnswer(BaseModel):
     model: str
     embeddings: list[list[float]]
     total_duration: int = Field(description="In ns.")
@@ -51,7 +56,7 @@ class EmbedAnswer(BaseModel):
     prompt_eval_count: int
 
 
-class OldRequest(OllamaRequest):
+class OllamaEmbeddingsRequest(OllamaRequest):
     """`POST /api/embeddings`"""
 
     LISTS: ClassVar[tuple[str, ...]] = ()
@@ -59,7 +64,7 @@ class OldRequest(OllamaRequest):
     prompt: StrictStr = ""
 
 
-class OldAnswer(BaseModel):
+class OllamaEmbeddingsAnswer(BaseModel):
     embedding: list[float]
 
 
@@ -70,7 +75,7 @@ class OllamaError(BaseModel):
 async def embedding(request: Request) -> Response:
     """Vectors of texts, scaled to length 1."""
     began = time.monotonic()
-    asked = await EmbedRequest.read(request)
+    asked = await OllamaEmbedRequest.read(request)
     embedded = await _embed(
         request, asked.name(), asked.input, dimensions=asked.dimensions or None, truncate=asked.truncate is not False
     )
@@ -88,7 +93,7 @@ async def embedding(request: Request) -> Response:
 
 async def old_embedding(request: Request) -> Response:
     """The vector of a text, as the model pools it."""
-    asked = await OldRequest.read(request)
+    asked = await OllamaEmbeddingsRequest.read(request)
     embedded = await _embed(request, asked.name(), [asked.prompt] if asked.prompt else [], normalize=False)
     return pieces.json({"embedding": embedded.items[0].vector if embedded else []})
 
@@ -148,9 +153,9 @@ def _told(encoder: AnyEncoder) -> dict[str, object]:
 DIALECT = Dialect(
     "Ollama",
     (
-        Endpoint("POST", "/api/embed", embedding, "Embed texts", EmbedRequest, EmbedAnswer,
+        Endpoint("POST", "/api/embed", embedding, "Embed texts", OllamaEmbedRequest, OllamaEmbedAnswer,
                  {"two texts": {"model": "all-MiniLM-L6-v2", "input": ["A lamp.", "The sea."]}}),
-        Endpoint("POST", "/api/embeddings", old_embedding, "Embed a text, as older clients ask", OldRequest, OldAnswer,
+        Endpoint("POST", "/api/embeddings", old_embedding, "Embed a text, as older clients ask", OllamaEmbeddingsRequest, OllamaEmbeddingsAnswer,
                  {"a text": {"model": "all-MiniLM-L6-v2:latest", "prompt": "A lamp."}}),
         Endpoint("GET", "/api/tags", tags, "The served models"),
         Endpoint("GET", "/api/version", told_version, "This server's version", keyless=True),

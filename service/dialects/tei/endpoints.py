@@ -16,10 +16,10 @@ from service import errors
 from service.dialects.tei.request import (
     Decoded,
     DecodeRequest,
-    EmbedRequest,
     Info,
     Similarities,
     SimilarityRequest,
+    TeiEmbedRequest,
     TeiError,
     TokenizeRequest,
     TokenLists,
@@ -51,7 +51,7 @@ _TYPES: dict[type[errors.HeadlightError], tuple[str, HTTPStatus | None]] = {
 
 async def embedding(request: Request) -> Response:
     """Vectors of texts."""
-    return await _embedding(request, await EmbedRequest.read(request))
+    return await _embedding(request, await TeiEmbedRequest.read(request))
 
 
 async def similarity(request: Request) -> Response:
@@ -64,7 +64,7 @@ async def embedding_or_similarity(request: Request) -> Response:
     fields = await validation.fields(request)
     if isinstance(fields, dict) and isinstance(fields.get("inputs"), dict):
         return await _similarity(request, SimilarityRequest.parse(fields, max_items(request)))
-    return await _embedding(request, EmbedRequest.parse(fields, max_items(request)))
+    return await _embedding(request, TeiEmbedRequest.parse(fields, max_items(request)))
 
 
 async def tokenize(request: Request) -> Response:
@@ -138,7 +138,7 @@ def problem(error: errors.HeadlightError) -> Response:
     return problems.respond(error, {"error": problems.told(error), "error_type": kind}, status)
 
 
-async def _embedding(request: Request, found: EmbedRequest) -> Response:
+async def _embedding(request: Request, found: TeiEmbedRequest) -> Response:
     asked = found.asked()
     embedded = await embed(request, asked)
     vectors = np.stack([item.vector for item in embedded.items])
@@ -207,9 +207,9 @@ _SIMILARITY = {
 DIALECT = Dialect(
     "text-embeddings-inference",
     (
-        Endpoint("POST", "/embed", embedding, "Embed texts", EmbedRequest, Vectors, _EMBED),
+        Endpoint("POST", "/embed", embedding, "Embed texts", TeiEmbedRequest, Vectors, _EMBED),
         Endpoint(
-            "POST", "/", embedding_or_similarity, "Embed texts, or compare them", EmbedRequest, Vectors,
+            "POST", "/", embedding_or_similarity, "Embed texts, or compare them", TeiEmbedRequest, Vectors,
             {"one text": _TEXT},
         ),
         Endpoint(

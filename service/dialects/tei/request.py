@@ -42,7 +42,7 @@ class Truncation(BaseModel):
         return "end" if self.truncation_direction.lower() == "left" else "start"
 
 
-class EmbedRequest(Truncation, Body):
+class TeiEmbedRequest(Truncation, Body):
     """`POST /embed`"""
 
     LISTS: ClassVar[tuple[str, ...]] = ("inputs",)
