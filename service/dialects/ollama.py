@@ -155,7 +155,8 @@ DIALECT = Dialect(
     (
         Endpoint("POST", "/api/embed", embedding, "Embed texts", OllamaEmbedRequest, OllamaEmbedAnswer,
                  {"two texts": {"model": "all-MiniLM-L6-v2", "input": ["A lamp.", "The sea."]}}),
-        Endpoint("POST", "/api/embeddings", old_embedding, "Embed a text, as older clients ask", OllamaEmbeddingsRequest, OllamaEmbeddingsAnswer,
+        Endpoint("POST", "/api/embeddings", old_embedding, "Embed a text, as older clients ask",
+                 OllamaEmbeddingsRequest, OllamaEmbeddingsAnswer,
                  {"a text": {"model": "all-MiniLM-L6-v2:latest", "prompt": "A lamp."}}),
         Endpoint("GET", "/api/tags", tags, "The served models"),
         Endpoint("GET", "/api/version", told_version, "This server's version", keyless=True),
