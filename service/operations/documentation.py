@@ -6,7 +6,6 @@ The page asks nothing of any other host: it works where the service does.
 import re
 from collections.abc import Iterator
 from functools import cache
-from http import HTTPStatus
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -37,7 +36,6 @@ ERRORS = {
     500: "inference_failed: the model could not compute this.",
     503: "deadline_exceeded or not_ready; see Retry-After.",
 }
-_PLAIN = {"text/plain": {"schema": {"type": "string"}}}
 _PARAMETER = re.compile(r"{(\w+)}")
 
 
@@ -93,7 +91,7 @@ def _models(dialects: tuple[Dialect, ...]) -> Iterator[type[BaseModel]]:
 
 def _operation(dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
     status = str(int(endpoint.status))
-    answer = {} if endpoint.status == HTTPStatus.NO_CONTENT else endpoint.content or _content(endpoint.answer)
+    answer = _content(endpoint.answer) if endpoint.content is None else endpoint.content
     operation: dict[str, Any] = {
         "tags": [dialect.name],
         "summary": endpoint.summary,

@@ -96,7 +96,7 @@ class ModelAttention(BaseModel):
 class ModelObject(BaseModel):
     """A served model. Vectors of models that name one `space` can be compared.
 
-    `provider` is the execution provider of each graph as its session reports it.
+    `provider` is the execution provider as the session reports it.
     """
 
     id: str
@@ -113,7 +113,7 @@ class ModelObject(BaseModel):
     pooling: Pooling
     precision: str
     attention: ModelAttention | None
-    provider: dict[str, str]
+    provider: str
 
 
 class ModelsResponse(BaseModel):
