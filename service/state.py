@@ -14,7 +14,7 @@ from service.engine.lengths import BatchLimits
 from service.errors import ModelNotFound, NotReady
 from service.metrics import Metrics
 from service.processors import side_by_side
-from service.runtime.encoder import EMBEDDING_ONLY, AnyEncoder, open_encoder
+from service.runtime.encoder import EMBEDDING_ONLY, VECTORS, AnyEncoder, open_encoder
 from service.runtime.providers import CPU
 from service.settings import Settings
 
@@ -143,7 +143,7 @@ def _warm_up(encoder: AnyEncoder, limits: BatchLimits) -> float:
     took = []
     for alone in (True, False):
         for positions, items, outputs in (
-            (longest, most, EMBEDDING_ONLY),
+            (longest, most, VECTORS),
             (longest, most_observed, encoder.manifest.graph.outputs),
             (1, 1, EMBEDDING_ONLY),
         ):
