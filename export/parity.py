@@ -26,7 +26,10 @@ from models.contract.specs import Precision
 
 Outputs = dict[str, Floats]
 
-DIFFERENCES = ("embedding_max_abs", "weights_max_abs", "relevance_max_abs", "neighbours_max_abs")
+DIFFERENCES = (
+    *("embedding_max_abs", "positions_max_abs", "weights_max_abs", "relevance_max_abs"),
+    "neighbours_max_abs",
+)
 
 LIMITS: dict[Precision, dict[str, float]] = {
     "fp32": dict.fromkeys(DIFFERENCES, 1e-5),
@@ -105,8 +108,8 @@ def judge_finite(parity: Parity) -> None:
 
 def _compare(session: onnxruntime.InferenceSession, subject: Subject, batch: list[Item], worst: Worst) -> None:
     expected = subject.expect(batch)
-    alone = [_unit(_run(session, [item], subject, [])[tensors.EMBEDDING][0]) for item in batch]
-    reduced = [name for reduction in expected[0].matrices for name in _names(reduction)]
+    alone = [_run(session, [item], subject, [tensors.POSITIONS]) for item in batch]
+    reduced = [tensors.POSITIONS, *(name for reduction in expected[0].matrices for name in _names(reduction))]
     worst.items += len(batch)
     for order in (slice(None), slice(None, None, -1)):
         items = batch[order]
@@ -115,7 +118,11 @@ def _compare(session: onnxruntime.InferenceSession, subject: Subject, batch: lis
             vector = _unit(seen[tensors.EMBEDDING][row])
             worst.turn(float(vector @ want.embedding))
             worst.differ("embedding_max_abs", vector, want.embedding)
-            worst.differ("neighbours_max_abs", vector, by_itself)
+            worst.differ("neighbours_max_abs", vector, _unit(by_itself[tensors.EMBEDDING][0]))
+            _compare_positions(seen, row, want, by_itself, worst)
+            if subject.parts:
+                pooled = want.shares @ seen[tensors.POSITIONS][row, : len(want.shares)]
+                worst.differ("positions_max_abs", _unit(pooled), want.embedding)
             _compare_relevance(seen, row, want, worst)
         for layers in _chunks(expected):
             heads = range(len(expected[0].weights[layers[0]]))
@@ -123,6 +130,14 @@ def _compare(session: onnxruntime.InferenceSession, subject: Subject, batch: lis
             for row, want in enumerate(expected[order]):
                 for layer in layers:
                     _compare_weights(seen[tensors.weights(layer)][row], want.weights[layer], worst)
+
+
+def _compare_positions(seen: Outputs, row: int, want: Expected, alone: Outputs, worst: Worst) -> None:
+    """By the length that each vector has in the original."""
+    found, by_itself = seen[tensors.POSITIONS][row, : len(want.positions)], alone[tensors.POSITIONS][0]
+    lengths = np.linalg.norm(want.positions, axis=1, keepdims=True)
+    worst.differ("positions_max_abs", found / lengths, want.positions / lengths)
+    worst.differ("neighbours_max_abs", found / lengths, by_itself / lengths)
 
 
 def _names(reduction: tensors.Reduction) -> tuple[str, str]:

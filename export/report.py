@@ -4,6 +4,7 @@ from models.contract.manifest import Manifest, Parity, Quality
 
 _FIGURES = {
     "embedding": "embedding_max_abs",
+    "positions": "positions_max_abs",
     "weights": "weights_max_abs",
     "relevance": "relevance_max_abs",
     "by neighbours": "neighbours_max_abs",

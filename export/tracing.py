@@ -1,4 +1,4 @@
-"""The graph of an artifact, traced from one encoder: the embedding, and what can be observed of its attention."""
+"""The graph of an artifact, traced from one encoder: the embedding, its positions' vectors, its attention."""
 
 import copy
 import logging
@@ -26,8 +26,7 @@ def to_onnx(subject: Subject, *, half: bool = False) -> onnx.ModelProto:
     _drop_unused_caches(model)
     _forget_tracing(model)
     _name_axes(model, subject.axes)
-    if subject.attention:
-        gate(model)
+    gate(model)
     found, wanted = attention_operators(model), subject.fused_attentions
     if found != wanted:
         raise GraphError(f"{found} fused attention operators, {wanted} were expected")

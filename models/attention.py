@@ -66,12 +66,14 @@ class Observer:
     """What an encoder's attention layers compute through, first layer first.
 
     A blind one uses the fused kernel and keeps nothing. One that watches fills `weights` with a matrix a layer, over
-    the positions of that layer, rows summing to 1. Where the encoder pools by attention it leaves in `shares` `[b, s]`
-    what each position has of the vector. A subclass may spell `compute` in another operator.
+    the positions of that layer, rows summing to 1. The encoder leaves in `positions` `[b, s, e]` the vectors of the
+    positions, and where it pools by attention in `shares` `[b, s]` what each has of the item's vector. A subclass may
+    spell `compute` in another operator.
     """
 
     watching: bool = False
     weights: list[Tensor] = field(default_factory=list)
+    positions: Tensor | None = None
     shares: Tensor | None = None
 
     def attend(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from models.attention import Observer, attend
-from models.contract.specs import Pooling
+from models.contract.specs import Pooling, Positions
 
 Spelling = Callable[[Tensor, Tensor, Tensor, "Layout", int, float, Tensor | None], tuple[Tensor, Tensor | None]]
 """(q, k, v `[b, s, h*d]`, layout, heads, scale, bias) -> (out `[b, s, h*d]`, weights `[b, h, s, s]` or None).
@@ -29,7 +29,8 @@ class Layout:
     """Where each token of a packed batch belongs, and how attention is spelled.
 
     `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.contract.packing.pack`.
-    Each attention layer that returns weights appends them to `weights`, first layer first.
+    Each attention layer that returns weights appends them to `weights`, first layer first; the encoder leaves
+    the vectors of the tokens in `positions`, packed `[t, e]`.
     """
 
     pack_index: Tensor
@@ -37,6 +38,7 @@ class Layout:
     lengths: Tensor
     spelling: Spelling
     weights: list[Tensor] = field(default_factory=list)
+    positions: Tensor | None = None
 
     def unpack(self, packed: Tensor) -> Tensor:
         """[t, e] -> [b, s, e]; cells past an item's length hold token 0."""
@@ -57,12 +59,13 @@ class Layout:
 class PackedEncoder(nn.Module, ABC):
     """A text encoder over packed ids, pooled as `pooling` says, to a vector `width` wide."""
 
+    positions: Positions = "parts"
     pooling: Pooling
     width: int
 
     @abstractmethod
     def forward(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
-        """input_ids, position_ids `[t]` -> pooled `[b, e]`, not normalised. Fills `layout.weights`."""
+        """input_ids, position_ids `[t]` -> pooled `[b, e]`, not normalised. Fills `layout`."""
 
 
 @dataclass

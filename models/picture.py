@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.attention import Observer
-from models.contract.specs import Pooling
+from models.contract.specs import Pooling, Positions
 from models.pooling import shares
 
 Channels = tuple[float, float, float]
@@ -20,7 +20,8 @@ class PictureEncoder(nn.Module, ABC):
     """Pixels to one vector `width` wide, with attention that can be watched.
 
     `grid` is rows and columns of the patches or cells that attention is told on; `prefix` counts positions before
-    them that are no patches (CLS, registers). Of `pooling`, "mean" is the mean over the cells.
+    them that are no patches (CLS, registers). Of `pooling`, "mean" is the mean over the cells. `positions` says
+    what the vectors are that an observer is left.
     """
 
     rows_px: int
@@ -29,6 +30,7 @@ class PictureEncoder(nn.Module, ABC):
     pooling: Pooling
     grid: tuple[int, int]
     prefix: int = 0
+    positions: Positions = "parts"
 
     def __init__(self, *, middle: Channels, spread: Channels) -> None:
         """`middle` and `spread`: what pixels, in 0 to 1, are brought from to mean 0 and deviation 1."""
@@ -53,7 +55,7 @@ class PictureEncoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, images: Tensor, observer: Observer) -> Tensor:
-        """images `[b, 3, y, x]`, about -2 to 2 -> `[b, e]`."""
+        """images `[b, 3, y, x]`, about -2 to 2 -> `[b, e]`. Leaves an observer that watches the positions' vectors."""
 
     def shares(self, observer: Observer) -> Tensor:
         """[b or 1, s]: what each position has of the vector that `observer` saw made, summing to 1."""

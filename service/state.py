@@ -15,7 +15,7 @@ from service.errors import ModelNotFound, NotReady
 from service.keyring import Keyring
 from service.metrics import Metrics
 from service.processors import side_by_side
-from service.runtime.encoder import EMBEDDING_ONLY, AnyEncoder, open_encoder
+from service.runtime.encoder import EMBEDDING_ONLY, VECTORS, AnyEncoder, open_encoder
 from service.runtime.providers import CPU
 from service.settings import Settings
 from service.tracing import Tracing
@@ -179,7 +179,7 @@ def _warm_up(encoder: AnyEncoder, limits: BatchLimits) -> float:
     took = []
     for alone in (True, False):
         for positions, items, outputs in (
-            (longest, most, EMBEDDING_ONLY),
+            (longest, most, VECTORS),
             (longest, most_observed, encoder.manifest.graph.outputs),
             (1, 1, EMBEDDING_ONLY),
         ):

@@ -92,6 +92,7 @@ class Subject(ABC):
             width=self._encoder.width,
             pooling=self._encoder.pooling,
             normalize=self._facts.normalize,
+            positions=self._encoder.positions,
             space=self._facts.space or name,
         )
 
@@ -99,7 +100,7 @@ class Subject(ABC):
     def expect(self, items: Sequence[Item]) -> list[Expected]:
         """What the trained original, in float64 and one item at a time, says of each."""
         original, prefix = self._original(), self.image.prefix if self.image else 0
-        return [Expected.of(*original(torch.from_numpy(item)[None]), prefix) for item in items]
+        return [Expected.of(original(torch.from_numpy(item)[None]), prefix) for item in items]
 
     @torch.no_grad()
     def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
@@ -114,7 +115,12 @@ class Subject(ABC):
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of what `module` returns."""
-        return (tensors.EMBEDDING, *(tensors.observed(self.attention.layers) if self.attention else ()))
+        return tensors.outputs(self.attention.layers if self.attention else 0)
+
+    @property
+    def parts(self) -> bool:
+        """The pooling of the positions' vectors is the item's."""
+        return self._encoder.positions == "parts"
 
     @property
     def heads(self) -> range:

@@ -1,6 +1,6 @@
 """The image encoder of a Hugging Face directory: its watched form is traced, its own eager attention judges."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,10 @@ from torch import Tensor
 from export.options import Options
 from export.processor import read as read_processor
 from export.subjects.image import ImageFacts, ImageSubject
-from export.subjects.original import Original
+from export.subjects.original import Answer, Original
 from models.attention import Observer
 from models.picture import Channels, PictureEncoder
-from models.pretrained.originals import Original as Answer
+from models.pretrained.originals import Original as Its
 from models.pretrained.originals import original
 from models.pretrained.vision import open_vision, recognise
 
@@ -40,12 +40,12 @@ def _over(channels: Channels, brightest: float) -> Channels:
     return red, green, blue
 
 
-def _answering(answer: Callable[[Tensor], Answer], encoder: PictureEncoder) -> Original:
+def _answering(answer: Callable[[Tensor], Its], encoder: PictureEncoder) -> Original:
     """Where no probe pools, what each position has of the vector is known beforehand."""
 
-    def run(pixels: Tensor) -> tuple[Tensor, Sequence[Tensor], Tensor]:
+    def run(pixels: Tensor) -> Answer:
         seen = answer(pixels)
         shares = encoder.shares(Observer()).double() if seen.shares is None else seen.shares
-        return seen.vector, seen.weights, shares
+        return Answer(seen.vector, seen.positions, seen.weights, shares)
 
     return run

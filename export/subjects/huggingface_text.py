@@ -1,6 +1,5 @@
 """The text encoder of a Hugging Face directory: its packed form is traced, its own eager attention judges."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from export.errors import OptionError, SourceError
 from export.files import CONFIG_FILE
 from export.options import Options
 from export.sentence_transformers import Usage
-from export.subjects.original import Original
+from export.subjects.original import Answer, Original
 from export.subjects.text import TextFacts, TextSubject
 from models.contract.specs import AttentionSpec, Pooling, TextSpec
 from models.pooling import pool, shares
@@ -69,11 +68,14 @@ def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int) -> O
     """The trained encoder in float64 with its own eager attention."""
     model = load_text(directory, model_type, attention="eager").double()
 
-    def run(ids: Tensor) -> tuple[Tensor, Sequence[Tensor], Tensor]:
+    def run(ids: Tensor) -> Answer:
         positions = torch.arange(ids.shape[1]) + offset
         out = model(input_ids=ids, position_ids=positions[None], output_attentions=True)
         real = torch.ones_like(ids, dtype=torch.bool)
-        vector = project(model, ARCHITECTURES[model_type], pool(out.last_hidden_state, real, pooling))
-        return vector, out.attentions, shares(real, pooling, vector.dtype)
+        vector, positions = (
+            project(model, ARCHITECTURES[model_type], states)
+            for states in (pool(out.last_hidden_state, real, pooling), out.last_hidden_state)
+        )
+        return Answer(vector, positions, out.attentions, shares(real, pooling, vector.dtype))
 
     return run

@@ -16,8 +16,8 @@ from typing_extensions import override
 from export.precision.use import Use
 from export.spelling import OnnxObserver
 from export.subjects.base import Axes, Facts, Feeds, Item, Subject
-from export.subjects.original import Original
-from export.subjects.seen import Seen, results
+from export.subjects.original import Answer, Original
+from export.subjects.seen import Seen, left, results
 from models.attention import Observer
 from models.contract import tensors
 from models.contract.specs import AttentionSpec, ImageSpec
@@ -47,8 +47,8 @@ class ImageSubject(Subject):
     def __init__(self, facts: ImageFacts, encoder: PictureEncoder, original: Callable[[], Original]) -> None:
         super().__init__(facts, encoder, original)
         self.image = self._image = facts.image
-        _, weights, _ = watched(encoder)(torch.from_numpy(np.stack(self.example())))
-        heads = tuple(layer.shape[1] for layer in weights)
+        seen = watched(encoder)(torch.from_numpy(np.stack(self.example())))
+        heads = tuple(layer.shape[1] for layer in seen.weights)
         self.attention = AttentionSpec(heads=heads) if heads else None
         self.axes: Axes = {tensors.PIXELS: ("b",)}
         if heads:
@@ -110,10 +110,10 @@ def watched(encoder: PictureEncoder) -> Original:
     """The encoder itself, its attention spelled out in torch, in whatever precision it has."""
 
     @torch.no_grad()
-    def run(pixels: Tensor) -> tuple[Tensor, Sequence[Tensor], Tensor]:
+    def run(pixels: Tensor) -> Answer:
         observer = Observer(watching=True)
         vector = encoder(pixels, observer)
-        return vector, encoder.on_grid(observer.weights), encoder.shares(observer)
+        return Answer(vector, left(observer.positions), encoder.on_grid(observer.weights), encoder.shares(observer))
 
     return run
 
@@ -124,7 +124,8 @@ class _BlindGraph(nn.Module):
         self.encoder = encoder
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        return results(self.encoder(pixels, OnnxObserver()), None)
+        observer = OnnxObserver(watching=True)
+        return results(self.encoder(pixels, observer), left(observer.positions), None)
 
 
 class _WatchedGraph(nn.Module):
@@ -136,4 +137,5 @@ class _WatchedGraph(nn.Module):
         observer = OnnxObserver(watching=True, heads=heads)
         vector = self.encoder(pixels, observer)
         weights, chosen = (self.encoder.on_grid(each) for each in (observer.weights, observer.chosen))
-        return results(vector, Seen(weights, chosen, self.encoder.shares(observer), self.encoder.prefix))
+        seen = Seen(weights, chosen, self.encoder.shares(observer), self.encoder.prefix)
+        return results(vector, left(observer.positions), seen)

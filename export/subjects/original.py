@@ -12,9 +12,19 @@ from models.contract import tensors
 from models.contract.arrays import Floats
 from models.relevance import told
 
-Original = Callable[[Tensor], tuple[Tensor, Sequence[Tensor], Tensor]]
-"""One item by itself, token ids `[1, n]` or pixels `[1, y, x, 3]` -> the vector `[1, e]`, each layer's weights
-`[1, h, n, n]` and each position's share of the vector `[1, n]`, in float64."""
+
+@dataclass(frozen=True)
+class Answer:
+    """The vector, those of the positions, each layer's weights and each position's share of the vector, in float64."""
+
+    vector: Tensor  # [1, e]
+    positions: Tensor  # [1, n, e]
+    weights: Sequence[Tensor]  # a layer: [1, h, n, n]
+    shares: Tensor  # [1, n]
+
+
+Original = Callable[[Tensor], Answer]
+"""One item by itself, token ids `[1, n]` or pixels `[1, y, x, 3]`."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +32,21 @@ class Expected:
     """What the trained original says of one item."""
 
     embedding: Floats  # [e], length 1
+    positions: Floats  # [n, e]
+    shares: Floats  # [n]
     weights: list[Floats]  # a layer: [h, n, n]
     matrices: dict[tensors.Reduction, Floats]  # [m, m]
     pooled: dict[tensors.Reduction, Floats]  # [m]
 
     @classmethod
-    def of(cls, vector: Tensor, weights: Sequence[Tensor], shares: Tensor, prefix: int) -> "Expected":
+    def of(cls, answer: Answer, prefix: int) -> "Expected":
         """Of what an `Original` answered. `prefix` positions belong to no part of the item."""
-        relevances = told(weights, shares, prefix)
+        relevances = told(answer.weights, answer.shares, prefix)
         return cls(
-            embedding=(vector / vector.norm())[0].numpy(),
-            weights=[layer[0].numpy() for layer in weights],
+            embedding=(answer.vector / answer.vector.norm())[0].numpy(),
+            positions=answer.positions[0].numpy(),
+            shares=answer.shares[0].numpy(),
+            weights=[layer[0].numpy() for layer in answer.weights],
             matrices={r: each.matrix[0].numpy() for r, each in relevances.items()},
             pooled={r: each.pooled[0].numpy() for r, each in relevances.items()},
         )

@@ -10,7 +10,8 @@ from export.errors import OptionError, SourceError
 from export.options import Options
 from export.subjects.base import Subject, as_tensors
 from export.subjects.image import ImageFacts, ImageSubject, watched
-from export.subjects.original import Original
+from export.subjects.original import Answer, Original
+from export.subjects.seen import left
 from export.subjects.text import TextFacts, TextSubject
 from models.contract.packing import pack
 from models.contract.specs import AttentionSpec, ImageSpec, TextSpec
@@ -81,10 +82,11 @@ def _spelled_out(encoder: TextTransformer) -> Original:
     """The encoder in float64, one item at a time, its attention spelled out in torch."""
     original = copy.deepcopy(encoder).double()
 
-    def run(ids: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+    def run(ids: Tensor) -> Answer:
         packed = as_tensors({**pack([*ids.numpy()])})
         layout = Layout(packed["pack_index"], packed["unpack_index"], packed["lengths"], torch_spelling)
         vector = original(packed["input_ids"], packed["position_ids"], layout)
-        return vector, layout.weights, shares(layout.real(), encoder.pooling, vector.dtype)
+        positions = layout.unpack(left(layout.positions))
+        return Answer(vector, positions, layout.weights, shares(layout.real(), encoder.pooling, vector.dtype))
 
     return run

@@ -1,4 +1,4 @@
-"""What a graph returns: the embedding, and what was seen of the attention on the way.
+"""What a graph returns: the embedding, the vectors of the positions, and what was seen of the attention on the way.
 
 Letters: b items, s positions of the longest item, h heads, e width.
 """
@@ -23,12 +23,20 @@ class Seen:
     prefix: int = 0
 
 
-def results(embedding: Tensor, seen: Seen | None) -> tuple[Tensor, ...]:
-    """In the order of `Subject.outputs`."""
+def left(positions: Tensor | None) -> Tensor:
+    """What an encoder that is watched leaves of its positions, as every one does."""
+    if positions is None:
+        raise ValueError("the encoder left no vectors of its positions")
+    return positions
+
+
+def results(embedding: Tensor, positions: Tensor, seen: Seen | None) -> tuple[Tensor, ...]:
+    """In the order of `Subject.outputs`; `positions` is `[b, s, e]`."""
+    vectors = embedding.float(), positions.float()
     if seen is None:
-        return (embedding.float(),)
+        return vectors
     row = seen.shares[:, None, None]
     relevances = told(seen.weights, seen.shares, seen.prefix)
     reduced = [tensor for r in tensors.REDUCTIONS for tensor in (relevances[r].matrix, relevances[r].pooled)]
     raw = [tensor for layer in seen.chosen for tensor in (layer, (row @ layer)[:, :, 0])]
-    return (embedding.float(), *reduced, *raw)
+    return (*vectors, *reduced, *raw)

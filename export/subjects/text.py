@@ -17,7 +17,7 @@ from export.precision.use import Use
 from export.spelling import OnnxSpelling
 from export.subjects.base import Axes, Facts, Feeds, Item, Subject, as_tensors
 from export.subjects.original import Original
-from export.subjects.seen import Seen, results
+from export.subjects.seen import Seen, left, results
 from models.contract import tensors
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.packing import pack
@@ -116,4 +116,5 @@ class _TextGraph(nn.Module):
         layout = Layout(pack_index, unpack_index, lengths, spelling)
         embedding = self.encoder(input_ids, position_ids, layout)
         each = shares(layout.real(), self.encoder.pooling, torch.float32)
-        return results(embedding, Seen(layout.weights, spelling.chosen, each))
+        positions = layout.unpack(left(layout.positions))
+        return results(embedding, positions, Seen(layout.weights, spelling.chosen, each))

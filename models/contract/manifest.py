@@ -21,6 +21,7 @@ from models.contract.specs import (
     Name,
     Part,
     Pooling,
+    Positions,
     Precision,
     TextSpec,
 )
@@ -38,11 +39,12 @@ __all__ = [
     "Modality",
     "Parity",
     "Pooling",
+    "Positions",
     "Quality",
     "TextSpec",
 ]
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
 
 MANIFEST_FILE = "manifest.json"
@@ -61,9 +63,12 @@ class Parity(Part):
     items: int = Field(gt=0)
     embedding_max_abs: float
     embedding_min_cosine: float
+    positions_max_abs: float = Field(description="Of vectors of positions, each scaled to length 1, and their pooling.")
     weights_max_abs: float | None = Field(description="None where there is no attention.")
     relevance_max_abs: float | None = Field(description="None where there is no attention.")
-    neighbours_max_abs: float = Field(description="Largest change of an embedding by the items batched with it.")
+    neighbours_max_abs: float = Field(
+        description="Largest change of an embedding, or of a position's, by the items batched with it."
+    )
 
 
 class Quality(Part):
@@ -79,7 +84,7 @@ class Quality(Part):
 class Manifest(Part):
     """Everything a reader needs to serve the artifact, and the digest of every other file in it."""
 
-    format: Literal[3] = FORMAT
+    format: Literal[4] = FORMAT
     name: Name
     modality: Modality
     architecture: str
@@ -98,8 +103,7 @@ class Manifest(Part):
     def _one_modality(self) -> Self:
         if (self.text is None, self.image is None) != (self.modality != "text", self.modality != "image"):
             raise ValueError(f"modality {self.modality} needs its own section and no other")
-        observed = tensors.observed(self.attention.layers) if self.attention else ()
-        if self.graph.outputs != (tensors.EMBEDDING, *observed):
+        if self.graph.outputs != tensors.outputs(self.attention.layers if self.attention else 0):
             raise ValueError("the graph has other outputs than its attention has parts")
         return self
 

@@ -10,6 +10,10 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 Modality = Literal["text", "image"]
 Pooling = Literal["mean", "cls", "last", "attention"]
+Positions = Literal["parts", "mapped", "states"]
+"""What the vectors of the positions are to the item's. "parts": the pooling of them is the item's vector, be it their
+mean or one of them. "mapped": each is made of its state as the item's is of the pooled state, by a map that is not
+linear, so that they do not add up. "states": the last hidden states, which a pooling with weights of its own reads."""
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16", "int8"]
 Interpolation = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
@@ -28,12 +32,14 @@ class Part(BaseModel):
 class EmbeddingSpec(Part):
     """How an item's vector of `width` comes about: pooled over its positions, then scaled to length 1 if `normalize`.
 
-    Vectors of artifacts that name one `space` can be compared: a text's with a picture's, say.
+    `positions` says what the vectors of the positions are to it. Vectors of artifacts that name one `space` can be
+    compared: a text's with a picture's, say.
     """
 
     width: int = Field(gt=0)
     pooling: Pooling
     normalize: bool
+    positions: Positions
     space: Name
 
 

@@ -1,7 +1,7 @@
 """Names of the tensors that cross the artifact's border, spelled once.
 
-Text graphs take what `packing.pack` gives, image graphs `PIXELS`; graphs of models with attention also `OBSERVE`,
-`ASKED` and `HEADS`. An output must not bear the name of a submodule of the exported model ("embeddings" collides
+Text graphs take what `packing.pack` gives, image graphs `PIXELS`; all of them `OBSERVE` and `ASKED`, and `HEADS` those
+of models with attention. An output must not bear the name of a submodule of the exported model ("embeddings" collides
 inside ONNX), hence the long names.
 """
 
@@ -25,6 +25,11 @@ HEADS = "heads"
 EMBEDDING = "item_embedding"
 """[b, e] pooled, not yet normalised: truncation to fewer dimensions comes before normalisation."""
 
+POSITIONS = "position_embeddings"
+"""[b, s, e]: the vector of each token, or of each of a picture's prefix positions and cells, in the embedding's space
+(`specs.Positions` says how near to it). What stands past an item's length is never read. No position's code, which
+others call by that name."""
+
 
 def matrix(reduction: Reduction) -> str:
     """[b, s, s]: what each token (row) attends to, each row summing to 1. Of a picture, its cells alone."""
@@ -47,6 +52,11 @@ def pooled_weights(layer: int) -> str:
 
 
 def observed(layers: int) -> tuple[str, ...]:
-    """Every output beside the embedding, in the graph's order."""
+    """What can be observed of the attention of so many layers, in the graph's order."""
     reduced = [name(reduction) for reduction in REDUCTIONS for name in (matrix, pooled)]
     return (*reduced, *(name(layer) for layer in range(layers) for name in (weights, pooled_weights)))
+
+
+def outputs(layers: int) -> tuple[str, ...]:
+    """Every output of a graph with so many layers of attention, in its order."""
+    return (EMBEDDING, POSITIONS, *(observed(layers) if layers else ()))

@@ -6,7 +6,7 @@ windows of 7 (at 224 px) with a learned relative position, and the pre-activatio
 From He et al., "Identity Mappings in Deep Residual Networks" (2016): the pre-activation residual blocks, basic and
 bottleneck. From He et al., "Deep Residual Learning" (2016), table 1: stem, widths and strides of the stages.
 Ours: windows of 8 that fit 128 px, a relative bias for each head, zero at first, where theirs is shared and random, and
-attention told on the finest attended grid.
+attention and positions told on the finest attended grid.
 
 Letters: b items, c channels, y, x rows and columns of a map, h heads, s positions.
 """
@@ -14,6 +14,7 @@ Letters: b items, c channels, y, x rows and columns of a map, h heads, s positio
 from collections.abc import Sequence
 from typing import Literal
 
+from einops import rearrange
 from pydantic import NonNegativeInt
 from torch import Tensor, nn
 from typing_extensions import override
@@ -22,7 +23,7 @@ from models.attention import Observer
 from models.encoders.image import ImageConfig, ImageEncoder
 from models.encoders.sizes import Count, Size
 from models.layers.errors import ConfigError, divide
-from models.layers.grids import Grid, refine
+from models.layers.grids import Grid, refine, refine_rows
 from models.layers.map_attention import MapAttention, MapAttentionPlan
 
 Counts = tuple[Count, Count, Count, Count]
@@ -82,7 +83,10 @@ class AlterNet(ImageEncoder):
         x = self.stem(images)
         for block in self.blocks:
             x = block(x, observer)
-        vector: Tensor = self.head(self.norm(x).relu().mean(dim=(2, 3)))
+        x = self.norm(x).relu()
+        if observer.watching:
+            observer.positions = refine_rows(self.head(rearrange(x, "b c y x -> b y x c")), self.grid)
+        vector: Tensor = self.head(x.mean(dim=(2, 3)))
         return vector
 
     @override

@@ -13,6 +13,7 @@ Letters: b items, c channels, y, x rows and columns of the map.
 
 from typing import Literal
 
+from einops import rearrange
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -71,7 +72,10 @@ class MapEncoder(ImageEncoder):
         x = self.stem(images)
         for block in self.blocks:
             x = block(x, observer)
-        vector: Tensor = self.head(self.norm(x).mean(dim=(2, 3)))
+        x = self.norm(x)
+        if observer.watching:
+            observer.positions = self.head(rearrange(x, "b c y x -> b (y x) c"))
+        vector: Tensor = self.head(x.mean(dim=(2, 3)))
         return vector
 
 

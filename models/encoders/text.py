@@ -60,7 +60,7 @@ class TextTransformer(PackedEncoder):
 
     @override
     def forward(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
-        hidden = self.hidden(input_ids, position_ids, layout)
+        hidden = layout.positions = self.hidden(input_ids, position_ids, layout)
         return pool(layout.unpack(hidden), layout.real(), self.pooling)
 
     def hidden(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:

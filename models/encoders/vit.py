@@ -66,5 +66,7 @@ class Vit(ImageEncoder):
         bias = None if self.relative is None else functional.pad(self.relative(), (1, 0, 1, 0))[None]
         for block in self.blocks:
             x = block(x, observer, bias)
+        if observer.watching:
+            observer.positions = self.head(self.norm(x))
         vector: Tensor = self.head(self.norm(x[:, 0]))
         return vector

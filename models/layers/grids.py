@@ -1,9 +1,9 @@
-"""Attention matrices moved from one grid of cells to another, so that layers of unlike resolution can be told together.
+"""Attention, and vectors of cells, moved from one grid to another, so that unlike resolutions can be told together.
 
 A coarse cell's weight is spread evenly over the fine cells in it, and the fine cells of one coarse cell attend alike:
 what that leaves is a matrix over the fine grid whose rows still sum to 1.
 
-Letters: b items, h heads, s positions of a grid, y, x its rows and columns.
+Letters: b items, h heads, s positions of a grid, y, x its rows and columns, e width of a vector.
 """
 
 from einops import rearrange, repeat
@@ -22,3 +22,11 @@ def refine(weights: Tensor, coarse: Grid, fine: Grid) -> Tensor:
     p1, p2 = (divide(f, c, "the coarse grid does not divide the fine") for f, c in zip(fine, coarse, strict=True))
     cells = rearrange(weights, "b h (y x) (v u) -> b h y x v u", y=y, v=y) / (p1 * p2)
     return repeat(cells, "b h y x v u -> b h (y p1 x p2) (v q1 u q2)", p1=p1, p2=p2, q1=p1, q2=p2)
+
+
+def refine_rows(rows: Tensor, fine: Grid) -> Tensor:
+    """[b, y, x, e] over a coarse grid -> `[b, s, e]` over `fine`: in a coarse cell all are alike; the mean stays."""
+    p1, p2 = (
+        divide(f, c, "the coarse grid does not divide the fine") for f, c in zip(fine, rows.shape[1:3], strict=True)
+    )
+    return repeat(rows, "b y x e -> b (y p1 x p2) e", p1=p1, p2=p2)

@@ -3,7 +3,7 @@
 A family's own pooling is the first of its `pools`. ViT, DeiT, DINO, MSN: CLS of the last layer, normalised. I-JEPA:
 the mean, for there is no CLS. BEiT: as its `use_mean_pooling` says, the norm after the mean. CLIP: CLS, normalised, and
 projected where the checkpoint projects. SigLIP: its attention pooling head, or the mean where it has none. Swin: the
-mean over the last stage.
+mean over the last stage. What follows the pooling is applied to each position as well, if it is a norm or a linear map.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,21 +39,41 @@ def _projected(out: Any, _prefix: int) -> Tensor:
     return row
 
 
+def _normed(model: Any, out: Any) -> Tensor:
+    rows: Tensor = model.post_layernorm(out.last_hidden_state)
+    return rows
+
+
+def _normed_and_projected(model: Any, out: Any) -> Tensor:
+    rows: Tensor = model.visual_projection(_normed(model.vision_model, out))
+    return rows
+
+
+def _normed_by_the_pooler(model: Any, out: Any) -> Tensor:
+    rows: Tensor = model.pooler.layernorm(out.last_hidden_state)
+    return rows
+
+
+_FIRST, _ALIKE = Pool(_first), Pool(_mean)
+
+
 def _always(pools: Pools) -> Callable[[Any], Pools]:
     return lambda _config: pools
 
 
 def _of_beit(config: Any) -> Pools:
-    return {"mean": _own} if config.use_mean_pooling else {"cls": _first, "mean": _mean}
+    if config.use_mean_pooling:
+        return {"mean": Pool(_own, _normed_by_the_pooler, "mapped")}
+    return {"cls": _FIRST, "mean": _ALIKE}
 
 
 def _of_siglip(config: Any) -> Pools:
     headed = getattr(config, "vision_use_head", True)  # the entry is newer than the head
-    return {"attention": _own, "mean": _mean} if headed else {"mean": _mean}
+    return {"attention": Pool(_own, positions="states"), "mean": _ALIKE} if headed else {"mean": _ALIKE}
 
 
-_CLS_OR_MEAN = _always({"cls": _first, "mean": _mean})
-_MEAN = _always({"mean": _mean})
+_CLS_OR_MEAN = _always({"cls": _FIRST, "mean": _ALIKE})
+_MEAN = _always({"mean": _ALIKE})
 
 
 @dataclass(frozen=True)
@@ -77,7 +97,11 @@ class Architecture:
 
 _HEADLESS = {"add_pooling_layer": False}
 _VIT = Architecture(_CLS_OR_MEAN, oblong=True, options=_HEADLESS)
-_CLIP = Architecture(_always({"cls": _projected}), width="projection_dim", auto=CLIPVisionModelWithProjection)
+_CLIP = Architecture(
+    _always({"cls": Pool(_projected, _normed_and_projected)}),
+    width="projection_dim",
+    auto=CLIPVisionModelWithProjection,
+)
 _SIGLIP = Architecture(_of_siglip, cls=0)
 
 ARCHITECTURES = {
@@ -91,7 +115,7 @@ ARCHITECTURES = {
     "dinov3_vit": Architecture(_CLS_OR_MEAN, registers=True, oblong=True, flexible=True),
     "clip": _CLIP,
     "clip_vision_model": _CLIP,
-    "CLIPVisionModel": Architecture(_always({"cls": _own})),
+    "CLIPVisionModel": Architecture(_always({"cls": Pool(_own, _normed)})),
     "siglip": _SIGLIP,
     "siglip_vision_model": _SIGLIP,
     "swin": Architecture(_MEAN, cls=0, oblong=True, windowed=True),

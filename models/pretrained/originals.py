@@ -20,9 +20,11 @@ from models.pretrained.vision import Opened
 
 @dataclass(frozen=True)
 class Original:
-    """`vector` `[b, e]`, `weights` `[b, h, s, s]` a layer, and what a probe pooled by, `shares` `[b, s]`."""
+    """`vector` `[b, e]`, `positions` `[b, s, e]`, `weights` `[b, h, s, s]` a layer, and what a probe pooled by:
+    `shares` `[b, s]`."""
 
     vector: Tensor
+    positions: Tensor
     weights: list[Tensor]
     shares: Tensor | None
 
@@ -47,7 +49,7 @@ def _watched(model: Any, images: Tensor, opened: Opened) -> Original:
     if opened.plan.pooling == "attention":
         probe = model.head.probe.expand(len(images), -1, -1)
         shares = model.head.attention(probe, out.last_hidden_state, out.last_hidden_state)[1][:, 0]
-    return Original(opened.plan.pool(out, opened.plan.prefix), list(out.attentions), shares)
+    return Original(*_vectors(model, out, opened), list(out.attentions), shares)
 
 
 def _windows_watched(model: Any, images: Tensor, opened: Opened) -> Original:
@@ -61,7 +63,11 @@ def _windows_watched(model: Any, images: Tensor, opened: Opened) -> Original:
         for hook in hooks:
             hook.remove()
     weights = [_by_cell(*each, opened.plan.grid, len(images)) for each in zip(blocks, seen, strict=True)]
-    return Original(opened.plan.pool(out, 0), weights, None)
+    return Original(*_vectors(model, out, opened), weights, None)
+
+
+def _vectors(model: Any, out: Any, opened: Opened) -> tuple[Tensor, Tensor]:
+    return opened.plan.pool.vector(out, opened.plan.prefix), opened.plan.pool.rows(model, out)
 
 
 def _by_cell(block: Any, windows: Tensor, grid: tuple[int, int], count: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 What differs by architecture stands in the `Plan`, which `models.pretrained.vision` makes.
 
-Letters: b items, y, x rows and columns of the picture in px, e embedding width.
+Letters: b items, s positions, y, x rows and columns of the picture in px, e embedding width.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,25 @@ from transformers import PreTrainedModel
 from typing_extensions import override
 
 from models.attention import Observer, Spread, as_computed
-from models.contract.specs import Pooling
+from models.contract.specs import Pooling, Positions
 from models.picture import Channels, PictureEncoder
 from models.pretrained.probe import take_head
 from models.pretrained.routing import Call, routed
 
-Pool = Callable[[Any, int], Tensor]
-"""What a model of `transformers` returned, and how long its prefix is -> `[b, e]`."""
+
+def _states(_model: Any, out: Any) -> Tensor:
+    states: Tensor = out.last_hidden_state
+    return states
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Of what a model of `transformers` returned: `vector` `[b, e]`, given how long its prefix is, and the vectors of
+    its `rows` `[b, s, e]`, given the model; `positions` says what these are to that."""
+
+    vector: Callable[[Any, int], Tensor]
+    rows: Callable[[Any, Any], Tensor] = _states
+    positions: Positions = "parts"
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,7 @@ class PretrainedPictureEncoder(PictureEncoder):
         self.rows_px, self.columns_px = plan.rows_px, plan.columns_px
         self.width = plan.width
         self.grid, self.prefix = plan.grid, plan.prefix
-        self.pooling = plan.pooling
+        self.pooling, self.positions = plan.pooling, plan.pool.positions
         self.probe = take_head(model) if plan.pooling == "attention" else None
 
     @override
@@ -63,7 +75,9 @@ class PretrainedPictureEncoder(PictureEncoder):
 
         with routed(attend):
             out = self.model(pixel_values=images)
+        if observer.watching:
+            observer.positions = self.plan.pool.rows(self.model, out)
         if self.probe is None:
-            return self.plan.pool(out, self.prefix)
+            return self.plan.pool.vector(out, self.prefix)
         vector: Tensor = self.probe(out.last_hidden_state, observer)
         return vector

@@ -133,17 +133,18 @@ class PretrainedTextEncoder(PackedEncoder):
 
         with routed(attend):
             out = self.model(input_ids=input_ids[None], position_ids=position_ids[None])
+        layout.positions = project(self.model, self._architecture, out.last_hidden_state[0])
         rows = layout.unpack(out.last_hidden_state[0])
         return project(self.model, self._architecture, pool(rows, layout.real(), self.pooling))
 
 
-def project(model: PreTrainedModel, architecture: TextArchitecture, pooled: Tensor) -> Tensor:
-    """The pooled state as the model's own head maps it, where it has one."""
+def project(model: PreTrainedModel, architecture: TextArchitecture, states: Tensor) -> Tensor:
+    """States `[..., d]`, pooled or not, as the model's own head maps them, where it has one: `[..., e]`."""
     if architecture.head is None:
-        return pooled
+        return states
     head: nn.Module = model.get_submodule(architecture.head)
-    vector: Tensor = head(pooled)
-    return vector
+    vectors: Tensor = head(states)
+    return vectors
 
 
 def _within(window: int | None, layout: Layout, bias: Tensor | None) -> Tensor | None:

@@ -1,7 +1,8 @@
 """Who may wait, and what the others are told.
 
 The queue holds so many tokens. Requests of at most one batch have a share of their own beside it, so that one who sends
-thousands of texts does not shut out those who send one. What is promised is bounded too: bytes of attention.
+thousands of texts does not shut out those who send one. What is promised is bounded too: bytes of attention,
+and of vectors of positions.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ SMALL_SHARE = 4
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """Most `tokens` waiting, and most `attention_bytes` promised to requests that are not answered yet.
+    """Most `tokens` waiting, and most `attention_bytes` promised to requests that are not answered yet: vectors
+    of positions are counted with it.
 
     A request larger than the whole queue is taken when nothing else waits, as is attention when none is promised.
     Requests of at most `small_tokens` are small.

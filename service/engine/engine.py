@@ -15,7 +15,7 @@ from service.engine.admission import QueueLimits
 from service.engine.cache import EmbeddingCache
 from service.engine.items import ItemResult, Ticket
 from service.engine.lengths import BatchLimits
-from service.engine.plan import AttentionPlan
+from service.engine.plan import AttentionPlan, VectorPlan
 from service.engine.queue import Queue
 from service.engine.workers import Runner, Workers
 from service.metrics import Metrics
@@ -57,10 +57,16 @@ class Engine:
         return Ticket(deadline=deadline, loop=asyncio.get_running_loop())
 
     def submit(
-        self, ticket: Ticket, model: str, items: Sequence[Prepared], attention: AttentionPlan | None = None
+        self,
+        ticket: Ticket,
+        model: str,
+        items: Sequence[Prepared],
+        attention: AttentionPlan | None = None,
+        *,
+        vectors: VectorPlan | None = None,
     ) -> None:
         """Queue one request's items, from any thread. Raises Overloaded when the queue is full, or NotReady."""
-        self._queue.put(ticket, model, items, attention)
+        self._queue.put(ticket, model, items, attention, vectors)
 
     def submit_from(self, threads: Executor, ticket: Ticket, submit: Callable[[], None]) -> None:
         """Let one of `threads` prepare the items and `submit` them; what that raises is the ticket's outcome.

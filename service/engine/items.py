@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from models.contract import tensors
 from models.contract.arrays import Data, Floats
 from models.preprocess.prepared import Prepared
 from service.engine.plan import AttentionPlan
@@ -13,10 +14,12 @@ from service.engine.plan import AttentionPlan
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """`embedding` is `[e]`, pooled and not normalised; `attention` has the shape that its query gives."""
+    """`embedding` is `[e]`, pooled and not normalised; `attention` has the shape that its query gives; `vectors`, where
+    they were asked for, are `[n, e]`, one for each of the item's n positions, not normalised either."""
 
     embedding: Floats
     attention: Floats | None
+    vectors: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,14 @@ class Lane:
     heads: tuple[int, ...] = ()
 
     @property
+    def plain(self) -> bool:
+        """Nothing is fetched but the embedding."""
+        return self.outputs == (tensors.EMBEDDING,)
+
+    @property
     def observed(self) -> bool:
         """Attention is among what is fetched."""
-        return len(self.outputs) > 1
+        return not set(self.outputs) <= {tensors.EMBEDDING, tensors.POSITIONS}
 
 
 class Ticket:

@@ -1,7 +1,7 @@
-"""How an answer's attention is fetched from a graph, and how an item's share is cut out of a batch.
+"""How what is asked beside an embedding is fetched from a graph, and how an item's share is cut out of a batch.
 
 Letters: b items, s longest item, n positions of one item, m of them that reductions are told on (a text's tokens, a
-picture's cells), h heads, l layers.
+picture's cells), h heads, l layers, e width of a vector.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,22 @@ from models.contract import tensors
 from models.contract.arrays import Floats
 
 FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class VectorPlan:
+    """That a request wants the vectors of its items' positions too, each as wide as the model's embedding."""
+
+    width: int
+
+    def answer_bytes(self, n: int) -> int:
+        """Size of the answer for an item of `n` positions, as float32."""
+        return FLOAT_BYTES * n * self.width
+
+    @staticmethod
+    def cut(arrays: Mapping[str, Floats], row: int, n: int) -> Floats:
+        """[n, e] of an item of `n` positions, prefix included, copied: a view would keep the batch alive."""
+        return arrays[tensors.POSITIONS][row, :n].copy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from service.engine.cache import EmbeddingCache
 from service.engine.items import Item, Lane, Seat, Ticket
 from service.engine.lengths import BatchLimits
 from service.engine.outcomes import Outcomes
-from service.engine.plan import AttentionPlan
+from service.engine.plan import AttentionPlan, VectorPlan
 from service.engine.sharing import Shares
 from service.engine.waiting import Waiting
 from service.errors import HeadlightError, InferenceFailed, NotReady, Overloaded
@@ -73,13 +73,18 @@ class Queue:
                 self._metrics.shed.labels("overloaded").inc(items)
                 raise self._admission.overloaded(self._owed)
 
-    def put(self, ticket: Ticket, model: str, prepared: Sequence[Prepared], attention: AttentionPlan | None) -> None:
+    def put(
+        self,
+        ticket: Ticket,
+        model: str,
+        prepared: Sequence[Prepared],
+        attention: AttentionPlan | None = None,
+        vectors: VectorPlan | None = None,
+    ) -> None:
         """Queue one request's items. Raises Overloaded or NotReady."""
-        lane = Lane(model, (tensors.EMBEDDING,))
-        promised = 0
-        if attention:
-            lane = Lane(model, (tensors.EMBEDDING, *attention.outputs), attention.heads)
-            promised = sum(attention.answer_bytes(item.positions) for item in prepared)
+        lane = _lane(model, attention, vectors)
+        plans = [plan for plan in (attention, vectors) if plan]
+        promised = sum(plan.answer_bytes(item.positions) for plan in plans for item in prepared)
         items = [Item(lane, item, [Seat(ticket, i, attention)]) for i, item in enumerate(prepared)]
         tokens = sum(item.positions for item in items)
         with self._changed:
@@ -92,7 +97,7 @@ class Queue:
                 self._metrics.shed.labels("overloaded").inc(len(items))
                 raise
             ticket.expect(prepared)
-            if not lane.observed:
+            if lane.plain:
                 items = [item for item in items if not self._outcomes.remembered(item)]
             if self._busy:
                 self._last_company = time.monotonic()
@@ -182,3 +187,9 @@ class Queue:
     def _owed(self) -> int:
         """Tokens that wait or run."""
         return self._waiting.tokens + sum(batch.tokens for batch in self._running)
+
+
+def _lane(model: str, attention: AttentionPlan | None, vectors: VectorPlan | None) -> Lane:
+    positions = (tensors.POSITIONS,) if vectors else ()
+    observed, heads = (attention.outputs, attention.heads) if attention else ((), ())
+    return Lane(model, (tensors.EMBEDDING, *positions, *observed), heads)

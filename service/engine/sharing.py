@@ -7,6 +7,7 @@ import numpy as np
 from models.contract import tensors
 from models.contract.arrays import Floats
 from service.engine.items import Item, ItemResult, Seat
+from service.engine.plan import VectorPlan
 from service.errors import InferenceFailed
 
 Shares = list[tuple[Seat, ItemResult]] | InferenceFailed
@@ -20,7 +21,8 @@ def shares(items: Sequence[Item], arrays: Mapping[str, Floats]) -> list[Shares]:
 
 def _share(item: Item, arrays: Mapping[str, Floats], row: int, finite: bool) -> Shares:
     embedding = arrays[tensors.EMBEDDING][row].copy()  # a view would keep the batch alive
-    results = [(seat, ItemResult(embedding, _attention(item, seat, arrays, row))) for seat in item.seats]
+    vectors = VectorPlan.cut(arrays, row, item.positions) if tensors.POSITIONS in arrays else None
+    results = [(seat, ItemResult(embedding, _attention(item, seat, arrays, row), vectors)) for seat in item.seats]
     if finite or all(map(_is_finite, (result for _, result in results))):
         return results
     return InferenceFailed("the model gave a value that is not finite")
@@ -31,6 +33,5 @@ def _attention(item: Item, seat: Seat, arrays: Mapping[str, Floats], row: int) -
 
 
 def _is_finite(result: ItemResult) -> bool:
-    return bool(
-        np.isfinite(result.embedding).all() and (result.attention is None or np.isfinite(result.attention).all())
-    )
+    found = (result.embedding, result.attention, result.vectors)
+    return all(bool(np.isfinite(array).all()) for array in found if array is not None)

@@ -25,7 +25,8 @@ from models.preprocess.tokens import Piece, Tokens
 from service.runtime.session import Session
 
 EMBEDDING_ONLY = (tensors.EMBEDDING,)
-"""The outputs that need no attention."""
+VECTORS = (tensors.EMBEDDING, tensors.POSITIONS)
+"""The outputs that need no attention: an item's vector alone, and with those of its positions."""
 
 Source = TypeVar("Source")
 
@@ -72,7 +73,10 @@ class Encoder(ABC, Generic[Source]):
         return self._session.run(outputs, self._feeds(items), heads, alone=alone)
 
     def finish(self, embeddings: Floats, dimensions: int | None = None, *, normalize: bool | None = None) -> Floats:
-        """Keep the first `dimensions` of the pooled `[b, e]`, then scale to length 1 if told, or if the model does."""
+        """Keep the first `dimensions` of vectors `[b, e]`, then scale each to length 1 if told, or if the model does.
+
+        They are those of a batch's items, or of an item's positions.
+        """
         vectors = np.ascontiguousarray(embeddings[:, :dimensions])
         if self.manifest.embedding.normalize if normalize is None else normalize:
             # 1e-12: the bound that torch's normalize keeps a zero vector away from division by zero with.

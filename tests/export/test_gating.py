@@ -10,14 +10,15 @@ from export.gating import gate
 from models.contract import tensors
 from models.contract.asking import asking
 
-OUTPUTS = (tensors.EMBEDDING, "doubled", "summed")
+OUTPUTS = (tensors.EMBEDDING, "before", "doubled", "summed")
 
 
 def graph() -> onnx.ModelProto:
-    """embedding = x + 1; doubled = 2 * embedding; summed = the sums of doubled's rows."""
+    """before = x + 1; embedding = -before; doubled = 2 * embedding; summed = the sums of doubled's rows."""
     value = helper.make_tensor_value_info
     nodes = [
-        helper.make_node("Add", ["x", "one"], [tensors.EMBEDDING]),
+        helper.make_node("Add", ["x", "one"], ["before"]),
+        helper.make_node("Neg", ["before"], [tensors.EMBEDDING]),
         helper.make_node("Mul", [tensors.EMBEDDING, "two"], ["doubled"]),
         helper.make_node("ReduceSum", ["doubled", "axis"], ["summed"], keepdims=0),
     ]
@@ -26,13 +27,13 @@ def graph() -> onnx.ModelProto:
         for name, number in (("one", np.float32(1)), ("two", np.float32(2)), ("axis", [1]), ("unused", np.float32(9)))
     ]
     inputs = [value("x", TensorProto.FLOAT, ["b", 3]), value(tensors.HEADS, TensorProto.INT64, ["k"])]
-    shapes: list[list[str | int]] = [["b", 3], ["b", 3], ["b"]]
+    shapes: list[list[str | int]] = [["b", 3], ["b", 3], ["b", 3], ["b"]]
     outputs = [value(name, TensorProto.FLOAT, shape) for name, shape in zip(OUTPUTS, shapes, strict=True)]
     body = helper.make_graph(nodes, "g", inputs, outputs, constants)
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", 24)], ir_version=10)
 
 
-@pytest.mark.parametrize("wanted", [(), ("doubled",), ("summed",), ("doubled", "summed")])
+@pytest.mark.parametrize("wanted", [(), ("doubled",), ("summed",), ("doubled", "summed"), ("before",), OUTPUTS[1:]])
 def test_only_what_is_asked_for_is_there(wanted: tuple[str, ...]) -> None:
     model = graph()
     gate(model)
@@ -41,6 +42,7 @@ def test_only_what_is_asked_for_is_there(wanted: tuple[str, ...]) -> None:
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     found = dict(zip(OUTPUTS, session.run(OUTPUTS, {"x": x, **asking(OUTPUTS, wanted, [])}), strict=True))
-    np.testing.assert_array_equal(found[tensors.EMBEDDING], x + 1)
-    for name, answer in (("doubled", 2 * (x + 1)), ("summed", (2 * (x + 1)).sum(axis=1))):
+    np.testing.assert_array_equal(found[tensors.EMBEDDING], -x - 1)
+    doubled = 2 * (-x - 1)
+    for name, answer in (("before", x + 1), ("doubled", doubled), ("summed", doubled.sum(axis=1))):
         np.testing.assert_array_equal(found[name], answer if name in wanted else np.zeros([0] * answer.ndim))

@@ -20,7 +20,15 @@ def test_an_image_encoder_exports(name: str, tmp_path: Path) -> None:
     assert (manifest.embedding.width, manifest.embedding.pooling) == (sample.width, sample.pooling)
     assert manifest.graph.attention_operators == manifest.attention.layers + (sample.pooling == "attention")
     parity = manifest.parity
-    for figure in (parity.embedding_max_abs, parity.weights_max_abs, parity.relevance_max_abs):
+    assert manifest.embedding.positions == {"beit": "mapped", "siglip": "states", "siglip-vision": "states"}.get(
+        name, "parts"
+    )
+    for figure in (
+        parity.embedding_max_abs,
+        parity.positions_max_abs,
+        parity.weights_max_abs,
+        parity.relevance_max_abs,
+    ):
         assert figure is not None
         assert figure <= 1e-5
     assert parity.neighbours_max_abs <= 1e-5

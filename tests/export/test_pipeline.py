@@ -37,6 +37,8 @@ def test_the_default_model(minilm: Path) -> None:
     assert manifest.parity.embedding_min_cosine >= 0.99999
     assert manifest.parity.weights_max_abs is not None
     assert manifest.parity.weights_max_abs <= 1e-5
+    assert manifest.embedding.positions == "parts"
+    assert manifest.parity.positions_max_abs <= 1e-5
 
 
 def test_attention_is_fused_and_what_can_be_observed_waits_in_a_branch(minilm: Path) -> None:
@@ -52,7 +54,10 @@ def test_attention_is_fused_and_what_can_be_observed_waits_in_a_branch(minilm: P
 def test_what_is_not_asked_for_is_not_computed(tiny: Path, tmp_path: Path) -> None:
     outputs = Manifest.read(tiny).graph.outputs
     feeds = {**pack([np.arange(5), np.arange(9)])}
-    for wanted, softmaxes in (((), 0), (("attention_weights_1",), 1), (("relevance_rollout_pooled",), 2)):
+    for wanted, softmaxes in (
+        *(((), 0), (("position_embeddings",), 0)),
+        *((("attention_weights_1",), 1), (("relevance_rollout_pooled",), 2)),
+    ):
         options = onnxruntime.SessionOptions()
         options.enable_profiling = True
         options.profile_file_prefix = str(tmp_path / "profile")
@@ -62,6 +67,7 @@ def test_what_is_not_asked_for_is_not_computed(tiny: Path, tmp_path: Path) -> No
         events = json.loads(profile.read_text())
         kernels = [e["args"]["op_name"] for e in events if e["name"].endswith("kernel_time")]
         assert kernels.count("Softmax") == softmaxes
+        assert kernels.count("If") == (len(outputs) if wanted else 1), "one for all, and in it one for each"
         for name, answer in zip(outputs[1:], answers[1:], strict=True):
             assert bool(answer.size) == (name in wanted)
         if wanted == ("attention_weights_1",):

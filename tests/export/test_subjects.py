@@ -31,8 +31,10 @@ def test_an_encoder_of_ours_exports(name: str, tmp_path: Path) -> None:
     assert verify(tmp_path / "artifacts" / name) == manifest
     assert manifest.architecture == CONFIGS[name]["kind"]
     assert manifest.embedding.space == name
+    assert manifest.embedding.positions == "parts"
+    assert manifest.parity.positions_max_abs <= 1e-5
     if manifest.attention is None:
-        assert manifest.graph.outputs == ("item_embedding",)
+        assert manifest.graph.outputs == ("item_embedding", "position_embeddings")
         return
     assert manifest.graph.attention_operators == manifest.attention.layers
     always = onnx.load(tmp_path / "artifacts" / name / "model.onnx", load_external_data=False).graph.node

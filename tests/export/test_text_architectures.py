@@ -16,7 +16,13 @@ def test_a_text_encoder_exports(kind: str, tmp_path: Path) -> None:
     assert manifest.attention is not None
     assert manifest.graph.attention_operators == manifest.attention.layers == 2
     parity = manifest.parity
-    for figure in (parity.embedding_max_abs, parity.weights_max_abs, parity.relevance_max_abs):
+    assert manifest.embedding.positions == "parts"
+    for figure in (
+        parity.embedding_max_abs,
+        parity.positions_max_abs,
+        parity.weights_max_abs,
+        parity.relevance_max_abs,
+    ):
         assert figure is not None
         assert figure <= 1e-5
     assert parity.neighbours_max_abs <= 1e-5

@@ -50,8 +50,8 @@ def edit(artifact: Path, **changes: object) -> None:
 
 
 def test_another_format_is_named(artifact: Path) -> None:
-    edit(artifact, format=2, brand_new_field=1)
-    with pytest.raises(ArtifactError, match=r"artifact format 2, this version reads 3; export the model again"):
+    edit(artifact, format=3, brand_new_field=1)
+    with pytest.raises(ArtifactError, match=r"artifact format 3, this version reads 4; export the model again"):
         Manifest.read(artifact)
 
 

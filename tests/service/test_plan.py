@@ -7,6 +7,7 @@ from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.manifest import AttentionSpec, EmbeddingSpec, GraphSpec, ImageSpec, Manifest, Parity
 from service.engine.attention import AttentionQuery
+from service.engine.plan import VectorPlan
 from service.errors import InvalidParameter
 
 IMAGE = ImageSpec(
@@ -20,6 +21,7 @@ def manifest(*heads: int) -> Manifest:
         items=1,
         embedding_max_abs=0,
         embedding_min_cosine=1,
+        positions_max_abs=0,
         weights_max_abs=None,
         relevance_max_abs=None,
         neighbours_max_abs=0,
@@ -29,12 +31,12 @@ def manifest(*heads: int) -> Manifest:
         modality="image",
         architecture="any",
         precision="fp32",
-        embedding=EmbeddingSpec(width=4, pooling="cls", normalize=True, space="any"),
+        embedding=EmbeddingSpec(width=4, pooling="cls", normalize=True, positions="parts", space="any"),
         attention=AttentionSpec(heads=heads) if heads else None,
         image=IMAGE,
         graph=GraphSpec(
             devices=("cpu",),
-            outputs=(tensors.EMBEDDING, *(tensors.observed(len(heads)) if heads else ())),
+            outputs=tensors.outputs(len(heads)),
             attention_operators=len(heads),
         ),
         parity=unmeasured,
@@ -59,6 +61,15 @@ def test_what_the_layers_do_not_have_is_refused(query: AttentionQuery, param: st
     with pytest.raises(InvalidParameter, match=says) as refusal:
         query.plan(manifest(2, 2, 4))
     assert refusal.value.param == param
+
+
+def test_vectors_of_positions_are_cut_from_padding() -> None:
+    rows = np.random.default_rng(0).random((3, 6, 4), np.float32)
+    plan = VectorPlan(width=4)
+    cut = plan.cut({tensors.POSITIONS: rows}, 1, 5)
+    np.testing.assert_array_equal(cut, rows[1, :5])
+    assert plan.answer_bytes(5) == cut.nbytes
+    assert cut.base is None, "a view would keep the batch alive"
 
 
 def test_a_model_without_attention_is_asked_for_none() -> None:

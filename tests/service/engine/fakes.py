@@ -36,8 +36,8 @@ class FakeItem:
 
 
 class FakeModel:
-    """Embeds ids as `[sum, count]` and attends uniformly. Fails on the id `FAILS`, answers NaN on `NOT_FINITE`,
-    dies of `FAULT`.
+    """Embeds ids as `[sum, count]`, each as `[id, 1]`, and attends uniformly. Fails on the id `FAILS`, answers NaN on
+    `NOT_FINITE`, dies of `FAULT`.
 
     While `gate` is closed a run waits; `batches` records the lengths of every batch that ran.
     """
@@ -67,6 +67,9 @@ class FakeModel:
             rows = [[np.nan if NOT_FINITE in ids else ids.sum(), len(ids)] for ids in items]
             return np.array(rows, dtype=np.float32)
         longest = max(map(len, items))
+        if name == tensors.POSITIONS:
+            padded = [np.pad(ids, (0, longest - len(ids)), constant_values=-1) for ids in items]
+            return np.stack([np.stack(padded), np.ones((len(items), longest))], axis=2).astype(np.float32)
         array = np.zeros((len(items), longest), dtype=np.float32)
         for row, ids in enumerate(items):
             array[row, : len(ids)] = 1 / len(ids)

@@ -10,12 +10,13 @@ from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
 from service.engine.items import ItemResult, Ticket
 from service.engine.lengths import BatchLimits
-from service.engine.plan import AttentionPlan
+from service.engine.plan import AttentionPlan, VectorPlan
 from service.metrics import Metrics
 from tests.service.engine.fakes import FakeItem, FakeModel
 
 POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), prefix=0)
 EVERYONE = AttentionPlan(reduce="rollout", query="all", layers=(), heads=(), prefix=0)
+VECTORS = VectorPlan(width=2)
 
 
 def running(model: FakeModel, max_queue_tokens: int, **options: float) -> Iterator[Engine]:
@@ -43,10 +44,15 @@ class Request:
 
 
 def submit(
-    engine: Engine, items: list[FakeItem], attention: AttentionPlan | None = None, timeout_s: float = 10
+    engine: Engine,
+    items: list[FakeItem],
+    attention: AttentionPlan | None = None,
+    timeout_s: float = 10,
+    *,
+    vectors: VectorPlan | None = None,
 ) -> Request:
     ticket = engine.ticket(deadline=time.monotonic() + timeout_s)
-    engine.submit(ticket, "fake", items, attention)
+    engine.submit(ticket, "fake", items, attention, vectors=vectors)
     return Request(engine, ticket)
 
 
