@@ -52,16 +52,21 @@ class Asked:
     kept: Kept = "start"
     prompt: str | None = None
     attention: AttentionQuery | None = None
+    vectors: bool = False
+    """Also the vector of each token, or of each of a picture's positions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One input's answer: its vector `[e]`, and its attention where that was asked for."""
+    """One input's answer: its vector `[e]`, and, where asked for, its attention, and the vectors `[n, e]` of its
+    positions, which are not scaled.
+    """
 
     encoder: AnyEncoder
     prepared: Prepared
     vector: Floats
     attention: Floats | None
+    vectors: Floats | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from models.preprocess.prepared import Prepared
 from service.engine.engine import Engine
 from service.engine.items import ItemResult, Ticket
-from service.engine.plan import AttentionPlan
+from service.engine.plan import AttentionPlan, VectorPlan
 from service.engine.timing import Timing
 from service.errors import (
     AttentionTooLarge,
@@ -121,7 +121,7 @@ class _Part:
         pooled = np.stack([result.embedding for result in results])
         vectors = self._encoder.finish(pooled, self._asked.dimensions, normalize=self._asked.normalize)
         return [
-            Item(self._encoder, prepared, vector, result.attention)
+            Item(self._encoder, prepared, vector, result.attention, result.vectors)
             for prepared, vector, result in zip(self.ticket.prepared, vectors, results, strict=True)
         ]
 
@@ -130,7 +130,10 @@ class _Part:
             _refuse_truncated(items, self.places)
         if self._plan:
             _check_attention(self._plan, items, self._state.settings)
-        self._state.engine.submit(self.ticket, self._encoder.name, items, self._plan)
+        vectors = VectorPlan(self._encoder.manifest.embedding.width) if self._asked.vectors else None
+        if vectors:
+            _check_vectors(vectors, items, self._state.settings)
+        self._state.engine.submit(self.ticket, self._encoder.name, items, self._plan, vectors=vectors)
 
 
 def _refuse_truncated(items: Sequence[Prepared], places: Sequence[int]) -> None:
@@ -150,4 +153,14 @@ def _check_attention(plan: AttentionPlan, items: Sequence[Prepared], settings: S
             f"the attention asked for is {size} bytes, at most {settings.max_attention_bytes} are given; "
             "reduce=rollout is one weight per token or cell",
             "attention",
+        )
+
+
+def _check_vectors(plan: VectorPlan, items: Sequence[Prepared], settings: Settings) -> None:
+    size = sum(plan.answer_bytes(item.positions) for item in items)
+    if size > settings.max_attention_bytes:
+        raise AttentionTooLarge(
+            f"the vectors of all tokens are {size} bytes, at most {settings.max_attention_bytes} are given; "
+            "send fewer texts",
+            "input",
         )

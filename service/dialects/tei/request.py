@@ -3,6 +3,7 @@
 `model` is ours: that server has one model, here the first that takes texts is meant unless another is named.
 """
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, RootModel, StrictBool, StrictStr, WithJsonSchema
@@ -42,15 +43,13 @@ class Truncation(BaseModel):
         return "end" if self.truncation_direction.lower() == "left" else "start"
 
 
-class TeiEmbedRequest(Truncation, Body):
-    """`POST /embed`"""
+class EmbedAllRequest(Truncation, Body):
+    """`POST /embed_all`"""
 
     LISTS: ClassVar[tuple[str, ...]] = ("inputs",)
     INPUT: ClassVar[str] = "an input is a string, or token ids"
 
     inputs: Texts
-    normalize: StrictBool = Field(True, description="Scale vectors to length 1.")
-    dimensions: Dimensions | None = Field(None, description="Keep the first dimensions only.")
     model: StrictStr | None = None
 
     def asked(self) -> Asked:
@@ -58,12 +57,21 @@ class TeiEmbedRequest(Truncation, Body):
         return Asked(
             [to_input(value) for value in self.inputs],
             model=self.model,
-            dimensions=self.dimensions,
-            normalize=self.normalize,
             truncate=self.truncate is not False,
             kept=self.kept,
             prompt=self.prompt_name,
         )
+
+
+class TeiEmbedRequest(EmbedAllRequest):
+    """`POST /embed`"""
+
+    normalize: StrictBool = Field(True, description="Scale vectors to length 1.")
+    dimensions: Dimensions | None = Field(None, description="Keep the first dimensions only.")
+
+    def asked(self) -> Asked:
+        """The request that this is."""
+        return replace(super().asked(), dimensions=self.dimensions, normalize=self.normalize)
 
 
 class Sentences(BaseModel):
@@ -117,6 +125,10 @@ class DecodeRequest(Body):
 
 class Vectors(RootModel[list[list[float]]]):
     """One for each input."""
+
+
+class TokenVectors(RootModel[list[list[list[float]]]]):
+    """For each text, one for each of its tokens, special ones too."""
 
 
 class Similarities(RootModel[list[float]]):

@@ -71,6 +71,16 @@ def test_ids_become_text_again(server: Server) -> None:
     assert with_special.json() == ["[CLS] the old lamp [SEP]"] * 2
 
 
+def test_the_vectors_of_the_tokens_are_what_is_pooled(server: Server) -> None:
+    found = post(server, "/embed_all", {"inputs": TEXTS}).json()
+    ids = post(server, "/tokenize", {"inputs": TEXTS}).json()
+    assert [len(text) for text in found] == [len(tokens) for tokens in ids]
+    pooled = [np.mean(text, axis=0) for text in found]
+    assert close(pooled, np.array(post(server, "/embed", {"inputs": TEXTS, "normalize": False}).json()))
+    too_many = post(server, "/embed_all", {"inputs": ["lamp " * 300] * 100})
+    assert (too_many.status_code, too_many.json()["error_type"]) == (422, "Validation")
+
+
 @pytest.mark.parametrize("path", ["/similarity", "/"])
 def test_similarity_is_the_cosine(server: Server, path: str) -> None:
     body = {"inputs": {"source_sentence": TEXTS[0], "sentences": TEXTS}, "parameters": {}}
