@@ -57,3 +57,10 @@ def png_header(width: int, height: int) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def jpeg_header(width: int, height: int) -> bytes:
+    """A JPEG that claims a size and holds none of it."""
+    file = encoded(scene(), "JPEG")
+    at = file.index(b"\xff\xc0") + 5  # of the frame: marker, length, precision
+    return file[:at] + struct.pack(">HH", height, width) + file[at + 4 :]

@@ -2,15 +2,17 @@
 
 import asyncio
 import base64
+import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures import encoded, png_header, scene
+from tests.pictures import encoded, jpeg_header, png_header, scene, turned
 from tests.server import Server, serve
 from tests.service.test_problems import assert_problem
 
@@ -54,10 +56,28 @@ def client(strict: Server) -> Iterator[httpx.Client]:
         (as_input(encoded(scene(), "JPEG")[:600]), "invalid_image"),
         (as_input(encoded(scene(), "GIF")), "unsupported_image_format"),
         (as_input(encoded(scene(), "TIFF")), "unsupported_image_format"),
+        (as_input(encoded(scene(), "GIF", save_all=True, append_images=[scene()])), "unsupported_image_format"),
+        (as_input(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "invalid_image"),
+        (
+            as_input(b"8BPS\0\1" + bytes(6) + b"\0\3\0\0\0\x20\0\0\0\x20\0\x08\0\3" + bytes(40)),
+            "unsupported_image_format",
+        ),
+        (as_input(pickle.dumps({"a": 1})), "invalid_image"),
+        ({"image": "data:image/png;base64,"}, "invalid_image"),
+        ({"image": "data:text/plain;base64,aGFsbG8="}, "invalid_image"),
+        ({"image": GOOD["image"][:-3]}, "invalid_image"),
+        ({"image": GOOD["image"].replace("+", "-").replace("/", "_")}, "invalid_image"),
         (as_input(png_header(60_000, 60_000)), "image_too_large"),
+        (as_input(jpeg_header(65_535, 65_535)), "image_too_large"),
         (as_input(encoded(Image.new("1", (1_000, 1_001)))), "image_too_large"),
         ({"image": "https://example.com/cat.png"}, "url_not_allowed"),
         ({"image": "file:///etc/hostname"}, "url_not_allowed"),
+        ({"image": "http://169.254.169.254/latest/meta-data"}, "url_not_allowed"),
+        ({"image": "http://127.0.0.1:1/a.png"}, "url_not_allowed"),
+        ({"image": "http://2130706433:1/a.png"}, "url_not_allowed"),
+        ({"image": "http://[::ffff:127.0.0.1]:1/a.png"}, "url_not_allowed"),
+        ({"image": " HTTP://127.0.0.1:1/a.png"}, "url_not_allowed"),
+        ({"image": "//127.0.0.1:1/a.png"}, "url_not_allowed"),
     ],
 )
 def test_a_bad_image_is_named(client: httpx.Client, bad: object, code: str) -> None:
@@ -65,6 +85,29 @@ def test_a_bad_image_is_named(client: httpx.Client, bad: object, code: str) -> N
     message = assert_problem(client.post(URL, json=body), 400, code, "input[3]")
     assert "example" not in message
     assert "/etc" not in message
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        encoded(scene().convert("CMYK"), "JPEG"),
+        encoded(Image.fromarray(np.arange(1_024, dtype=np.uint16).reshape(32, 32) * 60)),
+        encoded(scene().convert("RGBA")),
+        encoded(scene().convert("LA")),
+        encoded(scene().convert("P")),
+        encoded(scene().convert("1")),
+        encoded(scene(1, 1)),
+        encoded(scene(1, 10_000)),
+        encoded(scene(10_000, 1), "WEBP", lossless=True),
+        *(turned(scene(), orientation) for orientation in range(1, 9)),
+    ],
+)
+def test_odd_pictures_are_embedded(client: httpx.Client, file: bytes) -> None:
+    answer = client.post(URL, json={"model": MODEL, "input": as_input(file), "attention": True})
+    assert answer.status_code == 200, answer.text
+    (entry,) = answer.json()["data"]
+    assert np.linalg.norm(entry["embedding"]) == pytest.approx(1, abs=1e-5)
+    assert sum(entry["attention"]["values"]) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize(
