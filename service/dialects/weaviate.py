@@ -16,7 +16,7 @@ from service.http.asked import Asked, Image
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
 from service.http.validation import Body, Dimensions
-from service.runtime.encoder import TextEncoder
+from service.runtime.encoder import AnyEncoder, TextEncoder
 from service.state import State
 
 
@@ -92,9 +92,8 @@ async def vectorize(request: Request) -> Response:
     if not texts and not images:
         raise EmptyInput("there are neither texts nor images")
     state: State = request.app.state.headlight
-    with_images = any(encoder.manifest.modality == "image" for encoder in state.models.values())
-    model = state.first("image" if with_images else "text").name  # texts go to the model of its space
-    embedded = await embed(request, Asked([*texts, *images], model=model))
+    model = _of_both(state) or state.first("image" if images else "text")
+    embedded = await embed(request, Asked([*texts, *images], model=model.name))
     found = [item.vector for item in embedded.items]
     return pieces.json({"textVectors": found[: len(texts)], "imageVectors": found[len(texts) :]})
 
@@ -127,6 +126,12 @@ async def live(request: Request) -> Response:
 def problem(error: HeadlightError) -> Response:
     """`{"error": "..."}`."""
     return problems.respond(error, {"error": problems.told(error)})
+
+
+def _of_both(state: State) -> AnyEncoder | None:
+    """The first image model whose space a text model shares: texts and images go to these two."""
+    images = (encoder for encoder in state.models.values() if encoder.manifest.modality == "image")
+    return next((encoder for encoder in images if state.of_space(encoder, "text")), None)
 
 
 _TEXT = {"a text": {"text": "A lamp.", "config": {"pooling_strategy": "masked_mean", "task_type": "passage"}}}

@@ -47,11 +47,11 @@ def test_truncation(client: cohere.ClientV2, server: Server, end: str, kept: str
     assert_same(answer.embeddings.float_ or [], embed(server, [kept], truncate=False))
 
 
-def test_pictures(pictured: Server) -> None:
+def test_pictures(both: Server) -> None:
     url = as_data_url(encoded(scene()))
-    with cohere.ClientV2("unused", base_url=pictured.url) as client:
-        answer = client.embed(model="tiny-image", input_type="image", images=[url], embedding_types=["float"])
-    assert_same(answer.embeddings.float_ or [], embed(pictured, [{"image": url}], model="tiny-image"))
+    with cohere.ClientV2("unused", base_url=both.url) as client:
+        answer = client.embed(model="scenes-vit", input_type="image", images=[url], embedding_types=["float"])
+    assert_same(answer.embeddings.float_ or [], embed(both, [{"image": url}], model="scenes-vit"))
 
 
 def test_errors_are_its_own(client: cohere.ClientV2) -> None:

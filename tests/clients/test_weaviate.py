@@ -125,16 +125,16 @@ def test_it_tells_of_itself(connection: http.client.HTTPConnection) -> None:
     assert unmarshal(body, {})
 
 
-def test_texts_and_pictures(pictured: Server) -> None:
+def test_texts_and_pictures(both: Server) -> None:
     picture = encoded(scene())
-    connection = http.client.HTTPConnection(pictured.url.removeprefix("http://"), timeout=30)
+    connection = http.client.HTTPConnection(both.url.removeprefix("http://"), timeout=30)
     bare = base64.b64encode(picture).decode()
-    both = vectorize(connection, TEXTS, [bare])
-    assert_same(both["textVectors"], embed(pictured, TEXTS))
-    of_picture = embed(pictured, [{"image": as_data_url(picture)}], model="tiny-image")
-    assert_same(both["imageVectors"], of_picture)
+    mixed = vectorize(connection, TEXTS, [bare])
+    assert_same(mixed["textVectors"], embed(both, TEXTS))
+    of_picture = embed(both, [{"image": as_data_url(picture)}], model="scenes-vit")
+    assert_same(mixed["imageVectors"], of_picture)
     assert_same(vectorize(connection, [], [bare])["imageVectors"], of_picture)
-    assert_same(vectorize(connection, TEXTS[:1], [])["textVectors"], embed(pictured, TEXTS[:1]))
+    assert_same(vectorize(connection, TEXTS[:1], [])["textVectors"], embed(both, TEXTS[:1]))
     with pytest.raises(VectorizeFailed, match=r"fail with status 400: \w+"):
         vectorize(connection, [], ["bm8gcGljdHVyZQ=="])
     connection.close()

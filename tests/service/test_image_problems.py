@@ -21,6 +21,9 @@ MODEL = "tiny-image"
 GOOD = {"image": base64.b64encode(encoded(scene())).decode()}
 
 
+PSD = b"8BPS\0\1" + bytes(6) + b"\0\3\0\0\0\x20\0\0\0\x20\0\x08\0\3" + bytes(40)
+
+
 def as_input(file: bytes) -> dict[str, str]:
     return {"image": base64.b64encode(file).decode()}
 
@@ -57,11 +60,8 @@ def client(strict: Server) -> Iterator[httpx.Client]:
         (as_input(encoded(scene(), "GIF")), "unsupported_image_format"),
         (as_input(encoded(scene(), "TIFF")), "unsupported_image_format"),
         (as_input(encoded(scene(), "GIF", save_all=True, append_images=[scene()])), "unsupported_image_format"),
-        (as_input(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "invalid_image"),
-        (
-            as_input(b"8BPS\0\1" + bytes(6) + b"\0\3\0\0\0\x20\0\0\0\x20\0\x08\0\3" + bytes(40)),
-            "unsupported_image_format",
-        ),
+        (as_input(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "unsupported_image_format"),
+        (as_input(PSD), "unsupported_image_format"),
         (as_input(pickle.dumps({"a": 1})), "invalid_image"),
         ({"image": "data:image/png;base64,"}, "invalid_image"),
         ({"image": "data:text/plain;base64,aGFsbG8="}, "invalid_image"),

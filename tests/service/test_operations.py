@@ -1,5 +1,7 @@
 """Health, metrics, documentation: what an operator and a reader ask of a running server."""
 
+import re
+
 import httpx
 import pytest
 
@@ -28,10 +30,23 @@ def test_models_report_their_provider(server: Server) -> None:
     assert model["image"] is model["grid"] is None
 
 
+def measured(client: httpx.Client) -> tuple[int, float]:
+    """Series, and bytes of resident memory."""
+    text = client.get("/metrics").text
+    found = re.search(r"^process_resident_memory_bytes (.*)$", text, re.MULTILINE)
+    assert found
+    return len(text.splitlines()), float(found[1])
+
+
 def test_metrics_count_by_route_template_and_never_by_path(server: Server) -> None:
     httpx.post(f"{server.url}/v1/embeddings", json={"model": MINILM, "input": "A lamp."})
-    for i in range(50):
-        httpx.get(f"{server.url}/made-up/{i}")
+    with httpx.Client(base_url=server.url) as client:
+        series, resident = measured(client)
+        for i in range(3_000):
+            client.get(f"/made-up/{i}")
+        more, grown = measured(client)
+    assert more - series <= 16, "one route's histogram, at most"
+    assert grown - resident < 5e6
     text = httpx.get(f"{server.url}/metrics").text
     assert f'headlight_requests_total{{code="200",model="{MINILM}",route="/v1/embeddings"}}' in text
     assert 'headlight_requests_total{code="404",model="",route="unmatched"}' in text
