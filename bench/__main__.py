@@ -9,7 +9,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from bench import batching, graphs, serving, soak, tail, wrk
+from bench import batching, graphs, overload, serving, soak, tail, wrk
 from bench.server import ServerFailed
 
 PARTS = ("graphs", "serving", "tail")
@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--image", type=Path, required=True, help="the default image model's artifact")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="for the graphs by themselves")
     parser.add_argument(
-        "--only", nargs="+", default=PARTS, choices=(*PARTS, "batching", "soak"), help="parts to measure"
+        "--only", nargs="+", default=PARTS, choices=(*PARTS, "overload", "batching", "soak"), help="parts to measure"
     )
     parser.add_argument("--workloads", nargs="+", default=(), help="of serving, the workloads to measure")
     parser.add_argument("--rounds", type=int, default=4, help="of each alternative, in turn")
@@ -41,6 +41,8 @@ def main() -> int:
             figures |= serving.measure(artifacts, given.workloads, length)
         if "tail" in given.only:
             figures["tail"] = tail.measure(artifacts, length)
+        if "overload" in given.only:
+            figures["overload"] = overload.measure(artifacts, length)
         if "batching" in given.only:
             figures["batching"] = batching.measure(artifacts, length)
         if "soak" in given.only:

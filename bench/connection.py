@@ -12,7 +12,7 @@ class Connection(asyncio.Protocol):
         self.closed = False
         """By the server, which may not keep a connection as long as it is idle."""
         self._received = bytearray()
-        self._answer: asyncio.Future[bytes] | None = None
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -36,17 +36,26 @@ class Connection(asyncio.Protocol):
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         if len(body) >= int(length.partition(b":")[2]):
             self._received.clear()
-            status = int(head[9:12])
-            if status == 200:
-                self._answer.set_result(bytes(body))
-            else:
-                self._answer.set_exception(RuntimeError(f"answered with {status}"))
+            self._answer.set_result((int(head[9:12]), bytes(body)))
 
     async def answer(self, body: bytes) -> bytes:
         """The body of the answer to one request of `/v1/embeddings`. Raises RuntimeError if its status is not 200."""
+        status, answer = await self.exchange(body)
+        if status != 200:
+            raise RuntimeError(f"answered with {status}")
+        return answer
+
+    async def exchange(self, body: bytes) -> tuple[int, bytes]:
+        """The same with its status, whatever it is."""
         self._answer = asyncio.get_running_loop().create_future()
         self.send(body)
         return await self._answer
+
+    async def probe(self, path: str) -> int:
+        """Status of a `GET`."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(b"GET %b HTTP/1.1\r\nHost: bench\r\n\r\n" % path.encode())
+        return (await self._answer)[0]
 
     def send(self, body: bytes) -> None:
         """Ask, and do not wait."""

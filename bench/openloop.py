@@ -26,17 +26,20 @@ class Request:
     body: bytes
 
 
-def open_loop(url: str, requests: Sequence[Request], *, rate: float, seconds: float, seed: int) -> Milliseconds:
+def open_loop(
+    url: str, requests: Sequence[Request], *, rate: float, seconds: float, seed: int, refusals: bool = False
+) -> Milliseconds:
     """Send `requests` in turn at `rate` a second, at random times; the ms that each took, by kind.
 
-    Raises RuntimeError for an answer that is not 200.
+    Raises RuntimeError for an answer that is not 200, unless `refusals` are to be expected: their kind is the status.
     """
-    return uvloop.run(_Sender(url).send_all(requests, rate=rate, seconds=seconds, seed=seed))
+    return uvloop.run(_Sender(url, refusals).send_all(requests, rate=rate, seconds=seconds, seed=seed))
 
 
 class _Sender:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, refusals: bool) -> None:
         self._url = url
+        self._refusals = refusals
         self._idle: list[Connection] = []
         self._opened: list[Connection] = []
         self._took: Milliseconds = {}
@@ -61,12 +64,12 @@ class _Sender:
 
     async def _send(self, request: Request, due: float) -> None:
         connection = await self._connection()
-        try:
-            await connection.answer(request.body)
-        except RuntimeError as failure:
-            self._failures.append(failure)  # told when every request under way has ended
+        status, _ = await connection.exchange(request.body)
+        if status != 200 and not self._refusals:
+            self._failures.append(RuntimeError(f"answered with {status}"))  # told when all under way have ended
             return
-        self._took.setdefault(request.kind, []).append(1000 * (time.monotonic() - due))
+        kind = request.kind if status == 200 else str(status)
+        self._took.setdefault(kind, []).append(1000 * (time.monotonic() - due))
         self._idle.append(connection)
 
     async def _connection(self) -> Connection:
