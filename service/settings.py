@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     max_attention_bytes: int = Field(32 * 2**20, gt=0, description="Most attention in one answer, as float32.")
     cache_bytes: int = Field(0, ge=0, description="Embeddings kept by content, at most so much of them; 0 for none.")
     request_timeout_ms: int = Field(30_000, gt=0, description="Longest wait in the queue.")
+    read_timeout_ms: int = Field(
+        10_000, gt=0, description="Longest wait for a request's headers; for its body, as long and 1 s each 16 KiB."
+    )
+    drain_ms: int = Field(
+        1_000, ge=0, description="From SIGTERM, how long all is still served while /readyz says that it ends."
+    )
 
     def artifact_directories(self) -> list[Path]:
         """The artifacts to serve, in order. Raises ArtifactError when there is none."""

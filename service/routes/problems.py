@@ -3,12 +3,11 @@
 import logging
 from http import HTTPStatus
 
-import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service import errors
+from service import error_body, errors
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +68,4 @@ async def handle_fault(_request: Request, error: Exception) -> Response:
 
 
 def _response(status: HTTPStatus, message: str, code: str, param: str | None, headers: dict[str, str]) -> Response:
-    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
-    body = {"error": {"message": message, "type": kind, "param": param, "code": code}, "detail": message}
-    return Response(orjson.dumps(body), status, headers, "application/json")
+    return Response(error_body.openai(status, message, code, param), status, headers, error_body.MEDIA_TYPE)
