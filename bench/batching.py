@@ -27,7 +27,7 @@ def measure(artifacts: Sequence[Path], length: Length) -> dict[str, float]:
             texts = prose(kind, REQUESTS)
             ways = {
                 "headlight": (ours + "/v1/embeddings", [_asked(text) for text in texts]),
-                "batchable": (theirs + "/embed", [orjson.dumps({"texts": [text]}) for text in texts]),
+                "batchable": (theirs.url + "/embed", [orjson.dumps({"texts": [text]}) for text in texts]),
             }
             sent: dict[str, list[wrk.Sent]] = {name: [] for name in ways}
             for _ in range(length.rounds):

@@ -10,7 +10,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -24,35 +25,52 @@ class ServerFailed(RuntimeError):
     """Nothing can be measured over HTTP."""
 
 
+@dataclass(frozen=True)
+class Running:
+    """A server that was ready."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
 @contextmanager
 def running_server(artifacts: Sequence[Path], **settings: object) -> Iterator[str]:
     """The URL of a running server of these artifacts; `settings` are `HEADLIGHT_*` by lower-case name."""
-    with running(["-m", "service", "--host", "127.0.0.1"], environment(artifacts, settings)) as url:
-        yield url
+    with running(["-m", "service", "--host", "127.0.0.1"], environment(artifacts, settings)) as server:
+        yield server.url
 
 
 def environment(artifacts: Sequence[Path], settings: Mapping[str, object]) -> dict[str, str]:
-    """How a server is told what to serve."""
+    """How a server is told what to serve, and to leave at once: nobody looks whether it is ready."""
     return {
+        "HEADLIGHT_DRAIN_MS": "0",
         "HEADLIGHT_MODELS": json.dumps([str(path) for path in artifacts]),
         **{f"HEADLIGHT_{name.upper()}": str(value) for name, value in settings.items()},
     }
 
 
 @contextmanager
-def running(arguments: Sequence[str], variables: Mapping[str, str], *, folder: Path = ROOT) -> Iterator[str]:
-    """The URL of what `python` serves with these arguments and `--port`, in `folder`. It ends with the context."""
+def running(
+    arguments: Sequence[str], variables: Mapping[str, str], *, folder: Path = ROOT, log: Path | None = None
+) -> Iterator[Running]:
+    """What `python` serves with these arguments and `--port`, in `folder`. It ends with the context.
+
+    What it says goes to `log`; if there is none, only what it says of errors is shown.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, *arguments, "--port", str(port)]
-    process = subprocess.Popen(  # noqa: S603
-        command, cwd=folder, env={**os.environ, "BENTOML_DO_NOT_TRACK": "True", **variables}, stdout=subprocess.DEVNULL
-    )
+    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "True", **variables}
+    with ExitStack() as files:
+        told = files.enter_context(log.open("wb")) if log else None
+        process = subprocess.Popen(  # noqa: S603
+            command, cwd=folder, env=environment, stdout=told or subprocess.DEVNULL, stderr=told
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(url, process)
-        yield url
+        yield Running(url, process)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

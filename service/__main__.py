@@ -1,33 +1,37 @@
-"""`python -m service [options of bentoml serve]`: look at what is to be served, then serve it.
+"""`python -m service`: look at what is to be served, then serve it, in this one process.
 
-BentoML starts a worker that cannot start again and again, for ever. What can be known to fail (settings, artifacts,
-the device) is therefore looked at first, and ends the process with one line.
+What can be known to fail (settings, artifacts, the device, the address) is looked at first, and ends the process with
+one line.
 """
 
-import os
 import sys
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
 from models.contract.artifact import verify
 from models.contract.errors import ArtifactError
+from service import worker
+from service.options import parse
 from service.runtime.providers import ProviderUnavailable, choose
 from service.settings import Settings
 
-SERVICE = "service.bento:Headlight"
 
-
-def main(arguments: list[str]) -> int:
-    """Return 1 if it cannot be served; otherwise the process becomes the server and this never returns."""
+def main(arguments: Sequence[str]) -> int:
+    """Return 1 if it cannot be served; otherwise serve until told to stop."""
+    options = parse(arguments)
     try:
         check(Settings())
+        bound = worker.bind(options.host, options.port)
     except (ArtifactError, ProviderUnavailable) as error:
         return _refuse(str(error))
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         return _refuse(f"HEADLIGHT_{str(wrong['loc'][0]).upper()}: {wrong['msg']}")
-    command = [sys.executable, "-m", "bentoml", "serve", SERVICE, *arguments]
-    return os.execv(sys.executable, command)  # noqa: S606  # the same process, so that signals reach the server
+    except OSError as error:
+        return _refuse(f"{options.host} port {options.port}: {error.strerror}")
+    worker.serve(bound, options.for_worker)
+    return 0
 
 
 def check(settings: Settings) -> None:

@@ -10,15 +10,22 @@ import logging
 from typing import Any
 
 import bentoml
+import uvicorn.config
 from _bentoml_sdk import Service  # the type behind bentoml.service, which takes a subclass of it
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.accesslog import to_stdout
 from service.app import create_app
 from service.dialects import native
+from service.leaving import Leaving
 from service.process import count_in_memory, tune
+from service.state import State
 
 THEIR_PATHS = frozenset({"/docs.json", "/schema.json"})
+
+# BentoML's worker imports this module, then makes its uvicorn.Config and leaves the protocol to it: so this is the one
+# place to choose it, for `bentoml serve` too.
+uvicorn.config.HTTP_PROTOCOLS["auto"] = "service.wire.protocol:BoundedProtocol"
 
 application = create_app()
 
@@ -63,7 +70,9 @@ class Headlight:
         count_in_memory()
         await self._running.enter_async_context(application.router.lifespan_context(application))
         tune()
-        application.state.headlight.metrics.watch_garbage_collector()
+        state: State = application.state.headlight
+        state.metrics.watch_garbage_collector()
+        Leaving(state, state.settings.drain_ms / 1_000).install()
 
     @bentoml.api
     async def encode(

@@ -44,6 +44,12 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field((), description='Origins whose pages may ask, as a JSON list; ["*"] for all.')
     access_log: bool = Field(True, description="One line of JSON for each request; never with its content.")
     request_timeout_ms: int = Field(30_000, gt=0, description="Longest wait in the queue.")
+    read_timeout_ms: int = Field(
+        10_000, gt=0, description="Longest wait for a request's headers; for its body, as long and 1 s each 16 KiB."
+    )
+    drain_ms: int = Field(
+        1_000, ge=0, description="From SIGTERM, how long all is still served while /readyz says that it ends."
+    )
 
     def artifact_directories(self) -> list[Path]:
         """The artifacts to serve, in order. Raises ArtifactError when there is none."""

@@ -41,7 +41,9 @@ STUCK_TIMES, STUCK_AT_LEAST_S = 100, 60.0
 
 @dataclass
 class State:
-    """Warmed up when it exists; `ready` until it drains, or while all of its engine is at work.
+    """Warmed up when it exists; `ready` while all of its engine is at work, until it is `leaving`.
+
+    `leaving` is only said: everything is still served. Once `draining`, no request is taken any more.
 
     The event loop neither tokenizes nor decodes: `tokenizing` and `decoding` are the threads that do, as few as bound
     what decoded pictures take, each up to `max_image_pixels` several times over.
@@ -55,11 +57,12 @@ class State:
     decoding: ThreadPoolExecutor
     keys: Keyring
     tracing: Tracing | None
+    leaving: bool = False
     draining: bool = False
 
     @property
     def ready(self) -> bool:
-        return not self.draining and self.engine.alive
+        return not (self.leaving or self.draining) and self.engine.alive
 
     @classmethod
     def open(cls, settings: Settings) -> Self:

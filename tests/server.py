@@ -1,26 +1,23 @@
-"""A real server in a process of its own: `bentoml serve`, as a user starts it."""
+"""A real server in a process of its own, as a user starts it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.server import ROOT, environment, running
+from bench.server import Running as Server
 
-
-@dataclass(frozen=True)
-class Server:
-    url: str
+__all__ = ["Server", "serve"]
 
 
 @contextmanager
 def serve(
-    *artifacts: Path, service: str = "service.bento:Headlight", folder: Path = ROOT, **settings: object
+    *artifacts: Path, service: str | None = None, folder: Path = ROOT, log: Path | None = None, **settings: object
 ) -> Iterator[Server]:
     """Serve `artifacts` on a free port of the loopback; `settings` are `HEADLIGHT_*` by lower-case name.
 
-    `service` is what `bentoml serve` is told to serve, from `folder`.
+    `python -m service` serves, or `bentoml serve` what `service` names, from `folder`.
     """
-    command = ["-m", "bentoml", "serve", service]
-    with running(command, environment(artifacts, settings), folder=folder) as url:
-        yield Server(url)
+    command = ["-m", "service"] if service is None else ["-m", "bentoml", "serve", service]
+    with running(command, environment(artifacts, settings), folder=folder, log=log) as server:
+        yield server

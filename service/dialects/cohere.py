@@ -133,7 +133,7 @@ async def embedding(request: Request) -> Response:
 
 def problem(error: HeadlightError) -> Response:
     """`{"message": "..."}`."""
-    return problems.respond(error, {"message": problems.told(error)})
+    return problems.respond(error, pieces.dump({"message": problems.told(error)}))
 
 
 DIALECT = Dialect(

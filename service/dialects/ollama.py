@@ -111,7 +111,7 @@ async def told_version(_request: Request) -> Response:
 
 def problem(error: HeadlightError) -> Response:
     """`{"error": "..."}`."""
-    return problems.respond(error, {"error": problems.told(error)})
+    return problems.respond(error, pieces.dump({"error": problems.told(error)}))
 
 
 async def _embed(

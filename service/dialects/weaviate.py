@@ -125,7 +125,7 @@ async def live(request: Request) -> Response:
 
 def problem(error: HeadlightError) -> Response:
     """`{"error": "..."}`."""
-    return problems.respond(error, {"error": problems.told(error)})
+    return problems.respond(error, pieces.dump({"error": problems.told(error)}))
 
 
 def _of_both(state: State) -> AnyEncoder | None:

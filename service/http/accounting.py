@@ -22,6 +22,10 @@ REQUEST_ID = b"x-request-id"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
+_LAST = ((b"connection", b"close"),)
+"""Of a server that leaves: no connection is kept for a next request."""
+
+
 class Accounting:
     """ASGI middleware: one count, one duration, one line and one trace a request, and headers that say the same."""
 
@@ -32,6 +36,8 @@ class Accounting:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        app: Starlette = scope["app"]
+        state: State = app.state.headlight
         answered = Answered(scope["method"], _request_id(scope))
         told = scope.setdefault("state", {})
 
@@ -39,18 +45,17 @@ class Accounting:
             if message["type"] == "http.response.start":
                 answered.status = message["status"]
                 answered.begun(told.get("timing"))
-                message["headers"] = [*message.get("headers", ()), *_headers(answered)]
+                headers = [*_headers(answered), *(_LAST if state.leaving else ())]
+                message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
         try:
             await self._app(scope, receive, watched_send)
         finally:
-            _account(scope, answered)
+            _account(state, scope, answered)
 
 
-def _account(scope: Scope, answered: Answered) -> None:
-    app: Starlette = scope["app"]
-    state: State = app.state.headlight
+def _account(state: State, scope: Scope, answered: Answered) -> None:
     matched = scope.get("route")  # an outer server's mount, when nothing of ours matched
     told = scope["state"]
     answered.ended = time.monotonic()

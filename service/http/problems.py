@@ -2,14 +2,12 @@
 
 import logging
 from http import HTTPStatus
-from typing import Any
 
-import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service import errors
+from service import error_body, errors
 
 logger = logging.getLogger(__name__)
 
@@ -40,20 +38,14 @@ def told(error: errors.HeadlightError) -> str:
     return f"{error.param}: {error.message}" if error.param and error.param not in error.message else error.message
 
 
-def respond(error: errors.HeadlightError, body: dict[str, Any], status: HTTPStatus | None = None) -> Response:
+def respond(error: errors.HeadlightError, body: bytes, status: HTTPStatus | None = None) -> Response:
     """A dialect's body under the error's status, or the dialect's own for it, and what HTTP says beside it."""
-    return Response(orjson.dumps(body), status or status_of(error), _headers(error), "application/json")
+    return Response(body, status or status_of(error), _headers(error), error_body.MEDIA_TYPE)
 
 
 def openai(error: errors.HeadlightError) -> Response:
     """`{"error": {"message", "type", "param", "code"}, "detail"}`: also for paths that are no dialect's."""
-    return respond(error, openai_body(status_of(error), error.message, error.code, error.param))
-
-
-def openai_body(status: HTTPStatus, message: str, code: str, param: str | None = None) -> dict[str, Any]:
-    """The body of the OpenAI dialect's errors."""
-    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}, "detail": message}
+    return respond(error, error_body.openai(status_of(error), error.message, error.code, error.param))
 
 
 async def handle_headlight_error(_request: Request, error: Exception) -> Response:
@@ -81,8 +73,8 @@ async def handle_fault(_request: Request, error: Exception) -> Response:
 
 
 def _bare(status: HTTPStatus, message: str = "", code: str = "http_error") -> Response:
-    body = openai_body(status, message or status.phrase, code)
-    return Response(orjson.dumps(body), status, media_type="application/json")
+    body = error_body.openai(status, message or status.phrase, code)
+    return Response(body, status, media_type=error_body.MEDIA_TYPE)
 
 
 def _headers(error: errors.HeadlightError) -> dict[str, str]:

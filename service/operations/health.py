@@ -15,7 +15,7 @@ async def livez(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """200 once warmed up and not draining."""
+    """200 once warmed up and not leaving."""
     state: State = request.app.state.headlight
     state.check_ready()
     return PlainTextResponse("ok\n")

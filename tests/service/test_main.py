@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,12 @@ import pytest
 from bench.server import ROOT
 
 
-def refused(**settings: str) -> str:
+def refused(*arguments: str, **settings: str) -> str:
     environment = os.environ | {f"HEADLIGHT_{name.upper()}": value for name, value in settings.items()}
     done = subprocess.run(
-        [sys.executable, "-m", "service"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
+        [sys.executable, "-m", "service", *arguments],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     return done.stderr
@@ -46,3 +48,27 @@ def test_settings_that_cannot_be(settings: dict[str, str], message: str) -> None
 
 def test_a_device_that_is_not_there(tiny: Path) -> None:
     assert "no CUDA provider" in refused(models=json.dumps([str(tiny)]), device="cuda")
+
+
+def test_an_address_that_cannot_be_had(tiny: Path) -> None:
+    models = json.dumps([str(tiny)])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        message = refused("--port", str(port), models=models)
+    assert message == f"not started: 127.0.0.1 port {port}: Address already in use\n"
+    assert "host.invalid port 3000" in refused("--host", "host.invalid", models=models)
+
+
+def test_a_worker_that_cannot_start_ends_the_process(tiny: Path) -> None:
+    """What no look beforehand finds: two artifacts of one name."""
+    environment = os.environ | {"HEADLIGHT_MODELS": json.dumps([str(tiny)] * 2)}
+    command = [sys.executable, "-m", "service", "--port", "0"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode > 0
+    assert "has a name that another artifact has too" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--port", "x"], ["--port", "65536"], ["--workers", "2"]])
+def test_options_that_cannot_be(arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "service", *arguments], cwd=ROOT, capture_output=True, timeout=60)
+    assert done.returncode == 2

@@ -154,7 +154,7 @@ def _encoder(request: Request) -> AnyEncoder:
 
 def problem(error: HeadlightError) -> Response:
     """`{"error": "..."}`."""
-    return problems.respond(error, {"error": problems.told(error)})
+    return problems.respond(error, pieces.dump({"error": problems.told(error)}))
 
 
 def _of_model(path: str) -> tuple[Endpoint, ...]:

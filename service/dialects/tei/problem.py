@@ -5,7 +5,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from service import errors
-from service.http import problems
+from service.http import pieces, problems
 
 _TYPES: dict[type[errors.HeadlightError], tuple[str, HTTPStatus | None]] = {
     errors.EmptyInput: ("Empty", HTTPStatus.BAD_REQUEST),
@@ -22,4 +22,4 @@ _TYPES: dict[type[errors.HeadlightError], tuple[str, HTTPStatus | None]] = {
 def problem(error: errors.HeadlightError) -> Response:
     """`{"error": "...", "error_type": "..."}`, in that server's statuses."""
     kind, status = next(_TYPES[base] for base in type(error).__mro__ if base in _TYPES)
-    return problems.respond(error, {"error": problems.told(error), "error_type": kind}, status)
+    return problems.respond(error, pieces.dump({"error": problems.told(error), "error_type": kind}), status)

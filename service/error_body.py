@@ -1,0 +1,14 @@
+"""The body of a refusal, in the OpenAI dialect: the one shape that the app and the protocol under it both write."""
+
+from http import HTTPStatus
+
+import orjson
+
+MEDIA_TYPE = "application/json"
+
+
+def openai(status: HTTPStatus, message: str, code: str, param: str | None = None) -> bytes:
+    """`{"error": {"message", "type", "param", "code"}, "detail"}`."""
+    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    body = {"error": {"message": message, "type": kind, "param": param, "code": code}, "detail": message}
+    return orjson.dumps(body)

@@ -1,0 +1,33 @@
+"""How long a connection has been read from: the client answers for that time, and for no other."""
+
+import asyncio
+
+from uvicorn.protocols.http.flow_control import FlowControl
+
+
+class Reading(FlowControl):
+    """uvicorn's back-pressure, with a clock that stands still while the server does not read."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(transport)
+        self._time = loop.time
+        self._not_read_s = 0.0
+        self._paused_at = 0.0
+
+    def clock(self) -> float:
+        """Seconds, since some moment, in which the connection was read."""
+        return (self._paused_at if self.read_paused else self._time()) - self._not_read_s
+
+    def held_up(self, seconds: float) -> None:
+        """The event loop was elsewhere for so long: nothing was read then either."""
+        self._not_read_s += seconds
+
+    def pause_reading(self) -> None:
+        if not self.read_paused:
+            self._paused_at = self._time()
+            super().pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self._not_read_s += self._time() - self._paused_at
+            super().resume_reading()

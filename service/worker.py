@@ -1,0 +1,39 @@
+"""Becoming BentoML's worker: the process that serves, without the supervisor that `bentoml serve` puts before it."""
+
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from _bentoml_impl.worker.service import main as work
+
+SERVICE = "service.bento:Headlight"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket on that address. Raises OSError when it cannot be had.
+
+    It does not listen: uvicorn lets it once the models are warmed up, and until then connections are refused rather
+    than left to wait.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, protocol)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(address)
+    return bound
+
+
+def serve(bound: socket.socket, options: Sequence[str]) -> None:
+    """Serve until told to stop; `options` are the worker's own.
+
+    uvicorn ends by raising the signal that stopped it once more, for the handler that was there before: this one, so
+    that a clean stop is a clean exit.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
+    work.main([SERVICE, "--fd", str(bound.detach()), *options], standalone_mode=False)
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

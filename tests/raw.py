@@ -1,0 +1,88 @@
+"""HTTP by hand: what no client library would send, and the answers to it."""
+
+import json
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        """Of an error in the app's shape, which is checked."""
+        body: dict[str, Any] = json.loads(self.body)
+        assert set(body) == {"error", "detail"}
+        assert set(body["error"]) == {"message", "type", "param", "code"}
+        assert self.headers["content-type"] == "application/json"
+        return str(body["error"]["code"])
+
+
+class Connection:
+    """One TCP connection to the server at `url`."""
+
+    def __init__(self, url: str, timeout_s: float = 30) -> None:
+        host, port = url.removeprefix("http://").split(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=timeout_s)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._unread = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def trickle(self, data: bytes, every_s: float = 0.1) -> None:
+        """Byte by byte, until the server has closed."""
+        for i in range(len(data)):
+            try:
+                self.send(data[i : i + 1])
+            except OSError:
+                return
+            time.sleep(every_s)
+
+    def answer(self) -> Answer | None:
+        """The next, or None when the server has closed instead."""
+        head = self._take_until(b"\r\n\r\n")
+        if head is None:
+            return None
+        first, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        return Answer(int(first.split()[1]), headers, self._take(int(headers["content-length"])))
+
+    def closed(self) -> bool:
+        """Does nothing more come, and the connection end?"""
+        return not self._unread and not self._receive()
+
+    def _receive(self) -> bytes:
+        try:
+            return self._socket.recv(65_536)
+        except ConnectionResetError:
+            return b""
+
+    def _take_until(self, end: bytes) -> bytes | None:
+        while end not in self._unread:
+            data = self._receive()
+            if not data:
+                assert not self._unread, "an answer was cut off"
+                return None
+            self._unread += data
+        taken, _, self._unread = self._unread.partition(end)
+        return taken
+
+    def _take(self, count: int) -> bytes:
+        while len(self._unread) < count:
+            data = self._receive()
+            assert data, "an answer was cut off"
+            self._unread += data
+        taken, self._unread = self._unread[:count], self._unread[count:]
+        return taken

@@ -1,0 +1,79 @@
+"""From SIGTERM to the end: said first, then done, and never at the cost of a request."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import MINILM
+from tests.server import Server, serve
+
+LONG = {"model": MINILM, "input": [f"{i} " + "lamp " * 250 for i in range(60)], "encoding_format": "base64"}
+GRACE_S = 60
+"""More than the server's own, after which it would cancel requests."""
+
+
+@contextmanager
+def answering(server: Server, body: Mapping[str, object]) -> Iterator[list[httpx.Response]]:
+    """A request is on its way inside, and answered when the context ends."""
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        answers.append(httpx.post(f"{server.url}/v1/embeddings", json=body, timeout=120))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(0.3)
+    yield answers
+    asking.join()
+
+
+def test_what_is_in_flight_is_answered_and_others_are_still_served(minilm: Path) -> None:
+    with serve(minilm, drain_ms=1_500) as server, answering(server, LONG) as long:
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        ready, alive, models = (httpx.get(f"{server.url}/{path}") for path in ("readyz", "livez", "v1/models"))
+        assert not long, "the long one is still on its way, or this shows nothing"
+        assert server.process.wait(GRACE_S) == 0
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{server.url}/livez")
+    assert (ready.status_code, ready.json()["error"]["code"]) == (503, "not_ready")
+    assert int(ready.headers["retry-after"]) >= 1
+    assert (alive.status_code, models.status_code, long[0].status_code) == (200, 200, 200)
+    assert len(long[0].json()["data"]) == len(LONG["input"])
+    for answer in (ready, alive, models):
+        assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_wait(tiny: Path, second: signal.Signals) -> None:
+    with serve(tiny, drain_ms=60_000) as server:
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert server.process.poll() is None
+        assert httpx.get(f"{server.url}/readyz").status_code == 503
+        server.process.send_signal(second)
+        assert server.process.wait(10) == 0
+
+
+def test_an_interrupt_waits_for_nobody_to_look(tiny: Path, tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    with serve(tiny, log=log, drain_ms=60_000) as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(10) == 0
+    assert "Traceback" not in log.read_text()
+
+
+def test_bentoml_serve_leaves_in_the_same_way(tiny: Path) -> None:
+    with serve(tiny, service="service.bento:Headlight", drain_ms=1_000) as server:
+        with httpx.Client(base_url=server.url) as client:
+            assert client.get("/readyz").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.4)
+        assert httpx.get(f"{server.url}/readyz").status_code == 503
+        assert server.process.wait(GRACE_S) == 0
