@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from models.contract.artifact import verify
 from models.contract.errors import ArtifactError
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         check(Settings())
         bound = worker.bind(options.host, options.port)
-    except (ArtifactError, ProviderUnavailable) as error:
+    except (ArtifactError, ProviderUnavailable, SettingsError) as error:  # SettingsError: a list that is no JSON
         return _refuse(str(error))
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, FilePath, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.contract.artifact import sealed
@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     api_keys: tuple[Annotated[SecretStr, Field(min_length=1)], ...] = Field(
         (), description="Keys as a JSON list; one of them must come with each request, if there are any."
     )
-    api_keys_file: Path | None = Field(None, description="More keys, one a line; read anew whenever it changes.")
+    api_keys_file: FilePath | None = Field(None, description="More keys, one a line; read anew whenever it changes.")
     cors_origins: tuple[str, ...] = Field((), description='Origins whose pages may ask, as a JSON list; ["*"] for all.')
     access_log: bool = Field(True, description="One line of JSON for each request; never with its content.")
     request_timeout_ms: int = Field(30_000, gt=0, description="Longest wait in the queue.")

@@ -40,6 +40,9 @@ def test_a_flipped_byte_names_artifact_and_file(tiny: Path, tmp_path: Path) -> N
         ({"models": '["/nowhere"]'}, "nowhere/manifest.json cannot be read"),
         ({"device": "tpu"}, "HEADLIGHT_DEVICE"),
         ({"max_items": "0"}, "HEADLIGHT_MAX_ITEMS"),
+        ({"api_keys_file": "/nowhere"}, "HEADLIGHT_API_KEYS_FILE"),
+        ({"api_keys": '[""]'}, "HEADLIGHT_API_KEYS"),
+        ({"api_keys": "one, two"}, "api_keys"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, str], message: str) -> None:
