@@ -12,6 +12,10 @@ LOOK_EVERY_S = 1.0
 """How often it is looked whether the file has changed, at most."""
 
 
+JUST_NOW_NS = 2_000_000_000
+"""A file that was written so lately is read again: it may be written again in the same tick of its clock."""
+
+
 class Keyring:
     """Digests of keys: what is compared has the same length for all, and no key stays in memory."""
 
@@ -20,7 +24,7 @@ class Keyring:
         self._fixed = [_digest(key.encode()) for key in keys]
         self._file = file
         self._read: list[bytes] = []
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._looked = time.monotonic()
         if file:
             self._reread(file)
@@ -48,14 +52,16 @@ class Keyring:
 
     def _reread(self, file: Path) -> None:
         status = file.stat()
-        seen = status.st_mtime_ns, status.st_ino  # a mounted secret is replaced by another file
+        seen = status.st_mtime_ns, status.st_size, status.st_ino  # a mounted secret is replaced by another file
         if seen == self._seen:
             return
+        just_now = time.time_ns() - status.st_mtime_ns < JUST_NOW_NS
+        before = self._read
         lines = (line.strip() for line in file.read_bytes().splitlines())
         self._read = [_digest(line) for line in lines if line and not line.startswith(b"#")]
-        if self._seen is not None:
+        if before and self._read != before:
             logger.info("the API keys were read anew: there are %d in the file", len(self._read))
-        self._seen = seen
+        self._seen = None if just_now else seen
 
 
 def _digest(key: bytes) -> bytes:

@@ -1,10 +1,12 @@
 """OpenTelemetry traces, when an exporter is configured: by OpenTelemetry's own `OTEL_*` variables, and by nothing else.
+The exporter is OTLP over HTTP.
 
 Spans and attributes are those of OpenTelemetry's semantic conventions for HTTP servers and for generative AI (the
 `embeddings` operation). A request's spans are made when it is over, from the moments that it noted on its way: while it
 runs, tracing costs nothing.
 """
 
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -27,6 +29,8 @@ class Tracing:
     """Spans of requests, sent in the background."""
 
     def __init__(self, exporter: SpanExporter) -> None:
+        # It warns of a trace state that it cannot read, and quotes what the client sent.
+        logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
         name = {} if "OTEL_SERVICE_NAME" in os.environ else {SERVICE_NAME: "headlight"}
         self._provider = TracerProvider(resource=Resource.create(name))
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -36,7 +40,8 @@ class Tracing:
     @classmethod
     def configured(cls) -> Self | None:
         """To the collector that OpenTelemetry's variables name; None where they name none, or say that it is off."""
-        off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+        said = {name: os.environ.get(name, "").lower() for name in ("OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER")}
+        off = said["OTEL_SDK_DISABLED"] == "true" or said["OTEL_TRACES_EXPORTER"] == "none"
         if off or not any(os.environ.get(variable) for variable in ENDPOINTS):
             return None
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # 0.2 s to import

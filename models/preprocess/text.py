@@ -47,9 +47,7 @@ class TextPreprocessor:
 
         Raises NotInVocabulary for one that is not this model's.
         """
-        for id in ids:
-            if not 0 <= id < self._spec.vocabulary_size:
-                raise NotInVocabulary(id, self._spec.vocabulary_size)
+        self._check(ids)
         most, padding = self._spec.max_tokens, self._spec.padding_id
         cut = list(ids[:most] if kept == "start" else ids[-most:])
         cut += [] if padding is None else [padding] * (most - len(cut))
@@ -64,8 +62,14 @@ class TextPreprocessor:
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """Text of ids. Raises NotInVocabulary."""
-        self.given(ids)
+        self._check(ids)
         return str(self._unlimited.decode(list(ids), skip_special_tokens=skip_special))
+
+    def _check(self, ids: Sequence[int]) -> None:
+        size = self._spec.vocabulary_size
+        wrong = (id for id in (min(ids), max(ids)) if not 0 <= id < size)
+        for id in wrong:
+            raise NotInVocabulary(id, size)
 
     def _prompt(self, name: str | None) -> str:
         name = self._spec.default_prompt if name is None else name

@@ -99,10 +99,10 @@ async def vectorize(request: Request) -> Response:
 
 
 async def meta(request: Request) -> Response:
-    """The model that texts go to."""
+    """The model that texts go to, or pictures where none takes texts."""
     state: State = request.app.state.headlight
-    encoder = next(iter(state.models.values()))
-    manifest = encoder.manifest
+    encoders = sorted(state.models.values(), key=lambda encoder: encoder.manifest.modality != "text")
+    manifest = encoders[0].manifest
     return pieces.json(
         {"model": {"_name_or_path": manifest.name, "model_type": manifest.architecture,
                    "hidden_size": manifest.embedding.width}}

@@ -1,10 +1,12 @@
 """Reading a request's body: bounded while it arrives, decoded, then strict JSON where it is to be JSON."""
 
 import asyncio
+import re
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
+import numpy as np
 import orjson
 from starlette.requests import Request
 
@@ -20,6 +22,12 @@ look for an answer only when they have sent everything, and a connection closed 
 
 INLINE_BYTES = 4_096
 """Of gzip that is decoded on the event loop: at most 4 MB of zeros, 2 ms."""
+
+SLICE_BYTES, MOST_MEMBERS = 64 * 1024, 1_000
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # 1 deeper, or 1 less, as int8
+_OTHER = bytes(set(range(256)) - set(b"[{]}"))
 
 EITHER = 32 + zlib.MAX_WBITS  # the format is told by its header
 
@@ -49,13 +57,13 @@ def parse(body: bytes) -> object:
 
     NaN and Infinity literals, lone surrogates and numbers past float64 are no JSON here.
     """
+    # Only a body with enough opening brackets can be that deep.
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+        raise InvalidJson(f"the body is nested more than {MAX_DEPTH} deep")
     try:
         parsed: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidJson(f"the body is not JSON (at character {error.pos})") from None
-    # Only a body with enough opening brackets can be that deep, and walking every large body would cost time.
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(parsed) > MAX_DEPTH:
-        raise InvalidJson(f"the body is nested more than {MAX_DEPTH} deep")
     return parsed
 
 
@@ -63,7 +71,7 @@ def inflate(content: bytes, most: int) -> bytes:
     """What gzip or deflate made small. Raises InvalidJson, or BodyTooLarge past `most` bytes."""
     found = bytearray()
     try:
-        for part in _members(content, most):
+        for part in _inflated(content, most):
             found += part
             if len(found) > most:
                 raise _too_large(most)
@@ -72,13 +80,20 @@ def inflate(content: bytes, most: int) -> bytes:
     return bytes(found)
 
 
-def _members(content: bytes, most: int) -> Iterator[bytes]:
-    while content:
-        member = zlib.decompressobj(EITHER)
-        yield member.decompress(content, most + 1)
-        if not member.eof and not member.unconsumed_tail:
-            raise zlib.error("cut off")
-        content = member.unused_data
+def _inflated(content: bytes, most: int) -> Iterator[bytes]:
+    """Member by member, a slice at a time: what is left after a member is copied, and that is of its slice alone."""
+    member, members = zlib.decompressobj(EITHER), 1
+    for start in range(0, len(content), SLICE_BYTES):
+        left = content[start : start + SLICE_BYTES]
+        while left:
+            if member.eof:
+                member, members = zlib.decompressobj(EITHER), members + 1
+                if members > MOST_MEMBERS:
+                    raise zlib.error("too many members")
+            yield member.decompress(left, most + 1)
+            left = member.unused_data
+    if not member.eof:
+        raise zlib.error("cut off")
 
 
 async def _receive(request: Request, most: int) -> bytes:
@@ -112,10 +127,7 @@ def _too_large(most: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than {most} bytes")
 
 
-def _depth(parsed: object) -> int:
-    """Levels of nesting, found level by level: recursion would overflow on what is to be refused."""
-    depth, level = 0, [parsed]
-    while containers := [value for value in level if isinstance(value, list | dict)]:
-        depth += 1
-        level = [child for value in containers for child in (value.values() if isinstance(value, dict) else value)]
-    return depth
+def _depth(body: bytes) -> int:
+    """Levels of nesting, of JSON or of what is none: counted in its bytes, without what is within strings."""
+    brackets = _STRING.sub(b"", body).translate(_STEPS, delete=_OTHER)
+    return int(np.frombuffer(brackets, dtype=np.int8).cumsum(dtype=np.int32).max(initial=0))

@@ -5,6 +5,7 @@ import time
 from starlette.requests import Request
 
 from service.errors import InvalidParameter
+from service.http.headers import whole
 
 HEADER = "x-request-timeout-ms"
 
@@ -14,6 +15,7 @@ def deadline_of(request: Request, most_ms: int) -> float:
     told = request.headers.get(HEADER)
     if told is None:
         return time.monotonic() + most_ms / 1000
-    if not (told.isascii() and told.isdecimal()) or int(told[:10]) == 0:
-        raise InvalidParameter("the header is a whole number of milliseconds, at least 1", HEADER)
-    return time.monotonic() + min(int(told[:10]), most_ms) / 1000
+    what = "a whole number of milliseconds, at least 1"
+    if (asked_ms := whole(told, HEADER, what)) == 0:
+        raise InvalidParameter(f"the header is {what}", HEADER)
+    return time.monotonic() + min(asked_ms, most_ms) / 1000

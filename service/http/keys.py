@@ -19,5 +19,5 @@ def check(request: Request) -> None:
 def _presented(request: Request) -> str:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return key.strip()
+        return key.strip(" \t")  # of HTTP's white space alone: a key may end in a byte that is another's
     return next((request.headers[name] for name in HEADERS if name in request.headers), "")
