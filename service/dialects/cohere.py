@@ -1,6 +1,6 @@
 """Cohere's `POST /v2/embed`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import uuid4
@@ -73,16 +73,22 @@ class CohereRequest(Body):
 
     def asked(self) -> Asked:
         """The request that this is. Raises InvalidInput unless there is one list of inputs."""
-        if sum(given is not None for given in (self.texts, self.images, self.inputs)) != 1:
-            raise InvalidInput("exactly one of texts, images and inputs must be given", "texts")
         inputs: list[Input] = [*(self.texts or ()), *map(Image, self.images or ()), *map(_input, self.inputs or ())]
         return Asked(
             inputs,
             model=self.model,
             dimensions=self.output_dimension,
+            dimensions_name="output_dimension",
+            names=f"{self._list()}[{{}}]".format,
             truncate=self.truncate != "NONE",
             kept=_KEPT[self.truncate],
         )
+
+    def _list(self) -> str:
+        given = [name for name in self.LISTS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise InvalidInput("exactly one of texts, images and inputs must be given", "texts")
+        return given[0]
 
 
 class CohereAnswer(BaseModel):
@@ -96,11 +102,23 @@ class CohereError(BaseModel):
     message: str
 
 
-_WRITTEN: Mapping[str, Callable[[Floats], object]] = {
-    "float": lambda vectors: vectors,
-    "base64": lambda vectors: [base64_of(vector, "<f4") for vector in vectors],
-    "binary": lambda vectors: (np.packbits(vectors > 0, axis=1) ^ 0x80).view(np.int8),  # less 128, as signed
-    "ubinary": lambda vectors: np.packbits(vectors > 0, axis=1),
+async def _base64(vectors: Floats) -> object:
+    return [base64_of(vector, "<f4") for vector in vectors]
+
+
+async def _signs(vectors: Floats) -> object:
+    return np.packbits(vectors > 0, axis=1)
+
+
+async def _signed_signs(vectors: Floats) -> object:
+    return (np.packbits(vectors > 0, axis=1) ^ 0x80).view(np.int8)  # less 128
+
+
+_WRITTEN: Mapping[str, Callable[[Floats], Awaitable[object]]] = {
+    "float": pieces.written,
+    "base64": _base64,
+    "binary": _signed_signs,
+    "ubinary": _signs,
 }
 
 
@@ -123,13 +141,13 @@ async def embedding(request: Request) -> Response:
     """Vectors in each of the types asked for."""
     found = await CohereRequest.read(request)
     embedded = await embed(request, _asked(request, found))
-    vectors = np.stack([item.vector for item in embedded.items])
+    vectors = embedded.vectors
     images = sum(item.encoder.manifest.modality == "image" for item in embedded.items)
     billed = {"images": images} if images else {"input_tokens": embedded.positions}
     return pieces.json(
         {
             "id": str(uuid4()),
-            "embeddings": {kind: _WRITTEN[kind](vectors) for kind in found.embedding_types or ["float"]},
+            "embeddings": {kind: await _WRITTEN[kind](vectors) for kind in found.embedding_types or ["float"]},
             "meta": {"api_version": {"version": "2"}, "billed_units": billed},
             "response_type": "embeddings_by_type",
         }

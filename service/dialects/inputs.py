@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StrictInt
+from pydantic import BeforeValidator, Field, RootModel, StrictInt, StrictStr, WithJsonSchema
 
 from service.http.asked import Input, TokenIds
 
@@ -29,3 +29,15 @@ def as_list(value: object) -> object:
 def to_input(value: str | list[int]) -> Input:
     """As the path of a request takes it."""
     return value if isinstance(value, str) else TokenIds(value)
+
+
+_STRINGS_SCHEMA = {
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+}
+Strings = Annotated[
+    list[StrictStr], Field(min_length=1, fail_fast=True), BeforeValidator(as_list), WithJsonSchema(_STRINGS_SCHEMA)
+]
+
+
+class Vectors(RootModel[list[list[float]]]):
+    """One for each input."""

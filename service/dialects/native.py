@@ -7,19 +7,20 @@ errors of every other dialect.
 import time
 from typing import ClassVar
 
-import numpy as np
 from pydantic import StrictStr
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.dialects.openai.described import ErrorResponse
-from service.dialects.tei.request import Strings, Vectors
+from service.dialects.inputs import Strings, Vectors
 from service.http import pieces
 from service.http.asked import Asked
+from service.http.described import ErrorResponse
 from service.http.embedding import embed, embed_for
 from service.http.endpoints import Dialect, Endpoint
 from service.http.validation import Body, Dimensions
 from service.state import State
+
+NAMES = "texts[{}]".format
 
 
 class EncodeRequest(Body):
@@ -35,8 +36,8 @@ class EncodeRequest(Body):
 async def encode(request: Request) -> Response:
     """Vectors of texts."""
     found = await EncodeRequest.read(request)
-    embedded = await embed(request, Asked(found.texts, model=found.model, dimensions=found.dimensions))
-    return pieces.json(await pieces.written(np.stack([item.vector for item in embedded.items])))
+    embedded = await embed(request, Asked(found.texts, model=found.model, dimensions=found.dimensions, names=NAMES))
+    return pieces.json(await pieces.written(embedded.vectors))
 
 
 async def encoded(state: State, texts: list[str], model: str | None, dimensions: int | None) -> list[list[float]]:
@@ -44,7 +45,7 @@ async def encoded(state: State, texts: list[str], model: str | None, dimensions:
     fields = {"texts": texts, "model": model, "dimensions": dimensions}
     found = EncodeRequest.parse(fields, state.settings.max_items)
     deadline = time.monotonic() + state.settings.request_timeout_ms / 1000
-    asked = Asked(found.texts, model=found.model, dimensions=found.dimensions)
+    asked = Asked(found.texts, model=found.model, dimensions=found.dimensions, names=NAMES)
     embedded = await embed_for(state, asked, deadline)
     return [item.vector.tolist() for item in embedded.items]
 

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.dialects.inputs import as_list
-from service.errors import HeadlightError
 from service.http import pieces, problems
 from service.http.asked import Asked, Embedded
+from service.http.described import PlainError
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
 from service.http.validation import Body, whole
@@ -26,8 +26,8 @@ LATEST = ":latest"
 
 
 def _texts(value: object) -> object:
-    """An empty text alone is none here."""
-    return [] if value == "" else as_list(value)
+    """An empty text alone is none here, and so is null."""
+    return [] if value in ("", None) else as_list(value)
 
 
 class OllamaRequest(Body):
@@ -68,10 +68,6 @@ class OllamaEmbeddingsAnswer(BaseModel):
     embedding: list[float]
 
 
-class OllamaError(BaseModel):
-    error: str
-
-
 async def embedding(request: Request) -> Response:
     """Vectors of texts, scaled to length 1."""
     began = time.monotonic()
@@ -109,19 +105,17 @@ async def told_version(_request: Request) -> Response:
     return pieces.json({"version": version("headlight")})
 
 
-def problem(error: HeadlightError) -> Response:
-    """`{"error": "..."}`."""
-    return problems.respond(error, pieces.dump({"error": problems.told(error)}))
-
-
 async def _embed(
     request: Request, model: str, texts: Sequence[str], *, dimensions: int | None = None, truncate: bool = True,
     normalize: bool = True,
 ) -> Embedded | None:  # fmt: skip
+    state: State = request.app.state.headlight
+    width = state.model(model).manifest.embedding.width
     if not texts:
-        state: State = request.app.state.headlight
-        request.state.model = state.model(model).name
+        request.state.model = model
         return None
+    if dimensions is not None and dimensions > width:
+        dimensions = None  # as there: the whole vector
     return await embed(
         request, Asked(texts, model=model, dimensions=dimensions, truncate=truncate, normalize=normalize)
     )
@@ -161,6 +155,6 @@ DIALECT = Dialect(
         Endpoint("GET", "/api/tags", tags, "The served models"),
         Endpoint("GET", "/api/version", told_version, "This server's version", keyless=True),
     ),
-    OllamaError,
-    problem,
+    PlainError,
+    problems.plain,
 )  # fmt: skip

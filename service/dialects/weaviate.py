@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field, StrictStr
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import EmptyInput, HeadlightError
+from service.errors import EmptyInput
 from service.http import pieces, problems
 from service.http.asked import Asked, Image
+from service.http.described import PlainError
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
 from service.http.validation import Body, Dimensions
@@ -61,10 +62,6 @@ class VectorizeAnswer(BaseModel):
     imageVectors: list[list[float]]  # noqa: N815
 
 
-class WeaviateError(BaseModel):
-    error: str
-
-
 async def vectors(request: Request) -> Response:
     """text2vec-transformers: the vector of a text."""
     asked = await VectorsRequest.read(request)
@@ -76,6 +73,8 @@ async def vectors(request: Request) -> Response:
         request,
         Asked(
             [asked.text],
+            names=lambda _: "text",
+            dimensions_name="config.dimensions",
             model=encoder.name,
             dimensions=config.dimensions,
             prompt=config.task_type if config.task_type in known else None,
@@ -93,9 +92,14 @@ async def vectorize(request: Request) -> Response:
         raise EmptyInput("there are neither texts nor images")
     state: State = request.app.state.headlight
     model = _of_both(state) or state.first("image" if images else "text")
-    embedded = await embed(request, Asked([*texts, *images], model=model.name))
-    found = [item.vector for item in embedded.items]
-    return pieces.json({"textVectors": found[: len(texts)], "imageVectors": found[len(texts) :]})
+    count = len(texts)
+
+    def name(place: int) -> str:
+        return f"texts[{place}]" if place < count else f"images[{place - count}]"
+
+    found = (await embed(request, Asked([*texts, *images], model=model.name, names=name))).vectors
+    written = {"textVectors": found[:count], "imageVectors": found[count:]}
+    return pieces.json({side: await pieces.written(vectors) for side, vectors in written.items()})
 
 
 async def meta(request: Request) -> Response:
@@ -123,11 +127,6 @@ async def live(request: Request) -> Response:
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-def problem(error: HeadlightError) -> Response:
-    """`{"error": "..."}`."""
-    return problems.respond(error, pieces.dump({"error": problems.told(error)}))
-
-
 def _of_both(state: State) -> AnyEncoder | None:
     """The first image model whose space a text model shares: texts and images go to these two."""
     images = (encoder for encoder in state.models.values() if encoder.manifest.modality == "image")
@@ -151,6 +150,6 @@ DIALECT = Dialect(
         Endpoint("GET", "/.well-known/live", live, "Is the engine at work?", keyless=True,
                  status=HTTPStatus.NO_CONTENT, content={}),
     ),
-    WeaviateError,
-    problem,
+    PlainError,
+    problems.plain,
 )  # fmt: skip

@@ -1,7 +1,9 @@
 """The one request that every dialect translates to, and the one result that they answer from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from models.contract.arrays import Floats
 from models.contract.manifest import Modality
@@ -54,6 +56,9 @@ class Asked:
     attention: AttentionQuery | None = None
     vectors: bool = False
     """Also the vector of each token, or of each of a picture's positions."""
+    names: Callable[[int], str] = "input[{}]".format
+    """What the dialect calls the input of that place, and `dimensions_name` the dimensions: for errors."""
+    dimensions_name: str = "dimensions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,11 @@ class Embedded:
     encoder: AnyEncoder
     items: Sequence[Item]
     timing: Timing
+
+    @property
+    def vectors(self) -> Floats:
+        """Of all items, `[b, e]`."""
+        return np.stack([item.vector for item in self.items])
 
     @property
     def positions(self) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import numpy as np
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from models.preprocess.prepared import Prepared
 from service.engine.engine import Engine
@@ -15,7 +15,6 @@ from service.engine.timing import Timing
 from service.errors import (
     AttentionTooLarge,
     ContextLengthExceeded,
-    HeadlightError,
     InvalidInput,
     InvalidParameter,
     TooManyInputs,
@@ -24,7 +23,6 @@ from service.http import inputs, withdrawal
 from service.http.asked import Asked, Embedded, Item, modality
 from service.http.deadline import deadline_of
 from service.runtime.encoder import AnyEncoder, TextEncoder
-from service.settings import Settings
 from service.state import State
 
 Wait = Callable[[Engine, Ticket], Awaitable[list[ItemResult]]]
@@ -47,7 +45,7 @@ async def embed_for(state: State, asked: Asked, deadline: float, wait: Wait = En
     """The same for who is no HTTP client; `wait` is how results are waited for."""
     count, most = len(asked.inputs), state.settings.max_items
     if count > most:
-        raise TooManyInputs(f"{count} inputs, at most {most} are taken", "input")
+        raise TooManyInputs(f"{count} inputs, at most {most} are taken", asked.names(most))
     encoder = state.model(asked.model) if asked.model is not None else state.first(modality(asked.inputs[0]))
     groups = _by_model(state, encoder, asked)
     state.engine.check_room(count)
@@ -75,21 +73,22 @@ def _by_model(state: State, encoder: AnyEncoder, asked: Asked) -> list[tuple[Any
         of = state.of_space(encoder, kind)
         if of is None:
             wanted = "texts, not images" if kind == "image" else "images, not texts"
-            raise InvalidInput(f"this model takes {wanted}", f"input[{places[0]}]")
+            raise InvalidInput(f"this model takes {wanted}", asked.names(places[0]))
         groups[of.name] = of, places
     return list(groups.values())
 
 
 async def _together(parts: "Sequence[_Part]", count: int) -> list[Item]:
     """All parts at a time; the first that fails fails the request, and the others leave the queue."""
+    waiting = [asyncio.ensure_future(part.items()) for part in parts]
     try:
-        async with asyncio.TaskGroup() as group:
-            waiting = [group.create_task(part.items()) for part in parts]
-    except* (HeadlightError, ClientDisconnect) as problems:
-        raise problems.exceptions[0] from None
+        made = await asyncio.gather(*waiting)
+    finally:
+        for other in waiting:
+            other.cancel()
     found: dict[int, Item] = {}
-    for part, task in zip(parts, waiting, strict=True):
-        found.update(zip(part.places, task.result(), strict=True))
+    for part, items in zip(parts, made, strict=True):
+        found.update(zip(part.places, items, strict=True))
     return [found[place] for place in range(count)]
 
 
@@ -102,7 +101,7 @@ class _Part:
         """Raises InvalidParameter for what this model does not have."""
         width = encoder.manifest.embedding.width
         if asked.dimensions is not None and asked.dimensions > width:
-            raise InvalidParameter(f"dimensions are 1 to {width} in this model", "dimensions")
+            raise InvalidParameter(f"dimensions are 1 to {width} in this model", asked.dimensions_name)
         if isinstance(encoder, TextEncoder):
             check_prompt(encoder, asked.prompt)
         self.places = places
@@ -127,40 +126,33 @@ class _Part:
 
     def _submit(self, items: Sequence[Prepared]) -> None:
         if not self._asked.truncate:
-            _refuse_truncated(items, self.places)
+            self._refuse_truncated(items)
         if self._plan:
-            _check_attention(self._plan, items, self._state.settings)
+            _check_query(self._plan, items)
         vectors = VectorPlan(self._encoder.manifest.embedding.width) if self._asked.vectors else None
-        if vectors:
-            _check_vectors(vectors, items, self._state.settings)
+        for plan, what, cheaper in (
+            (self._plan, "attention", "reduce=rollout is one weight per token or cell"),
+            (vectors, "vectors of all tokens", "send fewer texts"),
+        ):
+            if plan:
+                self._check_size(plan, items, what, cheaper)
         self._state.engine.submit(self.ticket, self._encoder.name, items, self._plan, vectors=vectors)
 
+    def _refuse_truncated(self, items: Sequence[Prepared]) -> None:
+        for place, item in zip(self.places, items, strict=True):
+            if item.truncated:
+                told = f"the text has more than {item.positions} tokens"
+                raise ContextLengthExceeded(told, self._asked.names(place))
 
-def _refuse_truncated(items: Sequence[Prepared], places: Sequence[int]) -> None:
-    for place, item in zip(places, items, strict=True):
-        if item.truncated:
-            raise ContextLengthExceeded(f"the text has more than {item.positions} tokens", f"input[{place}]")
+    def _check_size(self, plan: AttentionPlan | VectorPlan, items: Sequence[Prepared], what: str, cheaper: str) -> None:
+        size, most = sum(plan.answer_bytes(item.positions) for item in items), self._state.settings.max_attention_bytes
+        if size > most:
+            told = f"the {what} asked for: {size} bytes, at most {most} are given; {cheaper}"
+            raise AttentionTooLarge(told, "attention" if self._asked.attention else None)
 
 
-def _check_attention(plan: AttentionPlan, items: Sequence[Prepared], settings: Settings) -> None:
+def _check_query(plan: AttentionPlan, items: Sequence[Prepared]) -> None:
     """What can be refused only when the lengths are known."""
     shortest = min(plan.told(item.positions) for item in items)
     if isinstance(plan.query, int) and plan.query >= shortest:
         raise InvalidParameter(f"query {plan.query} is past an input of {shortest} positions", "attention.query")
-    size = sum(plan.answer_bytes(item.positions) for item in items)
-    if size > settings.max_attention_bytes:
-        raise AttentionTooLarge(
-            f"the attention asked for is {size} bytes, at most {settings.max_attention_bytes} are given; "
-            "reduce=rollout is one weight per token or cell",
-            "attention",
-        )
-
-
-def _check_vectors(plan: VectorPlan, items: Sequence[Prepared], settings: Settings) -> None:
-    size = sum(plan.answer_bytes(item.positions) for item in items)
-    if size > settings.max_attention_bytes:
-        raise AttentionTooLarge(
-            f"the vectors of all tokens are {size} bytes, at most {settings.max_attention_bytes} are given; "
-            "send fewer texts",
-            "input",
-        )

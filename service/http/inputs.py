@@ -69,9 +69,9 @@ async def prepare(
 
         state.engine.submit_from(state.tokenizing, ticket, tokenize)
         return
-    files = [_file(value, place) for value, place in zip(inputs, places, strict=True)]
+    files = [_file(value, asked, place) for value, place in zip(inputs, places, strict=True)]
     with seconds.time():
-        pictures = await _pictures(state, encoder, files, places, ticket.deadline)
+        pictures = await _pictures(state, encoder, files, list(map(asked.names, places)), ticket.deadline)
     submit(pictures)
 
 
@@ -86,12 +86,16 @@ def _tokenized(
         try:
             found.append(next(made) if isinstance(text, str) else encoder.given(text, kept=asked.kept))
         except NotInVocabulary as error:
-            raise InvalidTokens(str(error), f"input[{place}]") from None
+            raise InvalidTokens(str(error), asked.names(place)) from None
     return found
 
 
 async def _pictures(
-    state: State, encoder: ImageEncoder, files: Sequence[str | bytes], places: Sequence[int], deadline: float
+    state: State,
+    encoder: ImageEncoder,
+    files: Sequence[str | bytes],
+    names: Sequence[str],
+    deadline: float,
 ) -> list[Picture]:
     """Decode as many at a time as there are decoders: of several bad images the first is named, whatever the timing,
     and requests take turns.
@@ -105,9 +109,9 @@ async def _pictures(
             raise DeadlineExceeded("the request's images could not be decoded before its deadline")
         some = files[start : start + at_once]
         decoding = [loop.run_in_executor(state.decoding, _decode, encoder, file) for file in some]
-        for place, decoded in zip(places[start:], await asyncio.gather(*decoding), strict=False):
+        for name, decoded in zip(names[start:], await asyncio.gather(*decoding), strict=False):
             if isinstance(decoded, RequestError):
-                decoded.param = f"input[{place}]"
+                decoded.param = name
                 raise decoded
             pictures.append(decoded)
     return pictures
@@ -137,8 +141,8 @@ def _text(value: Input) -> str | Sequence[int]:
     return value.ids if isinstance(value, TokenIds) else value
 
 
-def _file(value: Input, place: int) -> str | bytes:
+def _file(value: Input, asked: Asked, place: int) -> str | bytes:
     assert isinstance(value, Image)
     if isinstance(value.file, str) and _URL.match(value.file):
-        raise UrlNotAllowed("images are not fetched from a URL; send the file itself in base64", f"input[{place}]")
+        raise UrlNotAllowed("images are not fetched from a URL; send the file itself in base64", asked.names(place))
     return value.file

@@ -3,6 +3,7 @@
 import logging
 from http import HTTPStatus
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,7 +36,13 @@ def status_of(error: errors.HeadlightError) -> HTTPStatus:
 
 def told(error: errors.HeadlightError) -> str:
     """The message for dialects that have no field for what is at fault."""
-    return f"{error.param}: {error.message}" if error.param and error.param not in error.message else error.message
+    named = error.param is None or error.message.startswith(f"{error.param}:")
+    return error.message if named else f"{error.param}: {error.message}"
+
+
+def plain(error: errors.HeadlightError) -> Response:
+    """`{"error": "..."}`, as several dialects have it."""
+    return respond(error, orjson.dumps({"error": told(error)}))
 
 
 def respond(error: errors.HeadlightError, body: bytes, status: HTTPStatus | None = None) -> Response:

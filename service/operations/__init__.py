@@ -1,6 +1,6 @@
 """What operators and readers ask: health, metrics, documentation."""
 
-from service.dialects.openai.described import ErrorResponse
+from service.http.described import ErrorResponse
 from service.http.endpoints import Dialect, Endpoint
 from service.operations import documentation, health
 

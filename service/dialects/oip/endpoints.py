@@ -3,16 +3,16 @@
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from models.contract.arrays import Floats
 from service.dialects.oip.request import EMBEDDING, IDS, IMAGE, TEXT, InferRequest, inputs_of
-from service.errors import HeadlightError, InvalidInput, UnsupportedMediaType
+from service.errors import InvalidInput, UnsupportedMediaType
 from service.http import body, pieces, problems
 from service.http.asked import Asked
+from service.http.described import PlainError
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
 from service.http.validation import max_items
@@ -56,10 +56,6 @@ class InferAnswer(BaseModel):
     model_version: str
     id: str | None = None
     outputs: list[ResponseTensor]
-
-
-class OipError(BaseModel):
-    error: str
 
 
 async def server(_request: Request) -> Response:
@@ -115,7 +111,7 @@ async def infer(request: Request) -> Response:
     if not inputs:
         raise InvalidInput("there is nothing to embed", "inputs")
     embedded = await embed(request, Asked(inputs, model=encoder.name))
-    return await _answer(found, encoder, np.stack([item.vector for item in embedded.items]))
+    return await _answer(found, encoder, embedded.vectors)
 
 
 async def _parts(request: Request) -> tuple[bytes, bytes]:
@@ -152,11 +148,6 @@ def _encoder(request: Request) -> AnyEncoder:
     return state.model(request.path_params["model"])
 
 
-def problem(error: HeadlightError) -> Response:
-    """`{"error": "..."}`."""
-    return problems.respond(error, pieces.dump({"error": problems.told(error)}))
-
-
 def _of_model(path: str) -> tuple[Endpoint, ...]:
     example = {"model": "all-MiniLM-L6-v2", "inputs": [
         {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["A lamp.", "The sea."]}
@@ -177,6 +168,6 @@ DIALECT = Dialect(
         Endpoint("GET", "/v2/health/live", live, "Is the engine at work?", keyless=True),
         Endpoint("GET", "/v2/health/ready", ready, "Is it ready?", keyless=True),
     ),
-    OipError,
-    problem,
+    PlainError,
+    problems.plain,
 )

@@ -63,18 +63,6 @@ class EmbeddingsResponse(BaseModel):
     usage: Usage
 
 
-class ErrorObject(BaseModel):
-    message: str
-    type: str
-    param: str | None
-    code: str
-
-
-class ErrorResponse(BaseModel):
-    error: ErrorObject
-    detail: str
-
-
 class ImageSize(BaseModel):
     rows_px: int
     columns_px: int

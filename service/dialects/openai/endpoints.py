@@ -8,6 +8,7 @@ from service.dialects.openai.request import EmbeddingOptions, EmbeddingsRequest
 from service.errors import UnsupportedMediaType
 from service.http import body, pieces
 from service.http.asked import Image
+from service.http.described import ErrorResponse
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
 from service.state import State
@@ -75,5 +76,5 @@ DIALECT = Dialect(
         Endpoint("GET", "/v1/models", models, "The served models", answer=described.ModelsResponse),
         _embeddings("/embeddings"),
     ),
-    described.ErrorResponse,
+    ErrorResponse,
 )

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from importlib.metadata import version
 
-import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service import errors
+from service.dialects.inputs import Vectors
 from service.dialects.tei.problem import problem
 from service.dialects.tei.request import (
     Decoded,
@@ -22,7 +22,6 @@ from service.dialects.tei.request import (
     TokenizeRequest,
     TokenLists,
     TokenVectors,
-    Vectors,
 )
 from service.dialects.tei.tokens import decode, text_encoder, tokenize
 from service.http import pieces, validation
@@ -102,8 +101,7 @@ async def health(request: Request) -> Response:
 async def _embedding(request: Request, found: TeiEmbedRequest) -> Response:
     asked = found.asked()
     embedded = await embed(request, asked)
-    vectors = np.stack([item.vector for item in embedded.items])
-    return _timed(request, asked, embedded, pieces.json(await pieces.written(vectors)))
+    return _timed(request, asked, embedded, pieces.json(await pieces.written(embedded.vectors)))
 
 
 async def _similarity(request: Request, found: SimilarityRequest) -> Response:
@@ -111,8 +109,8 @@ async def _similarity(request: Request, found: SimilarityRequest) -> Response:
         raise errors.EmptyInput("inputs.sentences must not be empty", "inputs.sentences")
     asked = found.asked()
     embedded = await embed(request, asked)
-    source, *others = (item.vector for item in embedded.items)
-    return _timed(request, asked, embedded, pieces.json(np.stack(others) @ source))
+    source, others = embedded.vectors[0], embedded.vectors[1:]
+    return _timed(request, asked, embedded, pieces.json(others @ source))
 
 
 def _timed(request: Request, asked: Asked, embedded: Embedded, response: Response) -> Response:

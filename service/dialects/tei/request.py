@@ -9,23 +9,16 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, Field, RootModel, StrictBool, StrictStr, WithJsonSchema
 
 from models.preprocess.text import Kept
-from service.dialects.inputs import IDS_SCHEMA, Ids, as_list, to_input
+from service.dialects.inputs import IDS_SCHEMA, Ids, Strings, as_list, to_input
 from service.http.asked import Asked
 from service.http.validation import Body, Dimensions
 
 _TEXT_SCHEMA: list[dict[str, Any]] = [{"type": "string"}, IDS_SCHEMA]
-_STRINGS_SCHEMA = {
-    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-}
-
 Texts = Annotated[
     list[StrictStr | Ids],
     Field(min_length=1, fail_fast=True),
     BeforeValidator(as_list),
     WithJsonSchema({"anyOf": [*_TEXT_SCHEMA, {"type": "array", "items": {"anyOf": _TEXT_SCHEMA}, "minItems": 1}]}),
-]
-Strings = Annotated[
-    list[StrictStr], Field(min_length=1, fail_fast=True), BeforeValidator(as_list), WithJsonSchema(_STRINGS_SCHEMA)
 ]
 IdLists = Annotated[list[Ids], Field(min_length=1, fail_fast=True), BeforeValidator(as_list)]
 Direction = Literal["right", "left", "Right", "Left"]
@@ -57,6 +50,7 @@ class EmbedAllRequest(Truncation, Body):
         return Asked(
             [to_input(value) for value in self.inputs],
             model=self.model,
+            names="inputs[{}]".format,
             truncate=self.truncate is not False,
             kept=self.kept,
             prompt=self.prompt_name,
@@ -94,6 +88,7 @@ class SimilarityRequest(Body):
         return Asked(
             [self.inputs.source_sentence, *self.inputs.sentences],
             model=self.model,
+            names=lambda place: f"inputs.sentences[{place - 1}]" if place else "inputs.source_sentence",
             normalize=True,
             truncate=options.truncate is not False,
             kept=options.kept,
@@ -121,10 +116,6 @@ class DecodeRequest(Body):
     ids: IdLists
     skip_special_tokens: StrictBool = True
     model: StrictStr | None = None
-
-
-class Vectors(RootModel[list[list[float]]]):
-    """One for each input."""
 
 
 class TokenVectors(RootModel[list[list[list[float]]]]):
