@@ -1,8 +1,8 @@
 """Who answers: HTTP to engine to ONNX Runtime, without torch.
 
-    bento -> app -> routes -> engine -> runtime
-    BentoML  ASGI   HTTP      batches   ONNX Runtime
+    worker, bento -> app -> operations -> dialects -> http -> state -> engine | runtime
+    BentoML          ASGI   health, docs  contracts   HTTP             batches | ONNX Runtime
 
-Imports point to the right. Only `bento` knows BentoML, only `app` and `routes` know HTTP, only `runtime` knows
-ONNX Runtime; `settings`, `errors` and `metrics` are leaves.
+Imports point to the right. Only `bento` and `worker` know BentoML, only those from `app` to `http` know HTTP (and
+`wire`, which is under every app), only `runtime` knows ONNX Runtime; `settings`, `errors` and `metrics` are leaves.
 """

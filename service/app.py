@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
@@ -18,7 +19,7 @@ from service.errors import HeadlightError
 from service.http import problems
 from service.http.accounting import Accounting
 from service.http.cors import Cors
-from service.http.endpoints import Resource
+from service.http.endpoints import Resource, handle_fault
 from service.operations import OPERATIONS
 from service.settings import Settings
 from service.state import State
@@ -38,12 +39,12 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     app = Starlette(
         routes=list(_routes()),
-        middleware=[Middleware(Accounting), Middleware(Cors)],
+        # Faults are answered within these: their answers are counted and have an id too.
+        middleware=[Middleware(Accounting), Middleware(Cors), Middleware(ServerErrorMiddleware, handler=handle_fault)],
         exception_handlers={
             HeadlightError: problems.handle_headlight_error,
             HTTPException: problems.handle_http_exception,
             ClientDisconnect: problems.handle_disconnect,
-            Exception: problems.handle_fault,
         },
         lifespan=lifespan,
     )

@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a request, typed; `routes.problems` turns it into HTTP.
+"""Everything that can go wrong with a request, typed; `http.problems` and the dialects turn it into HTTP.
 
 HeadlightError
 ├── RequestError            the client must change the request (400)
@@ -13,7 +13,7 @@ HeadlightError
 ├── Unavailable             the client may try again, after `retry_after_s`
 │   ├── Overloaded          429
 │   └── DeadlineExceeded, NotReady   503
-└── InferenceFailed         ours (500)
+└── InferenceFailed, Fault  ours (500)
 
 Messages never carry input text, paths or traces.
 """
@@ -137,3 +137,9 @@ class NotReady(Unavailable):
 
 class InferenceFailed(HeadlightError):
     code = "inference_failed"
+
+
+class Fault(HeadlightError):
+    """What nobody foresaw."""
+
+    code = "internal_error"

@@ -1,4 +1,5 @@
-"""The service's only configuration: `HEADLIGHT_*` environment variables, read once when the app starts."""
+"""The service's only configuration: `HEADLIGHT_*` environment variables, read when the app starts, and its timeout of
+reading by what stands under it (`service.wire`)."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -28,6 +28,9 @@ PROMPTS = {"search_query": "query", "search_document": "document"}
 _KEPT: dict[str, Kept] = {"START": "end", "END": "start", "NONE": "start"}
 
 
+Kind = Literal["float", "base64", "binary", "ubinary"]
+
+
 class TextContent(BaseModel):
     type: Literal["text"]
     text: StrictStr
@@ -61,12 +64,7 @@ class CohereRequest(Body):
     texts: Annotated[list[StrictStr], Field(min_length=1, fail_fast=True)] | None = None
     images: Annotated[list[StrictStr], Field(min_length=1, fail_fast=True)] | None = None
     inputs: Annotated[list[CohereInput], Field(min_length=1, fail_fast=True)] | None = None
-    embedding_types: (
-        Annotated[
-            list[Literal["float", "base64", "binary", "ubinary"]], Field(min_length=1, max_length=4, fail_fast=True)
-        ]
-        | None
-    ) = None
+    embedding_types: Annotated[list[Kind], Field(min_length=1, max_length=4, fail_fast=True)] | None = None
     output_dimension: Dimensions | None = None
     truncate: Literal["NONE", "START", "END"] = "END"
     max_tokens: Annotated[StrictInt, Field(ge=1)] | None = None

@@ -1,1 +1,1 @@
-"""HTTP over the engine: one file a dialect, each a translation of the same items and results."""
+"""How HTTP is spoken, whatever the dialect: bodies, keys, deadlines, and the path of a request."""

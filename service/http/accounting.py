@@ -40,6 +40,7 @@ class Accounting:
         state: State = app.state.headlight
         answered = Answered(scope["method"], _request_id(scope))
         told = scope.setdefault("state", {})
+        told["request_id"] = answered.request_id.decode("ascii")
 
         async def watched_send(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -65,7 +66,7 @@ def _account(state: State, scope: Scope, answered: Answered) -> None:
     state.metrics.answered(answered.route, answered.model, str(answered.status)).inc()
     state.metrics.request_seconds.labels(answered.route).observe(answered.ended - answered.came)
     if told.get("probe") and answered.status < HTTPStatus.BAD_REQUEST:
-        return  # asked every few seconds by whoever watches: of interest when it fails
+        return
     if state.settings.access_log:
         log(answered)
     if state.tracing:

@@ -15,6 +15,7 @@ from service.state import State
 
 JSON = "application/json"
 MAX_DEPTH = 100
+MAX_CONTAINERS = 65_536
 
 DROPPED_S, DROPPED_TIMES = 0.5, 4
 """A body that is too large is read on and dropped for so long, and up to so many times what is allowed: most clients
@@ -26,7 +27,8 @@ INLINE_BYTES = 4_096
 SLICE_BYTES, MOST_MEMBERS = 64 * 1024, 1_000
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # 1 deeper, or 1 less, as int8
+_OPENING = b"\x01"
+_STEPS = bytes.maketrans(b"[{]}", _OPENING * 2 + b"\xff" * 2)  # one deeper, or one less, as int8
 _OTHER = bytes(set(range(256)) - set(b"[{]}"))
 
 EITHER = 32 + zlib.MAX_WBITS  # the format is told by its header
@@ -52,14 +54,13 @@ async def read(request: Request) -> bytes:
     return await asyncio.get_running_loop().run_in_executor(state.decoding, inflate, content, most)
 
 
-def parse(body: bytes) -> object:
-    """Strict JSON, nested at most `MAX_DEPTH` deep. Raises InvalidJson.
+def parse(body: bytes, max_containers: int = MAX_CONTAINERS) -> object:
+    """Strict JSON, nested at most `MAX_DEPTH` deep, with at most so many lists and objects. Raises InvalidJson.
 
     NaN and Infinity literals, lone surrogates and numbers past float64 are no JSON here.
     """
-    # Only a body with enough opening brackets can be that deep.
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
-        raise InvalidJson(f"the body is nested more than {MAX_DEPTH} deep")
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:  # else it can be neither deep nor wide
+        _check_containers(body, max_containers)
     try:
         parsed: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -127,7 +128,12 @@ def _too_large(most: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than {most} bytes")
 
 
-def _depth(body: bytes) -> int:
-    """Levels of nesting, of JSON or of what is none: counted in its bytes, without what is within strings."""
+def _check_containers(body: bytes, most: int) -> None:
+    """Raises InvalidJson for lists and objects that are too deep or too many: known from the bytes, for making millions
+    of them takes seconds.
+    """
     brackets = _STRING.sub(b"", body).translate(_STEPS, delete=_OTHER)
-    return int(np.frombuffer(brackets, dtype=np.int8).cumsum(dtype=np.int32).max(initial=0))
+    if brackets.count(_OPENING) > most:
+        raise InvalidJson(f"the body has more than {most} lists and objects")
+    if np.frombuffer(brackets, dtype=np.int8).cumsum(dtype=np.int32).max(initial=0) > MAX_DEPTH:
+        raise InvalidJson(f"the body is nested more than {MAX_DEPTH} deep")

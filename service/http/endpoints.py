@@ -3,6 +3,7 @@
 The app's routes and the OpenAPI document are both made of these.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -13,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.errors import HeadlightError, MethodNotAllowed
+from service.errors import Fault, HeadlightError, MethodNotAllowed
 from service.http import keys, problems
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Endpoint:
     answer: type[BaseModel] | None = None
     examples: Mapping[str, Any] = field(default_factory=dict)
     keyless: bool = False
+    probe: bool = False
+    """Asked every few seconds by whoever watches: of interest to the log when it fails."""
     status: HTTPStatus = HTTPStatus.OK
     content: Mapping[str, Any] | None = None
     """What the answer is, as OpenAPI says it, where it is no JSON."""
@@ -57,7 +62,7 @@ class Resource:
     """An ASGI app for all that is at one path."""
 
     def __init__(self, dialect: Dialect, endpoints: Iterable[Endpoint]) -> None:
-        self._problem = dialect.problem
+        self.problem = dialect.problem
         self._endpoints: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in endpoints}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,14 +70,24 @@ class Resource:
         try:
             response = await self._answer(request)
         except HeadlightError as error:
-            response = self._problem(error)
+            response = self.problem(error)
+            # They lead to the request and all it held, which lead back here: it would stay for the collector.
+            error.__traceback__ = error.__context__ = None
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         endpoint = self._endpoints.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
             raise MethodNotAllowed(self._endpoints)
-        request.state.probe = endpoint.keyless
+        request.state.probe = endpoint.probe
         if not endpoint.keyless:
             keys.check(request)
         return await endpoint.handler(request)
+
+
+async def handle_fault(request: Request, error: Exception) -> Response:
+    """A fault of ours: logged whole, told as nothing but a fault, in the dialect's own shape."""
+    logger.error("unhandled fault in request %s", request.state.request_id, exc_info=error)
+    resource = request.scope.get("endpoint")
+    problem = resource.problem if isinstance(resource, Resource) else problems.openai
+    return problem(Fault("internal error"))

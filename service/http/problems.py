@@ -1,6 +1,5 @@
 """Errors as HTTP: one table from error type to status. The bodies are each dialect's own."""
 
-import logging
 from http import HTTPStatus
 
 import orjson
@@ -9,8 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service import error_body, errors
-
-logger = logging.getLogger(__name__)
 
 STATUS: dict[type[errors.HeadlightError], HTTPStatus] = {
     errors.RequestError: HTTPStatus.BAD_REQUEST,
@@ -23,6 +20,7 @@ STATUS: dict[type[errors.HeadlightError], HTTPStatus] = {
     errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.Fault: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
 CLIENT_CLOSED_REQUEST = 499
@@ -73,14 +71,8 @@ async def handle_disconnect(_request: Request, _error: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-async def handle_fault(_request: Request, error: Exception) -> Response:
-    """A fault of ours: logged whole, told as nothing but a fault."""
-    logger.error("unhandled fault", exc_info=error)
-    return _bare(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "internal_error")
-
-
-def _bare(status: HTTPStatus, message: str = "", code: str = "http_error") -> Response:
-    body = error_body.openai(status, message or status.phrase, code)
+def _bare(status: HTTPStatus) -> Response:
+    body = error_body.openai(status, status.phrase, "http_error")
     return Response(body, status, media_type=error_body.MEDIA_TYPE)
 
 

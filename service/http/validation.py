@@ -23,12 +23,15 @@ from service.errors import (
 from service.http import body
 from service.state import State
 
+CONTAINERS_AN_ITEM = 8
+"""Lists and objects that an input may have in any dialect."""
+
 PARAMETER_PROBLEMS = {"literal_error", "greater_than_equal", "extra_forbidden"}
 """A value of the right kind that is known to be impossible; of another kind it is a problem of the input."""
 
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda _: "this field is required",
-    "extra_forbidden": lambda _: "this field is not known",
+    "extra_forbidden": lambda _: "has a field that is not known",
     "string_type": lambda _: "must be a string",
     "int_type": lambda _: "must be an integer",
     "bool_type": lambda _: "must be true or false",
@@ -55,7 +58,12 @@ async def fields(request: Request) -> object:
     """A request's JSON, not validated yet. Raises RequestError, BodyTooLarge or UnsupportedMediaType."""
     if body.media_type(request) != body.JSON:
         raise UnsupportedMediaType(f"send the body as Content-Type: {body.JSON}")
-    return body.parse(await body.read(request))
+    return parsed(request, await body.read(request))
+
+
+def parsed(request: Request, content: bytes) -> object:
+    """The JSON that a request's body holds. Raises InvalidJson."""
+    return body.parse(content, max(body.MAX_CONTAINERS, CONTAINERS_AN_ITEM * max_items(request)))
 
 
 def max_items(request: Request) -> int:

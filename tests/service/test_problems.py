@@ -126,7 +126,6 @@ def test_a_body_that_is_no_object(client: httpx.Client, body: object) -> None:
     [
         ({"input": [1] * 500_000}, "input[0]"),
         ({"attention": {"reduce": "raw", "layers": [-1] * 500_000}}, "attention.layers"),
-        ({"input": [{"image": "a"}] * 500_000}, "input"),
         ({"input": [{str(i): i for i in range(200_000)}]}, "input[0]"),
         ({"attention": {str(i): i for i in range(200_000)}}, "attention"),
     ],

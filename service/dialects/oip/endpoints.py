@@ -15,7 +15,8 @@ from service.http.asked import Asked
 from service.http.described import PlainError
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
-from service.http.validation import max_items
+from service.http.headers import whole
+from service.http.validation import max_items, parsed
 from service.runtime.encoder import AnyEncoder
 from service.state import State
 
@@ -105,7 +106,7 @@ async def infer(request: Request) -> Response:
     """Embed texts, token ids or images."""
     encoder = _encoder(request)
     content, behind = await _parts(request)
-    found = InferRequest.parse(body.parse(content), max_items(request))
+    found = InferRequest.parse(parsed(request, content), max_items(request))
     found.check_outputs()
     inputs = inputs_of(found, behind, encoder.manifest.modality, max_items(request))
     if not inputs:
@@ -122,9 +123,11 @@ async def _parts(request: Request) -> tuple[bytes, bytes]:
     content = await body.read(request)
     if told is None:
         return content, b""
-    if not (told.isascii() and told.isdecimal()) or int(told[:10]) > len(content):
-        raise InvalidInput("the header is the length of the JSON in bytes", HEADER_LENGTH)
-    return content[: int(told)], content[int(told) :]
+    what = "the length of the JSON in bytes"
+    length = whole(told, HEADER_LENGTH, what)
+    if length > len(content):
+        raise InvalidInput(f"the header is {what}", HEADER_LENGTH)
+    return content[:length], content[length:]
 
 
 async def _answer(found: InferRequest, encoder: AnyEncoder, vectors: Floats) -> Response:
@@ -165,8 +168,8 @@ DIALECT = Dialect(
         *_of_model("/v2/models/{model}"),
         *_of_model("/v2/models/{model}/versions/{version}"),
         Endpoint("GET", "/v2", server, "What this server is", answer=ServerMetadata, keyless=True),
-        Endpoint("GET", "/v2/health/live", live, "Is the engine at work?", keyless=True),
-        Endpoint("GET", "/v2/health/ready", ready, "Is it ready?", keyless=True),
+        Endpoint("GET", "/v2/health/live", live, "Is the engine at work?", keyless=True, probe=True),
+        Endpoint("GET", "/v2/health/ready", ready, "Is it ready?", keyless=True, probe=True),
     ),
     PlainError,
     problems.plain,

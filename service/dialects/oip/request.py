@@ -1,13 +1,13 @@
-"""An inference request of the Open Inference Protocol, and its tensors: as JSON, or as bytes behind the JSON."""
+"""An inference request of the Open Inference Protocol, and what it asks to embed."""
 
-import math
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
-import numpy as np
-from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictBool, StrictStr
 
 from models.contract.manifest import Modality
+from service.dialects.inputs import MOST_IDS
+from service.dialects.oip.tensors import RequestTensor, flat, unpacked
 from service.errors import InvalidInput, TooManyInputs
 from service.http.asked import Image, Input, TokenIds
 from service.http.validation import Body
@@ -15,26 +15,7 @@ from service.http.validation import Body
 TEXT, IMAGE, IDS, MASK = "text", "image", "input_ids", "attention_mask"
 EMBEDDING = "embedding"
 
-LENGTH_BYTES = 4
-"""Before each element of a BYTES tensor stands its length, little-endian."""
-
-
-class TensorParameters(BaseModel):
-    binary_data_size: Annotated[StrictInt, Field(ge=0)] | None = None
-
-
-class RequestTensor(BaseModel):
-    """One input: texts or image files as BYTES (in JSON: strings, images in base64), or token ids as INT64."""
-
-    name: StrictStr
-    shape: Annotated[list[Annotated[StrictInt, Field(ge=0)]], Field(min_length=1, max_length=8)]
-    datatype: Literal["BYTES", "INT64", "FP32"]
-    parameters: TensorParameters | None = None
-    data: list[Any] | None = None
-
-    @property
-    def elements(self) -> int:
-        return math.prod(self.shape)
+DATATYPES = {TEXT: "BYTES", IMAGE: "BYTES", IDS: "INT64", MASK: "INT64"}
 
 
 class OutputParameters(BaseModel):
@@ -76,7 +57,7 @@ class InferRequest(Body):
 
 def inputs_of(request: InferRequest, behind: bytes, modality: Modality, max_items: int) -> list[Input]:
     """What the request asks to embed; `behind` is what followed its JSON. Raises InvalidInput or TooManyInputs."""
-    tensors = dict(_tensors(request.inputs, behind, max_items))
+    tensors = _tensors(request.inputs, behind, max_items)
     match modality, tensors:
         case "text", {"text": texts}:
             return [_text(text) for text in texts]
@@ -88,70 +69,47 @@ def inputs_of(request: InferRequest, behind: bytes, modality: Modality, max_item
     raise InvalidInput(f"this model takes {wanted}", "inputs")
 
 
-def _tensors(inputs: Sequence[RequestTensor], behind: bytes, max_items: int) -> list[tuple[str, list[Any]]]:
-    """Each tensor's name and its elements; token ids as rows."""
-    found, at = [], 0
+def _tensors(inputs: Sequence[RequestTensor], behind: bytes, max_items: int) -> dict[str, list[Any]]:
+    """Each tensor's elements by its name; token ids as rows."""
+    found: dict[str, list[Any]] = {}
+    at = 0
     for i, tensor in enumerate(inputs):
         param = f"inputs[{i}]"
+        _check(tensor, param, max_items)
+        if tensor.name in found:
+            raise InvalidInput("there are two tensors of this name", f"{param}.name")
         size = tensor.parameters.binary_data_size if tensor.parameters else None
-        if (size is None) == (tensor.data is None):
-            raise InvalidInput("a tensor has data, or the size of its data behind the JSON", f"{param}.data")
-        if tensor.datatype == "BYTES" and tensor.elements > max_items:
-            raise TooManyInputs(f"{tensor.elements} inputs, at most {max_items} are taken", param)
         if size is None:
-            values = _flat(tensor, param)
+            values = flat(tensor, f"{param}.data")
         else:
-            values = _unpacked(tensor, behind[at : at + size], param)
+            values = unpacked(tensor, behind[at : at + size], param)
             at += size
-        if len(values) != tensor.elements:
-            raise InvalidInput(f"{len(values)} elements do not fill the shape", f"{param}.shape")
-        found.append((tensor.name, _rows(tensor, values, param) if tensor.datatype == "INT64" else values))
+        found[tensor.name] = _rows(tensor, values) if tensor.datatype == "INT64" else values
     if at != len(behind):
         raise InvalidInput("the sizes of the tensors are not that of what follows the JSON", "inputs")
     return found
 
 
-def _flat(tensor: RequestTensor, param: str) -> list[Any]:
-    """Elements of nested or flat JSON, in order."""
-    wanted = {"BYTES": str, "INT64": int}.get(tensor.datatype)
-    if wanted is None:
-        raise InvalidInput("no input is of this type", f"{param}.datatype")
-    level: list[Any] = tensor.data or []
-    while level and isinstance(level[0], list):
-        if not all(isinstance(part, list) for part in level):
-            break
-        level = [element for part in level for element in part]
-    if any(type(element) is not wanted for element in level):
-        raise InvalidInput(f"{tensor.datatype} are {'strings' if wanted is str else 'integers'}", f"{param}.data")
-    return level
-
-
-def _unpacked(tensor: RequestTensor, packed: bytes, param: str) -> list[Any]:
-    """Elements of the bytes behind the JSON."""
+def _check(tensor: RequestTensor, param: str, max_items: int) -> None:
+    """What a tensor says of itself, before its data are looked at. Raises InvalidInput or TooManyInputs."""
+    if DATATYPES.get(tensor.name) != tensor.datatype:
+        known = ", ".join(f"{name} as {datatype}" for name, datatype in DATATYPES.items())
+        raise InvalidInput(f"no input is of this name and type; known are {known}", f"{param}.name")
+    in_json = tensor.data is not None
+    if in_json == (tensor.parameters is not None and tensor.parameters.binary_data_size is not None):
+        raise InvalidInput("a tensor has data, or the size of its data behind the JSON", f"{param}.data")
+    length = 1
     if tensor.datatype == "INT64":
-        if len(packed) != 8 * tensor.elements:
-            raise InvalidInput("INT64 are 8 bytes each", f"{param}.parameters.binary_data_size")
-        ids: list[Any] = np.frombuffer(packed, dtype="<i8").tolist()
-        return ids
-    if tensor.datatype != "BYTES":
-        raise InvalidInput("no input is of this type", f"{param}.datatype")
-    found: list[Any] = []
-    at = 0
-    while at < len(packed):
-        length = int.from_bytes(packed[at : at + LENGTH_BYTES], "little")
-        at += LENGTH_BYTES
-        if at + length > len(packed):
-            raise InvalidInput("an element is longer than its tensor", f"{param}.data")
-        found.append(packed[at : at + length])
-        at += length
-    return found
+        if len(tensor.shape) > 2 or not 0 < tensor.shape[-1] <= MOST_IDS:
+            raise InvalidInput(f"token ids are one text, or rows of 1 to {MOST_IDS}", f"{param}.shape")
+        length = tensor.shape[-1]
+    if tensor.elements // length > max_items:
+        raise TooManyInputs(f"{tensor.elements // length} inputs, at most {max_items} are taken", param)
 
 
-def _rows(tensor: RequestTensor, values: list[Any], param: str) -> list[Any]:
-    if len(tensor.shape) > 2:
-        raise InvalidInput("token ids have one or two dimensions", f"{param}.shape")
+def _rows(tensor: RequestTensor, values: list[Any]) -> list[Any]:
     length = tensor.shape[-1]
-    return [values[i : i + length] for i in range(0, len(values), max(1, length))]
+    return [values[i : i + length] for i in range(0, len(values), length)]
 
 
 def _ids(rows: list[list[int]], mask: list[list[int]] | None) -> list[Input]:

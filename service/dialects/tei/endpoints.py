@@ -162,7 +162,7 @@ DIALECT = Dialect(
             "POST", "/decode", decode, "Texts of token ids", DecodeRequest, Decoded, {"one text": {"ids": [10437]}}
         ),
         Endpoint("GET", "/info", info, "The model that is meant where none is named", answer=Info),
-        Endpoint("GET", "/health", health, "Is it ready?", content={}, keyless=True),
+        Endpoint("GET", "/health", health, "Is it ready?", content={}, keyless=True, probe=True),
     ),
     TeiError,
     problem,

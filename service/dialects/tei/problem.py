@@ -14,6 +14,7 @@ _TYPES: dict[type[errors.HeadlightError], tuple[str, HTTPStatus | None]] = {
     errors.Overloaded: ("Overloaded", None),
     errors.Unavailable: ("Unhealthy", None),
     errors.InferenceFailed: ("Backend", HTTPStatus.FAILED_DEPENDENCY),
+    errors.Fault: ("Backend", HTTPStatus.FAILED_DEPENDENCY),
     errors.HeadlightError: ("Validation", None),
 }
 """What that server calls it, and its status where it is not the one that everyone uses."""

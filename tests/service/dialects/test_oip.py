@@ -134,6 +134,7 @@ def test_bad_tensors(server: Server, inputs: list[Any]) -> None:
         (5, packed(b"a"), "9999999"),
         (5, packed(b"a"), "-1"),
         (5, packed(b"a"), "x"),
+        (5, packed(b"a"), "0" * 5_000),
         (4, packed(b"a"), None),
         (6, packed(b"a"), None),
         (6, packed(b"\xff\xfe"), None),
@@ -154,3 +155,23 @@ def test_unknown_outputs_are_refused(server: Server) -> None:
     answer = post(server, INFER, {"inputs": [texts("a")], "outputs": [{"name": "logits"}]})
     assert answer.status_code == 400
     assert "embedding" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("name", ["text", "image", "input_ids", "attention_mask", "words"])
+@pytest.mark.parametrize(("datatype", "data"), [("BYTES", ["abc"]), ("INT64", [5]), ("FP32", [0.5])])
+@pytest.mark.parametrize("model", [MINILM, "scenes-vit"])
+def test_names_are_held_against_types(both: Server, model: str, name: str, datatype: str, data: list[Any]) -> None:
+    tensor = {"name": name, "shape": [1], "datatype": datatype, "data": data}
+    answer = post(both, f"/v2/models/{model}/infer", {"inputs": [tensor]})
+    right = model == MINILM and (name, datatype) in {("text", "BYTES"), ("input_ids", "INT64")}
+    assert answer.status_code == (200 if right else 400), answer.text
+
+
+def test_two_tensors_of_one_name_are_refused(server: Server) -> None:
+    assert post(server, INFER, {"inputs": [texts("a"), texts("b")]}).status_code == 400
+
+
+@pytest.mark.parametrize("shape", [[3_000_000, 1], [1, 3_000_000], [3_000_000]])
+def test_more_than_is_taken_is_known_by_its_shape(server: Server, shape: list[int]) -> None:
+    tensor = {"name": "input_ids", "shape": shape, "datatype": "INT64", "data": [1]}
+    assert post(server, INFER, {"inputs": [tensor]}).status_code == 400

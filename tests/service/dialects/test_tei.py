@@ -106,7 +106,7 @@ def test_similarity_is_the_cosine(server: Server, path: str) -> None:
         ("/embed", {"inputs": [1, 40_000]}, 422, "Tokenizer"),
         ("/embed", {"inputs": [-1]}, 422, "Tokenizer"),
         ("/decode", {"ids": [40_000]}, 422, "Tokenizer"),
-        ("/tokenize", {"inputs": "a" * 1_000_001}, 422, "Validation"),
+        ("/tokenize", {"inputs": "a" * 100_001}, 422, "Validation"),
         ("/embed", {"inputs": "a", "model": "gpt"}, 404, "Validation"),
     ],
 )

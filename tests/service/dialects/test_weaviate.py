@@ -51,7 +51,7 @@ def test_it_is_asked_whether_it_is_there(server: Server) -> None:
         ("/vectorize", {}, 400),
         ("/vectorize", {"texts": [], "images": None}, 400),
         ("/vectorize", {"texts": ["a", 1]}, 400),
-        ("/vectorize", {"images": [BASE64]}, 400),
+        ("/vectorize", {"images": [BASE64]}, 404),
         ("/vectorize", {"texts": ["a"] * 2049}, 400),
     ],
 )
