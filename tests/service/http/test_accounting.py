@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.service.http.conftest import GOOD, URL, Serving
+from tests.service.conftest import GOOD, URL, Serving
 
 PRIVATE = "a-private-text"
 

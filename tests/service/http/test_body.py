@@ -7,7 +7,7 @@ import zlib
 import pytest
 from starlette.testclient import TestClient
 
-from tests.service.http.conftest import GOOD, URL, Serving
+from tests.service.conftest import GOOD, URL, Serving
 
 BODY = json.dumps(GOOD).encode()
 LIMIT = 1_000_000

@@ -2,7 +2,7 @@
 
 from starlette.testclient import TestClient
 
-from tests.service.http.conftest import GOOD, URL, Serving
+from tests.service.conftest import GOOD, URL, Serving
 
 PREFLIGHT = {"Origin": "https://one.example", "Access-Control-Request-Method": "POST"}
 

@@ -4,7 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.http.deadline import HEADER
-from tests.service.http.conftest import GOOD, URL
+from tests.service.conftest import GOOD, URL
 
 
 @pytest.mark.parametrize("told", ["1000", "99999999999999999999"])

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from service import keyring
 from service.keyring import Keyring
 from service.operations import OPERATIONS
-from tests.service.http.conftest import GOOD, URL, Serving
+from tests.service.conftest import GOOD, URL, Serving
 
 
 def status(client: TestClient, **headers: str) -> int:

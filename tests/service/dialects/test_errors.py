@@ -1,0 +1,92 @@
+"""Errors that no request of a test brings about, in each dialect's shape; and what refusals leave behind."""
+
+import gc
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from service import errors
+from service.app import create_app
+from service.dialects import DIALECTS, tei
+from service.engine.engine import Engine
+from service.engine.items import Ticket
+from service.http.endpoints import Dialect
+from service.settings import Settings
+from tests.pictures import as_data_url, encoded, scene
+from tests.service.conftest import GOOD, URL, Serving
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (errors.Overloaded("full", retry_after_s=7), 429, "Overloaded"),
+        (errors.NotReady("leaving"), 503, "Unhealthy"),
+        (errors.InferenceFailed("not finite"), 424, "Backend"),
+        (errors.Fault("internal error"), 424, "Backend"),
+        (errors.BodyTooLarge("too large"), 413, "Validation"),
+    ],
+)
+def test_text_embeddings_inference(error: errors.HeadlightError, status: int, kind: str) -> None:
+    answer = tei.DIALECT.problem(error)
+    assert (answer.status_code, json.loads(bytes(answer.body))["error_type"]) == (status, kind)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_trying_again_is_told_in_every_dialect(dialect: Dialect) -> None:
+    answer = dialect.problem(errors.Overloaded("full", retry_after_s=7))
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+    dialect.error.model_validate_json(bytes(answer.body))
+
+
+@pytest.fixture
+def faulty(serving: Serving, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """An app with a fault in it."""
+
+    def fail(*args: object, **options: object) -> None:
+        raise ZeroDivisionError("a fault that no one foresaw")
+
+    monkeypatch.setattr(Engine, "check_room", fail)
+    with TestClient(create_app(Settings(models=(tiny,))), raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_a_fault_is_told_as_nothing_but_one(faulty: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    answer = faulty.post(URL, json=GOOD, headers={"X-Request-Id": "seven"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert answer.headers["x-request-id"] == "seven"
+    assert "seven" in caplog.text
+    assert "foresaw" not in answer.text
+    assert faulty.post("/embed", json={"inputs": "a"}).json()["error_type"] == "Backend"
+    assert faulty.post("/v2/embed", json={"model": "tiny", "texts": ["a"]}).json() == {"message": "internal error"}
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        ["the old lamp " * 50],
+        [[5, 70_000]],
+        [{"image": as_data_url(encoded(scene()))}],
+        ["the old lamp", {"image": "bm8gcGljdHVyZQ=="}],
+    ],
+)
+def test_a_refused_request_is_freed_without_the_collector(
+    serving: Serving,
+    inputs: list[object],
+) -> None:
+    with serving() as client:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                body = {"model": "tiny", "input": inputs, "truncate": False}
+                assert client.post(URL, json=body).status_code == 400
+            client.post(URL, json=GOOD)
+            left = [found for found in gc.get_objects() if type(found) is Ticket]
+        finally:
+            gc.enable()
+    assert not left
