@@ -2,7 +2,9 @@
 
 ONNX Runtime computes every output of a graph, whichever are fetched (measured on 1.31: not even
 `only_execute_path_to_fetches` spares one). So all that serves an observed output and not the embedding is moved into
-branches: one `If` around all of them, and inside it one for each. Nothing asked costs one test of a boolean. What two
+branches: one `If` around all that is of the attention, and inside it one for each; and one for the positions' vectors.
+That is by itself, for an `If` runs when all is there that is read in it: the attention's before the last layer has
+mixed, so that what it reads is let go before that layer's widest tensors come. Nothing asked costs two tests. What two
 outputs share is in both their branches: the weights of the model are in neither. An output that the embedding itself is
 made from has a copy in its branch.
 """
@@ -17,7 +19,10 @@ from models.contract import tensors
 
 
 def gate(model: onnx.ModelProto) -> None:
-    """Make each output but the embedding conditional on the inputs `tensors.OBSERVE` and `tensors.ASKED`, in place."""
+    """Make each output but the embedding conditional on the input `tensors.ASKED`, in place.
+
+    What is of the attention depends on `tensors.OBSERVE` too.
+    """
     graph = model.graph
     nodes = list(graph.node)
     observed = [output for output in graph.output if output.name != tensors.EMBEDDING]
@@ -26,16 +31,20 @@ def gate(model: onnx.ModelProto) -> None:
     for output in observed:
         for dim in output.type.tensor_type.shape.dim:  # any length: an output that is not asked for is empty
             dim.Clear()
-    within = []
+    alone: list[NodeProto] = []
+    within: list[NodeProto] = []
     for i, output in enumerate(observed):
         own = [nodes[j] for j in sorted(_needed(nodes, output.name) - always)]
-        within += _conditional(i, output, own)
-    names = [output.name for output in observed]
-    branches = {"then_branch": _branch("observed", within, observed), "else_branch": _nothing("blind", observed)}
+        (alone if output.name == tensors.POSITIONS else within).extend(_conditional(i, output, own))
+    kept = [*(nodes[j] for j in sorted(always)), *alone]
+    attention = [output for output in observed if output.name != tensors.POSITIONS]
+    if attention:
+        names = [output.name for output in attention]
+        branches = {"then_branch": _branch("observed", within, attention), "else_branch": _nothing("blind", attention)}
+        kept.append(helper.make_node("If", [tensors.OBSERVE], names, name="observe", **branches))
+        graph.input.append(helper.make_tensor_value_info(tensors.OBSERVE, TensorProto.BOOL, []))
     del graph.node[:]
-    graph.node.extend(nodes[j] for j in sorted(always))
-    graph.node.append(helper.make_node("If", [tensors.OBSERVE], names, name="observe", **branches))
-    graph.input.append(helper.make_tensor_value_info(tensors.OBSERVE, TensorProto.BOOL, []))
+    graph.node.extend(kept)
     graph.input.append(helper.make_tensor_value_info(tensors.ASKED, TensorProto.BOOL, [len(observed)]))
     drop_unused(graph)
 

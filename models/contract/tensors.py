@@ -1,8 +1,8 @@
 """Names of the tensors that cross the artifact's border, spelled once.
 
-Text graphs take what `packing.pack` gives, image graphs `PIXELS`; all of them `OBSERVE` and `ASKED`, and `HEADS` those
-of models with attention. An output must not bear the name of a submodule of the exported model ("embeddings" collides
-inside ONNX), hence the long names.
+Text graphs take what `packing.pack` gives, image graphs `PIXELS`; all of them `ASKED`, and those of models with
+attention `OBSERVE` and `HEADS`. An output must not bear the name of a submodule of the exported model ("embeddings"
+collides inside ONNX), hence the long names.
 """
 
 from typing import Literal, get_args
@@ -14,7 +14,7 @@ PIXELS = "pixels"
 """[b, y, x, 3] uint8, sRGB: the one input of an image graph."""
 
 OBSERVE = "observe"
-"""Boolean: is any output asked for beside the embedding?"""
+"""Boolean: is anything asked for of the attention?"""
 
 ASKED = "asked"
 """Booleans, one for each output beside the embedding, in their order; those not asked for come back empty."""

@@ -10,15 +10,16 @@ from export.gating import gate
 from models.contract import tensors
 from models.contract.asking import asking
 
-OUTPUTS = (tensors.EMBEDDING, "before", "doubled", "summed")
+BEFORE = tensors.POSITIONS
+OUTPUTS = (tensors.EMBEDDING, BEFORE, "doubled", "summed")
 
 
 def graph() -> onnx.ModelProto:
-    """before = x + 1; embedding = -before; doubled = 2 * embedding; summed = the sums of doubled's rows."""
+    """positions = x + 1; embedding = -positions; doubled = 2 * embedding; summed = the sums of doubled's rows."""
     value = helper.make_tensor_value_info
     nodes = [
-        helper.make_node("Add", ["x", "one"], ["before"]),
-        helper.make_node("Neg", ["before"], [tensors.EMBEDDING]),
+        helper.make_node("Add", ["x", "one"], [BEFORE]),
+        helper.make_node("Neg", [BEFORE], [tensors.EMBEDDING]),
         helper.make_node("Mul", [tensors.EMBEDDING, "two"], ["doubled"]),
         helper.make_node("ReduceSum", ["doubled", "axis"], ["summed"], keepdims=0),
     ]
@@ -33,7 +34,7 @@ def graph() -> onnx.ModelProto:
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", 24)], ir_version=10)
 
 
-@pytest.mark.parametrize("wanted", [(), ("doubled",), ("summed",), ("doubled", "summed"), ("before",), OUTPUTS[1:]])
+@pytest.mark.parametrize("wanted", [(), ("doubled",), ("summed",), ("doubled", "summed"), (BEFORE,), OUTPUTS[1:]])
 def test_only_what_is_asked_for_is_there(wanted: tuple[str, ...]) -> None:
     model = graph()
     gate(model)
@@ -44,5 +45,5 @@ def test_only_what_is_asked_for_is_there(wanted: tuple[str, ...]) -> None:
     found = dict(zip(OUTPUTS, session.run(OUTPUTS, {"x": x, **asking(OUTPUTS, wanted, [])}), strict=True))
     np.testing.assert_array_equal(found[tensors.EMBEDDING], -x - 1)
     doubled = 2 * (-x - 1)
-    for name, answer in (("before", x + 1), ("doubled", doubled), ("summed", doubled.sum(axis=1))):
+    for name, answer in ((BEFORE, x + 1), ("doubled", doubled), ("summed", doubled.sum(axis=1))):
         np.testing.assert_array_equal(found[name], answer if name in wanted else np.zeros([0] * answer.ndim))
