@@ -72,6 +72,7 @@ class Workers:
         with self._ending_the_engine_on_a_fault():
             while me not in self._stuck and (batch := self._queue.take()):
                 self._serve(me, batch)
+                del batch  # or a thread that waits would keep the requests it served last
         self._stuck.discard(me)
 
     @contextmanager
