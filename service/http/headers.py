@@ -6,7 +6,8 @@ MOST_DIGITS = 12
 
 
 def whole(text: str, name: str, what: str) -> int:
-    """What a header called `name` counts. Raises InvalidParameter, saying `what` it is to be."""
-    if not (text.isascii() and text.isdecimal()) or len(text.lstrip("0")) > MOST_DIGITS:
+    """What a header called `name` counts, or more than enough. Raises InvalidParameter, saying `what` it is to be."""
+    if not (text.isascii() and text.isdecimal()):
         raise InvalidParameter(f"the header is {what}", name)
-    return int(text.lstrip("0") or "0")
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= MOST_DIGITS else 10**MOST_DIGITS
