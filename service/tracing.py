@@ -8,6 +8,7 @@ runs, tracing costs nothing.
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping
 from typing import Self
@@ -23,6 +24,7 @@ from service.answered import Answered
 
 ENDPOINTS = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 EMBEDDINGS = "embeddings"
+LAST_SENDING_S = 2.0
 
 
 class Tracing:
@@ -65,8 +67,10 @@ class Tracing:
         span.end(_ns(answered.ended))
 
     def close(self) -> None:
-        """Send what is still to be sent."""
-        self._provider.shutdown()
+        """Send what is still to be sent, if the collector takes it soon: it may not be there any more."""
+        sending = threading.Thread(target=self._provider.shutdown, name="headlight-traces", daemon=True)
+        sending.start()
+        sending.join(LAST_SENDING_S)
 
 
 def _attributes(answered: Answered) -> dict[str, str | int]:

@@ -17,6 +17,13 @@ from models.preprocess.tokens import Piece, Tokens
 CHARACTERS_PER_TOKEN = 32
 """Of a text's characters, so many for each token of the model's limit are read first; prose has about 5 a token."""
 
+MOST_READ = 1_000_000
+"""Characters of one text that are read at all. One that gives so few tokens of them (a word of a million letters) is
+cut there: each million takes a second.
+
+It is `encode_batch` that reads, of one text too: `encode` holds the interpreter, and so every other request.
+"""
+
 Kept = Literal["start", "end"]
 """What stays of a text that is too long."""
 
@@ -57,7 +64,7 @@ class TextPreprocessor:
     def tokenize(self, text: str, *, prompt: str | None = None, special: bool = True) -> list[tuple[int, Piece]]:
         """All tokens of a text with their ids, however many; without special ones on request."""
         before = self._prompt(prompt)
-        encoding = self._unlimited.encode(before + text, add_special_tokens=special)
+        (encoding,) = self._unlimited.encode_batch([before + text], add_special_tokens=special)
         return list(zip(encoding.ids, _pieces(encoding, len(before)), strict=True))
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
@@ -108,13 +115,14 @@ class TextPreprocessor:
         Tokens depend on their neighbourhood only, so the rest of the text cannot change them: a 16 MB text costs
         what its first pages cost, where tokenizing it whole took 40 s and 4 GB.
         """
-        read = self._first_read
-        while len(text) > read and not (encoding.overflowing and _spans(encoding, kept, read) <= read // 2):
-            read *= 4
+        read, most = self._first_read, max(MOST_READ, self._first_read)
+        while min(len(text), most) > read and not (encoding.overflowing and _spans(encoding, kept, read) <= read // 2):
+            read = min(4 * read, most)
             tokenizer = self._from_start if kept == "start" else self._from_end
-            encoding = tokenizer.encode(self._read(text, read, kept))
+            (encoding,) = tokenizer.encode_batch([self._read(text, read, kept)])
         before -= max(0, len(text) - read) if kept == "end" else 0
-        return Tokens(encoding.ids, lambda: _pieces(encoding, before), truncated=bool(encoding.overflowing))
+        truncated = bool(encoding.overflowing) or len(text) > read
+        return Tokens(encoding.ids, lambda: _pieces(encoding, before), truncated=truncated)
 
 
 def open_tokenizer(text: str) -> Tokenizer:

@@ -110,12 +110,14 @@ class _Part:
         self._encoder = encoder
         self._asked = asked
         self._plan = asked.attention.plan(encoder.manifest) if asked.attention else None
+        self._vectors = VectorPlan(width) if asked.vectors else None
         self._wait = wait
 
     async def items(self) -> list[Item]:
         """What becomes of the inputs."""
-        chosen = [self._asked.inputs[place] for place in self.places]
-        await inputs.prepare(self._state, self._encoder, chosen, self.places, self._asked, self.ticket, self._submit)
+        await inputs.prepare(
+            self._state, self._encoder, self._asked, self.places, self.ticket, self._check, self._submit
+        )
         results = await self._wait(self._state.engine, self.ticket)
         pooled = np.stack([result.embedding for result in results])
         vectors = self._encoder.finish(pooled, self._asked.dimensions, normalize=self._asked.normalize)
@@ -125,21 +127,20 @@ class _Part:
         ]
 
     def _submit(self, items: Sequence[Prepared]) -> None:
+        self._state.engine.submit(self.ticket, self._encoder.name, items, self._plan, vectors=self._vectors)
+
+    def _check(self, items: Sequence[Prepared]) -> None:
+        """What can be refused only when lengths are known; of the first items, when there are more to come."""
         if not self._asked.truncate:
             self._refuse_truncated(items)
         if self._plan:
             _check_query(self._plan, items)
-        vectors = VectorPlan(self._encoder.manifest.embedding.width) if self._asked.vectors else None
-        for plan, what, cheaper in (
-            (self._plan, "attention", "reduce=rollout is one weight per token or cell"),
-            (vectors, "vectors of all tokens", "send fewer texts"),
-        ):
-            if plan:
-                self._check_size(plan, items, what, cheaper)
-        self._state.engine.submit(self.ticket, self._encoder.name, items, self._plan, vectors=vectors)
+            self._check_size(self._plan, items, "attention", "reduce=rollout is one weight per token or cell")
+        if self._vectors:
+            self._check_size(self._vectors, items, "vectors of all tokens", "send fewer texts")
 
     def _refuse_truncated(self, items: Sequence[Prepared]) -> None:
-        for place, item in zip(self.places, items, strict=True):
+        for place, item in zip(self.places, items, strict=False):
             if item.truncated:
                 told = f"the text has more than {item.positions} tokens"
                 raise ContextLengthExceeded(told, self._asked.names(place))
@@ -147,12 +148,11 @@ class _Part:
     def _check_size(self, plan: AttentionPlan | VectorPlan, items: Sequence[Prepared], what: str, cheaper: str) -> None:
         size, most = sum(plan.answer_bytes(item.positions) for item in items), self._state.settings.max_attention_bytes
         if size > most:
-            told = f"the {what} asked for: {size} bytes, at most {most} are given; {cheaper}"
+            told = f"the {what} asked for: {size} bytes or more, at most {most} are given; {cheaper}"
             raise AttentionTooLarge(told, "attention" if self._asked.attention else None)
 
 
 def _check_query(plan: AttentionPlan, items: Sequence[Prepared]) -> None:
-    """What can be refused only when the lengths are known."""
     shortest = min(plan.told(item.positions) for item in items)
     if isinstance(plan.query, int) and plan.query >= shortest:
         raise InvalidParameter(f"query {plan.query} is past an input of {shortest} positions", "attention.query")

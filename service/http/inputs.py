@@ -35,6 +35,9 @@ _PROBLEMS: dict[type[images.ImageProblem], type[RequestError]] = {
     images.TooManyPixels: ImageTooLarge,
 }
 
+AT_ONCE = 32
+"""Texts that are tokenized at a stretch."""
+
 _URL = re.compile(r"\s*([a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 
@@ -42,36 +45,41 @@ _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 async def prepare(
     state: State,
     encoder: AnyEncoder,
-    inputs: Sequence[Input],
-    places: Sequence[int],
     asked: Asked,
+    places: Sequence[int],
     ticket: Ticket,
+    check: Callable[[Sequence[Prepared]], None],
     submit: Callable[[Sequence[Prepared]], None],
 ) -> None:
-    """Have inputs of the encoder's modality made what it takes, and then submitted; `places` are theirs in the request.
+    """Have the inputs at `places`, of the encoder's modality, made what it takes, and then submitted.
 
+    A few are made at a time, and `check` is asked of those there are, so that what is refused is refused early.
     Raises RequestError for an image that gives no picture, and DeadlineExceeded. Of a text's preparation the ticket is
     told.
     """
     seconds = state.metrics.of(encoder.name).preprocess_seconds
     if isinstance(encoder, TextEncoder):
-        texts = [_text(value) for value in inputs]
+        texts = [_text(asked.inputs[place]) for place in places]
 
         def tokenize() -> None:
-            if ticket.closed:
-                return
-            if time.monotonic() > ticket.deadline:
-                state.metrics.shed.labels("deadline").inc(len(texts))
-                raise DeadlineExceeded("the request's texts could not be tokenized before its deadline")
-            items = _tokenized(encoder, texts, places, asked)
+            items: list[Tokens] = []
+            for start in range(0, len(texts), AT_ONCE):
+                if ticket.closed:
+                    return
+                if time.monotonic() > ticket.deadline:
+                    state.metrics.shed.labels("deadline").inc(len(texts))
+                    raise DeadlineExceeded("the request's texts could not be tokenized before its deadline")
+                items += _tokenized(encoder, texts[start : start + AT_ONCE], places[start : start + AT_ONCE], asked)
+                check(items)
             seconds.observe(time.monotonic() - ticket.asked)
             submit(items)
 
         state.engine.submit_from(state.tokenizing, ticket, tokenize)
         return
-    files = [_file(value, asked, place) for value, place in zip(inputs, places, strict=True)]
+    files = [_file(asked, place) for place in places]
     with seconds.time():
         pictures = await _pictures(state, encoder, files, list(map(asked.names, places)), ticket.deadline)
+    check(pictures)
     submit(pictures)
 
 
@@ -141,7 +149,8 @@ def _text(value: Input) -> str | Sequence[int]:
     return value.ids if isinstance(value, TokenIds) else value
 
 
-def _file(value: Input, asked: Asked, place: int) -> str | bytes:
+def _file(asked: Asked, place: int) -> str | bytes:
+    value = asked.inputs[place]
     assert isinstance(value, Image)
     if isinstance(value.file, str) and _URL.match(value.file):
         raise UrlNotAllowed("images are not fetched from a URL; send the file itself in base64", asked.names(place))

@@ -12,12 +12,14 @@ HEADERS = ("x-api-key", "api-key")
 def check(request: Request) -> None:
     """Raises InvalidApiKey unless the request brings one of the keys."""
     state: State = request.app.state.headlight
-    if not state.keys.admits(_presented(request).encode("latin-1")):  # what headers are decoded by
+    # Headers were decoded as latin-1.
+    if not any(state.keys.admits(key.encode("latin-1")) for key in _presented(request)):
         raise InvalidApiKey("the API key is missing or wrong")
 
 
-def _presented(request: Request) -> str:
+def _presented(request: Request) -> list[str]:
+    found = [request.headers.get(name, "") for name in HEADERS]
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return key.strip(" \t")  # of HTTP's white space alone: a key may end in a byte that is another's
-    return next((request.headers[name] for name in HEADERS if name in request.headers), "")
+        found.append(key.strip(" \t"))  # of HTTP's white space alone: a key may end in a byte that is another's
+    return found

@@ -105,7 +105,7 @@ class Body(BaseModel):
         same_field = [problem for problem in problems if problem["loc"][:2] == problems[0]["loc"][:2]]
         problem = max(reversed(same_field), key=lambda problem: len(problem["loc"]))
         kind, loc = problem["type"], problem["loc"]
-        if loc[0] in cls.LISTS and kind not in ("missing", "too_short"):
+        if loc[0] in cls.LISTS and kind not in ("missing", "too_short", "too_long"):
             param = str(loc[0]) + "".join(_step(part) for part in loc[1:2] if isinstance(part, int))
             return InvalidInput(f"{param}: {cls.INPUT}", param)
         param = "".join(_step(part) for part in loc if isinstance(part, int) or part in _names(cls)).removeprefix(".")

@@ -38,6 +38,7 @@ class BoundedProtocol(RefusingProtocol):
     """One for each connection."""
 
     url: bytes = b""
+    _unread: int = 0
     _too_large: Refusal | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -87,7 +88,11 @@ class BoundedProtocol(RefusingProtocol):
             self.cycle.message_event.set()
 
     def on_timer(self) -> None:
+        if self._is_not_read():
+            self.transport.abort()
+            return
         if self.transport.is_closing():
+            self.set_timer(self._timeout_s)  # until the client has its last bytes
             return
         left_s = self._left_s()
         if left_s > 0:
@@ -97,6 +102,12 @@ class BoundedProtocol(RefusingProtocol):
             self.refuse(REQUEST_TIMEOUT)
         else:
             self.transport.close()  # to one that never spoke, or was told, there is nothing to say
+
+    def _is_not_read(self) -> bool:
+        """Nothing of what the client is owed has gone since the timer fired before: it would be kept for ever."""
+        owed, before = self.transport.get_write_buffer_size(), self._unread
+        self._unread = owed
+        return owed > 0 and owed == before
 
     def _should_upgrade(self) -> bool:
         return False  # there is no WebSocket here

@@ -1,5 +1,7 @@
 """Tokenization: the file's own padding and truncation are gone, offsets point into the caller's string."""
 
+import threading
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +12,7 @@ from tokenizers import Tokenizer
 
 from models.contract.specs import TextSpec
 from models.preprocess.errors import NotInVocabulary, TokenizerError
-from models.preprocess.text import TextPreprocessor
+from models.preprocess.text import MOST_READ, TextPreprocessor
 from models.preprocess.tokens import Tokens
 from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer
 
@@ -143,3 +145,32 @@ def test_tokens_to_look_at_are_not_cut(preprocess: TextPreprocessor) -> None:
 def test_what_is_no_tokenizer_is_refused(text: str) -> None:
     with pytest.raises(TokenizerError):
         TextPreprocessor(text, limited_to(20))
+
+
+@pytest.mark.parametrize("kept", ["start", "end"])
+def test_a_text_of_hardly_any_tokens_is_read_so_far_and_no_further(
+    preprocess: TextPreprocessor, kept: Literal["start", "end"]
+) -> None:
+    (tokens,) = preprocess(["x" * (MOST_READ + 1)], kept=kept)
+    assert (len(tokens.ids), tokens.truncated) == (3, True)
+    (whole,) = preprocess(["x" * MOST_READ], kept=kept)
+    assert not whole.truncated
+
+
+def test_other_threads_go_on_while_a_long_text_is_read(preprocess: TextPreprocessor) -> None:
+    longest, last, over = 0.0, time.monotonic(), threading.Event()
+
+    def look() -> None:
+        nonlocal longest, last
+        while not over.is_set():
+            now = time.monotonic()
+            longest, last = max(longest, now - last), now
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    began = time.monotonic()
+    preprocess(["x" * MOST_READ])
+    took = time.monotonic() - began
+    over.set()
+    looking.join()
+    assert longest < took / 2

@@ -62,6 +62,12 @@ _QUERY = [
 ]
 
 
+async def model(request: Request) -> Response:
+    """One of them."""
+    state: State = request.app.state.headlight
+    return pieces.json(answer.model(state.model(request.path_params["model"])))
+
+
 def _embeddings(path: str) -> Endpoint:
     return Endpoint(
         "POST", path, embeddings, "Embed texts or images, with their attention on request", EmbeddingsRequest,
@@ -74,6 +80,7 @@ DIALECT = Dialect(
     (
         _embeddings("/v1/embeddings"),
         Endpoint("GET", "/v1/models", models, "The served models", answer=described.ModelsResponse),
+        Endpoint("GET", "/v1/models/{model}", model, "A served model", answer=described.ModelObject),
         _embeddings("/embeddings"),
     ),
     ErrorResponse,
