@@ -1,4 +1,7 @@
-"""Ten times what the server can do: what it still does, and how soon it refuses the rest."""
+"""Ten times what the server can do: what it still does, and how soon it refuses the rest.
+
+Of long texts: ten times as many short ones as two processors can embed is more than one of them can even send.
+"""
 
 import asyncio
 import sys
@@ -29,23 +32,19 @@ PROBE_EVERY_S = 0.05
 def measure(artifacts: Sequence[Path], length: Length) -> dict[str, float]:
     """Goodput against the most that is served without overload, and p99 in ms of refusals and of `/livez` meanwhile."""
     wrk.check()
-    found: dict[str, float] = {}
-    for kind in ("mixed", "long"):
-        with running_server(artifacts, max_queue_tokens=QUEUE_TOKENS) as url:
-            figures = _overload(url, kind, length)
-        found |= {f"{kind}_{name}": value for name, value in figures.items()}
-        told = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
-        print(f"overload of {kind}: {told}", file=sys.stderr, flush=True)
+    with running_server(artifacts, max_queue_tokens=QUEUE_TOKENS) as url:
+        found = _overload(url, length)
+    print(f"overload: {', '.join(f'{key} {value:.4g}' for key, value in found.items())}", file=sys.stderr, flush=True)
     return found
 
 
-def _overload(url: str, kind: str, length: Length) -> dict[str, float]:
-    texts = prose(kind, 512)
+def _overload(url: str, length: Length) -> dict[str, float]:
+    texts = prose("long", 512)
     requests = [Request("answered", body(TEXT_MODEL, [text], attention=False)) for text in texts]
     seconds = 4 * length.seconds
     rounds: list[dict[str, float]] = []
     for i in range(length.rounds):
-        peak, _ = wrk.closed_loop(url, Workload(kind, TEXT_MODEL, texts), seconds=seconds)
+        peak, _ = wrk.closed_loop(url, Workload("long", TEXT_MODEL, texts), seconds=seconds)
         rate = TIMES * peak.requests_per_second
         with _probing(url) as probes:
             began = time.monotonic()

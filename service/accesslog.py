@@ -1,5 +1,6 @@
 """The access log: a line of JSON for each request. Without what was asked, and without what was answered."""
 
+import asyncio
 import logging
 import sys
 from datetime import UTC, datetime
@@ -10,24 +11,45 @@ from service.answered import Answered
 
 logger = logging.getLogger("service.access")
 
+FLUSH_S = 0.1
+"""Lines are written together, so often: one by one they cost as much as the rest of what is told of a request."""
 
-def log(answered: Answered) -> None:
+
+class AccessLog:
+    """Used on the event loop, and closed when it has ended."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def add(self, answered: Answered) -> None:
+        """Have a request's line written soon."""
+        if not self._lines:
+            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+        self._lines.append(_line(answered))
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        lines, self._lines = self._lines, []
+        if lines:
+            logger.info(b"\n".join(lines).decode())
+
+
+def _line(answered: Answered) -> bytes:
     """Times are in ms; `tokens` are positions of pictures too."""
-    logger.info(
-        orjson.dumps(
-            {
-                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "request_id": answered.request_id.decode("ascii"),
-                "method": answered.method,
-                "route": answered.route,
-                "status": answered.status,
-                "model": answered.model or None,
-                "items": answered.items,
-                "tokens": answered.positions,
-                "total_ms": round((answered.ended - answered.came) * 1000, 2),
-                "stages_ms": {name: round(took, 2) for name, took in answered.stages_ms.items() if name != "total"},
-            }
-        ).decode()
+    stages = {name: round(took, 2) for name, took in answered.stages_ms.items() if name != "total"}
+    return orjson.dumps(
+        {
+            "time": datetime.now(UTC),
+            "request_id": answered.request_id.decode("ascii"),
+            "method": answered.method,
+            "route": answered.route,
+            "status": answered.status,
+            "model": answered.model or None,
+            "items": answered.items,
+            "tokens": answered.positions,
+            "total_ms": round((answered.ended - answered.came) * 1000, 2),
+            "stages_ms": stages,
+        }
     )
 
 

@@ -8,6 +8,7 @@ from typing import Self
 
 from models.contract.errors import ArtifactError
 from models.contract.manifest import MANIFEST_FILE, Modality
+from service.accesslog import AccessLog
 from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
 from service.engine.lengths import BatchLimits
@@ -57,6 +58,7 @@ class State:
     decoding: ThreadPoolExecutor
     keys: Keyring
     tracing: Tracing | None
+    access_log: AccessLog | None
     leaving: bool = False
     draining: bool = False
 
@@ -94,8 +96,9 @@ class State:
         )
         tokenizing, decoding = (ThreadPoolExecutor(threads, f"headlight-{what}") for what in ("tokenizing", "decoding"))
         logger.info("serving %s", ", ".join(models))
+        access_log = AccessLog() if settings.access_log else None
         keys = Keyring(tuple(key.get_secret_value() for key in settings.api_keys), settings.api_keys_file)
-        return cls(settings, models, engine, metrics, tokenizing, decoding, keys, Tracing.configured())
+        return cls(settings, models, engine, metrics, tokenizing, decoding, keys, Tracing.configured(), access_log)
 
     def close(self) -> None:
         """Stop being ready, finish what is queued."""
@@ -103,6 +106,8 @@ class State:
         self.engine.close()
         self.tokenizing.shutdown()
         self.decoding.shutdown()
+        if self.access_log:
+            self.access_log.flush()
         if self.tracing:
             self.tracing.close()
 

@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.accesslog import log
 from service.answered import Answered
 from service.state import State
 
@@ -67,8 +66,8 @@ def _account(state: State, scope: Scope, answered: Answered) -> None:
     state.metrics.request_seconds.labels(answered.route).observe(answered.ended - answered.came)
     if told.get("probe") and answered.status < HTTPStatus.BAD_REQUEST:
         return
-    if state.settings.access_log:
-        log(answered)
+    if state.access_log:
+        state.access_log.add(answered)
     if state.tracing:
         state.tracing.record(answered, dict(scope["headers"]))
 

@@ -157,9 +157,11 @@ DIALECT = Dialect(
             "POST", "/embed_all", embedding_all, "Embed each token of texts", EmbedAllRequest, TokenVectors,
             {"one text": _TEXT},
         ),
-        Endpoint("POST", "/tokenize", tokenize, "Tokens of texts", TokenizeRequest, TokenLists, {"one text": _TEXT}),
         Endpoint(
-            "POST", "/decode", decode, "Texts of token ids", DecodeRequest, Decoded, {"one text": {"ids": [10437]}}
+            "POST", "/tokenize", tokenize, "Tokens of texts", TokenizeRequest, TokenLists, {"one text": _TEXT},
+        ),
+        Endpoint(
+            "POST", "/decode", decode, "Texts of token ids", DecodeRequest, Decoded, {"one text": {"ids": [10437]}},
         ),
         Endpoint("GET", "/info", info, "The model that is meant where none is named", answer=Info),
         Endpoint("GET", "/health", health, "Is it ready?", content={}, keyless=True, probe=True),

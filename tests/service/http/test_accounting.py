@@ -17,8 +17,10 @@ def stages(header: str) -> dict[str, float]:
     return {name: float(took) for name, took in re.findall(r"(\w+);dur=([\d.]+)", header)}
 
 
-def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    return [json.loads(record.message) for record in caplog.records if record.name == "service.access"]
+def lines(client: TestClient, caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    client.app.state.headlight.access_log.flush()  # type: ignore[attr-defined]
+    written = [record.message for record in caplog.records if record.name == "service.access"]
+    return [json.loads(line) for message in written for line in message.splitlines()]
 
 
 def test_a_request_keeps_its_own_id_and_gets_one_otherwise(client: TestClient) -> None:
@@ -47,23 +49,23 @@ def test_each_request_is_a_line_without_its_content(client: TestClient, caplog: 
     client.post(URL, json={**GOOD, "input": [PRIVATE, "b"], "user": PRIVATE}, headers={"X-Request-Id": "one"})
     client.post(URL, json={"model": PRIVATE, "input": PRIVATE})
     client.post(f"/{PRIVATE}?{PRIVATE}", content=PRIVATE)
-    first, second, third = lines(caplog)
+    first, second, third = lines(client, caplog)
     assert (first["request_id"], first["route"], first["status"], first["model"]) == ("one", URL, 200, "tiny")
     assert (first["items"], first["method"]) == (2, "POST")
     assert first["tokens"] > 4
     assert first["total_ms"] >= sum(first["stages_ms"].values())
     assert (second["status"], second["model"], second["items"]) == (404, None, 0)
     assert (third["status"], third["route"]) == (404, "unmatched")
-    assert PRIVATE not in str(lines(caplog))
+    assert PRIVATE not in str(lines(client, caplog))
 
 
 def test_probes_are_logged_only_when_they_fail(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     assert client.get("/readyz").status_code == 200
-    assert lines(caplog) == []
+    assert lines(client, caplog) == []
     client.app.state.headlight.draining = True  # type: ignore[attr-defined]
     assert client.get("/readyz").status_code == 503
-    assert [line["route"] for line in lines(caplog)] == ["/readyz"]
+    assert [line["route"] for line in lines(client, caplog)] == ["/readyz"]
     client.app.state.headlight.draining = False  # type: ignore[attr-defined]
 
 
@@ -71,4 +73,11 @@ def test_the_log_can_be_off(serving: Serving, caplog: pytest.LogCaptureFixture) 
     caplog.set_level(logging.INFO)
     with serving(access_log=False) as client:
         client.post(URL, json=GOOD)
-    assert lines(caplog) == []
+    assert not [record for record in caplog.records if record.name == "service.access"]
+
+
+def test_what_is_not_written_yet_is_written_at_the_end(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with serving() as client:
+        client.post(URL, json=GOOD)
+    assert [record for record in caplog.records if record.name == "service.access"]
