@@ -78,7 +78,7 @@ def test_the_page_asks_no_other_host(both: Server) -> None:
 @pytest.mark.parametrize(("path", "method"), OPERATIONS_SERVED)
 def test_whatever_is_sent_is_answered_as_documented(schema: Any, path: str, method: str) -> None:
     @given(case=schema[path][method].as_strategy())
-    @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def attack(case: Any) -> None:
         case.call_and_validate(checks=CHECKS, timeout=30)
 
