@@ -7,6 +7,7 @@ EXTRA   ?= serve
 USERS   ?= 16
 TIME    ?= 30s
 HOST    ?= http://127.0.0.1:$(PORT)
+JOBS    ?= 2
 NAME    ?=
 SOURCE  ?=
 
@@ -32,7 +33,7 @@ serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACTS)  ## serve the artifacts on
 	exec .venv/$(EXTRA)/bin/python -m service --host $(BIND) --port $(PORT) --timeout-graceful-shutdown 30
 
 test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched $(JS_CLIENTS)/node_modules/.installed  ## run every test
-	.venv/dev/bin/python -m pytest $(ARGS)
+	.venv/dev/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: .venv/dev/.installed  ## lint, format, types, import contracts
 	.venv/dev/bin/ruff check
