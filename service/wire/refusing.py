@@ -1,6 +1,7 @@
 """A connection that can be refused: the answer that ends it comes in its turn, and reaches the client."""
 
 import asyncio
+from abc import ABC, abstractmethod
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -13,7 +14,7 @@ LINGER_S = 1.0
 bytes is reset, and the client may never see the answer."""
 
 
-class RefusingProtocol(HttpToolsProtocol):
+class RefusingProtocol(HttpToolsProtocol, ABC):
     """uvicorn's protocol with `refuse`; a subclass says when, and what happens `on_timer`."""
 
     _progress: Progress
@@ -39,8 +40,9 @@ class RefusingProtocol(HttpToolsProtocol):
             self.server_state.total_requests += 1
             self._write(self._owed)
 
+    @abstractmethod
     def on_timer(self) -> None:
-        raise NotImplementedError
+        """The time that `set_timer` gave is over."""
 
     def set_timer(self, seconds: float) -> None:
         """The connection's one timer; what it was set to before is forgotten."""
