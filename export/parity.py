@@ -126,10 +126,11 @@ def _compare(session: onnxruntime.InferenceSession, subject: Subject, batch: lis
             _compare_relevance(seen, row, want, worst)
         for layers in _chunks(expected):
             heads = range(len(expected[0].weights[layers[0]]))
-            seen = _run(session, items, subject, [tensors.weights(layer) for layer in layers], heads)
+            seen = _run(session, items, subject, [name for layer in layers for name in tensors.raw(layer)], heads)
             for row, want in enumerate(expected[order]):
                 for layer in layers:
-                    _compare_weights(seen[tensors.weights(layer)][row], want.weights[layer], worst)
+                    for name, wanted in want.raw(layer).items():
+                        _compare_weights(seen[name][row], wanted, worst)
 
 
 def _compare_positions(seen: Outputs, row: int, want: Expected, alone: Outputs, worst: Worst) -> None:
@@ -153,10 +154,11 @@ def _compare_relevance(seen: Outputs, row: int, want: Expected, worst: Worst) ->
 
 
 def _compare_weights(found: Floats, wanted: Floats, worst: Worst) -> None:
-    """found `[h, s, s]`, wanted `[h, n, n]`; padding is attended to by nobody."""
+    """Of all heads, of one, or pooled: `[..., n]` is wanted of `[..., s]`, and padding is attended to by nobody."""
     n = wanted.shape[-1]
-    worst.differ("weights_max_abs", found[:, :n, :n], wanted)
-    worst.differ("weights_max_abs", found[:, :n, n:], np.float32(0))
+    own = found[tuple(map(slice, wanted.shape[:-1]))]
+    worst.differ("weights_max_abs", own[..., :n], wanted)
+    worst.differ("weights_max_abs", own[..., n:], np.float32(0))
 
 
 def _chunks(expected: Sequence[Expected]) -> Iterator[list[int]]:

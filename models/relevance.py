@@ -11,7 +11,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from models.contract.tensors import Reduction
+from models.contract.tensors import Combination, Reduction
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,9 @@ def told(weights: Sequence[Tensor], shares: Tensor, prefix: int) -> dict[Reducti
     """
     if not weights:
         return {}
-    means = [_over_heads(layer) for layer in weights]
+    means = [over_heads(layer, "mean") for layer in weights]
     row = shares.expand(weights[0].shape[0], -1)[:, None]
-    largest = reduce(torch.maximum, [layer.amax(dim=1) for layer in weights])
-    largest = largest / largest.sum(dim=-1, keepdim=True)
+    largest = _whole(reduce(torch.maximum, [layer.amax(dim=1) for layer in weights]))
     mean = reduce(torch.add, means) / len(means)
     found: dict[Reduction, tuple[Tensor, Tensor]] = {
         # One row is carried through the layers: no product of matrices is made for it.
@@ -62,15 +61,21 @@ def rollout(means: Sequence[Tensor]) -> Tensor:
     return reduce(lambda below, step: step @ below, [(layer + residual) / 2 for layer in means])
 
 
-def _over_heads(layer: Tensor) -> Tensor:
-    """The mean over heads, `[b, h, s, s]` -> `[b, s, s]`, as a product: ONNX Runtime reduces a middle axis slowly."""
+def over_heads(layer: Tensor, how: Combination) -> Tensor:
+    """One layer's weights `[b, h, s, s]` as one matrix `[b, s, s]`: the mean over heads, or the largest, scaled so that
+    rows sum to 1."""
+    if how == "max":
+        return _whole(layer.amax(dim=1))
+    # As a product: ONNX Runtime reduces a middle axis slowly.
     b, h, s, _ = layer.shape
     each = torch.full((1, h), 1 / h, dtype=layer.dtype, device=layer.device)
     return (each @ layer.reshape(b, h, s * s)).reshape(b, s, s)
 
 
+def _whole(rows: Tensor) -> Tensor:
+    """Rows `[..., s]`, scaled so that each sums to 1."""
+    return rows / rows.sum(dim=-1, keepdim=True)
+
+
 def _without(prefix: int, rows: Tensor) -> Tensor:
-    if prefix == 0:
-        return rows
-    kept = rows[..., prefix:]
-    return kept / kept.sum(dim=-1, keepdim=True)
+    return rows if prefix == 0 else _whole(rows[..., prefix:])

@@ -6,11 +6,12 @@ Letters: n positions of one item, m of them that attention is told on, h heads, 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from models.contract import tensors
 from models.contract.arrays import Floats
-from models.relevance import told
+from models.relevance import over_heads, told
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,13 @@ class Expected:
             matrices={r: each.matrix[0].numpy() for r, each in relevances.items()},
             pooled={r: each.pooled[0].numpy() for r, each in relevances.items()},
         )
+
+    def raw(self, layer: int) -> dict[str, Floats]:
+        """What a graph is to say of that layer, by the names of `tensors.raw`: `[h, n, n]`, `[n, n]`, pooled a row."""
+        weights = self.weights[layer]
+        found = {tensors.weights(layer): weights, tensors.pooled_weights(layer): self.shares @ weights}
+        for how in tensors.COMBINATIONS:
+            matrix = over_heads(torch.from_numpy(weights)[None], how)[0].numpy()
+            found[tensors.combined(layer, how)] = matrix
+            found[tensors.pooled_combined(layer, how)] = self.shares @ matrix
+        return found

@@ -3,13 +3,13 @@
 Letters: b items, s positions of the longest item, h heads, e width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from models.contract import tensors
-from models.relevance import told
+from models.relevance import over_heads, told
 
 
 @dataclass(frozen=True)
@@ -38,5 +38,17 @@ def results(embedding: Tensor, positions: Tensor, seen: Seen | None) -> tuple[Te
     row = seen.shares[:, None, None]
     relevances = told(seen.weights, seen.shares, seen.prefix)
     reduced = [tensor for r in tensors.REDUCTIONS for tensor in (relevances[r].matrix, relevances[r].pooled)]
-    raw = [tensor for layer in seen.chosen for tensor in (layer, (row @ layer)[:, :, 0])]
+    raw = [
+        tensor
+        for layer, chosen in zip(seen.weights, seen.chosen, strict=True)
+        for tensor in (chosen, (row @ chosen)[:, :, 0], *_combined(layer, seen.shares[:, None]))
+    ]
     return (*vectors, *reduced, *raw)
+
+
+def _combined(layer: Tensor, row: Tensor) -> Iterator[Tensor]:
+    """In the order of `tensors.raw`; `row` is `[b or 1, 1, s]`."""
+    for how in tensors.COMBINATIONS:
+        matrix = over_heads(layer, how)
+        yield matrix
+        yield (row @ matrix)[:, 0]

@@ -44,7 +44,7 @@ __all__ = [
     "TextSpec",
 ]
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
 
 MANIFEST_FILE = "manifest.json"
@@ -84,7 +84,7 @@ class Quality(Part):
 class Manifest(Part):
     """Everything a reader needs to serve the artifact, and the digest of every other file in it."""
 
-    format: Literal[4] = FORMAT
+    format: Literal[5] = FORMAT
     name: Name
     modality: Modality
     architecture: str

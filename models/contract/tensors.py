@@ -10,6 +10,10 @@ from typing import Literal, get_args
 Reduction = Literal["rollout", "last", "mean", "max"]
 REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
+Combination = Literal["mean", "max"]
+COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
+"""How the heads of one layer become one."""
+
 PIXELS = "pixels"
 """[b, y, x, 3] uint8, sRGB: the one input of an image graph."""
 
@@ -51,10 +55,26 @@ def pooled_weights(layer: int) -> str:
     return f"attention_weights_{layer}_pooled"
 
 
+def combined(layer: int, how: Combination) -> str:
+    """[b, s, s]: one layer's heads combined, prefix positions included; each row sums to 1."""
+    return f"{weights(layer)}_{how}"
+
+
+def pooled_combined(layer: int, how: Combination) -> str:
+    """[b, s]: the same, its rows pooled the way the model pools its embedding."""
+    return f"{combined(layer, how)}_pooled"
+
+
+def raw(layer: int) -> tuple[str, ...]:
+    """All that can be observed of one layer."""
+    reduced = [name(layer, how) for how in COMBINATIONS for name in (combined, pooled_combined)]
+    return (weights(layer), pooled_weights(layer), *reduced)
+
+
 def observed(layers: int) -> tuple[str, ...]:
     """What can be observed of the attention of so many layers, in the graph's order."""
     reduced = [name(reduction) for reduction in REDUCTIONS for name in (matrix, pooled)]
-    return (*reduced, *(name(layer) for layer in range(layers) for name in (weights, pooled_weights)))
+    return (*reduced, *(name for layer in range(layers) for name in raw(layer)))
 
 
 def outputs(layers: int) -> tuple[str, ...]:
