@@ -6,13 +6,15 @@ left in the file are replaced: the limit is the manifest's, and packing needs no
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from models.contract.specs import TextSpec
 from models.preprocess.errors import NotInVocabulary, TokenizerError
-from models.preprocess.tokens import Piece, Tokens
+from models.preprocess.tokens import Piece, Tokens, Words
 
 CHARACTERS_PER_TOKEN = 32
 """Of a text's characters, so many for each token of the model's limit are read first; prose has about 5 a token."""
@@ -120,9 +122,13 @@ class TextPreprocessor:
             read = min(4 * read, most)
             tokenizer = self._from_start if kept == "start" else self._from_end
             (encoding,) = tokenizer.encode_batch([self._read(text, read, kept)])
-        before -= max(0, len(text) - read) if kept == "end" else 0
-        truncated = bool(encoding.overflowing) or len(text) > read
-        return Tokens(encoding.ids, lambda: _pieces(encoding, before), truncated=truncated)
+        start = before - (max(0, len(text) - read) if kept == "end" else 0)
+        return Tokens(
+            encoding.ids,
+            lambda: _pieces(encoding, start),
+            lambda: _words(encoding, start, text, before),
+            truncated=bool(encoding.overflowing) or len(text) > read,
+        )
 
 
 def open_tokenizer(text: str) -> Tokenizer:
@@ -139,6 +145,21 @@ def _pieces(encoding: Encoding, before: int) -> list[Piece]:
         (max(0, start - before), max(0, end - before)) if start < end else (0, 0) for start, end in encoding.offsets
     )
     return [(token, *offset) for token, offset in zip(encoding.tokens, offsets, strict=True)]
+
+
+def _words(encoding: Encoding, start: int, text: str, before: int) -> Words:
+    """Of a caller's string that begins `before` characters into `text`, and `start` into what was tokenized."""
+    pieces = _pieces(encoding, start)
+    ids = encoding.word_ids
+    starts = [i for i, id in enumerate(ids) if i == 0 or id is None or id != ids[i - 1]]
+    found = []
+    for first, end in pairwise([*starts, len(pieces)]):
+        own = [piece for piece in pieces[first:end] if piece[1] < piece[2]]
+        if own:
+            found.append((text[before + own[0][1] : before + own[-1][2]], own[0][1], own[-1][2]))
+        else:
+            found.append(("".join(piece for piece, _, _ in pieces[first:end]), 0, 0))
+    return Words(np.array(starts, dtype=np.int64), found)
 
 
 def _spans(encoding: Encoding, kept: Kept, read: int) -> int:

@@ -1,6 +1,7 @@
 """A tokenized text, as batching and answers need it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,19 +13,38 @@ Piece = tuple[str, int, int]
 it: special tokens, a prompt, ids that came without their text."""
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text's tokens put together: of w words `starts` `[w]` is the first token of each, and `pieces` are their
+    texts, as the caller wrote them. What a word is, the tokenizer says: a full stop is one to most. A token that is
+    not of the caller's string is one of its own.
+    """
+
+    starts: Ints
+    pieces: Sequence[Piece]
+
+
 class Tokens:
     """One text of n tokens, special tokens included.
 
     `ids` is `[n]`; `truncated` says that the text went on past the model's limit.
     """
 
-    __slots__ = ("_spell", "ids", "key", "truncated")
+    __slots__ = ("_join", "_spell", "ids", "key", "truncated")
 
-    def __init__(self, ids: Sequence[int], spell: Callable[[], Sequence[Piece]], *, truncated: bool) -> None:
+    def __init__(
+        self,
+        ids: Sequence[int],
+        spell: Callable[[], Sequence[Piece]],
+        join: Callable[[], Words] | None = None,
+        *,
+        truncated: bool,
+    ) -> None:
         self.ids: Ints = np.array(ids, dtype=np.int64)
         self.key = content_key(self.ids)
         self.truncated = truncated
         self._spell = spell
+        self._join = join
 
     @property
     def data(self) -> Ints:
@@ -38,3 +58,8 @@ class Tokens:
     def pieces(self) -> Sequence[Piece]:
         """The tokens as text. Made when asked for: for an embedding nobody does."""
         return self._spell()
+
+    @property
+    def words(self) -> Words | None:
+        """The same as words, likewise; None where ids came without their text."""
+        return self._join() if self._join else None

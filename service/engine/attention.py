@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from models.contract.manifest import AttentionSpec, Manifest
-from models.contract.tensors import Reduction
+from models.contract.tensors import Combination, Reduction
 from service.engine.plan import AttentionPlan
 from service.errors import InvalidParameter
 
@@ -13,13 +13,16 @@ from service.errors import InvalidParameter
 class AttentionQuery:
     """`query` says whose attention: the pooled item's, everyone's, or that of one token, cell or (raw) position.
 
-    `layers` and `heads` (None for all) choose among raw weights only.
+    `layers` and `heads` (None for all) choose among raw weights only, and so does a combination of all heads. `words`
+    puts a text's tokens together; of each row the `top_k` largest are kept, or all.
     """
 
     reduce: Reduction | Literal["raw"] = "rollout"
     query: Literal["pool", "all"] | int = "pool"
     layers: tuple[int, ...] | None = None
-    heads: tuple[int, ...] | None = None
+    heads: tuple[int, ...] | Combination | None = None
+    top_k: int | None = None
+    words: bool = False
 
     def plan(self, manifest: Manifest) -> AttentionPlan:
         """How to answer this from that model. Raises InvalidParameter for what the model does not have."""
@@ -28,6 +31,8 @@ class AttentionQuery:
         if self.reduce != "raw" and (self.layers, self.heads) != (None, None):
             param = "attention.heads" if self.layers is None else "attention.layers"
             raise InvalidParameter("layers and heads can be chosen with reduce=raw only", param)
+        if self.words and manifest.text is None:
+            raise InvalidParameter("units=words is of texts; this model takes images", "attention.units")
         layers = self._layers(manifest.attention)
         return AttentionPlan(
             reduce=self.reduce,
@@ -35,6 +40,8 @@ class AttentionQuery:
             layers=layers,
             heads=self._heads(layers, manifest.attention) if self.reduce == "raw" else (),
             prefix=manifest.image.prefix if manifest.image else 0,
+            top_k=self.top_k,
+            words=self.words,
         )
 
     def _layers(self, attention: AttentionSpec) -> tuple[int, ...]:
@@ -45,8 +52,10 @@ class AttentionQuery:
                 )
         return tuple(range(attention.layers)) if self.layers is None else self.layers
 
-    def _heads(self, layers: tuple[int, ...], attention: AttentionSpec) -> tuple[int, ...]:
+    def _heads(self, layers: tuple[int, ...], attention: AttentionSpec) -> tuple[int, ...] | Combination:
         """The heads to take of each of `layers`: there is one answer only if all of them have those."""
+        if isinstance(self.heads, str):
+            return self.heads
         counts = [attention.heads[layer] for layer in layers]
         if self.heads is None and len(set(counts)) > 1:
             told = ", ".join(map(str, counts))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from models.contract import tensors
 from models.contract.arrays import Data, Floats
 from models.preprocess.prepared import Prepared
+from service.engine.condensing import Weights
 from service.engine.plan import AttentionPlan
 
 
@@ -18,7 +19,7 @@ class ItemResult:
     they were asked for, are `[n, e]`, one for each of the item's n positions, not normalised either."""
 
     embedding: Floats
-    attention: Floats | None
+    attention: Weights | None
     vectors: Floats | None = None
 
 

@@ -1,7 +1,7 @@
 """How what is asked beside an embedding is fetched from a graph, and how an item's share is cut out of a batch.
 
-Letters: b items, s longest item, n positions of one item, m of them that reductions are told on (a text's tokens, a
-picture's cells), h heads, l layers, e width of a vector.
+Letters: b items, s longest item, n positions of one item, m of them that are told on (a text's tokens, a picture's
+cells), h heads, l layers, e width of a vector.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,11 @@ import numpy as np
 
 from models.contract import tensors
 from models.contract.arrays import Floats
+from models.preprocess.prepared import Prepared
+from models.preprocess.tokens import Tokens, Words
+from service.engine.condensing import Weights, from_word, from_words, largest, onto_words
 
-FLOAT_BYTES = 4
+FLOAT_BYTES, INDEX_BYTES = 4, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +37,20 @@ class VectorPlan:
 
 @dataclass(frozen=True, slots=True)
 class AttentionPlan:
-    """A request's attention, known to be there: `layers` and `heads` are those to take of raw weights.
+    """A request's attention, known to be there.
 
-    `prefix` of an item's positions come before those that reductions are told on.
+    Of raw weights it takes `layers`, and of those `heads`, or all heads combined. `words` says that a text's tokens are
+    put together, and `top_k` that no more than that many weights of a row are answered. `prefix` of an item's
+    positions come before those that reductions are told on.
     """
 
     reduce: tensors.Reduction | Literal["raw"]
     query: Literal["pool", "all"] | int
     layers: tuple[int, ...]
-    heads: tuple[int, ...]
+    heads: tuple[int, ...] | tensors.Combination
     prefix: int
+    top_k: int | None = None
+    words: bool = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -52,34 +59,62 @@ class AttentionPlan:
             return tuple(map(self._raw, sorted(set(self.layers))))
         return (tensors.pooled(self.reduce) if self.query == "pool" else tensors.matrix(self.reduce),)
 
-    def told(self, n: int) -> int:
-        """Of an item's `n` positions, how many the answer is told on."""
-        return n if self.reduce == "raw" else n - self.prefix
+    @property
+    def chosen_heads(self) -> tuple[int, ...]:
+        """What the graph is told of heads: of those that it combines, nothing."""
+        return self.heads if isinstance(self.heads, tuple) else ()
+
+    def entries(self, item: Prepared) -> int | None:
+        """On how many words or positions the answer is told; None where words are asked for and not known."""
+        if not self.words:
+            return self._told(item.positions)
+        words = _words(item)
+        return None if words is None else len(words.starts)
 
     def answer_bytes(self, n: int) -> int:
-        """Size of the answer for an item of `n` positions, as float32."""
-        m = self.told(n)
-        rows = m * m if self.query == "all" else m
-        return FLOAT_BYTES * rows * (len(self.layers) * len(self.heads) if self.reduce == "raw" else 1)
+        """Size of the answer for an item of `n` positions, at most: float32, and int64 beside it for the indices."""
+        m = self._told(n)
+        kept = m if self.top_k is None else min(self.top_k, m)
+        rows = m if self.query == "all" else 1
+        heads = len(self.heads) if isinstance(self.heads, tuple) else 1
+        each = FLOAT_BYTES if self.top_k is None else FLOAT_BYTES + INDEX_BYTES
+        return each * kept * rows * (len(self.layers) * heads if self.reduce == "raw" else 1)
 
-    def cut(self, arrays: Mapping[str, Floats], row: int, n: int) -> Floats:
-        """The own share of an item of `n` positions of a batch's arrays, copied: a view would keep the batch alive.
+    def cut(self, arrays: Mapping[str, Floats], row: int, item: Prepared) -> Weights:
+        """An item's own share of a batch's arrays, copied: a view would keep the batch alive.
 
-        `[l, h]` of raw weights, then `[m]`, or `[m, m]` with query "all"; padding is never in it.
+        `[l, h]` of raw weights, `[l]` if heads are combined, then `[m]`, or `[m, m]` with query "all", m the item's
+        entries; padding is never in it.
         """
-        m = self.told(n)
-        if self.reduce == "raw":
-            return np.stack([self._rows(arrays[self._raw(layer)][row], m) for layer in self.layers])
-        (name,) = self.outputs
-        return self._rows(arrays[name][row], m).copy()
+        m = self._told(item.positions)
+        found = [self._condensed(arrays[name][row], m, item) for name in self._names]
+        values = np.stack(found) if self.reduce == "raw" else found[0].copy()
+        return Weights(values) if self.top_k is None else largest(values, self.top_k)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(map(self._raw, self.layers)) if self.reduce == "raw" else self.outputs
+
+    def _told(self, n: int) -> int:
+        """Of an item's `n` positions, how many reductions, or raw weights, are of."""
+        return n if self.reduce == "raw" else n - self.prefix
 
     def _raw(self, layer: int) -> str:
-        return tensors.pooled_weights(layer) if self.query == "pool" else tensors.weights(layer)
+        pooled = self.query == "pool"
+        if isinstance(self.heads, tuple):
+            return (tensors.pooled_weights if pooled else tensors.weights)(layer)
+        return (tensors.pooled_combined if pooled else tensors.combined)(layer, self.heads)
 
-    def _rows(self, found: Floats, m: int) -> Floats:
-        """The query's rows of `[..., s, s]`, or of `[..., s]` where they are pooled already."""
-        if self.query == "pool":
-            return found[..., :m]
-        if self.query == "all":
-            return found[..., :m, :m]
-        return found[..., self.query, :m]
+    def _condensed(self, found: Floats, m: int, item: Prepared) -> Floats:
+        """The query's rows of `[..., s, s]`, or of `[..., s]` where they are pooled already; of words if asked."""
+        words = _words(item) if self.words else None
+        own = found[..., :m] if self.query == "pool" else found[..., :m, :m]
+        if words is not None:
+            own = onto_words(own, words.starts)
+        if isinstance(self.query, int):
+            return own[..., self.query, :] if words is None else from_word(own, words.starts, self.query)
+        return from_words(own, words.starts) if words is not None and self.query == "all" else own
+
+
+def _words(item: Prepared) -> Words | None:
+    return item.words if isinstance(item, Tokens) else None

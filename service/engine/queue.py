@@ -191,5 +191,5 @@ class Queue:
 
 def _lane(model: str, attention: AttentionPlan | None, vectors: VectorPlan | None) -> Lane:
     positions = (tensors.POSITIONS,) if vectors else ()
-    observed, heads = (attention.outputs, attention.heads) if attention else ((), ())
+    observed, heads = (attention.outputs, attention.chosen_heads) if attention else ((), ())
     return Lane(model, (tensors.EMBEDDING, *positions, *observed), heads)

@@ -6,6 +6,7 @@ import numpy as np
 
 from models.contract import tensors
 from models.contract.arrays import Floats
+from service.engine.condensing import Weights
 from service.engine.items import Item, ItemResult, Seat
 from service.engine.plan import VectorPlan
 from service.errors import InferenceFailed
@@ -22,16 +23,17 @@ def shares(items: Sequence[Item], arrays: Mapping[str, Floats]) -> list[Shares]:
 def _share(item: Item, arrays: Mapping[str, Floats], row: int, finite: bool) -> Shares:
     embedding = arrays[tensors.EMBEDDING][row].copy()  # a view would keep the batch alive
     vectors = VectorPlan.cut(arrays, row, item.positions) if tensors.POSITIONS in arrays else None
-    results = [(seat, ItemResult(embedding, _attention(item, seat, arrays, row), vectors)) for seat in item.seats]
+    results = [(seat, ItemResult(embedding, _attention(seat, arrays, row), vectors)) for seat in item.seats]
     if finite or all(map(_is_finite, (result for _, result in results))):
         return results
     return InferenceFailed("the model gave a value that is not finite")
 
 
-def _attention(item: Item, seat: Seat, arrays: Mapping[str, Floats], row: int) -> Floats | None:
-    return None if seat.attention is None else seat.attention.cut(arrays, row, item.positions)
+def _attention(seat: Seat, arrays: Mapping[str, Floats], row: int) -> Weights | None:
+    return None if seat.attention is None else seat.attention.cut(arrays, row, seat.ticket.prepared[seat.index])
 
 
 def _is_finite(result: ItemResult) -> bool:
-    found = (result.embedding, result.attention, result.vectors)
+    attention = result.attention.values if result.attention else None
+    found = (result.embedding, attention, result.vectors)
     return all(bool(np.isfinite(array).all()) for array in found if array is not None)

@@ -10,6 +10,7 @@ from models.contract.manifest import Modality
 from models.preprocess.prepared import Prepared
 from models.preprocess.text import Kept
 from service.engine.attention import AttentionQuery
+from service.engine.condensing import Weights
 from service.engine.timing import Timing
 from service.runtime.encoder import AnyEncoder
 
@@ -54,6 +55,8 @@ class Asked:
     kept: Kept = "start"
     prompt: str | None = None
     attention: AttentionQuery | None = None
+    attention_optional: bool = False
+    """Of a model without attention it is left out, where it would be refused."""
     vectors: bool = False
     """Also the vector of each token, or of each of a picture's positions."""
     names: Callable[[int], str] = "input[{}]".format
@@ -70,7 +73,7 @@ class Item:
     encoder: AnyEncoder
     prepared: Prepared
     vector: Floats
-    attention: Floats | None
+    attention: Weights | None
     vectors: Floats | None
 
 

@@ -109,7 +109,8 @@ class _Part:
         self._state = state
         self._encoder = encoder
         self._asked = asked
-        self._plan = asked.attention.plan(encoder.manifest) if asked.attention else None
+        left_out = asked.attention_optional and encoder.manifest.attention is None
+        self._plan = asked.attention.plan(encoder.manifest) if asked.attention and not left_out else None
         self._vectors = VectorPlan(width) if asked.vectors else None
         self._wait = wait
 
@@ -153,6 +154,11 @@ class _Part:
 
 
 def _check_query(plan: AttentionPlan, items: Sequence[Prepared]) -> None:
-    shortest = min(plan.told(item.positions) for item in items)
-    if isinstance(plan.query, int) and plan.query >= shortest:
-        raise InvalidParameter(f"query {plan.query} is past an input of {shortest} positions", "attention.query")
+    if not (plan.words or isinstance(plan.query, int)):
+        return
+    entries = [count for item in items if (count := plan.entries(item)) is not None]
+    if len(entries) < len(items):
+        raise InvalidParameter("token ids come without their words; send the text", "attention.units")
+    if isinstance(plan.query, int) and plan.query >= min(entries):
+        what = "words" if plan.words else "positions"
+        raise InvalidParameter(f"query {plan.query} is past an input of {min(entries)} {what}", "attention.query")

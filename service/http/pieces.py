@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 import orjson
 from starlette.responses import Response
 
-from models.contract.arrays import Floats
+from models.contract.arrays import Floats, Ints
 
 PIECE_BYTES = 128 * 1024
 """Of JSON, that are written at a stretch: 1 to 2 ms."""
@@ -29,12 +29,12 @@ def json(content: object) -> Response:
     return Response(dump(content), media_type="application/json")
 
 
-def base64_of(values: Floats, dtype: str) -> str:
+def base64_of(values: Floats | Ints, dtype: str) -> str:
     """Little-endian bytes of `dtype`, in base64."""
     return base64.b64encode(values.astype(dtype).tobytes()).decode("ascii")
 
 
-async def written(array: Floats) -> Floats | orjson.Fragment:
+async def written(array: Floats | Ints) -> Floats | Ints | orjson.Fragment:
     """An array as something that `dump` only copies, unless it is small."""
     if array.size * NUMBER_BYTES <= PIECE_BYTES:
         return array

@@ -80,6 +80,83 @@ def test_layers_heads_and_rows_of_raw_weights(server: Server, eager: list[np.nda
     np.testing.assert_allclose(pooled["values"], eager[0].mean(-2), atol=1e-5)
 
 
+def test_heads_are_combined_layer_by_layer(server: Server, eager: list[np.ndarray]) -> None:
+    texts = TEXTS[:2]
+    for got, expected in zip(ask(server, texts, {"reduce": "raw", "heads": "mean"}), eager, strict=False):
+        np.testing.assert_allclose(got["values"], expected.mean(1), atol=1e-5)
+    for got, expected in zip(ask(server, texts, {"reduce": "raw", "heads": "max"}), eager, strict=False):
+        peaks = expected.max(1)
+        np.testing.assert_allclose(got["values"], peaks / peaks.sum(-1, keepdims=True), atol=1e-5)
+    for got, expected in zip(
+        ask(server, texts, {"reduce": "raw", "heads": "max", "query": "pool", "layers": [4]}), eager, strict=False
+    ):
+        peaks = expected[4].max(0)
+        np.testing.assert_allclose(got["values"], [(peaks / peaks.sum(-1, keepdims=True)).mean(0)], atol=1e-5)
+
+
+@pytest.mark.parametrize("encoding", ["json", "base64"])
+def test_the_largest_of_each_row(server: Server, eager: list[np.ndarray], encoding: str) -> None:
+    (got,) = ask(server, TEXTS[:1], {"reduce": "raw", "layers": [1], "top_k": 3, "encoding": encoding})
+    values, indices = got["values"], got["indices"]
+    if encoding == "base64":
+        values = np.frombuffer(base64.b64decode(values), "<f2").reshape(got["shape"])
+        indices = np.frombuffer(base64.b64decode(indices), "<i4").reshape(got["shape"])
+    expected = eager[0][[1]]
+    assert got["shape"] == [*expected.shape[:-1], 3]
+    assert len(got["tokens"]) == expected.shape[-1], "indices are of these"
+    np.testing.assert_allclose(values, -np.sort(-expected, axis=-1)[..., :3], atol=1e-3)
+    np.testing.assert_allclose(np.take_along_axis(expected, np.array(indices), -1), values, atol=1e-3)
+
+
+def test_all_there_is_when_fewer_are_there(server: Server) -> None:
+    (got,) = ask(server, ["Short."], {"top_k": 2**62})
+    assert sorted(got["indices"]) == list(range(len(got["tokens"])))
+    assert got["values"] == sorted(got["values"], reverse=True)
+
+
+LONG_WORDS = "Zweckverbandsvorsitzende naïveté,  antidisestablishmentarianism!"
+
+
+def test_tokens_are_put_together_to_words(server: Server) -> None:
+    by_token, by_word = (
+        ask(server, [LONG_WORDS], {"query": "all", "units": units})[0] for units in ("tokens", "words")
+    )
+    told = [(word["text"], word["start"], word["end"]) for word in by_word["tokens"]]
+    assert [text for text, _, _ in told] == [
+        "[CLS]", "Zweckverbandsvorsitzende", "naïveté", ",", "antidisestablishmentarianism", "!", "[SEP]",
+    ]  # fmt: skip
+    assert all(LONG_WORDS[start:end] == text for text, start, end in told[1:-1])
+    tokens, matrix = by_token["tokens"], np.array(by_token["values"])
+    spans = [[i for i, t in enumerate(tokens) if start <= t["start"] < t["end"] <= end] for _, start, end in told[1:-1]]
+    groups = [[0], *spans, [len(tokens) - 1]]
+    assert len(tokens) > len(told), "words of several tokens"
+    expected = [[matrix[np.ix_(row, column)].sum(1).mean() for column in groups] for row in groups]
+    np.testing.assert_allclose(by_word["values"], expected, atol=1e-6)
+    for query, row in (("pool", matrix.mean(0)), (4, matrix[groups[4]].mean(0))):
+        (got,) = ask(server, [LONG_WORDS], {"query": query, "units": "words"})
+        np.testing.assert_allclose(got["values"], [row[group].sum() for group in groups], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "attention", "param", "says"),
+    [
+        ("Short.", {"top_k": 0}, "attention.top_k", "at least 1"),
+        ("Short.", {"top_k": 1.5}, "attention.top_k", "integer"),
+        ("Short.", {"top_k": True}, "attention.top_k", "integer"),
+        ("Short.", {"heads": "min"}, "attention.heads", ""),
+        ("Short.", {"heads": "mean"}, "attention.heads", "raw"),
+        ("Short.", {"units": "letters"}, "attention.units", "'tokens' or 'words'"),
+        (LONG_WORDS, {"units": "words", "query": 7}, "attention.query", "7 words"),
+        ([101, 102], {"units": "words"}, "attention.units", "send the text"),
+    ],
+)
+def test_what_cannot_be_is_refused(server: Server, text: object, attention: object, param: str, says: str) -> None:
+    answer = httpx.post(f"{server.url}/v1/embeddings", json={"model": MINILM, "input": [text], "attention": attention})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, param), error
+    assert says in error["message"]
+
+
 def test_base64_is_little_endian_float16(server: Server, eager: list[np.ndarray]) -> None:
     (got,) = ask(server, TEXTS[:1], {"reduce": "raw", "encoding": "base64"})
     values = np.frombuffer(base64.b64decode(got["values"]), "<f2").reshape(got["shape"])

@@ -6,6 +6,7 @@ import pytest
 from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.manifest import AttentionSpec, EmbeddingSpec, GraphSpec, ImageSpec, Manifest, Parity
+from models.preprocess.image import Picture
 from service.engine.attention import AttentionQuery
 from service.engine.plan import VectorPlan
 from service.errors import InvalidParameter
@@ -78,15 +79,24 @@ def test_a_model_without_attention_is_asked_for_none() -> None:
     assert refusal.value.param == "attention"
 
 
+PICTURE = Picture(np.zeros((8, 8, 3), np.uint8), IMAGE.positions, 8, 8, (0, 0, 8, 8))
+
+
 @pytest.mark.parametrize(
     ("query", "shape"),
     [
         (AttentionQuery(), (4,)),
         (AttentionQuery(query=3), (4,)),
         (AttentionQuery(reduce="max", query="all"), (4, 4)),
+        (AttentionQuery(reduce="max", query="all", top_k=3), (4, 3)),
+        (AttentionQuery(top_k=9), (4,)),
         (AttentionQuery(reduce="raw", query="all", layers=(0, 1)), (2, 2, 5, 5)),
         (AttentionQuery(reduce="raw", query=4, layers=(2,)), (1, 4, 5)),
         (AttentionQuery(reduce="raw", query="pool", layers=(2, 0, 2), heads=(1,)), (3, 1, 5)),
+        (AttentionQuery(reduce="raw", query="pool", layers=(2,), top_k=2), (1, 4, 2)),
+        (AttentionQuery(reduce="raw", query="all", heads="mean"), (3, 5, 5)),
+        (AttentionQuery(reduce="raw", query="pool", heads="max"), (3, 5)),
+        (AttentionQuery(reduce="raw", query=1, layers=(2, 2), heads="max", top_k=4), (2, 4)),
     ],
 )
 def test_reductions_are_over_cells_and_raw_weights_over_all_positions(
@@ -96,15 +106,32 @@ def test_reductions_are_over_cells_and_raw_weights_over_all_positions(
     rng = np.random.default_rng(0)
     arrays: dict[str, Floats] = {}
     for layer in range(3):
-        raw = rng.random((3, len(plan.heads), 5, 5), np.float32)
+        raw = rng.random((3, len(plan.chosen_heads), 5, 5), np.float32)
         arrays |= {tensors.weights(layer): raw, tensors.pooled_weights(layer): raw[:, :, 0]}
+        for how in tensors.COMBINATIONS:
+            matrix = rng.random((3, 5, 5), np.float32)
+            arrays |= {tensors.combined(layer, how): matrix, tensors.pooled_combined(layer, how): matrix[:, 0]}
     for reduction in tensors.REDUCTIONS:
         arrays[tensors.matrix(reduction)] = rng.random((3, 4, 4), np.float32)
         arrays[tensors.pooled(reduction)] = rng.random((3, 4), np.float32)
     assert set(plan.outputs) <= arrays.keys()
-    cut = plan.cut(arrays, 1, IMAGE.positions)
-    assert cut.shape == shape
-    assert plan.answer_bytes(IMAGE.positions) == cut.nbytes
-    assert cut.base is None or cut.base.nbytes == cut.nbytes, "a view would keep the batch alive"
-    if query.reduce == "raw" and query.query == "pool":
-        np.testing.assert_array_equal(cut[0, 0], arrays[tensors.weights(2)][1, 0, 0])
+    cut = plan.cut(arrays, 1, PICTURE)
+    assert cut.values.shape == shape
+    assert plan.answer_bytes(IMAGE.positions) == cut.values.nbytes + (0 if cut.indices is None else cut.indices.nbytes)
+    assert not any(np.shares_memory(cut.values, array) for array in arrays.values()), "a view would keep the batch"
+    if query.reduce == "raw" and query.query == "pool" and query.heads == (1,):
+        np.testing.assert_array_equal(cut.values[0, 0], arrays[tensors.weights(2)][1, 0, 0])
+    if query.heads == "mean":
+        np.testing.assert_array_equal(cut.values[2], arrays[tensors.combined(2, "mean")][1])
+
+
+def test_heads_combined_need_not_be_equally_many() -> None:
+    assert AttentionQuery(reduce="raw", query="all", heads="mean").plan(manifest(2, 2, 4)).outputs == tuple(
+        tensors.combined(layer, "mean") for layer in range(3)
+    )
+
+
+def test_pictures_have_no_words() -> None:
+    with pytest.raises(InvalidParameter, match="texts") as refusal:
+        AttentionQuery(words=True).plan(manifest(2))
+    assert refusal.value.param == "attention.units"

@@ -5,31 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from models.contract.manifest import Modality, Pooling
-
-PIXEL = (
-    "data:image/png;base64,"
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
-)
-"""The smallest picture, for examples."""
-
-
-class Token(BaseModel):
-    """A token and where it stands in the caller's own text, in code points; start == end marks a special token."""
-
-    text: str
-    start: int
-    end: int
-
-
-class Grid(BaseModel):
-    """What the weights of an image stand on: `prefix` positions that are no part of it, then its cells row by row."""
-
-    rows: int
-    columns: int
-    prefix: int = Field(description="Positions before the cells, such as CLS: with raw; 0 with every reduction.")
-    boxes_px: list[tuple[float, float, float, float]] = Field(
-        description="x0, y0, x1, y1 of each cell in the image that was sent, upright as EXIF says."
-    )
+from service.dialects.described import Grid, Token
 
 
 class AttentionAnswer(BaseModel):
@@ -39,6 +15,9 @@ class AttentionAnswer(BaseModel):
     query: str | int
     shape: list[int]
     values: list[float] | list[list[float]] | list[object] | str
+    indices: list[int] | list[list[int]] | list[object] | str = Field(
+        [], description="With top_k: whose the values are, alike in shape."
+    )
     tokens: list[Token] | None
     grid: Grid | None
 

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.dialects.described import PIXEL
 from service.dialects.openai import answer, described
 from service.dialects.openai.request import EmbeddingOptions, EmbeddingsRequest
 from service.errors import UnsupportedMediaType
@@ -22,7 +23,7 @@ EXAMPLES = {
     "raw attention": {"model": "all-MiniLM-L6-v2", "input": "A lamp.", "attention": {"reduce": "raw", "layers": [5]}},
     "an image and a text": {
         "model": "scenes-vit",
-        "input": [{"image": described.PIXEL}, {"text": "A red star."}],
+        "input": [{"image": PIXEL}, {"text": "A red star."}],
     },
 }
 

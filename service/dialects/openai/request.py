@@ -1,98 +1,16 @@
 """The OpenAI dialect's request, as pydantic models: validation and the OpenAPI document come from here."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
+from pydantic import Field, StrictBool, StrictStr
 
 from models.contract.manifest import Modality
-from models.contract.tensors import Reduction
-from service.dialects.inputs import IDS_SCHEMA, Ids, as_list, to_input
-from service.engine.attention import AttentionQuery
+from service.dialects.attending import Attention
+from service.dialects.mixed import MIXED_INPUT, MixedInputs, to_mixed_input
 from service.errors import InvalidParameter
-from service.http.asked import Asked, Image, Input
+from service.http.asked import Asked, Input
 from service.http.validation import Body, Dimensions
-
-IMAGE_FORM = "A JPEG, PNG or WebP file in base64, bare or as data:image/png;base64,..."
-
-_INPUT_SCHEMAS: list[dict[str, Any]] = [
-    {"type": "string"},
-    IDS_SCHEMA,
-    {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}, "maxProperties": 1},
-    {
-        "type": "object",
-        "required": ["image"],
-        "properties": {"image": {"type": "string", "description": IMAGE_FORM}},
-        "maxProperties": 1,
-    },
-]
-INPUTS_SCHEMA = {
-    "anyOf": [*_INPUT_SCHEMAS, {"type": "array", "items": {"anyOf": _INPUT_SCHEMAS}, "minItems": 1}],
-}
-
-
-def _one_field(value: object) -> object:
-    if isinstance(value, dict) and len(value) != 1:
-        raise ValueError("an input is one text or one image")
-    return value
-
-
-def _as_object(value: object) -> object:
-    if isinstance(value, dict) and len(value) > len(AttentionRequest.model_fields):
-        raise ValueError("there are fields that attention does not have")
-    return {} if value is True else None if value is False else value
-
-
-class TextItem(BaseModel):
-    text: StrictStr
-
-
-class ImageItem(BaseModel):
-    image: StrictStr
-
-
-# fail_fast: an error for each of a million wrong elements would take seconds and gigabytes.
-Inputs = Annotated[
-    list[
-        StrictStr
-        | Ids
-        | Annotated[TextItem, BeforeValidator(_one_field)]
-        | Annotated[ImageItem, BeforeValidator(_one_field)]
-    ],
-    Field(min_length=1, fail_fast=True),
-    BeforeValidator(as_list),
-    WithJsonSchema(INPUTS_SCHEMA),
-]
-Indices = Annotated[
-    tuple[Annotated[StrictInt, Field(ge=0)], ...], Field(min_length=1, max_length=1_024, fail_fast=True)
-]
-
-
-class AttentionRequest(BaseModel):
-    """Which attention to answer with; `true` stands for all defaults."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reduce: Literal[Reduction, "raw"] = Field(
-        "rollout", description="How layers and heads are reduced, or raw weights."
-    )
-    query: Literal["pool", "all"] | Annotated[StrictInt, Field(ge=0)] | None = Field(
-        None,
-        description="Whose attention: the pooled item's, everyone's, or that of one token or cell (with raw, of one "
-        "position of an image: grid.prefix of them come before its cells). Default pool; all with raw.",
-    )
-    layers: Literal["all"] | Indices = Field("all", description="With raw: which layers.")
-    heads: Literal["all"] | Indices = Field("all", description="With raw: which heads.")
-    encoding: Literal["json", "base64"] = Field("json", description="Nested lists, or float16 in base64.")
-
-    def to_query(self) -> AttentionQuery:
-        default: Literal["pool", "all"] = "all" if self.reduce == "raw" else "pool"
-        return AttentionQuery(
-            reduce=self.reduce,
-            query=default if self.query is None else self.query,
-            layers=None if self.layers == "all" else self.layers,
-            heads=None if self.heads == "all" else self.heads,
-        )
 
 
 class EmbeddingOptions(Body):
@@ -103,9 +21,7 @@ class EmbeddingOptions(Body):
     dimensions: Dimensions | None = Field(None, description="Keep the first dimensions only.")
     user: StrictStr | None = None
     truncate: StrictBool = Field(True, description="Cut a text that is too long, instead of refusing it.")
-    attention: Annotated[AttentionRequest | None, BeforeValidator(_as_object)] = Field(
-        None, json_schema_extra={"examples": [True, {"reduce": "raw"}]}
-    )
+    attention: Attention = None
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
@@ -137,21 +53,11 @@ class EmbeddingOptions(Body):
 class EmbeddingsRequest(EmbeddingOptions):
     """`POST /v1/embeddings`"""
 
-    INPUT: ClassVar[str] = 'an input is a string, token ids, {"text": string} or {"image": string}'
+    INPUT: ClassVar[str] = MIXED_INPUT
 
-    input: Inputs
+    input: MixedInputs
     modality: Modality | None = Field(None, description='What plain strings of `input` are: "image" for base64.')
 
     def inputs(self) -> list[Input]:
         """As every dialect gives them."""
-        return [self._input(value) for value in self.input]
-
-    def _input(self, value: str | list[int] | TextItem | ImageItem) -> Input:
-        match value:
-            case TextItem():
-                return value.text
-            case ImageItem():
-                return Image(value.image)
-            case str() if self.modality == "image":
-                return Image(value)
-        return to_input(value)
+        return [to_mixed_input(value, self.modality) for value in self.input]

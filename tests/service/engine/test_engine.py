@@ -65,7 +65,7 @@ def test_attention_has_a_lane_of_its_own(engine: Engine, model: FakeModel) -> No
         await asyncio.gather(first.wait(), plain.wait())
         for n, result in zip((4, 8), await seen.wait(), strict=True):
             assert result.attention is not None
-            assert result.attention.tolist() == pytest.approx([1 / n] * n)
+            assert result.attention.values.tolist() == pytest.approx([1 / n] * n)
 
     asyncio.run(scenario())
     assert model.batches == [[1], [4, 8], [4, 8]]
