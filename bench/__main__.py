@@ -9,10 +9,10 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from bench import batching, graphs, overload, serving, soak, tail, wrk
+from bench import answers, batching, graphs, overload, serving, soak, tail, wrk
 from bench.server import ServerFailed
 
-PARTS = ("graphs", "serving", "tail")
+PARTS = ("graphs", "serving", "attention", "tail")
 """What is measured unless told otherwise. `batching` is for docs/adr/0012, `soak` takes half an hour."""
 
 Figures = dict[str, float]
@@ -39,6 +39,8 @@ def main() -> int:
             figures |= _graphs(given.text, given.int8, given.threads)
         if "serving" in given.only:
             figures |= serving.measure(artifacts, given.workloads, length)
+        if "attention" in given.only:
+            figures["attention"] = answers.measure(artifacts, given.rounds)
         if "tail" in given.only:
             figures["tail"] = tail.measure(artifacts, length)
         if "overload" in given.only:

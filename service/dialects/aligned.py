@@ -10,7 +10,6 @@ from service.dialects.attending import AttentionRequest
 from service.engine.condensing import Weights
 from service.http import pieces
 from service.http.asked import Item
-from service.http.pieces import base64_of
 
 PX_DECIMALS = 2
 
@@ -22,12 +21,12 @@ async def attention(asked: AttentionRequest, weights: Weights, item: Item) -> di
     coded, values, indices = asked.encoding == "base64", weights.values, weights.indices
     sparse = {}
     if indices is not None:
-        sparse["indices"] = base64_of(indices, "<i4") if coded else await pieces.written(indices)
+        sparse["indices"] = await pieces.coded(indices, "<i4") if coded else await pieces.written(indices)
     return {
         "reduce": asked.reduce,
         "query": asked.to_query().query,
         "shape": values.shape,
-        "values": base64_of(values, "<f2") if coded else await pieces.written(values),
+        "values": await pieces.coded(values, "<f2") if coded else await pieces.written(values),
         **sparse,
         **told_on(item, asked.units, with_prefix=asked.reduce == "raw"),
     }

@@ -42,6 +42,14 @@ def test_arrays(shape: tuple[int, ...]) -> None:
     assert found == pieces.dump({"values": array})
 
 
+@pytest.mark.parametrize("shape", [*SHAPES, (0,), (3, 2**15)])
+@pytest.mark.parametrize("dtype", ["<f2", "<i4"])
+def test_base64(shape: tuple[int, ...], dtype: str) -> None:
+    array = 100 * np.random.default_rng(0).random(shape, dtype=np.float32)
+    found = pieces.dump({"values": asyncio.run(pieces.coded(array, dtype))})
+    assert found == pieces.dump({"values": pieces.base64_of(array, dtype)})
+
+
 @pytest.mark.parametrize("count", [1, 32, 1_000])
 def test_entries(count: int) -> None:
     entries: list[object] = [{"index": i, "embedding": np.full(400, i, dtype=np.float32)} for i in range(count)]
