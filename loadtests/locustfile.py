@@ -1,77 +1,77 @@
-"""Load on `POST /v1/embeddings`: each user asks for one text after another and checks what it gets.
+"""What Locust loads: its users, its one shape, and what is to happen when a run ends.
 
-`--model`, `--words` and `--attention-share` are options beside Locust's own. A wrong answer is a failure.
+`locust -f loadtests/locustfile.py --host http://127.0.0.1:3000 MixedUser`, or without --headless for the web page.
 """
 
-import itertools
-import math
-import random
-from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
-from locust import HttpUser, constant, events, task
+from locust import LoadTestShape, events
 from locust.argument_parser import LocustArgumentParser
-from locust.clients import ResponseContextManager
 from locust.env import Environment
+from locust.runners import Runner, WorkerRunner
 
-from loadtests import prose
+from loadtests import batches, options, report
+from loadtests.conductor import Conductor
+from loadtests.generator import Verdict
+from loadtests.loading import Loading
+from loadtests.search import Search
+from loadtests.slo import Slo
 from loadtests.summary import Summary
+from loadtests.users import AttentionUser, ImageUser, MixedUser, TextUser
 
-LENGTHS = {"short": prose.SHORT, "mixed": prose.MIXED, "long": prose.LONG}
-
-_user_numbers: Iterator[int] = itertools.count()
+__all__ = ["AttentionUser", "Conducted", "ImageUser", "MixedUser", "TextUser"]
 
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: LocustArgumentParser) -> None:
-    parser.add_argument("--model", default="all-MiniLM-L6-v2", help="the model to ask")
-    parser.add_argument("--words", choices=list(LENGTHS), default="mixed", help="how long the texts are")
-    parser.add_argument("--attention-share", type=float, default=0.1, help="share of requests that ask for attention")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same texts")
+    options.add(parser)
 
 
 @events.init.add_listener
-def summarise_at_the_end(environment: Environment, **_: Any) -> None:
-    """Print the summary after Locust's own tables, so that the last line of output is the JSON object."""
-
-    def summarise(**_: Any) -> None:
-        print(Summary.of(environment).lines(), flush=True)
-
-    environment.events.quit.add_listener(summarise)
+def attach(environment: Environment, **_: Any) -> None:
+    Loading.attach(environment)
 
 
-class EmbeddingUser(HttpUser):
-    """One client that sends its next text as soon as it has the last answer (closed loop)."""
+class Conducted(LoadTestShape):
+    """Users and rates as the conductor says; a new one for each run."""
 
-    wait_time = constant(0)
+    use_common_options = True
+    conductor: Conductor | None = None
+    before: batches.Buckets
 
-    def on_start(self) -> None:
-        options = self.environment.parsed_options
-        number = next(_user_numbers)
-        self._texts = prose.texts(options.seed * 100_003 + number, LENGTHS[options.words])
-        self._choice = random.Random(number)
-        self._model: str = options.model
-        self._attention_share: float = options.attention_share
-
-    @task
-    def embed(self) -> None:
-        attention = self._choice.random() < self._attention_share
-        body = {"model": self._model, "input": next(self._texts), "attention": attention}
-        name = "/v1/embeddings attention" if attention else "/v1/embeddings"
-        with self.client.post("/v1/embeddings", json=body, name=name, catch_response=True) as response:
-            problem = check(response, attention=attention)
-            if problem:
-                response.failure(problem)
+    def tick(self) -> tuple[int, float] | None:
+        if self.conductor is None:
+            runner = cast("Runner", self.runner)
+            environment = runner.environment
+            self.conductor = Conductor(Loading.of(environment), runner)
+            self.before = batches.read(environment.host or "")
+        return self.conductor.tick()
 
 
-def check(response: ResponseContextManager, *, attention: bool) -> str | None:
-    """What is wrong with an answer, or None: status, a vector of length 1, and attention that sums to 1."""
-    if response.status_code != 200:
-        return f"status {response.status_code}"
-    entry = response.json()["data"][0]
-    length = math.sqrt(sum(x * x for x in entry["embedding"]))
-    if not math.isclose(length, 1, abs_tol=1e-3):
-        return f"a vector of length {length}"
-    if attention and not math.isclose(sum(entry["attention"]["values"]), 1, abs_tol=1e-4):
-        return "attention that does not sum to 1"
-    return None
+@events.test_stop.add_listener
+def tell(environment: Environment, **_: Any) -> None:
+    """Figures on stdout, the report in its folder, and the exit code."""
+    shape = environment.shape_class
+    if isinstance(environment.runner, WorkerRunner) or not isinstance(shape, Conducted) or not shape.conductor:
+        return
+    loading, conductor = Loading.of(environment), shape.conductor
+    results = conductor.finish()
+    plan, seen = conductor.plan, [result.seen.lag.percentile(0.99) for result in results]
+    summary = Summary(
+        results,
+        Slo.parse(loading.options.slo),
+        Verdict(loading.processors, max(seen, default=0.0)),
+        open_loop=loading.options.rate is not None,
+        searched=isinstance(plan, Search),
+        held=plan.held if isinstance(plan, Search) else None,
+        batches=batches.sizes(shape.before, batches.read(environment.host or "")),
+    )
+    if loading.options.reports:
+        report.write(Path(loading.options.reports), summary, loading.recorder, environment.host or "")
+    environment.process_exit_code = int(summary.failed)
+    shape.conductor = None  # the next run has another
+    if loading.options.headless:  # after Locust's own tables
+        environment.events.quit.add_listener(lambda **_: print(summary.lines(), flush=True))
+    else:
+        print(summary.lines(), flush=True)

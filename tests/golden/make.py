@@ -14,7 +14,7 @@ from pathlib import Path
 from safetensors.numpy import save_file
 from sentence_transformers import SentenceTransformer
 
-from loadtests.prose import prose
+from loadtests.payloads.prose import prose
 
 HERE = Path(__file__).parent
 ODD = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.server import ROOT
-from loadtests import prose
+from loadtests.payloads import prose
 from tests.conftest import MINILM
 from tests.server import Server
 

@@ -1,0 +1,90 @@
+"""Two servers side by side: the same load on one and the other in turn, and the ratios of what came of it.
+
+`python -m loadtests.compare --a http://127.0.0.1:3000 --b http://127.0.0.1:8080 --rounds 3 -- -u 16 -t 10s TextUser`
+
+What stands after `--` goes to Locust as it is; after `--only-a` and `--only-b` options stand that one of them wants (a
+model's name, say), in one string each. The last line is one JSON object. Ratios are b to a, medians over the rounds.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+FIGURES = ("requests_per_s", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "failures")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """1 where a run did not end as one does, or where answers were wrong."""
+    given = _arguments(arguments)
+    runs: dict[str, list[dict[str, Any]]] = {"a": [], "b": []}
+    for i in range(given.rounds):
+        for name in ("a", "b") if i % 2 == 0 else ("b", "a"):  # so that neither always comes after the other
+            found = run(getattr(given, name), [*given.locust, *shlex.split(getattr(given, f"only_{name}"))])
+            if found is None:
+                print(f"not compared: the run against {name} came to no end", file=sys.stderr)
+                return 1
+            runs[name].append(found)
+            print(f"round {i + 1}, {name}: {found['requests_per_s']} a second, p99 {found['p99_ms']} ms", flush=True)
+    figures = compare(runs["a"], runs["b"])
+    print(table(figures))
+    if any(one["generator"]["bottleneck"] for one in (*runs["a"], *runs["b"])):
+        print("THE GENERATOR WAS THE BOTTLENECK in at least one run")
+    print(json.dumps({"a": given.a, "b": given.b, "rounds": given.rounds, **figures}))
+    return int(any(one["failures"] or not one["requests"] for one in (*runs["a"], *runs["b"])))
+
+
+def run(host: str, options: Sequence[str]) -> dict[str, Any] | None:
+    """One run of Locust: the object that it ends with, or None where it gave none."""
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
+    done = subprocess.run(  # noqa: S603
+        [*command, "--reports", "", "--host", host, *options], stdout=subprocess.PIPE, text=True, check=False
+    )
+    lines = done.stdout.splitlines()
+    if not lines or not lines[-1].startswith("{"):
+        return None
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+def compare(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Medians of both, and of the ratios of each round; a ratio to nothing is None."""
+    found: dict[str, dict[str, float | None]] = {}
+    for name in FIGURES:
+        ratios = [second[name] / first[name] for first, second in zip(a, b, strict=True) if first[name]]
+        found[name] = {
+            "a": median(each[name] for each in a),
+            "b": median(each[name] for each in b),
+            "b_of_a": median(ratios) if ratios else None,
+        }
+    return found
+
+
+def table(figures: dict[str, dict[str, float | None]]) -> str:
+    """For a person."""
+    rows = [f"{'':<16}{'a':>12}{'b':>12}{'b / a':>9}"]
+    for name, each in figures.items():
+        ratio = "" if each["b_of_a"] is None else f"{each['b_of_a']:.2f}"
+        rows.append(f"{name:<16}{each['a']:>12,.6g}{each['b']:>12,.6g}{ratio:>9}")
+    return "\n".join(rows)
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.compare", description="Compare two servers.")
+    parser.add_argument("--a", required=True, help="where one of them answers")
+    parser.add_argument("--b", required=True, help="where the other does")
+    parser.add_argument("--rounds", type=int, default=3, help="runs against each")
+    parser.add_argument("--only-a", default="", help="options for the runs against a alone")
+    parser.add_argument("--only-b", default="", help="and against b")
+    parser.add_argument("locust", nargs="*", help="after --: Locust's own options")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""What load, for how long: a run is one phase after another.
+
+Levels are requests a second in an open loop, users in a closed one.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from loadtests.record import Second
+
+
+@dataclass(frozen=True)
+class Phase:
+    """`seconds` None: until somebody stops the run. What is not `measured` warms up."""
+
+    name: str
+    level: float
+    seconds: float | None
+    measured: bool = True
+
+
+@dataclass(frozen=True)
+class Result:
+    """A phase that is over: when it was, in seconds of the run, and what happened to all that was to start in it."""
+
+    phase: Phase
+    start: float
+    end: float
+    seen: Second
+
+    @property
+    def outstanding(self) -> int:
+        """Requests that have no answer yet."""
+        return self.seen.offered - self.seen.unsent - sum(each.count for each in self.seen.latency.values())
+
+
+class Plan(ABC):
+    """Decides what comes next by what has been."""
+
+    pauses = False
+    """Whether nothing is sent between two phases until all is answered."""
+
+    @abstractmethod
+    def phases(self) -> Iterator[Phase]:
+        """One after another; before the next is asked for, `over` was told of the last."""
+
+    @abstractmethod
+    def over(self, result: Result) -> None:
+        """A phase has ended."""
+
+
+class Fixed(Plan):
+    """Phases that are known beforehand."""
+
+    def __init__(self, phases: Sequence[Phase]) -> None:
+        self._phases = phases
+
+    def phases(self) -> Iterator[Phase]:
+        return iter(self._phases)
+
+    def over(self, result: Result) -> None:
+        """Whatever it was, the next is known."""
+
+
+def steady(level: float, seconds: float | None) -> Plan:
+    """The same all the time."""
+    return Fixed([Phase("steady", level, seconds)])
+
+
+def steps(level: float, seconds: float, count: int) -> Plan:
+    """Equal steps up to `level`, all of them in `seconds`."""
+    levels = [level * (i + 1) / count for i in range(count)]
+    return Fixed([Phase(f"step {i + 1}", each, seconds / count) for i, each in enumerate(levels)])
+
+
+def spike(level: float, seconds: float, times: float) -> Plan:
+    """Two fifths as usual, a fifth at `times` the level, two fifths to recover."""
+    before, high = Phase("before", level, 0.4 * seconds), Phase("spike", times * level, 0.2 * seconds)
+    return Fixed([before, high, Phase("after", level, 0.4 * seconds)])
+
+
+def soak(level: float, seconds: float, count: int) -> Plan:
+    """The same all the time, told in `count` parts, so that what creeps is seen."""
+    return Fixed([Phase(f"part {i + 1}", level, seconds / count) for i in range(count)])

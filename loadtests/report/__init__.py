@@ -1,0 +1,16 @@
+"""A run as one page with its plots, and as CSV. The page is whole in itself: it asks for nothing else."""
+
+from pathlib import Path
+
+from loadtests.record import Recorder
+from loadtests.report.page import html
+from loadtests.report.tables import write_phases, write_seconds
+from loadtests.summary import Summary
+
+
+def write(folder: Path, summary: Summary, recorder: Recorder, host: str) -> None:
+    """report.html, and beside it seconds.csv and phases.csv."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.html").write_text(html(summary, recorder, host), encoding="utf-8")
+    write_seconds(folder / "seconds.csv", summary, recorder)
+    write_phases(folder / "phases.csv", summary)

@@ -1,0 +1,25 @@
+"""Where a curve of latency against rate bends."""
+
+from collections.abc import Sequence
+
+BEND = 0.15
+"""How far a curve must sag under its chord, as a share of the square it is drawn in, to have a knee."""
+
+
+def knee(rates: Sequence[float], latencies: Sequence[float]) -> float | None:
+    """The rate at which the curve lies farthest under the chord from its first point to its last, both axes scaled to
+    0 to 1; None for fewer than four points, and for a line. `rates` grow.
+
+    Source: Satopää et al., "Finding a 'Kneedle' in a Haystack" (2011), section III, for a curve that is convex.
+    """
+    if len(rates) < 4 or rates[-1] <= rates[0]:
+        return None
+    low, high = min(latencies), max(latencies)
+    if high <= low:
+        return None
+    sags = [
+        (rate - rates[0]) / (rates[-1] - rates[0]) - (latency - low) / (high - low)
+        for rate, latency in zip(rates, latencies, strict=True)
+    ]
+    deepest = max(range(len(sags)), key=sags.__getitem__)
+    return rates[deepest] if sags[deepest] > BEND else None

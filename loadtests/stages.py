@@ -1,0 +1,22 @@
+"""Where a server says that the time went: the Server-Timing header (W3C, "Server Timing", section 3)."""
+
+ORDER = ("preprocess", "queue", "inference", "serialize", "total")
+"""What Headlight tells, in the order in which a request goes through it."""
+
+
+def parse(header: str) -> dict[str, float]:
+    """Milliseconds by the name of the stage; those without a duration are left out.
+
+    preprocess;dur=0.41, queue;dur=0.02, total;dur=5.2;desc="all of it"
+    """
+    found = {}
+    for metric in header.split(","):
+        name, *parameters = (part.strip() for part in metric.split(";"))
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip().lower() == "dur":
+                try:
+                    found[name] = float(value.strip().strip('"'))
+                except ValueError:
+                    continue
+    return found

@@ -1,0 +1,123 @@
+"""Who sends: one user is one client of a closed loop, or a source of arrivals in an open one."""
+
+import random
+from typing import ClassVar
+
+import gevent
+from gevent.pool import Pool
+from locust import FastHttpUser, constant, task
+from locust.contrib.fasthttp import ResponseContextManager
+from locust.env import Environment
+
+from loadtests import arrivals, stages
+from loadtests.loading import Loading
+from loadtests.payloads.mix import Mix, Request, requests
+
+LOOK_S = 0.1
+"""How often somebody who waits looks whether the tempo has changed."""
+
+
+class LoadUser(FastHttpUser):
+    """Shares of images and attention are the options' unless a kind of user has its own."""
+
+    abstract = True
+    wait_time = constant(0)
+    image_share: ClassVar[float | None] = None
+    attention_share: ClassVar[float | None] = None
+
+    def __init__(self, environment: Environment) -> None:
+        self.loading = loading = Loading.of(environment)
+        options = loading.options
+        self.open_loop = options.rate is not None
+        self.concurrency = options.max_in_flight if self.open_loop else 1
+        self.network_timeout = self.connection_timeout = options.timeout
+        super().__init__(environment)
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if options.api_key:
+            self._headers["Authorization"] = f"Bearer {options.api_key}"
+
+    def on_start(self) -> None:
+        index = getattr(self.environment.runner, "worker_index", 0)
+        number = index + 10_000 * self.loading.users
+        self.loading.users += 1
+        self._requests = requests(self._mix(self.loading.mix), self.loading.options.seed, number)
+        self._source = random.Random(f"{self.loading.options.seed} {number} arrivals")
+        self._on_their_way = Pool(self.loading.options.max_in_flight)
+
+    def on_stop(self) -> None:
+        self._on_their_way.kill()
+
+    @task
+    def load(self) -> None:
+        if self.loading.pace.tempo.rate == 0:
+            gevent.sleep(LOOK_S)
+        elif self.open_loop:
+            self._arrive()
+        else:
+            now = self.loading.recorder.clock()
+            self.loading.recorder.offered(now, now)
+            self._send(next(self._requests), now)
+
+    def _arrive(self) -> None:
+        """Until the tempo changes: each request at its time, and on a greenlet of its own."""
+        tempo, options, recorder = self.loading.pace.tempo, self.loading.options, self.loading.recorder
+        for at in arrivals.intended(tempo.rate, tempo.since, options.arrivals, self._source):
+            while (now := recorder.clock()) < at and self.loading.pace.tempo is tempo:
+                gevent.sleep(min(LOOK_S, at - now))
+            if self.loading.pace.tempo is not tempo:
+                return
+            request = next(self._requests)
+            if self._on_their_way.full():
+                recorder.unsent(at)
+                gevent.sleep(0)
+            else:
+                recorder.offered(at, now)
+                self._on_their_way.spawn(self._send, request, at)
+
+    def _send(self, request: Request, intended: float) -> None:
+        """Latency counts from when the request was meant to start."""
+        with self.client.post(
+            request.path, data=request.body, headers=self._headers, name=request.name, catch_response=True
+        ) as response:
+            ms = 1e3 * (self.loading.recorder.clock() - intended)
+            response.request_meta["response_time"] = ms
+            problem = self._problem(request, response)
+            if problem:
+                response.failure(problem)
+            else:
+                response.success()
+        told = stages.parse((response.headers or {}).get("server-timing", ""))
+        self.loading.recorder.answered(intended, request.name, ms, problem, told)
+
+    def _problem(self, request: Request, response: ResponseContextManager) -> str | None:
+        if response.status_code == 0:
+            return f"no answer: {type(response.error).__name__}"
+        return self.loading.answers.problem(request, response.status_code, response.content)
+
+    def _mix(self, mix: Mix) -> Mix:
+        image, attention = self.image_share, self.attention_share
+        return mix.of(
+            mix.image_share if image is None else image, mix.attention_share if attention is None else attention
+        )
+
+
+class TextUser(LoadUser):
+    """Texts, for their embeddings alone."""
+
+    image_share, attention_share = 0.0, 0.0
+
+
+class ImageUser(LoadUser):
+    """Images, likewise."""
+
+    image_share, attention_share = 1.0, 0.0
+
+
+class AttentionUser(LoadUser):
+    """Texts, each with its attention."""
+
+    image_share, attention_share = 0.0, 1.0
+
+
+class MixedUser(LoadUser):
+    """Of all, by the shares that the options say."""
