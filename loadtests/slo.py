@@ -74,9 +74,8 @@ def _objective(term: str) -> Objective:
     if not found:
         raise SloError(f"cannot read {term!r}; objectives are like {_FORMS}")
     name, number, unit = found.groups()
-    percent = unit == "%"
-    timed = name not in ("fail", "rate")
-    if percent != (percent and name == "fail") or (timed and unit not in ("ms", "s")) or (unit == "s" and not timed):
+    units = {"fail": (None, "%"), "rate": (None,)}.get(name, ("ms", "s"))
+    if unit not in units:
         raise SloError(f"{term!r} has the wrong unit; objectives are like {_FORMS}")
     scale = {"s": 1e3, "%": 0.01}.get(unit or "", 1.0)
-    return Objective(name, float(number) * scale, percent)
+    return Objective(name, float(number) * scale, percent=unit == "%")

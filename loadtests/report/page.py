@@ -60,8 +60,8 @@ def _verdict(kind: str, text: str) -> str:
 
 
 def _plots(summary: Summary, recorder: Recorder) -> Iterable[str]:
-    yield _section("Over time", "By the second in which requests were meant to start. Bands tell phases apart; before them it warms up.",
-                   plots.over_time(summary, recorder))  # fmt: skip
+    says = "By the second in which requests were meant to start. Bands tell phases apart; before them it warms up."
+    yield _section("Over time", says, plots.over_time(summary, recorder))
     for title, says, svg in (
         ("Against rate", "Where more load is no longer answered as fast.", plots.against_rate(summary)),
         ("Stages", "What the server says of itself, beside what the client saw.", plots.by_stage(summary)),

@@ -8,6 +8,7 @@ import base64
 import json
 import struct
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -53,4 +54,6 @@ async def main(port: int, file: BinaryIO | None) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), Path(sys.argv[2]).open("wb") if len(sys.argv) > 2 else None))
+    with ExitStack() as files:
+        to = files.enter_context(Path(sys.argv[2]).open("wb")) if len(sys.argv) > 2 else None
+        uvloop.run(main(int(sys.argv[1]), to))

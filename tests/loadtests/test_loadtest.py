@@ -1,53 +1,210 @@
-"""The load test: seeded texts, a check that can fail, and a run against a real server."""
+"""Runs of Locust as a user starts them: against a stub whose answers cost nothing, and against the real server."""
 
-import itertools
 import json
+import os
+import re
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from bench.server import ROOT
-from loadtests.payloads import prose
+from loadtests import compare
 from tests.conftest import MINILM
 from tests.server import Server
 
 
-def test_the_same_seed_gives_the_same_texts_of_the_lengths_asked_for() -> None:
-    first, again, other = (list(itertools.islice(prose.texts(seed), 300)) for seed in (1, 1, 2))
-    assert first == again != other
-    words = [len(text.split()) for text in first]
-    assert min(words) >= prose.MIXED[0]
-    assert max(words) < prose.MIXED[1]
-    assert len(set(words)) > 30
+@dataclass(frozen=True)
+class Stub:
+    url: str
+    process: subprocess.Popen[bytes]
 
 
-def run_locust(server: Server, reports: Path, *options: str) -> subprocess.CompletedProcess[str]:
+@contextmanager
+def stubbed(file: Path | None = None) -> Iterator[Stub]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "tests.loadtests.stub", str(port), *([str(file)] if file else [])]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        for _ in range(200):
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/")
+                break
+            except httpx.ConnectError:
+                time.sleep(0.05)
+        yield Stub(f"http://127.0.0.1:{port}", process)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def stub() -> Iterator[Stub]:
+    with stubbed() as running:
+        yield running
+
+
+def locust(host: str, *options: str, reports: Path | str = "") -> tuple[int, dict[str, Any], str]:
+    """Exit code, the object that the last line is, and all that was said."""
     command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless", "--only-summary"]
-    limits = ["--users", "4", "--spawn-rate", "4", "--run-time", "3s"]
-    where = ["--host", server.url, "--html", str(reports / "report.html")]
-    return subprocess.run([*command, *limits, *where, *options], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*command, "--host", host, "--reports", str(reports), *options],
+        cwd=ROOT, capture_output=True, text=True, timeout=150,
+    )  # fmt: skip
+    assert done.stdout.splitlines(), done.stderr
+    return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stdout + done.stderr
 
 
-def test_a_run_ends_with_one_json_object_and_a_report(server: Server, tmp_path: Path) -> None:
-    done = run_locust(server, tmp_path, "--attention-share", "0.5")
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout.splitlines()[-1])
-    assert summary["failures"] == 0
-    assert summary["requests"] > 10
-    assert 0 < summary["p50_ms"] <= summary["p95_ms"] <= summary["p99_ms"]
-    assert "<html" in (tmp_path / "report.html").read_text().lower()
+def test_a_server_that_stands_still_shows_in_the_tail() -> None:
+    """At 100 requests a second, 4 seconds long: users who wait for their answers would hardly have noticed."""
+    with stubbed() as still:
+        freeze = threading.Timer(6, os.kill, (still.process.pid, signal.SIGSTOP))
+        thaw = threading.Timer(10, os.kill, (still.process.pid, signal.SIGCONT))
+        freeze.start()
+        thaw.start()
+        options = ("--rate", "100", "--arrivals", "constant", "--run-time", "14s", "--warm-up", "1")
+        code, found, _ = locust(still.url, *options, "--slo", "p99=1s", "TextUser")
+        freeze.join()
+        thaw.join()
+    assert found["p99_ms"] >= 3_000
+    assert found["requests"] + found["unsent"] == pytest.approx(1_400, rel=0.02), "none was left out"
+    assert code == 1
+    assert any("p99" in miss for miss in found["slo"]["misses"])
 
 
-def test_wrong_answers_are_failures(server: Server, tmp_path: Path) -> None:
-    done = run_locust(server, tmp_path, "--model", f"not-{MINILM}")
-    assert done.returncode == 1
-    summary = json.loads(done.stdout.splitlines()[-1])
-    assert summary["failures"] == summary["requests"] > 0
+def test_a_thousand_a_second_or_the_generator_says_that_it_cannot(stub: Stub) -> None:
+    code, found, said = locust(stub.url, "--rate", "1000", "--run-time", "5s", "TextUser")
+    assert code == 0
+    assert found["requests_per_s"] >= 950 or found["generator"]["bottleneck"]
+    assert ("BOTTLENECK" in said) == found["generator"]["bottleneck"]
 
 
-@pytest.mark.parametrize("words", [prose.SHORT, prose.LONG])
-def test_prose_is_cut_to_the_word(words: tuple[int, int]) -> None:
-    for text in itertools.islice(prose.texts(0, words), 50):
-        assert words[0] <= len(text.split()) < words[1]
+def test_what_could_not_be_sent_is_counted(tmp_path: Path) -> None:
+    with stubbed(tmp_path / "bodies") as still:
+        os.kill(still.process.pid, signal.SIGSTOP)
+        threading.Timer(9, os.kill, (still.process.pid, signal.SIGCONT)).start()
+        options = ("--rate", "50", "--max-in-flight", "20", "--run-time", "4s", "--warm-up", "0")
+        code, found, said = locust(still.url, *options, "TextUser")
+    assert code == 1
+    assert found["unsent"] > 100
+    assert found["requests"] == 20
+    assert "could not be sent" in said
+
+
+def test_the_same_seed_sends_the_same_bytes(tmp_path: Path) -> None:
+    options = ("--rate", "60", "--arrivals", "constant", "--run-time", "3s", "--warm-up", "0", "--attention-share", "0")
+    sent = []
+    for name, seed in (("first", "1"), ("again", "1"), ("other", "2")):
+        with stubbed(tmp_path / name) as running:
+            locust(running.url, *options, "--seed", seed, "MixedUser")
+        sent.append((tmp_path / name).read_bytes().splitlines())
+    shortest = min(map(len, sent))
+    assert shortest > 150
+    first, again, other = (Counter(bodies[: shortest - 20]) for bodies in sent)
+    # They arrive in about this order: of two that are on their way at once either can be first.
+    assert sum((first - again).values()) <= 20
+    assert sum((first & other).values()) < shortest / 2
+
+
+@pytest.mark.parametrize("user", ["TextUser", "ImageUser", "AttentionUser", "MixedUser"])
+def test_every_user_gets_right_answers(both: Server, user: str, tmp_path: Path) -> None:
+    options = ("--users", "3", "--run-time", "3s", "--warm-up", "0.5", "--words", "short")
+    code, found, said = locust(both.url, *options, user, reports=tmp_path)
+    assert code == 0, said
+    assert found["loop"] == "closed"
+    assert found["requests"] > 3
+    assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"] <= found["max_ms"]
+    assert set(found["stages"]) == {"preprocess", "queue", "inference", "serialize", "total"}
+    assert sum(found["batches"].values()) > 0
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<svg") >= 4
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", page), "it asks for nothing else"
+    assert (tmp_path / "phases.csv").read_text().count("\n") == 2
+    assert (tmp_path / "seconds.csv").read_text().count("\n") >= 3
+
+
+def test_wrong_answers_are_failures(server: Server) -> None:
+    code, found, _ = locust(server.url, "--users", "2", "--run-time", "2s", "--text-model", f"not-{MINILM}", "TextUser")
+    assert code == 1
+    assert found["failures"] == found["requests"] > 0
+    assert found["problems"] == {"status 404": found["failures"]}
+
+
+def test_nobody_answers() -> None:
+    code, found, _ = locust("http://127.0.0.1:9", "--rate", "20", "--run-time", "2s", "TextUser")
+    assert code == 1
+    assert found["failures"] == found["requests"] > 0
+    assert list(found["problems"]) == ["no answer: ConnectionRefusedError"]
+
+
+def test_steps_are_told_one_by_one(stub: Stub, tmp_path: Path) -> None:
+    options = ("--rate", "80", "--shape", "steps", "--parts", "4", "--run-time", "8s", "--slo", "fail=0")
+    code, found, _ = locust(stub.url, *options, "TextUser", reports=tmp_path)
+    assert code == 0
+    assert [phase["level"] for phase in found["phases"]] == [20, 40, 60, 80]
+    for phase in found["phases"]:
+        assert phase["offered_per_s"] == pytest.approx(phase["level"], rel=0.5)
+    assert "Against rate" in (tmp_path / "report.html").read_text()
+
+
+def test_the_search_ends_with_a_rate(stub: Stub) -> None:
+    options = ("--rate", "5", "--shape", "search", "--run-time", "1s", "--warm-up", "0", "--slo", "p50=1ms")
+    code, found, said = locust(stub.url, *options, "--max-in-flight", "1", "TextUser")
+    assert (code == 0) == (found["highest_rate"] is not None)
+    assert "held" in said or "holds" in said
+    assert len(found["phases"]) >= 2
+
+
+def test_workers_share_the_rate_and_report_to_one(stub: Stub) -> None:
+    options = ("--processes", "2", "--rate", "60", "--run-time", "6s", "--warm-up", "1", "TextUser")
+    code, found, said = locust(stub.url, *options)
+    assert code == 0, said
+    assert found["requests"] == pytest.approx(360, rel=0.25)
+    assert found["failures"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--slo", "p99=soon"], "objectives are like"),
+        (["--attention-share", "1.5"], "from 0 to 1"),
+        (["--rate", "0"], "more than 0"),
+        (["--words", "none"], "invalid choice"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options: list[str], says: str) -> None:
+    command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert says in done.stderr
+
+
+def test_two_servers_side_by_side(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    with stubbed() as other:
+        rounds = ["--a", stub.url, "--b", other.url, "--rounds", "1"]
+        code = compare.main([*rounds, "--", "--rate", "20", "--run-time", "2s", "TextUser"])
+    lines = capsys.readouterr().out.splitlines()
+    found = json.loads(lines[-1])
+    assert code == 0
+    assert found["requests_per_s"]["b_of_a"] == pytest.approx(1, rel=0.5)
+    assert any("b / a" in line for line in lines)
+
+
+def test_a_comparison_with_nobody_is_none() -> None:
+    figures = compare.compare([dict.fromkeys(compare.FIGURES, 0)], [dict.fromkeys(compare.FIGURES, 1)])
+    assert figures["p99_ms"] == {"a": 0, "b": 1, "b_of_a": None}
+    assert "p99_ms" in compare.table(figures)
