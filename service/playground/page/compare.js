@@ -1,0 +1,60 @@
+// Two inputs and what makes them alike: each part of one against the whole of the other, or against one of its parts.
+
+import { match } from "./api.js";
+import { css, dark, gradient, lit, shade } from "./colours.js";
+import { $, element, figure, option } from "./dom.js";
+import { Passage } from "./passage.js";
+import { Picture } from "./picture.js";
+
+const MEASURES = [
+  ["contributions", "contribution to the similarity"],
+  ["similarities", "similarity to the other as a whole"],
+  ["relevance", "weight in its own embedding"],
+];
+
+let shown = null;
+
+/** Ask and show. Throws ApiError. */
+export async function compare(model, inputs, signal) {
+  const answer = await match(model, inputs, signal);
+  const measures = MEASURES.filter(([name]) => answer.inputs.every((side) => side[name]));
+  $("measure").replaceChildren(...measures.map(([name, label]) => option(name, label)));
+  const drawings = answer.inputs.map((side, i) => drawing(side, inputs[i], i));
+  shown = { answer, drawings, pointed: null };
+  $("similarity").textContent = figure(answer.similarity);
+  $("meaning").textContent = answer.meaning ?? "";
+  $("sides").replaceChildren(...drawings.map((one) => element("div", {}, one.node)));
+  $("compared").hidden = false;
+  paint();
+}
+
+function drawing(side, input, i) {
+  const point = (positions) => {
+    shown.pointed = positions && { side: i, position: positions[0] };
+    paint();
+  };
+  const on = { point, pin: () => {} };
+  const label = i === 0 ? "The first" : "The other";
+  return side.tokens ? new Passage(input.text, side.tokens, label, on) : new Picture(input.url, side.grid, input.size, label, on);
+}
+
+/** Shade both sides, on one scale. */
+export function paint() {
+  if (!shown) return;
+  const { answer, drawings, pointed } = shown;
+  const values = answer.inputs.map((side) => side[$("measure").value]);
+  if (pointed && answer.pairs) {
+    const pairs = answer.pairs;
+    values[1 - pointed.side] = pointed.side === 0 ? pairs[pointed.position] : pairs.map((row) => row[pointed.position]);
+  }
+  const largest = values.map((of, i) => drawings[i].scale(of));
+  drawings.forEach((one, i) => one.show(values[i], largest[i], pointed?.side === i ? [pointed.position] : null));
+  const signed = values.some((of) => of.some((value) => value < 0));
+  const map = drawings.every((one) => one instanceof Picture) && !signed ? lit : shade;
+  $("compare-legend").style.backgroundImage = gradient(map, signed ? -1 : 0);
+  $("compare-legend").dataset.dark = dark();
+  $("least").textContent = signed ? "against" : "0";
+  $("most").textContent = "for";
+}
+
+$("measure").onchange = paint;
