@@ -1,4 +1,4 @@
-"""Something that the playground shows: bytes that stay the same while the service runs, and the headers they go with."""
+"""What the playground shows: bytes that stay the same while the service runs, and the headers they go with."""
 
 import hashlib
 from dataclasses import dataclass, field

@@ -102,7 +102,10 @@ async function look() {
     announce(found);
     settle.later(answered);
   } catch (error) {
-    if (error.name !== "AbortError") fail(error, look);
+    if (error.name !== "AbortError") {
+      nothing();
+      fail(error, look);
+    }
   } finally {
     if (!signal.aborted) $("busy").hidden = true;
   }
@@ -232,8 +235,11 @@ $("search").oninput = debounced(async () => {
   searching = new AbortController();
   const text = $("search").value;
   const pair = shared();
-  $("found").replaceChildren();
-  if (!text || !pair) { $("search-note").textContent = ""; return; }
+  if (!text || !pair) {
+    $("found").replaceChildren();
+    $("search-note").textContent = "";
+    return;
+  }
   $("search-note").textContent = "Looking…";
   try {
     await scenes.search(text, pair.text, pair.image, pick, searching.signal);

@@ -1,7 +1,7 @@
 // Two inputs and what makes them alike: each part of one against the whole of the other, or against one of its parts.
 
 import { match } from "./api.js";
-import { css, dark, gradient, lit, shade } from "./colours.js";
+import { gradient, shade } from "./colours.js";
 import { $, element, figure, option } from "./dom.js";
 import { Passage } from "./passage.js";
 import { Picture } from "./picture.js";
@@ -35,10 +35,10 @@ function drawing(side, input, i) {
   };
   const on = { point, pin: () => {} };
   const label = i === 0 ? "The first" : "The other";
-  return side.tokens ? new Passage(input.text, side.tokens, label, on) : new Picture(input.url, side.grid, input.size, label, on);
+  return side.tokens ? new Passage(input.text, side.tokens, label, on) : new Picture(input.url, side.grid, input.size, label, on, shade);
 }
 
-/** Shade both sides, on one scale. */
+/** Shade each side up to its own largest. */
 export function paint() {
   if (!shown) return;
   const { answer, drawings, pointed } = shown;
@@ -47,14 +47,13 @@ export function paint() {
     const pairs = answer.pairs;
     values[1 - pointed.side] = pointed.side === 0 ? pairs[pointed.position] : pairs.map((row) => row[pointed.position]);
   }
-  const largest = values.map((of, i) => drawings[i].scale(of));
-  drawings.forEach((one, i) => one.show(values[i], largest[i], pointed?.side === i ? [pointed.position] : null));
+  drawings.forEach((one, i) => one.show(values[i], one.scale(values[i]), pointed?.side === i ? [pointed.position] : null));
   const signed = values.some((of) => of.some((value) => value < 0));
-  const map = drawings.every((one) => one instanceof Picture) && !signed ? lit : shade;
-  $("compare-legend").style.backgroundImage = gradient(map, signed ? -1 : 0);
-  $("compare-legend").dataset.dark = dark();
+  $("compare-legend").style.backgroundImage = gradient(shade, signed ? -1 : 0);
   $("least").textContent = signed ? "against" : "0";
   $("most").textContent = "for";
 }
 
 $("measure").onchange = paint;
+$("other").oninput = () => { $("other-scene").value = ""; };
+$("other-scene").onchange = () => { if ($("other-scene").value) $("other").value = ""; };

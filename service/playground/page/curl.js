@@ -11,7 +11,7 @@ export const quoted = (word) => `'${word.replaceAll("'", "'\\''")}'`;
 export function command(endpoint, { model, input, view, query, keyed, meanHeads }) {
   const key = keyed ? [`  -H "Authorization: Bearer $HEADLIGHT_API_KEY"`] : [];
   const attention = view && json(view, query, model, meanHeads);
-  if (input.kind === "image") return lines(image(endpoint, model, input, attention, key));
+  if (input.kind === "image") return lines([...fetched(input), ...image(endpoint, model, input, attention, key)]);
   const body = { model: model.id, input: input.text, ...(attention && { attention }) };
   return lines([`curl -s ${quoted(endpoint)}`, "  -H 'Content-Type: application/json'", ...key, `  -d ${quoted(written(body))}`]);
 }
@@ -19,6 +19,9 @@ export function command(endpoint, { model, input, view, query, keyed, meanHeads 
 /** The note beside it, where the answer is not yet what is shown. */
 export const remark = (view, meanHeads) =>
   view?.reduce === "raw" && view.head === "mean" && !meanHeads ? "It answers with every head; shown is their mean." : "";
+
+/** A scene is the server's own: the file comes from there. */
+const fetched = ({ address, name }) => (address ? [`curl -s -o ${quoted(name)} ${quoted(address)} &&`] : []);
 
 function image(endpoint, model, input, attention, key) {
   const file = quoted(input.name);
@@ -43,4 +46,4 @@ function json(view, query, model, meanHeads) {
 const written = (body) => JSON.stringify(body).replace(/[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
   (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
-const lines = (parts) => parts.map((part, i) => (i < parts.length - 1 && !part.endsWith("|") ? `${part} \\` : part)).join("\n");
+const lines = (parts) => parts.map((part, i) => (i < parts.length - 1 && !/[|&]$/.test(part) ? `${part} \\` : part)).join("\n");

@@ -1,14 +1,14 @@
 // A picture with its heat map: a button for each cell, where the cell lies in the picture as it was given.
 
-import { css, lit, shade } from "./colours.js";
+import { css, lit } from "./colours.js";
 import { element, figure } from "./dom.js";
 import { rove } from "./roving.js";
 
 export class Picture {
-  /** `on` as Passage's. `size` is `[width, height]` of the original in px, upright. */
-  constructor(source, grid, size, label, on) {
+  /** `on` as Passage's. `size` is `[width, height]` of the original in px, upright; `map` gives a share its colour. */
+  constructor(source, grid, size, label, on, map = lit) {
     this.grid = grid;
-    this.signed = false;
+    this.map = map;
     this.image = element("img", { src: source, alt: "", class: "seen", width: size[0], height: size[1] });
     this.cells = grid.boxes_px.map((box, i) => {
       const cell = element("button", { class: "cell", type: "button", "aria-label": this.place(i) });
@@ -40,8 +40,7 @@ export class Picture {
 
   show(values, largest, chosen) {
     this.cells.forEach((cell, i) => {
-      const share = values[i] / largest;
-      cell.style.setProperty("--shade", css(share < 0 ? shade(share) : lit(share)));
+      cell.style.setProperty("--shade", css(this.map(values[i] / largest)));
       cell.dataset.weight = values[i];
       cell.title = figure(values[i]);
       cell.setAttribute("aria-label", `${this.place(i)}: ${figure(values[i])}`);

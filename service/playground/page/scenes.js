@@ -17,6 +17,7 @@ export async function offer(pick) {
   const buttons = scenes.map((scene) => element("button", { type: "button", class: "thumb", title: scene.caption, "aria-label": scene.caption }, thumbnail(scene)));
   $("scenes").replaceChildren(...buttons);
   rove($("scenes"), buttons, { point: () => {}, pin: async (i) => { if (i >= 0) pick(await input(scenes[i])); } });
+  $("search").placeholder = scenes[Math.floor(scenes.length / 2)].caption;
   $("other-scene").append(...scenes.map((scene, i) => option(i, scene.caption)));
 }
 

@@ -11,12 +11,12 @@ export class View {
   constructor(changed, failed) {
     this.changed = changed;
     this.failed = failed;
-    this.shown = null;
+    this.shown = null; // {model, input, drawing, weights, leaving, truncated}
     this.pinned = this.pointed = null;
     for (const id of ["reduce", "layer", "head"]) $(id).onchange = () => this.chosen();
     $("opacity").oninput = () => $("figure").style.setProperty("--opacity", `${$("opacity").value}%`);
     $("table-box").ontoggle = () => this.tabulate();
-    $("figure").style.setProperty("--opacity", "70%");
+    $("figure").style.setProperty("--opacity", "60%");
   }
 
   /** Which attention the controls say. */
@@ -73,13 +73,23 @@ export class View {
     if (this.model !== model) this.offer((this.model = model));
     $("figure").replaceChildren(drawing.node);
     $("controls").hidden = $("below").hidden = false;
-    $("controls").classList.toggle("picture-controls", !attention.tokens);
+    $("attention").classList.toggle("of-a-picture", !attention.tokens);
+    this.showOriginal(attention.tokens ? null : input);
     return this.chosen();
+  }
+
+  /** A picture as it was given, beside its heat map. */
+  showOriginal(input) {
+    $("original").hidden = !input;
+    $("original").replaceChildren(...(input ? [
+      element("img", { src: input.url, alt: input.caption ?? "", width: input.size[0], height: input.size[1] }),
+      element("figcaption", { class: "note", dir: "auto" }, input.caption ?? input.name),
+    ] : []));
   }
 
   chosen() {
     if (!this.shown) return;
-    $("controls").classList.toggle("raw-controls", this.view.reduce === "raw");
+    $("attention").classList.toggle("raw-weights", this.view.reduce === "raw");
     if (this.offered !== this.view.layer) {
       this.offerHeads(this.shown.model);
       this.offered = this.view.layer;
@@ -125,7 +135,8 @@ export class View {
     const largest = drawing.scale(found.values);
     drawing.show(found.values, largest, this.pinned);
     $("legend").style.backgroundImage = gradient(drawing instanceof Picture ? lit : shade);
-    $("largest").textContent = figure(largest);
+    const more = found.values.some((value) => value > largest * 1.0001);
+    $("largest").textContent = `${figure(largest)}${more ? " and more" : ""}`;
     $("prefix").hidden = found.prefix.length === 0;
     $("prefix").textContent = `Beside the patches: ${[...found.prefix].map((value, i) => `${i === 0 ? "CLS" : `register ${i}`} ${figure(value)}`).join(", ")}`;
     $("readout").textContent = this.sentence(pooled, positions);
