@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.server import Server
 
 CHROMIUM = shutil.which("chromium")
+WAIT_S = 20
 TEXT = "The keeper lit the lamp."
 
 
@@ -24,6 +26,24 @@ class Opened:
     complaints: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
+    def wait(self, holds: str, arg: object = None) -> None:
+        """Until an expression of JavaScript (with `arg`) is true.
+
+        Playwright's own waiting asks the page to evaluate a string, which its policy forbids.
+        """
+        give_up = time.monotonic() + WAIT_S
+        while not self.page.evaluate(f"(arg) => {holds}", arg):
+            assert time.monotonic() < give_up, f"never: {holds}"
+            self.page.wait_for_timeout(50)
+
+    def readout(self, text: str) -> None:
+        """Until the line below the attention says so."""
+        self.wait("document.getElementById('readout').textContent.includes(arg)", text)
+
+    def tokens(self, count: int) -> None:
+        """Until a text of so many is shown."""
+        self.wait("document.querySelectorAll('.running .token').length === arg", count)
+
     def type(self, text: str) -> None:
         """As if typed; also what no key types."""
         self.page.evaluate(
@@ -33,9 +53,7 @@ class Opened:
     def shown(self, text: str) -> None:
         """Type, and wait until it is what is shown."""
         self.type(text)
-        self.page.wait_for_function(
-            "(text) => document.querySelector('.running')?.textContent.replaceAll('\u2400', '\\0') === text", arg=text
-        )
+        self.wait("document.querySelector('.running')?.textContent.replaceAll('\u2400', '\\0') === arg", text)
         self.settled()
 
     def settled(self) -> None:
@@ -80,7 +98,7 @@ def check(opened: Opened) -> None:
 @pytest.fixture
 def opened(browser: Browser, both: Server) -> Iterator[Opened]:
     """The playground, with its first text shown."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     found = watched(page, both.url)
     page.goto(both.url)
     found.settled()

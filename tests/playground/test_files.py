@@ -3,15 +3,19 @@
 import zlib
 from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
+from pydantic import SecretStr
+from starlette.testclient import TestClient
 
+from service.app import create_app
 from service.playground.files import FILES
+from service.settings import Settings
 from tests.conftest import MINILM
 from tests.server import Server
-from tests.service.conftest import Serving
 
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "html": "text/html"}
 
@@ -65,8 +69,8 @@ def test_the_root_is_read_by_browsers_and_asked_by_clients(server: Server) -> No
     assert set(refused.headers["allow"].split(", ")) == {"GET", "POST"}
 
 
-def test_each_method_has_the_errors_of_its_dialect(serving: Serving) -> None:
-    with serving(api_keys=("secret",)) as client:
+def test_each_method_has_the_errors_of_its_dialect(tiny: Path) -> None:
+    with TestClient(create_app(Settings(models=(tiny,), api_keys=(SecretStr("secret"),)))) as client:
         assert client.get("/").status_code == 200, "the page itself needs no key"
         assert client.get("/playground/scenes").status_code == 200
         answer = client.post("/", json={"inputs": "A lamp."})

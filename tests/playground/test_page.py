@@ -32,12 +32,6 @@ CONTRAST = """() => {
 }"""
 
 
-def readout(opened: Opened, starts: str) -> None:
-    opened.page.wait_for_function(
-        "(text) => document.getElementById('readout').textContent.startsWith(text)", arg=starts
-    )
-
-
 def focused(page: Page) -> str:
     return str(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
 
@@ -56,20 +50,20 @@ def test_all_of_a_text_by_keyboard(opened: Opened) -> None:
     tab_to(page, "text")
     page.keyboard.press("Control+A")
     page.keyboard.type(TEXT)
-    page.wait_for_function("document.querySelectorAll('.running .token').length === 6")
+    opened.tokens(6)
     opened.settled()
     tab_to(page, "The")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    readout(opened, "“The” counts")
+    opened.readout("“The” counts")
     page.keyboard.press("ArrowRight")
-    readout(opened, "“keeper” counts")
+    opened.readout("“keeper” counts")
     page.keyboard.press("End")
     assert focused(page) == "[SEP]"
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.getAttribute('aria-pressed') === 'true'")
+    opened.wait("document.activeElement.getAttribute('aria-pressed') === 'true'")
     page.keyboard.press("Escape")
-    page.wait_for_function("document.activeElement.getAttribute('aria-pressed') === 'false'")
+    opened.wait("document.activeElement.getAttribute('aria-pressed') === 'false'")
     page.keyboard.press("Tab")
     assert focused(page) not in ("keeper", "lit"), "one stop for all tokens"
 
@@ -88,7 +82,7 @@ def test_all_of_a_picture_by_keyboard(opened: Opened) -> None:
         ("ArrowUp", "row 1, column 2"),
     ):
         page.keyboard.press(key)
-        readout(opened, f"The patch in {place} counts")
+        opened.readout(f"The patch in {place} counts")
     assert re.fullmatch(r"row 1, column 2: [\d.<]+", page.evaluate("document.activeElement.getAttribute('aria-label')"))
 
 
@@ -170,7 +164,7 @@ def test_the_server_s_words_are_shown_and_trying_again_helps(opened: Opened) -> 
     assert page.inner_text("#error-text") == "The queue is full. Try again in 2 s."
     page.unroute("**/v1/embeddings")
     page.click("#retry")
-    page.wait_for_function("document.querySelectorAll('.running .token').length === 6")
+    opened.tokens(6)
     assert page.locator("#error").is_hidden()
     assert all("429" in told for told in opened.complaints), "the browser's own line"
     opened.complaints.clear()
@@ -183,7 +177,7 @@ def test_a_server_that_is_away_is_told(opened: Opened) -> None:
     assert opened.page.inner_text("#error-text") == "The server cannot be reached."
     opened.page.context.set_offline(False)
     opened.page.click("#retry")
-    opened.page.wait_for_function("document.querySelectorAll('.running .token').length === 6")
+    opened.tokens(6)
     opened.complaints.clear()
 
 
@@ -247,7 +241,7 @@ def test_two_inputs_are_compared(browser: Browser, both: Server) -> None:
     assert page.locator("#measure option").count() == 2, "none of what is null"
     assert opened.weights("#sides .token") == pytest.approx([0.2, 0.3, -0.1, 0.1])
     page.locator("#sides .token").nth(2).hover()
-    page.wait_for_function("Math.abs(document.querySelector('#sides .cell').dataset.weight - 192 / 256) < 1e-6")
+    opened.wait("Math.abs(document.querySelector('#sides .cell').dataset.weight - 192 / 256) < 1e-6")
     page.close()
     check(opened)
 

@@ -64,9 +64,9 @@ def test_a_patch_shows_what_it_attends_to(opened: Opened, tmp_path: Path) -> Non
     opened.page.select_option("#layer", "1")
     opened.page.select_option("#head", "2")
     opened.page.locator(".cell").nth(27).hover()
-    opened.page.wait_for_function("document.getElementById('readout').textContent.startsWith('The patch in row 4')")
+    opened.readout("The patch in row 4")
     opened.page.locator(".cell").nth(27).click()
-    opened.page.wait_for_function("document.getElementById('curl').textContent.includes('\"query\":28')")
+    opened.wait("document.getElementById('curl').textContent.includes('\"query\":28')")
     found = run(opened.page.inner_text("#curl"), tmp_path)["attention"]
     assert opened.weights(".cell") == pytest.approx(found["values"][0][0][1:], rel=2e-3, abs=1e-6)
     assert "CLS" in opened.page.inner_text("#prefix")
@@ -106,7 +106,7 @@ def test_words_find_the_scene_that_they_describe(opened: Opened) -> None:
     scenes = httpx.get(f"{opened.url}/playground/scenes").json()["data"]
     opened.page.fill("#search", scenes[7]["caption"])
     opened.page.wait_for_selector("#found li")
-    opened.page.wait_for_function("document.getElementById('search-note').textContent.startsWith('Nearest')")
+    opened.wait("document.getElementById('search-note').textContent.startsWith('Nearest')")
     assert opened.page.locator("#found .label").first.inner_text() == scenes[7]["caption"]
     opened.page.locator("#found button").first.click()
     opened.page.wait_for_selector(".cell[data-weight]")

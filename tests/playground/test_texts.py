@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import MINILM
 from tests.playground.conftest import TEXT, Opened
 
+FIRST_WEIGHT = "Math.abs(document.querySelector('.running .token').dataset.weight - arg) < 2e-3 * arg"
+
 ODD = [
     pytest.param('It\'s a "lamp" of $HOME `id` \\ and !! 100 %', id="quotes"),
     pytest.param("a family 👩‍👩‍👧 at 🏠, then a lamp", id="emoji"),
@@ -49,9 +51,8 @@ def test_every_reduction_is_the_api_s(opened: Opened) -> None:
     for reduce in ("last", "mean", "max"):
         opened.page.select_option("#reduce", reduce)
         expected = asked(opened.url, TEXT, {"reduce": reduce})["values"][1:-1]
-        opened.page.wait_for_function(
-            "(first) => Math.abs(document.querySelector('.running .token').dataset.weight - first) < 1e-3 * first",
-            arg=expected[0],
+        opened.wait(
+            "Math.abs(document.querySelector('.running .token').dataset.weight - arg) < 1e-3 * arg", expected[0]
         )
         assert opened.weights(".running .token") == pytest.approx(expected, rel=2e-3)
 
@@ -83,17 +84,17 @@ def test_a_token_shows_what_it_attends_to_and_holds_when_clicked(opened: Opened,
         opened.page.select_option("#head", "3")
     lamp = opened.page.locator(".running .token", has_text="lamp")
     lamp.hover()
-    opened.page.wait_for_function("document.getElementById('readout').textContent.startsWith('“lamp” counts')")
+    opened.readout("“lamp” counts")
     lamp.click()
     opened.page.mouse.move(2, 2)
-    opened.page.wait_for_function("document.getElementById('readout').textContent.includes('Held')")
+    opened.readout("Held")
     found = run(opened.page.inner_text("#curl"), tmp_path)["attention"]
     assert found["query"] == 5
     values = found["values"][0][0] if reduce == "raw" else found["values"]
     assert opened.weights(".running .token") == pytest.approx(values[1:-1], rel=2e-3, abs=1e-6)
     assert lamp.get_attribute("aria-pressed") == "true"
     lamp.click()
-    opened.page.wait_for_function("document.querySelector('.token[aria-pressed=true]') === null")
+    opened.wait("document.querySelector('.token[aria-pressed=true]') === null")
 
 
 def test_the_mean_over_heads_is_that_of_the_heads(opened: Opened) -> None:
@@ -101,10 +102,7 @@ def test_the_mean_over_heads_is_that_of_the_heads(opened: Opened) -> None:
     opened.page.select_option("#reduce", "raw")
     raw = asked(opened.url, TEXT, {"reduce": "raw", "query": "pool", "layers": [5]})["values"][0]
     expected = [sum(column) / len(raw) for column in zip(*raw, strict=True)][1:-1]
-    opened.page.wait_for_function(
-        "(first) => Math.abs(document.querySelector('.running .token').dataset.weight - first) < 2e-3 * first",
-        arg=expected[0],
-    )
+    opened.wait(FIRST_WEIGHT, expected[0])
     assert opened.weights(".running .token") == pytest.approx(expected, rel=5e-3, abs=1e-6)
 
 
@@ -123,7 +121,7 @@ def test_a_long_text_stays_quick_and_says_that_it_is_cut(opened: Opened) -> None
     assert opened.page.locator(".running .token").count() == 254
     assert "the rest is left out" in opened.page.inner_text("#readout")
     opened.page.locator(".running .token").first.hover()
-    opened.page.wait_for_function("document.getElementById('readout').textContent.includes('counts')")
+    opened.readout("“lamp” counts")
     took_ms = opened.page.evaluate("""async () => {
         const began = performance.now();
         for (const token of [...document.querySelectorAll('.token')].slice(0, 50)) {
@@ -144,7 +142,7 @@ def test_what_was_looked_at_is_remembered_and_ranked(opened: Opened) -> None:
     assert labels[0] == "A cat sleeps on the sofa."
     assert "Interest rates rose again." in labels
     opened.page.locator("#neighbours button").first.click()
-    opened.page.wait_for_function("document.querySelector('.running').textContent.startsWith('A cat')")
+    opened.wait("document.querySelector('.running').textContent.startsWith('A cat')")
     assert opened.page.input_value("#text") == "A cat sleeps on the sofa."
 
 
@@ -152,5 +150,5 @@ def test_typing_asks_once_and_for_the_last(opened: Opened) -> None:
     opened.settled()
     before = sum("embeddings" in url for url in opened.asked)
     opened.page.locator("#text").press_sequentially(" More and more words.", delay=10)
-    opened.page.wait_for_function("document.querySelector('.running').textContent.includes('words.')")
+    opened.wait("document.querySelector('.running').textContent.includes('words.')")
     assert sum("embeddings" in url for url in opened.asked) - before <= 3

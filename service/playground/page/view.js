@@ -147,10 +147,11 @@ export class View {
   sentence(pooled, positions) {
     const { drawing, truncated } = this.shown;
     const cut = truncated ? " The text is longer than the model reads: the rest is left out." : "";
-    if (!positions) return `How much each part counts in the embedding. Point at one to see what it attends to.${cut}`;
+    const where = this.view.reduce === "raw" ? "for the whole in this layer" : "in the embedding";
+    if (!positions) return `How much each part counts ${where}. Point at one to see what it attends to.${cut}`;
     const own = positions.reduce((sum, i) => sum + pooled.values[i], 0);
     const held = same(positions, this.pinned) ? " Held: press Escape, or click it again, to let go." : "";
-    return `${drawing.name(positions)} counts ${figure(own)} in the embedding; shaded is what it attends to.${held}`;
+    return `${drawing.name(positions)} counts ${figure(own)} ${where}; shaded is what it attends to.${held}`;
   }
 
   tabulate() {
