@@ -85,6 +85,7 @@ def test_a_token_shows_what_it_attends_to_and_holds_when_clicked(opened: Opened,
     lamp = opened.page.locator(".running .token", has_text="lamp")
     lamp.hover()
     opened.readout("“lamp” counts")
+    assert '"query":5' in opened.page.inner_text("#curl")
     lamp.click()
     opened.page.mouse.move(2, 2)
     opened.readout("Held")

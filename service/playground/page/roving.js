@@ -20,14 +20,14 @@ export function rove(group, items, { columns = 0, point, pin }) {
   };
   group.onpointerover = (event) => { if (event.pointerType !== "touch") point(found(event)); };
   group.onpointerleave = () => point(items.indexOf(document.activeElement));
-  group.onfocusin = (event) => {
+  group.addEventListener("focusin", (event) => {
     const at = found(event);
     if (at < 0) return;
     items[current].tabIndex = -1;
     items[(current = at)].tabIndex = 0;
     point(at);
-  };
-  group.onfocusout = (event) => { if (!group.contains(event.relatedTarget)) point(-1); };
+  });
+  group.addEventListener("focusout", (event) => { if (!group.contains(event.relatedTarget)) point(-1); });
   group.onclick = (event) => pin(found(event));
   group.onkeydown = (event) => {
     const forward = getComputedStyle(group).direction === "rtl" ? -1 : 1;

@@ -12,7 +12,8 @@ export class View {
     this.changed = changed;
     this.failed = failed;
     this.shown = null; // {model, input, drawing, weights, leaving, truncated}
-    this.pinned = this.pointed = null;
+    this.pinned = this.pointed = null; // positions, of what is clicked and of what is hovered or focused
+    this.painted = null; // {found, pooled, positions}
     for (const id of ["reduce", "layer", "head"]) $(id).onchange = () => this.chosen();
     $("opacity").oninput = () => $("figure").style.setProperty("--opacity", `${$("opacity").value}%`);
     $("table-box").ontoggle = () => this.tabulate();
@@ -25,9 +26,9 @@ export class View {
     return { reduce: $("reduce").value, layer: Number($("layer").value), head: head === "mean" ? head : Number(head) };
   }
 
-  /** The first of the chosen positions, or "pool". */
+  /** Whose attention is shown: a position's, or "pool". */
   get query() {
-    return this.pinned?.[0] ?? "pool";
+    return this.painted?.positions?.[0] ?? "pool";
   }
 
   /** What to ask with the embedding: raw weights are asked for apart. */
@@ -50,7 +51,7 @@ export class View {
   /** Nothing, and why. */
   clear() {
     this.shown?.leaving.abort();
-    this.shown = this.pinned = this.pointed = null;
+    this.shown = this.painted = this.pinned = this.pointed = null;
     $("figure").replaceChildren();
     $("controls").hidden = $("below").hidden = true;
   }
