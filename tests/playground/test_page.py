@@ -111,6 +111,11 @@ def test_it_is_read_well_in_light_and_dark_on_any_width(
     assert (red < 64) == (scheme == "dark")
     worst, where = page.evaluate(CONTRAST)
     assert worst >= 4.5, where
+    page.click("#key-box summary")
+    box = page.locator("#key-form").bounding_box()
+    assert box
+    assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+    page.click("#key-box summary")
     page.locator(".thumb").nth(1).click()
     page.wait_for_selector(".cell[data-weight]")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
