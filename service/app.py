@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
 
 def _routes() -> Iterator[Route]:
-    """One for each path: which methods it takes is the resource's to say."""
-    for dialect in (*DIALECTS, OPERATIONS):
-        for path in dict.fromkeys(endpoint.path for endpoint in dialect.endpoints):
-            yield Route(path, Resource(dialect, [each for each in dialect.endpoints if each.path == path]))
+    """One for each path, of whichever dialects: which methods it takes is the resource's to say."""
+    served = [(dialect, endpoint) for dialect in (*DIALECTS, OPERATIONS) for endpoint in dialect.endpoints]
+    for path in dict.fromkeys(endpoint.path for _, endpoint in served):
+        yield Route(path, Resource(each for each in served if each[1].path == path))

@@ -59,26 +59,36 @@ class Dialect:
 
 
 class Resource:
-    """An ASGI app for all that is at one path."""
+    """An ASGI app for all that is at one path: each method's errors have the shape of the dialect that it belongs to,
+    and that there is no such method is told as the first of them tells.
+    """
 
-    def __init__(self, dialect: Dialect, endpoints: Iterable[Endpoint]) -> None:
-        self.problem = dialect.problem
-        self._endpoints: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in endpoints}
+    def __init__(self, served: Iterable[tuple[Dialect, Endpoint]]) -> None:
+        self._served: dict[str, tuple[Dialect, Endpoint]] = {each[1].method: each for each in served}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         try:
             response = await self._answer(request)
         except HeadlightError as error:
-            response = self.problem(error)
+            response = self.problem(request, error)
             # They lead to the request and all it held, which lead back here: it would stay for the collector.
             error.__traceback__ = error.__context__ = None
         await response(scope, receive, send)
 
+    def problem(self, request: Request, error: HeadlightError) -> Response:
+        """The error as the request's dialect tells it."""
+        dialect, _ = self._asked(request) or next(iter(self._served.values()))
+        return dialect.problem(error)
+
+    def _asked(self, request: Request) -> tuple[Dialect, Endpoint] | None:
+        return self._served.get("GET" if request.method == "HEAD" else request.method)
+
     async def _answer(self, request: Request) -> Response:
-        endpoint = self._endpoints.get("GET" if request.method == "HEAD" else request.method)
-        if endpoint is None:
-            raise MethodNotAllowed(self._endpoints)
+        asked = self._asked(request)
+        if asked is None:
+            raise MethodNotAllowed(self._served)
+        _, endpoint = asked
         request.state.probe = endpoint.probe
         if not endpoint.keyless:
             keys.check(request)
@@ -89,5 +99,5 @@ async def handle_fault(request: Request, error: Exception) -> Response:
     """A fault of ours: logged whole, told as nothing but a fault, in the dialect's own shape."""
     logger.error("unhandled fault in request %s", request.state.request_id, exc_info=error)
     resource = request.scope.get("endpoint")
-    problem = resource.problem if isinstance(resource, Resource) else problems.openai
-    return problem(Fault("internal error"))
+    fault = Fault("internal error")
+    return resource.problem(request, fault) if isinstance(resource, Resource) else problems.openai(fault)

@@ -1,0 +1,31 @@
+"""The page's own files. What a URL names is looked up among them, and never opened."""
+
+from importlib.resources import files
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.errors import NotFound
+from service.playground.content import Content
+
+INDEX = "index.html"
+_MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+FILES: Final = {
+    found.name: Content(found.read_bytes(), _MEDIA_TYPES[found.name.rpartition(".")[2]])
+    for found in files(__package__).joinpath("page").iterdir()
+}
+
+
+async def index(request: Request) -> Response:
+    """The page."""
+    return FILES[INDEX].answer(request)
+
+
+async def file(request: Request) -> Response:
+    """One of the files that it loads. Raises NotFound."""
+    found = FILES.get(request.path_params["file"])
+    if found is None:
+        raise NotFound("no such file")
+    return found.answer(request)

@@ -1,0 +1,83 @@
+// The weights of one input: of the whole, as the model pools it, or of one of its positions; each asked for once.
+//
+// Letters: n positions, m of them that are told on (all of a text, the cells of a picture), p = n - m before them.
+
+import { embed } from "./api.js";
+import { halves, mean } from "./arrays.js";
+
+/** A larger matrix than this is not fetched whole, but row by row. */
+const LARGEST_VALUES = 2_000_000;
+
+export const headsOf = (model, layer) =>
+  Array.isArray(model.attention.heads) ? model.attention.heads[layer] : model.attention.heads;
+
+/** The request's `attention` for a view `{reduce, layer, head}` and a query ("pool", "all", or a position as told). */
+export function asked(view, query, prefix = 0) {
+  if (view.reduce !== "raw") return { reduce: view.reduce, query };
+  const heads = view.head === "mean" ? "all" : [view.head];
+  return { reduce: "raw", query: typeof query === "number" ? query + prefix : query, layers: [view.layer], heads };
+}
+
+export class Attention {
+  /** `answered` are weights that came with the embedding, by the view they were asked for. */
+  constructor(model, input) {
+    this.model = model;
+    this.input = input;
+    this.prefix = model.grid?.prefix ?? 0;
+    this.kept = new Map();
+  }
+
+  /** Keep the answer to what was asked with the embedding: nobody asks it again. */
+  keep(view, attention) {
+    this.kept.set(name(view, "pool"), Promise.resolve(attention));
+  }
+
+  /** `{prefix [p], values [m]}`: what the positions count in the embedding. */
+  async pooled(view, signal) {
+    const found = await this.fetched(view, "pool", signal);
+    return this.split(view, rows(found, view, 0, 1));
+  }
+
+  /** The same of one position: what it attends to. */
+  async of(view, position, signal) {
+    const raw = view.reduce === "raw";
+    const m = this.positions;
+    const n = raw ? m + this.prefix : m;
+    const size = n * n * (raw ? headsOf(this.model, view.layer) : 1);
+    if (size > LARGEST_VALUES) {
+      const found = await this.fetched(view, raw ? position + this.prefix : position, signal);
+      return this.split(view, rows(found, view, 0, 1));
+    }
+    const found = await this.fetched(view, "all", signal);
+    return this.split(view, rows(found, view, raw ? position + this.prefix : position, n));
+  }
+
+  split(view, values) {
+    const p = view.reduce === "raw" ? this.prefix : 0;
+    return { prefix: values.slice(0, p), values: values.slice(p) };
+  }
+
+  fetched(view, query, signal) {
+    const key = name(view, query);
+    if (!this.kept.has(key)) {
+      const wanted = { ...asked({ ...view, head: "mean" }, query), encoding: "base64" };
+      const coming = embed(this.model, this.input, wanted, signal).then(({ attention }) => ({
+        ...attention,
+        values: halves(attention.values),
+      }));
+      coming.catch(() => this.kept.delete(key));
+      this.kept.set(key, coming);
+    }
+    return this.kept.get(key);
+  }
+}
+
+const name = (view, query) => `${view.reduce}/${view.reduce === "raw" ? view.layer : ""}/${query}`;
+
+/** One row of the told `[n, n]`, or of each head's `[1, h, n, n]`: of the chosen one, or the mean over them. */
+function rows({ shape, values }, view, row, count) {
+  const n = shape.at(-1);
+  if (view.reduce !== "raw") return values.slice(row * n, (row + 1) * n);
+  const of = (head) => values.slice((head * count + row) * n, (head * count + row + 1) * n);
+  return view.head === "mean" ? mean(Array.from({ length: shape[1] }, (_, head) => of(head))) : of(view.head);
+}

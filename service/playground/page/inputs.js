@@ -1,0 +1,30 @@
+// What is shown to a model: a text, or a picture from a file, the clipboard or the scenes.
+
+export const ofText = (text) => ({ kind: "text", text, name: text });
+
+/** A picture file as an input. Throws an Error in words where the browser cannot show it. */
+export async function ofFile(file, name, address = null) {
+  const url = URL.createObjectURL(file);
+  const image = new Image();
+  image.src = url;
+  try {
+    await image.decode();
+  } catch {
+    URL.revokeObjectURL(url);
+    throw new Error("This is no picture that can be shown here: JPEG, PNG and WebP can.");
+  }
+  return { kind: "image", base64: await base64(file), type: file.type, name: name || "picture.png", url, address,
+    size: [image.naturalWidth, image.naturalHeight] };
+}
+
+function base64(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => reject(new Error("The file cannot be read."));
+    reader.readAsDataURL(file);
+  });
+}
+
+/** The first picture among what was dropped or pasted. */
+export const pictureIn = (transfer) => [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/"));

@@ -1,0 +1,62 @@
+// A picture with its heat map: a button for each cell, where the cell lies in the picture as it was given.
+
+import { css, lit } from "./colours.js";
+import { element, figure } from "./dom.js";
+import { rove } from "./roving.js";
+
+export class Picture {
+  /** `on` as Passage's. `size` is `[width, height]` of the original in px, upright; `map` gives a share its colour. */
+  constructor(source, grid, size, label, on, map = lit) {
+    this.grid = grid;
+    this.map = map;
+    this.image = element("img", { src: source, alt: "", class: "seen", width: size[0], height: size[1] });
+    this.cells = grid.boxes_px.map((box, i) => {
+      const cell = element("button", { class: "cell", type: "button", "aria-label": this.place(i) });
+      this.put(cell, box, size);
+      return cell;
+    });
+    const region = element("div", { class: "region", "aria-hidden": "true" });
+    this.put(region, [...grid.boxes_px[0].slice(0, 2), ...grid.boxes_px.at(-1).slice(2)], size);
+    this.node = element("div", { class: "picture", role: "group", "aria-label": label }, this.image, region, ...this.cells);
+    this.node.style.setProperty("--across", size[0] / size[1]);
+    const told = (tell) => (i) => tell(i < 0 ? null : [i]);
+    rove(this.node, this.cells, { columns: grid.columns, point: told(on.point), pin: told(on.pin) });
+  }
+
+  put(node, [x0, y0, x1, y1], [width, height]) {
+    node.style.left = `${(100 * x0) / width}%`;
+    node.style.top = `${(100 * y0) / height}%`;
+    node.style.width = `${(100 * (x1 - x0)) / width}%`;
+    node.style.height = `${(100 * (y1 - y0)) / height}%`;
+  }
+
+  place(i) {
+    return `row ${Math.floor(i / this.grid.columns) + 1}, column ${(i % this.grid.columns) + 1}`;
+  }
+
+  scale(values) {
+    return Math.max(...values.map(Math.abs)) || 1;
+  }
+
+  show(values, largest, chosen) {
+    this.cells.forEach((cell, i) => {
+      cell.style.setProperty("--shade", css(this.map(values[i] / largest)));
+      cell.dataset.weight = values[i];
+      cell.title = figure(values[i]);
+      cell.setAttribute("aria-label", `${this.place(i)}: ${figure(values[i])}`);
+      cell.setAttribute("aria-pressed", String(Boolean(chosen?.includes(i))));
+    });
+  }
+
+  name(positions) {
+    return `The patch in ${this.place(positions[0])}`;
+  }
+
+  rows(values) {
+    const told = (box) => box.map((edge) => Math.round(edge)).join(", ");
+    return {
+      head: ["Patch", "Box in px", "Weight"],
+      rows: this.grid.boxes_px.map((box, i) => [this.place(i), told(box), figure(values[i])]),
+    };
+  }
+}

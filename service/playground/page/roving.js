@@ -1,0 +1,43 @@
+// Many things, one stop of the Tab key: arrows, Home and End go from one to the next.
+
+/**
+ * Make `items`, elements within `group`, such. `columns` is how many stand in a row, 0 for a text's line.
+ * `point(index)` is told what is hovered or focused (-1 for nothing), `pin(index)` what is clicked or entered.
+ */
+export function rove(group, items, { columns = 0, point, pin }) {
+  const index = new Map(items.map((item, i) => [item, i]));
+  const found = (event) => index.get(event.target.closest?.("[data-at]")) ?? -1;
+  let current = 0;
+  items.forEach((item, i) => {
+    item.tabIndex = i === 0 ? 0 : -1;
+    item.dataset.at = i;
+  });
+  const go = (to) => {
+    if (to < 0 || to >= items.length) return;
+    items[current].tabIndex = -1;
+    items[to].tabIndex = 0;
+    items[to].focus();
+  };
+  group.onpointerover = (event) => { if (event.pointerType !== "touch") point(found(event)); };
+  group.onpointerleave = () => point(items.indexOf(document.activeElement));
+  group.addEventListener("focusin", (event) => {
+    const at = found(event);
+    if (at < 0) return;
+    items[current].tabIndex = -1;
+    items[(current = at)].tabIndex = 0;
+    point(at);
+  });
+  group.addEventListener("focusout", (event) => { if (!group.contains(event.relatedTarget)) point(-1); });
+  group.onclick = (event) => pin(found(event));
+  group.onkeydown = (event) => {
+    const forward = getComputedStyle(group).direction === "rtl" ? -1 : 1;
+    const steps = { ArrowRight: forward, ArrowLeft: -forward, ArrowDown: columns || 1, ArrowUp: -columns || -1 };
+    if (event.key in steps) go(current + steps[event.key]);
+    else if (event.key === "Home") go(0);
+    else if (event.key === "End") go(items.length - 1);
+    else if (event.key === "Enter" || event.key === " ") pin(current);
+    else if (event.key === "Escape") pin(-1);
+    else return;
+    event.preventDefault();
+  };
+}

@@ -1,0 +1,174 @@
+// The card that shows a text or a picture with its attention, and what the pointer or the keyboard asks of it.
+
+import { Attention, headsOf } from "./attention.js";
+import { gradient, lit, shade } from "./colours.js";
+import { $, element, figure, option } from "./dom.js";
+import { Passage } from "./passage.js";
+import { Picture } from "./picture.js";
+
+export class View {
+  /** `changed()` is called when what is shown changes, `failed(error)` when it cannot be. */
+  constructor(changed, failed) {
+    this.changed = changed;
+    this.failed = failed;
+    this.shown = null; // {model, input, drawing, weights, leaving, truncated}
+    this.pinned = this.pointed = null; // positions, of what is clicked and of what is hovered or focused
+    this.painted = null; // {found, pooled, positions}
+    for (const id of ["reduce", "layer", "head"]) $(id).onchange = () => this.chosen();
+    $("opacity").oninput = () => $("figure").style.setProperty("--opacity", `${$("opacity").value}%`);
+    $("table-box").ontoggle = () => this.tabulate();
+    $("figure").style.setProperty("--opacity", "60%");
+  }
+
+  /** Which attention the controls say. */
+  get view() {
+    const head = $("head").value;
+    return { reduce: $("reduce").value, layer: Number($("layer").value), head: head === "mean" ? head : Number(head) };
+  }
+
+  /** Whose attention is shown: a position's, or "pool". */
+  get query() {
+    return this.painted?.positions?.[0] ?? "pool";
+  }
+
+  /** What to ask with the embedding: raw weights are asked for apart. */
+  get first() {
+    return { ...this.view, reduce: this.view.reduce === "raw" ? "rollout" : this.view.reduce };
+  }
+
+  /** Layers and heads to choose among. */
+  offer(model) {
+    const { layers } = model.attention;
+    fill($("layer"), Array.from({ length: layers }, (_, i) => [i, String(i + 1)]), String(layers - 1));
+    this.offerHeads(model);
+  }
+
+  offerHeads(model) {
+    const heads = headsOf(model, Number($("layer").value));
+    fill($("head"), [["mean", "mean over heads"], ...Array.from({ length: heads }, (_, i) => [i, String(i + 1)])], "mean");
+  }
+
+  /** Nothing, and why. */
+  clear() {
+    this.shown?.leaving.abort();
+    this.shown = this.painted = this.pinned = this.pointed = null;
+    $("figure").replaceChildren();
+    $("controls").hidden = $("below").hidden = true;
+  }
+
+  show(model, input, answer, first) {
+    this.clear();
+    const { attention } = answer;
+    if (!attention) {
+      $("figure").replaceChildren(element("p", { class: "note" }, "This model has no attention; its embedding is below."));
+      return;
+    }
+    const on = { point: (positions) => this.point(positions), pin: (positions) => this.pin(positions) };
+    const drawing = attention.tokens
+      ? new Passage(input.text, attention.tokens, "The text’s tokens, shaded by weight", on)
+      : new Picture(input.url, attention.grid, input.size, "The picture’s patches, shaded by weight", on);
+    const weights = new Attention(model, input);
+    weights.positions = (attention.tokens ?? attention.grid.boxes_px).length;
+    weights.keep(first, { ...attention, values: Float64Array.from(attention.values) });
+    this.shown = { model, input, drawing, weights, leaving: new AbortController(), truncated: answer.truncated };
+    if (this.model !== model) this.offer((this.model = model));
+    $("figure").replaceChildren(drawing.node);
+    $("controls").hidden = $("below").hidden = false;
+    $("attention").classList.toggle("of-a-picture", !attention.tokens);
+    this.showOriginal(attention.tokens ? null : input);
+    return this.chosen();
+  }
+
+  /** A picture as it was given, beside its heat map. */
+  showOriginal(input) {
+    $("original").hidden = !input;
+    $("original").replaceChildren(...(input ? [
+      element("img", { src: input.url, alt: input.caption ?? "", width: input.size[0], height: input.size[1] }),
+      element("figcaption", { class: "note", dir: "auto" }, input.caption ?? input.name),
+    ] : []));
+  }
+
+  chosen() {
+    if (!this.shown) return;
+    $("attention").classList.toggle("raw-weights", this.view.reduce === "raw");
+    if (this.offered !== this.view.layer) {
+      this.offerHeads(this.shown.model);
+      this.offered = this.view.layer;
+    }
+    return this.refresh();
+  }
+
+  point(positions) {
+    if (same(positions, this.pointed)) return;
+    this.pointed = positions;
+    this.refresh();
+  }
+
+  /** Hold on to what is clicked; a second click lets go. */
+  pin(positions) {
+    this.pinned = same(positions, this.pinned) ? null : positions;
+    if (!positions) this.pointed = null;
+    this.refresh();
+  }
+
+  /** Ask for what is missing, then paint; who comes later wins. */
+  async refresh() {
+    const { shown, view } = this;
+    if (!shown) return;
+    const turn = (this.turn = (this.turn ?? 0) + 1);
+    const positions = this.pointed ?? this.pinned;
+    const { signal } = shown.leaving;
+    try {
+      const pooled = await shown.weights.pooled(view, signal);
+      const found = positions ? await shown.weights.of(view, positions[0], signal) : pooled;
+      if (turn !== this.turn || shown !== this.shown) return;
+      this.paint(found, pooled, positions);
+    } catch (error) {
+      if (error.name !== "AbortError") this.failed(error, () => this.refresh());
+    }
+  }
+
+  /** Shade anew: the theme has changed, or the weights have. */
+  paint(found = this.painted?.found, pooled = this.painted?.pooled, positions = this.painted?.positions) {
+    if (!this.shown || !found) return;
+    this.painted = { found, pooled, positions };
+    const { drawing } = this.shown;
+    const largest = drawing.scale(found.values);
+    drawing.show(found.values, largest, this.pinned);
+    $("legend").style.backgroundImage = gradient(drawing instanceof Picture ? lit : shade);
+    const more = found.values.some((value) => value > largest * 1.0001);
+    $("largest").textContent = `${figure(largest)}${more ? " and more" : ""}`;
+    $("prefix").hidden = found.prefix.length === 0;
+    $("prefix").textContent = `Beside the patches: ${[...found.prefix].map((value, i) => `${i === 0 ? "CLS" : `register ${i}`} ${figure(value)}`).join(", ")}`;
+    $("readout").textContent = this.sentence(pooled, positions);
+    this.tabulate();
+    this.changed();
+  }
+
+  sentence(pooled, positions) {
+    const { drawing, truncated } = this.shown;
+    const cut = truncated ? " The text is longer than the model reads: the rest is left out." : "";
+    const where = this.view.reduce === "raw" ? "for the whole in this layer" : "in the embedding";
+    if (!positions) return `How much each part counts ${where}. Point at one to see what it attends to.${cut}`;
+    const own = positions.reduce((sum, i) => sum + pooled.values[i], 0);
+    const held = same(positions, this.pinned) ? " Held: press Escape, or click it again, to let go." : "";
+    return `${drawing.name(positions)} counts ${figure(own)} ${where}; shaded is what it attends to.${held}`;
+  }
+
+  tabulate() {
+    if (!$("table-box").open || !this.painted || !this.shown) return;
+    const { head, rows } = this.shown.drawing.rows(this.painted.found.values);
+    $("table").replaceChildren(element("table", {},
+      element("thead", {}, element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)))),
+      element("tbody", {}, ...rows.map((cells) => element("tr", {}, ...cells.map((cell) => element("td", { dir: "auto" }, cell)))))));
+  }
+}
+
+const same = (a, b) => a?.[0] === b?.[0];
+
+/** Options, with the value that was chosen where it is still there. */
+function fill(select, entries, otherwise) {
+  const before = select.value;
+  select.replaceChildren(...entries.map(([value, text]) => option(value, text)));
+  select.value = entries.some(([value]) => String(value) === before) ? before : otherwise;
+}

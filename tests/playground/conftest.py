@@ -1,0 +1,107 @@
+"""A real browser, and a page of it that has asked nobody but the server and complained of nothing when a test ends."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.server import Server
+
+CHROMIUM = shutil.which("chromium")
+WAIT_S = 20
+TEXT = "The keeper lit the lamp."
+
+
+@dataclass
+class Opened:
+    """A page of the playground, and what a test says is to be complained of."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def wait(self, holds: str, arg: object = None) -> None:
+        """Until an expression of JavaScript (with `arg`) is true.
+
+        Playwright's own waiting asks the page to evaluate a string, which its policy forbids.
+        """
+        give_up = time.monotonic() + WAIT_S
+        while not self.page.evaluate(f"(arg) => {holds}", arg):
+            assert time.monotonic() < give_up, f"never: {holds}"
+            self.page.wait_for_timeout(50)
+
+    def readout(self, text: str) -> None:
+        """Until the line below the attention says so."""
+        self.wait("document.getElementById('readout').textContent.includes(arg)", text)
+
+    def tokens(self, count: int) -> None:
+        """Until a text of so many is shown."""
+        self.wait("document.querySelectorAll('.running .token').length === arg", count)
+
+    def type(self, text: str) -> None:
+        """As if typed; also what no key types."""
+        self.page.evaluate(
+            "(text) => { const box = document.getElementById('text'); box.value = text; box.oninput(); }", text
+        )
+
+    def shown(self, text: str) -> None:
+        """Type, and wait until it is what is shown."""
+        self.type(text)
+        self.wait("document.querySelector('.running')?.textContent.replaceAll('\u2400', '\\0') === arg", text)
+        self.settled()
+
+    def settled(self) -> None:
+        self.page.wait_for_selector("#busy", state="hidden")
+        self.page.wait_for_selector("[data-weight]")
+
+    def weights(self, selector: str) -> list[float]:
+        """As they are drawn."""
+        found = self.page.locator(selector).evaluate_all("(all) => all.map((one) => Number(one.dataset.weight))")
+        return [float(value) for value in found]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    if CHROMIUM is None and not os.environ.get("CI_BROWSER"):
+        pytest.skip("needs Chromium (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        assert CHROMIUM, "CI_BROWSER is set, and there is no chromium"
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def watched(page: Page, url: str) -> Opened:
+    """A page that writes down what it asks and what it complains of."""
+    opened = Opened(page, url)
+    page.on("request", lambda request: opened.asked.append(request.url))
+    page.on("console", lambda message: opened.complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    return opened
+
+
+def check(opened: Opened) -> None:
+    """No other host was asked, and nothing was complained of."""
+    for asked in opened.asked:
+        assert asked.startswith(("blob:", "data:")) or urlsplit(asked).netloc == urlsplit(opened.url).netloc
+    assert opened.asked
+    assert opened.complaints == []
+
+
+@pytest.fixture
+def opened(browser: Browser, both: Server) -> Iterator[Opened]:
+    """The playground, with its first text shown."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    found = watched(page, both.url)
+    page.goto(both.url)
+    found.settled()
+    yield found
+    page.close()
+    check(found)

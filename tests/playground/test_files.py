@@ -1,0 +1,104 @@
+"""What the server gives: the page and its files, with their headers, and two dialects at one path."""
+
+import zlib
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from pydantic import SecretStr
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.playground.files import FILES
+from service.settings import Settings
+from tests.conftest import MINILM
+from tests.server import Server
+
+TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "html": "text/html"}
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_each_file_is_served_as_it_is(server: Server, name: str) -> None:
+    answer = httpx.get(f"{server.url}/playground/{name}")
+    assert answer.content == files("service.playground").joinpath("page", name).read_bytes()
+    assert answer.headers["content-type"].startswith(TYPES[name.rpartition(".")[2]])
+
+
+def test_the_page_is_at_the_root_and_can_load_from_nowhere_else(server: Server) -> None:
+    answer = httpx.get(f"{server.url}/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"].split("; ")
+    assert policy[0] == "default-src 'none'"
+    assert {"script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"} < set(policy)
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    for content in FILES.values():
+        assert b"https://" not in content.body
+        assert b"innerHTML" not in content.body
+
+
+def test_who_has_a_file_is_not_sent_it_again(server: Server) -> None:
+    url = f"{server.url}/playground/app.js"
+    tag = httpx.get(url).headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        answer = httpx.get(url, headers={"If-None-Match": known})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+    assert httpx.get(url, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "%2e%2e%2ffiles.py", "..%2ffiles.py", "files.py", "%00"])
+def test_no_other_file_is_served(server: Server, name: str) -> None:
+    for folder in ("playground", "playground/scenes"):
+        assert httpx.get(f"{server.url}/{folder}/{name}").json()["error"]["code"] == "not_found"
+
+
+def test_the_root_is_read_by_browsers_and_asked_by_clients(server: Server) -> None:
+    url = f"{server.url}/"
+    head = httpx.head(url)
+    assert (head.status_code, head.content) == (200, b"")
+    assert int(head.headers["content-length"]) == len(httpx.get(url).content)
+    (vector,) = httpx.post(url, json={"inputs": "A lamp."}).json()
+    assert len(vector) == 384
+    assert httpx.post(url, json={"inputs": []}).json()["error_type"] == "Empty"
+    refused = httpx.put(url)
+    assert refused.status_code == 405
+    assert set(refused.headers["allow"].split(", ")) == {"GET", "POST"}
+
+
+def test_each_method_has_the_errors_of_its_dialect(tiny: Path) -> None:
+    with TestClient(create_app(Settings(models=(tiny,), api_keys=(SecretStr("secret"),)))) as client:
+        assert client.get("/").status_code == 200, "the page itself needs no key"
+        assert client.get("/playground/scenes").status_code == 200
+        answer = client.post("/", json={"inputs": "A lamp."})
+        assert (answer.status_code, answer.json()["error_type"]) == (401, "Validation")
+        assert client.get("/playground/nothing").json()["error"]["code"] == "not_found"
+
+
+def test_the_scenes_are_drawn_of_captions_that_no_training_saw(server: Server) -> None:
+    listed = httpx.get(f"{server.url}/playground/scenes").json()["data"]
+    assert len({scene["caption"] for scene in listed}) == len(listed) == 20
+    for scene in listed:
+        assert zlib.crc32(scene["caption"].encode()) % 5 == 0
+        answer = httpx.get(f"{server.url}/{scene['url']}")
+        assert answer.headers["content-type"] == "image/png"
+        assert Image.open(BytesIO(answer.content)).size == (scene["width_px"], scene["height_px"])
+
+
+def test_a_caption_finds_its_scene(both: Server) -> None:
+    listed = httpx.get(f"{both.url}/playground/scenes").json()["data"]
+    said = [scene["caption"] for scene in listed]
+    texts = httpx.post(f"{both.url}/v1/embeddings", json={"model": MINILM, "input": said}).json()["data"]
+    seen = []
+    for scene in listed:
+        picture = httpx.get(f"{both.url}/{scene['url']}").content
+        answer = httpx.post(
+            f"{both.url}/v1/embeddings?model=scenes-vit", content=picture, headers={"Content-Type": "image/png"}
+        )
+        seen.append(answer.json()["data"][0]["embedding"])
+    for i, text in enumerate(texts):
+        near = [sum(a * b for a, b in zip(text["embedding"], vector, strict=True)) for vector in seen]
+        assert near.index(max(near)) == i
