@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from models.experiments.convolutions import Convolutions
+from models.experiments.deletion import Deletion
 from models.experiments.experiment import Experiment
 from models.experiments.one_cell import OneCell
 from models.experiments.positions import Positions
@@ -21,6 +22,7 @@ _ALL: Final[tuple[Experiment[Any], ...]] = (
     OneCell(),
     Convolutions(),
     SkippingCost(),
+    Deletion(),
 )
 
 EXPERIMENTS: Final = {experiment.name: experiment for experiment in _ALL}

@@ -4,21 +4,27 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from models.attention import Observer
+from models.encoders import checkpoint
+from models.encoders.image import ImageEncoder
 from models.encoders.registry import build
-from models.experiments import document, encoders, positions
+from models.experiments import deletion, document, encoders, positions
 from models.experiments.__main__ import DOCUMENT, PLOTS, main
 from models.experiments.catalogue import EXPERIMENTS
 from models.experiments.comparison import TOLERANCE, parameters
 from models.experiments.convolutions import configs
+from models.experiments.deleting import pictures, texts
+from models.experiments.intervals import interval
 from models.experiments.kernels import movement
 from models.experiments.scores import most_weight, random_weights
 from models.experiments.watching import watch
 from models.layers.projection import Projection
 from models.layers.self_attention import FIRST_SCALE
+from tests.conftest import SCENES_VIT_SOURCE
 
 ROOT = Path(__file__).parents[2]
 LARGEST_PLOT_BYTES = 150_000
@@ -125,6 +131,44 @@ def test_skipping_starts_exact_and_the_share_grows(found: dict[str, Any]) -> Non
         assert last["embedding_error"] > first["embedding_error"]
         shares = [at["share"] for at in thresholds]
         assert shares == sorted(shares)
+
+
+def test_deleting_the_most_attended_moves_texts_further_than_random(minilm_source: Path) -> None:
+    """Over the shorter texts; the interval, not the mean, is beyond what random deletion does."""
+    deleted = deletion.delete(texts(minilm_source, 16))
+    assert deleted.overall["most by rollout"].low > 0
+    assert deleted.overall["least by rollout"].high < 0
+
+
+def test_deleting_the_most_attended_moves_pictures_further_than_random() -> None:
+    encoder = checkpoint.load(SCENES_VIT_SOURCE)
+    assert isinstance(encoder, ImageEncoder)
+    deleted = deletion.delete(pictures(encoder, 8))
+    assert deleted.overall["most by rollout"].low > 0
+    assert deleted.overall["least by rollout"].high < 0
+
+
+def test_the_documented_deletions_bear_out_what_is_said_of_them() -> None:
+    result = deletion.DeletionResult.model_validate_json((ROOT / PLOTS / "deletion.json").read_bytes())
+    assert not result.quick
+    for deleted in result.deleted.values():
+        for choice, overall in deleted.overall.items():
+            assert overall.high < 0 if choice.startswith("least") else overall.low > 0
+        reductions = {choice: each.mean for choice, each in deleted.overall.items() if choice.startswith("most by")}
+        assert min(reductions, key=lambda choice: reductions[choice]) == "most by rollout"
+
+
+def test_what_is_deleted_is_the_start_of_the_order() -> None:
+    kept = deletion._kept(np.array([2, 0, 1, 3]))
+    assert kept.tolist() == [[True, True, False, True]] * 4 + [[False, True, False, True]] * 2
+
+
+def test_intervals_hold_their_mean_and_close_on_it() -> None:
+    values = np.random.default_rng(1).normal(1, 1, 400)
+    few, many = interval(values[:20]), interval(values)
+    assert few.low < few.mean < few.high
+    assert many.high - many.low == pytest.approx(2 * 1.96 / 20, rel=0.1)
+    assert many.high - many.low < few.high - few.low
 
 
 def test_the_document_says_what_the_results_say() -> None:

@@ -1,0 +1,111 @@
+"""Items of which parts are deleted: how much each part counts by attention, and the vector of what is left.
+
+Tokens are left out: those behind them move up, and special tokens stay. A patch cannot be left out, for the encoder
+knows pictures of one size only; it is painted in the mean colour of its picture, which says nothing of what was there
+and leaves the picture as bright as it was.
+
+Letters: n tokens or positions, m parts that can be deleted, v variants of an item, e width.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from einops import reduce
+from torch import Tensor
+
+from models.attention import Observer
+from models.contract.arrays import Ints, Pixels
+from models.contract.artifact import TOKENIZER_FILE
+from models.contract.packing import pack
+from models.contract.specs import TextSpec
+from models.contract.tensors import Reduction
+from models.encoders.image import ImageEncoder
+from models.packed import Layout, Spelling, torch_fused, torch_spelling
+from models.pooling import shares
+from models.preprocess.text import TextPreprocessor
+from models.pretrained.text import PretrainedTextEncoder
+from models.relevance import Told, told
+from models.train.evaluation import unseen
+
+PROSE: Final = Path(__file__).with_name("prose.txt")
+"""English of 7 to 130 words on many matters, a text a paragraph, written for this and chosen before it was measured."""
+
+LIMITS: Final = TextSpec(max_tokens=256, vocabulary_size=30_522, position_offset=0)
+
+Floats = npt.NDArray[np.float64]
+Masks = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Item:
+    """`embed` takes which parts are kept, `[v, m]`, and gives `[v, e]`.
+
+    `relevance` `[m]` of the parts, by reduction; `unlikely` `[m]` ranks them without asking the model: a token by how
+    rare it is (BERT's vocabulary lists frequent ones first, by and large), a patch by how far from the mean colour.
+    """
+
+    relevance: dict[Reduction, Floats]
+    unlikely: Floats
+    embed: Callable[[Masks], Tensor]
+
+    @property
+    def parts(self) -> int:
+        return len(self.relevance["rollout"])
+
+
+def texts(model: Path, count: int) -> Iterator[Item]:
+    """The first `count` texts of `PROSE`, the shorter ones first, read by the mean-pooled BERT in `model`."""
+    encoder = PretrainedTextEncoder(model, "bert", "mean")
+    tokenize = TextPreprocessor((model / TOKENIZER_FILE).read_text(encoding="utf-8"), LIMITS)
+    paragraphs = PROSE.read_text(encoding="utf-8").split("\n\n")
+    for tokens in tokenize([" ".join(each.split()) for each in paragraphs[:count]]):
+        yield _text(encoder, tokens.ids)
+
+
+def pictures(encoder: ImageEncoder, count: int) -> Iterator[Item]:
+    """Scenes that the encoder was not trained on, half of them drawn with one object."""
+    for scene in unseen(count, one_in=0.5, side_px=encoder.config.image_px):
+        yield _picture(encoder, scene.pixels)
+
+
+def _text(encoder: PretrainedTextEncoder, ids: Ints) -> Item:
+    def run(items: list[Ints], spelling: Spelling) -> tuple[Tensor, Layout]:
+        inputs = {name: torch.from_numpy(array) for name, array in pack(items).items()}
+        layout = Layout(inputs["pack_index"], inputs["unpack_index"], inputs["lengths"], spelling)
+        return encoder(inputs["input_ids"], inputs["position_ids"], layout), layout
+
+    def embed(kept: Masks) -> Tensor:
+        whole = np.pad(kept, ((0, 0), (1, 1)), constant_values=True)  # [CLS] and [SEP]
+        vectors, _ = run([ids[row] for row in whole], torch_fused)
+        return vectors
+
+    _, layout = run([ids], torch_spelling)
+    seen = told(layout.weights, shares(layout.real(), encoder.pooling, torch.float32), 0)
+    return Item({reduction: _row(each)[1:-1] for reduction, each in seen.items()}, ids[1:-1].astype(np.float64), embed)
+
+
+def _picture(encoder: ImageEncoder, pixels: Pixels) -> Item:
+    rows, columns = encoder.grid
+    whole = torch.from_numpy(pixels).float()
+    colour = whole.mean(dim=(0, 1))
+
+    def embed(kept: Masks) -> Tensor:
+        cells = torch.from_numpy(kept).reshape(-1, rows, columns)
+        seen = cells.repeat_interleave(encoder.rows_px // rows, 1).repeat_interleave(encoder.columns_px // columns, 2)
+        vectors: Tensor = encoder(torch.where(seen[..., None], whole, colour))
+        return vectors
+
+    observer = Observer(watching=True)
+    encoder(whole[None], observer)
+    found = told(encoder.on_grid(observer.weights), encoder.shares(observer), encoder.prefix)
+    away = reduce((whole - colour).square(), "(y p) (x q) rgb -> (y x)", "mean", y=rows, x=columns).double().numpy()
+    return Item({reduction: _row(each) for reduction, each in found.items()}, away, embed)
+
+
+def _row(seen: Told) -> Floats:
+    return np.asarray(seen.pooled[0].double().numpy())

@@ -1,0 +1,40 @@
+"""How sure a mean over items is: the percentile bootstrap.
+
+Source: Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), section 13.3.
+Letters: n items.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from models.experiments.experiment import Number
+
+RESAMPLES: Final = 10_000
+CONFIDENCE: Final = 0.95
+
+
+class Interval(BaseModel):
+    """A mean, and where `CONFIDENCE` of the means lie of as many items drawn again with replacement."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: Number
+    low: Number
+    high: Number
+
+
+def interval(values: npt.NDArray[np.float64]) -> Interval:
+    """Of one value an item, `[n]`. The same draws each time."""
+    drawn = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
+    low, high = np.quantile(values[drawn].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(mean=float(values.mean()), low=float(low), high=float(high))
+
+
+def by_column(values: npt.NDArray[np.float64]) -> tuple[Interval, ...]:
+    """`[n, c]` -> c intervals."""
+    columns: Sequence[npt.NDArray[np.float64]] = list(values.T)
+    return tuple(map(interval, columns))
