@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from service.pictures.colours import INK, LEVELS, QUIET, colour, ink_on, shade
+from service.pictures.colours import INK, QUIET, colour, ink_on, shade
 from service.pictures.page import Page
 from service.pictures.scale import Scale, number
 from service.pictures.typeface import Typeface
@@ -25,9 +25,8 @@ def _bar(page: Page, scale: Scale) -> Image.Image:
     gap = page.type_px // 2
     left = page.margin_px + face.width_px(least) + gap
     right = page.width_px - page.margin_px - face.width_px(largest) - gap
-    colours = shade(np.linspace(0, 1, LEVELS))[None]
-    strip = Image.fromarray(colours).resize((right - left, height), Image.Resampling.NEAREST)
-    image.paste(strip, (left, 0))
+    row = shade(np.linspace(0, 1, right - left))
+    image.paste(Image.fromarray(np.tile(row, (height, 1, 1))), (left, 0))
     draw = ImageDraw.Draw(image)
     middle = number(scale.value(0.5))
     baseline = (height + face.ascent_px - face.descent_px) // 2

@@ -68,6 +68,9 @@ def _name(image: Image.Image, panels: Panels, face: Typeface) -> None:
         told = name if fit else name.rpartition(" ")[2]
         if face.width_px(told) <= width:
             face.write(draw, (x + (width - face.width_px(told)) // 2, y - face.descent_px), told, QUIET)
+    if panels.row_names and not fit:
+        what = panels.names[0].partition(" ")[0]
+        face.write(draw, (panels.left_px - face.width_px(what) - face.size_px // 2, y - face.descent_px), what, QUIET)
     for row, name in enumerate(panels.row_names):
         x, y = panels.corner(row, 0)
         middle = y + (height + face.ascent_px - face.descent_px) // 2

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from service.pictures import order
 from service.pictures.characters import characters
-from service.pictures.colours import INK, QUIET, Colour, colour, ink_on
+from service.pictures.colours import INK, PAGE, QUIET, Colour, colour, ink_on
 from service.pictures.legend import legend
 from service.pictures.lines import Glyphs, Line
 from service.pictures.page import Page
@@ -95,8 +95,11 @@ class _Drawing:
         ink = ink_on(ground)
         end = x + sum(map(self._made.bare_px, run)) + 2 * pad
         box = (x, y - face.ascent_px - pad, end - 1 - line, y + face.descent_px + pad)
-        outline = INK if segment.marked else None
-        self._draw.rounded_rectangle(box, radius=2 * pad, fill=ground, outline=outline, width=2 * line)
+        if segment.marked:
+            for beyond, ring in ((3 * line, INK), (line, PAGE)):
+                wider = (box[0] - beyond, box[1] - beyond, box[2] + beyond, box[3] + beyond)
+                self._draw.rounded_rectangle(wider, radius=2 * pad + beyond, fill=ring)
+        self._draw.rounded_rectangle(box, radius=2 * pad, fill=ground)
         x += pad
         for one in run:
             self._glyph((x, y), one, ink)

@@ -62,5 +62,5 @@ def _unseen(asked: AttentionRequest, manifest: Manifest, picture: Picture, *, pa
         found.append("Grey: not seen by the model.")
     prefix = manifest.image.prefix if manifest.image else 0
     if prefix and asked.reduce == "raw" and asked.to_query().query != "all":
-        found.append(f"Without the {prefix} positions before the cells, such as CLS.")
+        found.append(f"Left out, for they are none of the picture: {prefix} before the cells, such as CLS.")
     return found
