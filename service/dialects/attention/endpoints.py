@@ -10,8 +10,8 @@ from starlette.responses import Response
 from models.preprocess.decoding import decode
 from service.dialects.attention.request import AttentionImageOptions, AttentionImageRequest
 from service.dialects.attention.shown import Shown
+from service.dialects.inputs import IMAGE_TYPES
 from service.dialects.openai.described import PIXEL
-from service.dialects.openai.endpoints import IMAGE_TYPES
 from service.errors import DeadlineExceeded, InvalidParameter, UnsupportedMediaType
 from service.http import body
 from service.http.asked import Image, Input, Item

@@ -1,11 +1,12 @@
 """The request of `/v1/attention/image`, as pydantic models."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchema
 
-from service.dialects.openai.request import IMAGE_FORM, AttentionRequest, ImageItem, TextItem
+from service.dialects.inputs import IMAGE_SCHEMA, TEXT_SCHEMA, ImageItem, TextItem, one_field
+from service.dialects.openai.request import AttentionRequest
 from service.errors import InvalidParameter
 from service.http.asked import Asked, Image, Input
 from service.http.validation import Body, whole
@@ -14,24 +15,7 @@ from service.pictures.page import LEAST_WIDTH_PX, MOST_WIDTH_PX
 NOT_DRAWN = ("top_k", "encoding")
 """Of what attention may be asked for, what says how numbers are written."""
 
-_INPUT_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}, "maxProperties": 1},
-        {
-            "type": "object",
-            "required": ["image"],
-            "properties": {"image": {"type": "string", "description": IMAGE_FORM}},
-            "maxProperties": 1,
-        },
-    ]
-}
-
-
-def _one_field(value: object) -> object:
-    if isinstance(value, dict) and len(value) != 1:
-        raise ValueError("an input is one text or one image")
-    return value
+_INPUT_SCHEMA = {"anyOf": [{"type": "string"}, TEXT_SCHEMA, IMAGE_SCHEMA]}
 
 
 def _as_object(value: object) -> object:
@@ -81,7 +65,7 @@ class AttentionImageOptions(Body):
 class AttentionImageRequest(AttentionImageOptions):
     """`POST /v1/attention/image`"""
 
-    input: Annotated[StrictStr | TextItem | ImageItem, BeforeValidator(_one_field), WithJsonSchema(_INPUT_SCHEMA)]
+    input: Annotated[StrictStr | TextItem | ImageItem, BeforeValidator(one_field), WithJsonSchema(_INPUT_SCHEMA)]
 
     def value(self) -> Input:
         """As every dialect gives it."""

@@ -7,34 +7,26 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from models.contract.manifest import Modality
 from models.contract.tensors import Reduction
-from service.dialects.inputs import IDS_SCHEMA, Ids, as_list, to_input
+from service.dialects.inputs import (
+    IDS_SCHEMA,
+    IMAGE_SCHEMA,
+    TEXT_SCHEMA,
+    Ids,
+    ImageItem,
+    TextItem,
+    as_list,
+    one_field,
+    to_input,
+)
 from service.engine.attention import AttentionQuery
 from service.errors import InvalidParameter
 from service.http.asked import Asked, Image, Input
 from service.http.validation import Body, Dimensions
 
-IMAGE_FORM = "A JPEG, PNG or WebP file in base64, bare or as data:image/png;base64,..."
-
-_INPUT_SCHEMAS: list[dict[str, Any]] = [
-    {"type": "string"},
-    IDS_SCHEMA,
-    {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}, "maxProperties": 1},
-    {
-        "type": "object",
-        "required": ["image"],
-        "properties": {"image": {"type": "string", "description": IMAGE_FORM}},
-        "maxProperties": 1,
-    },
-]
+_INPUT_SCHEMAS: list[dict[str, Any]] = [{"type": "string"}, IDS_SCHEMA, TEXT_SCHEMA, IMAGE_SCHEMA]
 INPUTS_SCHEMA = {
     "anyOf": [*_INPUT_SCHEMAS, {"type": "array", "items": {"anyOf": _INPUT_SCHEMAS}, "minItems": 1}],
 }
-
-
-def _one_field(value: object) -> object:
-    if isinstance(value, dict) and len(value) != 1:
-        raise ValueError("an input is one text or one image")
-    return value
 
 
 def _as_object(value: object) -> object:
@@ -43,21 +35,13 @@ def _as_object(value: object) -> object:
     return {} if value is True else None if value is False else value
 
 
-class TextItem(BaseModel):
-    text: StrictStr
-
-
-class ImageItem(BaseModel):
-    image: StrictStr
-
-
 # fail_fast: an error for each of a million wrong elements would take seconds and gigabytes.
 Inputs = Annotated[
     list[
         StrictStr
         | Ids
-        | Annotated[TextItem, BeforeValidator(_one_field)]
-        | Annotated[ImageItem, BeforeValidator(_one_field)]
+        | Annotated[TextItem, BeforeValidator(one_field)]
+        | Annotated[ImageItem, BeforeValidator(one_field)]
     ],
     Field(min_length=1, fail_fast=True),
     BeforeValidator(as_list),
