@@ -1,5 +1,6 @@
 """`POST /v1/attention/image`: a picture for every text and image, and a typed refusal for everything else."""
 
+import asyncio
 import base64
 import io
 import time
@@ -207,8 +208,29 @@ def test_a_text_far_over_the_models_limit_is_bounded(served: Server) -> None:
     assert time.monotonic() - began < 30
 
 
-def test_a_deadline_that_passed(served: Server) -> None:
+def test_a_deadline_that_is_none(served: Server) -> None:
     answer = httpx.post(
         f"{served.url}{URL}", json={"model": "tiny", "input": "a"}, headers={"X-Request-Timeout-Ms": "x"}
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
+
+
+def test_drawing_does_not_hold_up_the_event_loop(served: Server) -> None:
+    """While large pictures are drawn, what needs no drawing is answered at once."""
+
+    async def scenario() -> tuple[list[float], float]:
+        async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
+            began = time.monotonic()
+            body = {"model": "tiny", "input": "the old lamp " * 2_000, "width_px": 4_096}
+            slow = [asyncio.create_task(client.post(URL, json=body)) for _ in range(3)]
+            waits = []
+            while not all(task.done() for task in slow):
+                asked = time.monotonic()
+                await client.get("/livez")
+                waits.append(time.monotonic() - asked)
+                await asyncio.sleep(0.01)
+            assert [(await task).status_code for task in slow] == [200] * 3
+            return sorted(waits), time.monotonic() - began
+
+    waits, took = asyncio.run(scenario())
+    assert waits[len(waits) // 2] < took / 10
