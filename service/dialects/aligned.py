@@ -1,5 +1,6 @@
 """Answers aligned to what the caller sent: characters of a text, pixels of a picture. Shared by the dialects."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from models.contract.manifest import ImageSpec
@@ -46,12 +47,16 @@ def cells(spec: ImageSpec) -> dict[str, int]:
     return {"rows": spec.grid[0], "columns": spec.grid[1], "prefix": spec.prefix}
 
 
+def pieces_of(text: Tokens, units: Units) -> Sequence[Piece]:
+    """Its tokens, or its words where they are asked for and known."""
+    words = text.words if units == "words" else None
+    return words.pieces if words else text.pieces
+
+
 def _entries(prepared: Prepared, units: Units) -> list[dict[str, Any]] | None:
     if not isinstance(prepared, Tokens):
         return None
-    words = prepared.words if units == "words" else None
-    found: list[Piece] = list(words.pieces if words else prepared.pieces)
-    return [{"text": piece, "start": start, "end": end} for piece, start, end in found]
+    return [{"text": piece, "start": start, "end": end} for piece, start, end in pieces_of(prepared, units)]
 
 
 def _told_grid(picture: Picture, spec: ImageSpec, with_prefix: bool) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Texts and token ids as JSON, alike in several dialects."""
+"""Texts, token ids and images as JSON, alike in several dialects."""
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, RootModel, StrictInt, StrictStr, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, Field, RootModel, StrictInt, StrictStr, WithJsonSchema
 
 from service.http.asked import Input, TokenIds
 
@@ -17,6 +17,27 @@ IDS_SCHEMA: dict[str, Any] = {
     "description": "Token ids of this model, special tokens included.",
 }
 
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+"""What an image can be sent as, as the body itself."""
+
+TEXT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["text"],
+    "properties": {"text": {"type": "string"}},
+    "maxProperties": 1,
+}
+IMAGE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["image"],
+    "properties": {
+        "image": {
+            "type": "string",
+            "description": "A JPEG, PNG or WebP file in base64, bare or as data:image/png;base64,...",
+        }
+    },
+    "maxProperties": 1,
+}
+
 Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=MOST_IDS, fail_fast=True)]
 
 
@@ -24,6 +45,21 @@ def as_list(value: object) -> object:
     """One input stands for a list of one; so does one text as its ids."""
     one = isinstance(value, str | dict) or (isinstance(value, list) and value and isinstance(value[0], int))
     return [value] if one else value
+
+
+def one_field(value: object) -> object:
+    """For objects that are a text or an image. Raises ValueError for both, and for neither."""
+    if isinstance(value, dict) and len(value) != 1:
+        raise ValueError("an input is one text or one image")
+    return value
+
+
+class TextItem(BaseModel):
+    text: StrictStr
+
+
+class ImageItem(BaseModel):
+    image: StrictStr
 
 
 def to_input(value: str | list[int]) -> Input:

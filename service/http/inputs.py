@@ -127,14 +127,14 @@ async def _pictures(
 
 def _decode(encoder: ImageEncoder, file: str | bytes) -> Picture | RequestError:
     try:
-        return encoder.prepare([_bytes(file) if isinstance(file, str) else file])[0]
+        return encoder.prepare([file_bytes(file) if isinstance(file, str) else file])[0]
     except images.ImageProblem as problem:
         return _PROBLEMS[type(problem)](str(problem))
     except InvalidImage as error:
         return error
 
 
-def _bytes(encoded: str) -> bytes:
+def file_bytes(encoded: str) -> bytes:
     """Decode base64, with the line breaks that tools put in. Raises InvalidImage."""
     found = _DATA_URL.match(encoded)
     payload = encoded[found.end() :] if found else encoded

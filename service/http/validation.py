@@ -26,7 +26,7 @@ from service.state import State
 CONTAINERS_AN_ITEM = 8
 """Lists and objects that an input may have in any dialect."""
 
-PARAMETER_PROBLEMS = {"literal_error", "greater_than_equal", "extra_forbidden"}
+PARAMETER_PROBLEMS = {"literal_error", "greater_than_equal", "less_than_equal", "extra_forbidden"}
 """A value of the right kind that is known to be impossible; of another kind it is a problem of the input."""
 
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -39,6 +39,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "tuple_type": lambda _: "must be a list",
     "literal_error": lambda found: f"must be {found['expected']}",
     "greater_than_equal": lambda found: f"must be at least {found['ge']}",
+    "less_than_equal": lambda found: f"must be at most {found['le']}",
     "too_short": lambda _: "must not be empty",
     "too_long": lambda found: f"must have at most {found['max_length']} entries",
     "value_error": lambda found: str(found["error"]),

@@ -1,21 +1,47 @@
 """What this dialect answers."""
 
+from service.dialects.attention.image import PNG, attention_image
+from service.dialects.attention.image_request import AttentionImageRequest
 from service.dialects.attention.match import match
 from service.dialects.attention.match_request import MatchAnswer, MatchRequest
 from service.dialects.described import PIXEL
+from service.dialects.inputs import IMAGE_TYPES
 from service.http.described import ErrorResponse
 from service.http.endpoints import Dialect, Endpoint
 
-_EXAMPLES = {
+_MATCH_EXAMPLES = {
     "two texts": {"model": "all-MiniLM-L6-v2", "inputs": ["The lamp warns ships.", "A light for sailors."]},
     "a text and an image": {"inputs": [{"text": "A red star."}, {"image": PIXEL}], "pairs": True},
 }
+
+_IMAGE_EXAMPLES = {
+    "a text": {"model": "all-MiniLM-L6-v2", "input": "A lighthouse keeper reads by the lamp."},
+    "every layer and head": {
+        "model": "all-MiniLM-L6-v2", "input": {"text": "A lamp."}, "attention": {"reduce": "raw"}, "width_px": 400,
+    },
+    "an image": {"model": "scenes-vit", "input": {"image": PIXEL}, "attention": True},
+}  # fmt: skip
+
+_QUERY = [
+    {"name": name, "in": "query", "schema": {"type": type}, "description": f"With an image as the body: {told}"}
+    for name, type, told in (
+        ("model", "string", "the model."),
+        ("width_px", "integer", "width of the answer."),
+        ("reduce", "string", "how layers and heads are reduced, or raw."),
+        ("query", "string", "whose attention: pool, all, or one cell's number."),
+        ("layers", "string", "with raw: all, or numbers with commas between them."),
+        ("heads", "string", "with raw: all, or numbers with commas between them."),
+    )
+]
 
 DIALECT = Dialect(
     "Attention",
     (
         Endpoint("POST", "/v1/attention/match", match, "Compare two inputs part by part", MatchRequest, MatchAnswer,
-                 _EXAMPLES),
+                 _MATCH_EXAMPLES),
+        Endpoint("POST", "/v1/attention/image", attention_image, "Draw one text or image with its attention",
+                 AttentionImageRequest, examples=_IMAGE_EXAMPLES, query=_QUERY, files=IMAGE_TYPES,
+                 content={PNG: {"schema": {"type": "string", "format": "binary"}}}),
     ),
     ErrorResponse,
 )  # fmt: skip

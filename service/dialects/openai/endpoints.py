@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.dialects.described import PIXEL
+from service.dialects.inputs import IMAGE_TYPES
 from service.dialects.openai import answer, described
 from service.dialects.openai.request import EmbeddingOptions, EmbeddingsRequest
 from service.errors import UnsupportedMediaType
@@ -13,8 +14,6 @@ from service.http.described import ErrorResponse
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
 from service.state import State
-
-IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 
 EXAMPLES = {
     "one text": {"model": "all-MiniLM-L6-v2", "input": "A lighthouse keeper reads by the lamp."},

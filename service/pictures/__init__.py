@@ -1,0 +1,1 @@
+"""Pictures of attention: heat maps, shaded texts, mosaics. Knows numpy and Pillow, and neither HTTP nor any model."""

@@ -1,0 +1,116 @@
+"""A text as what is drawn of it: characters with their marks, Arabic letters in the forms that join."""
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from service.pictures.typeface import has_glyph
+
+MOST_MARKS: Final = 3
+"""That are drawn on one character: there are texts with hundreds."""
+
+NEWLINES: Final = frozenset("\n\r\v\f\x85\u2028\u2029")
+
+_JOINER, _NON_JOINER, _TATWEEL = "\u200d", "\u200c", "\u0640"
+_MARKS: Final = ("Mn", "Me")
+_ALONE: Final = "\u25cc"
+"""A dotted circle, under marks that stand on nothing."""
+
+
+@dataclass(slots=True)
+class Character:
+    """`text` is what is drawn, of the code points from `start` to before `end`."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def newline(self) -> bool:
+        return self.text in NEWLINES
+
+    @property
+    def space(self) -> bool:
+        return self.text.isspace()
+
+    @property
+    def direction(self) -> str:
+        """Its class in Unicode's bidirectional algorithm."""
+        return unicodedata.bidirectional(self.text[0])
+
+
+def characters(text: str) -> list[Character]:
+    """What is seen of a text, in its order. All that follows a character and does not stand alone is part of it."""
+    found: list[Character] = []
+    breaks: list[bool] = []
+    for i, point in enumerate(text):
+        if point == "\n" and found and text[i - 1] == "\r":
+            found[-1].end = i + 1
+        elif _follows(point) and found and not (found[-1].newline or found[-1].space):
+            last = found[-1]
+            last.end = i + 1
+            breaks[-1] |= point == _NON_JOINER
+            if _is_mark(point) and has_glyph(point) and len(last.text) <= MOST_MARKS:
+                last.text = _composed(last.text + point)
+        else:
+            found.append(Character(_ALONE + point if _is_mark(point) and has_glyph(point) else point, i, i + 1))
+            breaks.append(False)
+    _join(found, breaks)
+    return found
+
+
+def _follows(point: str) -> bool:
+    """Joiners, marks, selectors of variations, and the colours of emoji's skin."""
+    joins = point in (_JOINER, _NON_JOINER)
+    return joins or unicodedata.category(point) in _MARKS or "\U0001f3fb" <= point <= "\U0001f3ff"
+
+
+def _is_mark(point: str) -> bool:
+    """Not so a selector of variations, which has no look of its own."""
+    selects = "\ufe00" <= point <= "\ufe0f" or "\U000e0100" <= point <= "\U000e01ef"
+    return unicodedata.category(point) in _MARKS and not selects
+
+
+def _composed(text: str) -> str:
+    """One character, where the font has it, for a letter and its marks."""
+    composed = unicodedata.normalize("NFC", text)
+    return composed if all(map(has_glyph, composed)) else text
+
+
+def _join(found: list[Character], breaks: list[bool]) -> None:
+    """Give Arabic letters the form that stands between their neighbours."""
+    bases = [character.text[0] for character in found]
+    for i, base in enumerate(bases):
+        forms = _forms().get(base)
+        if forms is None:
+            continue
+        before = i > 0 and not breaks[i - 1] and _joins_on(bases[i - 1]) and "final" in forms
+        after = i + 1 < len(bases) and not breaks[i] and _joins_on(base) and _joins_back(bases[i + 1])
+        form = ("medial" if after else "final") if before else "initial" if after else "isolated"
+        found[i].text = forms.get(form, base) + found[i].text[1:]
+
+
+def _joins_on(letter: str) -> bool:
+    return letter == _TATWEEL or "initial" in _forms().get(letter, {})
+
+
+def _joins_back(letter: str) -> bool:
+    return letter == _TATWEEL or "final" in _forms().get(letter, {})
+
+
+@cache
+def _forms() -> Mapping[str, Mapping[str, str]]:
+    """For each letter its forms, as Unicode's compatibility characters have them."""
+    found: dict[str, dict[str, str]] = {}
+    for letter, form, drawn in _compatible():
+        found.setdefault(letter, {})[form] = drawn
+    return found
+
+
+def _compatible() -> Iterator[tuple[str, str, str]]:
+    for code in (*range(0xFB50, 0xFC00), *range(0xFE80, 0xFEF5)):
+        form, *letters = unicodedata.decomposition(chr(code)).split() or ("",)
+        if len(letters) == 1:
+            yield chr(int(letters[0], 16)), form.strip("<>"), chr(code)

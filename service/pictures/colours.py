@@ -1,0 +1,110 @@
+"""The colour map, made by formula: dark indigo for the least, over magenta and orange, to yellow for the largest.
+
+It is a cubic Bezier curve in OKLab, resampled so that equal steps of value are equal distances, with lightness that
+only rises: who sees no hue still sees the order. OKLab and its matrices: Bjorn Ottosson, "A perceptual color space for
+image processing" (2020). Contrast: W3C, Web Content Accessibility Guidelines 2.2.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+"""sRGB in 8 bits."""
+
+PAGE: Colour = (22, 21, 30)
+INK: Colour = (236, 235, 242)
+QUIET: Colour = (160, 158, 172)
+"""Of a page, its writing, and writing that is beside the point: 15 and 6.9 to 1 on it."""
+
+LEVELS = 256
+
+_LMS = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+_FROM_LMS, _FROM_LAB = np.linalg.inv(_LMS), np.linalg.inv(_LAB)
+
+_CONTROL = np.array(
+    [
+        [0.25, -0.015, -0.120],  # indigo
+        [0.58, 0.355, -0.290],  # pulled towards magenta
+        [0.717, 0.095, 0.230],  # and orange
+        [0.96, -0.070, 0.170],  # pale yellow
+    ]
+)
+"""L, a, b of the curve's control points."""
+
+_FINE = 4_096
+
+
+def to_linear(srgb: Floats) -> Floats:
+    """sRGB in 0 to 1 as light."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def to_oklab(srgb: Floats) -> Floats:
+    """`[..., 3]` sRGB in 0 to 1 as L, a, b."""
+    lab: Floats = np.cbrt(to_linear(srgb) @ _LMS.T) @ _LAB.T
+    return lab
+
+
+def to_srgb(lab: Floats) -> Floats:
+    """The reverse; past 0 to 1 where sRGB does not have the colour."""
+    light = (lab @ _FROM_LAB.T) ** 3 @ _FROM_LMS.T
+    curved = 1.055 * np.abs(light) ** (1 / 2.4) - 0.055
+    return np.where(light <= 0.0031308, 12.92 * light, curved)
+
+
+def path(levels: int = LEVELS) -> Floats:
+    """`[levels, 3]`: the map in OKLab, equally spaced along the curve."""
+    t = np.linspace(0, 1, _FINE)[:, None]
+    weights = np.hstack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
+    curve = weights @ _CONTROL
+    walked = np.concatenate([[0], np.linalg.norm(np.diff(curve, axis=0), axis=1).cumsum()])
+    at = np.linspace(0, walked[-1], levels)
+    return np.stack([np.interp(at, walked, curve[:, i]) for i in range(3)], axis=1)
+
+
+MAP: Bytes = (to_srgb(path()).clip(0, 1) * 255).round().astype(np.uint8)
+"""`[256, 3]`: 8-bit sRGB."""
+
+
+def shade(places: npt.ArrayLike) -> Bytes:
+    """`[..., 3]`: the colours of places in 0 to 1 on the map."""
+    return MAP[(np.asarray(places, dtype=np.float64) * (LEVELS - 1)).round().astype(np.intp)]
+
+
+def colour(place: float) -> Colour:
+    """The same of one."""
+    red, green, blue = shade(place).tolist()
+    return red, green, blue
+
+
+def contrast(one: Colour, other: Colour) -> float:
+    """W3C's contrast ratio of two colours, 1 to 21."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@lru_cache(maxsize=LEVELS)
+def ink_on(ground: Colour) -> Colour:
+    """Black or white, whichever is read better on `ground`: at least 4.58 to 1 on any."""
+    return max((0, 0, 0), (255, 255, 255), key=lambda ink: contrast(ink, ground))
+
+
+def _luminance(colour: Colour) -> float:
+    return float(to_linear(np.array(colour) / 255) @ (0.2126, 0.7152, 0.0722))
