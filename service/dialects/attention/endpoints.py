@@ -30,7 +30,7 @@ _QUERY = [
         ("reduce", "string", "how layers and heads are reduced, or raw."),
         ("query", "string", "whose attention: pool, all, or one cell's number."),
         ("layers", "string", "with raw: all, or numbers with commas between them."),
-        ("heads", "string", "with raw: all, or numbers with commas between them."),
+        ("heads", "string", "with raw: all, mean, max, or numbers with commas between them."),
     )
 ]
 
