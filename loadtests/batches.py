@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 METRIC = "headlight_batch_items_bucket"
 _LINE = re.compile(rf'^{METRIC}{{(?=[^}}]*le="(?P<edge>[^"]+)")[^}}]*}} (?P<count>\S+)$', re.MULTILINE)
-WITHIN_S = 5.0
+WITHIN_S = 2.0
 
 Buckets = dict[float, float]
 """Batches of at most so many items, by that number: cumulative, as Prometheus counts."""

@@ -1,20 +1,27 @@
 """Who conducts a run, phase by phase: on the master, or in the only process."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+import gevent
 from locust.runners import MasterRunner, Runner
 
 from loadtests import options
 from loadtests.loading import TEMPO, Loading
 from loadtests.pace import Tempo
 from loadtests.phases import Phase, Plan, Result
-from loadtests.record import Second
 
 ANSWERS_WITHIN_S = 30.0
 """So long the last requests of a run, or of a trial, are waited for."""
 
 REPORTS_WITHIN_S = 4.0
 """Workers report every three seconds."""
+
+LEAD_S = 0.1
+"""So long before it begins all who have users are told of a phase."""
+
+TICK_S = 1.0
+"""How often Locust asks: a phase that ends sooner is waited for."""
 
 ALL_AT_ONCE = 10_000.0
 """Users a second that Locust may start: a phase begins with all of its users."""
@@ -43,22 +50,23 @@ class Conductor:
             return self._next(now)
         if self._draining:
             return self._drained(phase, now)
-        if phase.seconds is None or now < self._since + phase.seconds:
+        left = float("inf") if phase.seconds is None else self._since + phase.seconds - now
+        if left > TICK_S:
             return self._users(phase), ALL_AT_ONCE
-        end = self._since + phase.seconds
-        self.results.append(Result(phase, self._since - self._began, end - self._began, self._seen(self._since, end)))
+        gevent.sleep(max(0.0, left))
+        now = self._loading.recorder.clock()
+        self._note(phase, now)
         if self.plan.pauses and phase.measured:
             return self._drain(phase, now)
-        return self._next(end)
+        return self._next(now)
 
     def finish(self) -> list[Result]:
         """The results of all phases, with all answers that have come by now; the last may have been cut short."""
         now = self._loading.recorder.clock()
         if self._phase is not None and not self._draining:
-            self.results.append(Result(self._phase, self._since - self._began, now - self._began, self._seen(0, 0)))
+            self._note(self._phase, now)
             self._phase = None
         self._tell(now, 0.0, measured=False)
-        self._loading.recorder.settle()
         return [self._again(result) for result in self.results if result.phase.measured]
 
     def _with_warm_up(self) -> Iterator[Phase]:
@@ -74,9 +82,9 @@ class Conductor:
             return None if self._phase is None or self._draining else self._drain(self._phase, now)
         if phase.measured and not any(result.phase.measured for result in self.results):
             self._runner.stats.reset_all()  # of Locust's own tables
-        self._phase, self._since, self._draining = phase, now, False
+        self._phase, self._since, self._draining = phase, now + LEAD_S, False
         users = self._users(phase)
-        self._tell(now, phase.level / users, measured=phase.measured)
+        self._tell(self._since, phase.level / users, measured=phase.measured)
         return users, ALL_AT_ONCE
 
     def _drain(self, phase: Phase, now: float) -> tuple[int, float]:
@@ -99,7 +107,7 @@ class Conductor:
         """Of a closed loop the level itself; an open loop has one in each process that sends, or as many as said."""
         if self._loading.options.rate is None:
             return max(1, round(phase.level))
-        processes = len(self._runner.clients.ready) if isinstance(self._runner, MasterRunner) else 1
+        processes = self._runner.worker_count if isinstance(self._runner, MasterRunner) else 1
         return max(int(self._loading.options.num_users or 1), processes)
 
     def _tell(self, since: float, rate: float, *, measured: bool) -> None:
@@ -109,9 +117,10 @@ class Conductor:
             self._loading.hear(tempo)
         self._runner.send_message(TEMPO, tempo)
 
-    def _seen(self, start: float, end: float) -> Second:
-        return self._loading.recorder.between(start - self._began, end - self._began)
+    def _note(self, phase: Phase, end: float) -> None:
+        seen = self._loading.recorder.under(self._tempos)
+        self.results.append(Result(phase, self._tempos, self._since - self._began, end - self._began, seen))
 
     def _again(self, result: Result) -> Result:
         """With what has become known since."""
-        return Result(result.phase, result.start, result.end, self._loading.recorder.between(result.start, result.end))
+        return replace(result, seen=self._loading.recorder.under(result.tempo))

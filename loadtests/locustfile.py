@@ -44,8 +44,8 @@ class Conducted(LoadTestShape):
         if self.conductor is None:
             runner = cast("Runner", self.runner)
             environment = runner.environment
-            self.conductor = Conductor(Loading.of(environment), runner)
             self.before = batches.read(environment.host or "")
+            self.conductor = Conductor(Loading.of(environment), runner)  # whose clock starts here
         return self.conductor.tick()
 
 

@@ -22,9 +22,11 @@ class Phase:
 
 @dataclass(frozen=True)
 class Result:
-    """A phase that is over: when it was, in seconds of the run, and what happened to all that was to start in it."""
+    """A phase that is over: the number of its tempo, when it was, in seconds of the run, and what happened to all that
+    was to start in it."""
 
     phase: Phase
+    tempo: int
     start: float
     end: float
     seen: Second

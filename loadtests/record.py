@@ -5,7 +5,7 @@ A process records its own; workers send theirs to the master, which adds them up
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,65 +56,83 @@ class Second:
         return cls(latency, stages, lag, problems, dumped["offered"], dumped["unsent"])
 
 
+Cell = tuple[int, int]
+"""A tempo's number, and a second of the run."""
+
+
 class Recorder:
-    """`clock` gives seconds that all processes of a run agree on; `began` is when the run did, by it."""
+    """`clock` gives seconds that all processes of a run agree on; `began` is when the run did, by it.
+
+    What is recorded is kept by the tempo that it was sent under, too: phases do not begin on whole seconds.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self.began = clock()
-        self.seconds: dict[int, Second] = {}
-        self._news: dict[int, Second] = {}
+        self._cells: dict[Cell, Second] = {}
+        self._news: dict[Cell, Second] = {}
 
     def begin(self, at: float) -> None:
         """Forget what was, and count from then."""
         self.began = at
-        self.seconds, self._news = {}, {}
+        self._cells, self._news = {}, {}
 
-    def offered(self, intended: float, sent: float) -> None:
+    def offered(self, tempo: int, intended: float, sent: float) -> None:
         """A request is on its way."""
-        second = self._at(intended)
+        second = self._at(tempo, intended)
         second.offered += 1
         second.lag.add(1e3 * (sent - intended))
 
-    def unsent(self, intended: float) -> None:
+    def unsent(self, tempo: int, intended: float) -> None:
         """A request could not be sent."""
-        second = self._at(intended)
+        second = self._at(tempo, intended)
         second.offered += 1
         second.unsent += 1
 
-    def answered(self, intended: float, name: str, ms: float, problem: str | None, stages: Mapping[str, float]) -> None:
+    def answered(
+        self, tempo: int, intended: float, name: str, ms: float, problem: str | None, stages: Mapping[str, float]
+    ) -> None:
         """A request has its answer, or has failed."""
-        second = self._at(intended)
+        second = self._at(tempo, intended)
         second.latency.setdefault(name, Histogram()).add(ms)
         for stage, took in stages.items():
             second.stages.setdefault(stage, Histogram()).add(took)
         if problem:
             second.problems[problem] += 1
 
-    def take(self) -> dict[int, dict[str, Any]]:
+    def take(self) -> list[tuple[int, int, dict[str, Any]]]:
         """What is new since this was last called, for another process."""
         found, self._news = self._news, {}
-        return {at: second.dump() for at, second in found.items()}
+        return [(*cell, second.dump()) for cell, second in found.items()]
 
-    def merge(self, dumped: Mapping[int, Mapping[str, Any]]) -> None:
+    def merge(self, taken: Iterable[tuple[int, int, Mapping[str, Any]]]) -> None:
         """Add what another process took."""
-        for at, second in dumped.items():
-            self._at(self.began + int(at)).add(Second.load(second))
+        for tempo, at, dumped in taken:
+            self._news.setdefault((tempo, at), Second()).add(Second.load(dumped))
 
-    def settle(self) -> None:
-        """Add what is new to what there is."""
-        for at, second in self._news.items():
-            self.seconds.setdefault(at, Second()).add(second)
-        self._news = {}
+    def under(self, tempo: int) -> Second:
+        """All that was sent under that tempo."""
+        return _added(second for cell, second in self._settled().items() if cell[0] == tempo)
 
-    def between(self, start: float, end: float) -> Second:
-        """All that was meant to start within `start` to `end`, in seconds of the run."""
-        self.settle()
-        found = Second()
-        for at, second in self.seconds.items():
-            if start <= at < end:
-                found.add(second)
+    def seconds(self) -> dict[int, Second]:
+        """All that there was, by the second in which it was meant to start, first to last."""
+        found: dict[int, Second] = {}
+        for (_, at), second in sorted(self._settled().items(), key=lambda entry: entry[0][1]):
+            found.setdefault(at, Second()).add(second)
         return found
 
-    def _at(self, intended: float) -> Second:
-        return self._news.setdefault(int(intended - self.began), Second())
+    def _settled(self) -> dict[Cell, Second]:
+        for cell, second in self._news.items():
+            self._cells.setdefault(cell, Second()).add(second)
+        self._news = {}
+        return self._cells
+
+    def _at(self, tempo: int, intended: float) -> Second:
+        return self._news.setdefault((tempo, int(intended - self.began)), Second())
+
+
+def _added(seconds: Iterable[Second]) -> Second:
+    found = Second()
+    for each in seconds:
+        found.add(each)
+    return found

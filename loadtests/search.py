@@ -9,6 +9,10 @@ LOST = 0.01
 """Share of a trial's requests without an answer from which it has failed: of their latencies nothing is known."""
 
 
+LEAST = 64
+"""A search that began at so many times the level that fails gives up."""
+
+
 class Search(Plan):
     """The highest level that holds `slo`: doubled from `level` until one does not, or halved until one does, then
     halfway between the two, until they lie `within` of each other. A trial takes `seconds`.
@@ -41,7 +45,9 @@ class Search(Plan):
 
     def _next(self) -> float | None:
         if self.held is None:
-            return self._level if self.failed is None else self.failed / 2
+            if self.failed is None:
+                return self._level
+            return self.failed / 2 if self.failed > self._level / LEAST else None
         if self.failed is None:
             return 2 * self.held
         return (self.held + self.failed) / 2 if self.failed > (1 + self._within) * self.held else None

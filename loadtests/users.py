@@ -49,14 +49,15 @@ class LoadUser(FastHttpUser):
 
     @task
     def load(self) -> None:
-        if self.loading.pace.tempo.rate == 0:
+        tempo = self.loading.pace.tempo
+        if tempo.rate == 0:
             gevent.sleep(LOOK_S)
         elif self.open_loop:
             self._arrive()
         else:
             now = self.loading.recorder.clock()
-            self.loading.recorder.offered(now, now)
-            self._send(next(self._requests), now)
+            self.loading.recorder.offered(tempo.number, now, now)
+            self._send(next(self._requests), tempo.number, now)
 
     def _arrive(self) -> None:
         """Until the tempo changes: each request at its time, and on a greenlet of its own."""
@@ -68,13 +69,13 @@ class LoadUser(FastHttpUser):
                 return
             request = next(self._requests)
             if self._on_their_way.full():
-                recorder.unsent(at)
+                recorder.unsent(tempo.number, at)
                 gevent.sleep(0)
             else:
-                recorder.offered(at, now)
-                self._on_their_way.spawn(self._send, request, at)
+                recorder.offered(tempo.number, at, now)
+                self._on_their_way.spawn(self._send, request, tempo.number, at)
 
-    def _send(self, request: Request, intended: float) -> None:
+    def _send(self, request: Request, tempo: int, intended: float) -> None:
         """Latency counts from when the request was meant to start."""
         with self.client.post(
             request.path, data=request.body, headers=self._headers, name=request.name, catch_response=True
@@ -87,7 +88,7 @@ class LoadUser(FastHttpUser):
             else:
                 response.success()
         told = stages.parse((response.headers or {}).get("server-timing", ""))
-        self.loading.recorder.answered(intended, request.name, ms, problem, told)
+        self.loading.recorder.answered(tempo, intended, request.name, ms, problem, told)
 
     def _problem(self, request: Request, response: ResponseContextManager) -> str | None:
         if response.status_code == 0:

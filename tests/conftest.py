@@ -1,12 +1,16 @@
 """What several tests stand on: the default model exported once a run, a small one, and a real server."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from models.contract.manifest import MANIFEST_FILE
 from models.encoders.maps import ConvConfig
 from models.encoders.vit import VitConfig
 from tests.checkpoints import write_bert, write_image_encoder
@@ -24,6 +28,21 @@ def run_export(source: Path, target: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True)
 
 
+def exported(source: Path, name: str, temporary: pytest.TempPathFactory) -> Path:
+    """The artifact of a source, exported once a run: those who test beside each other share it."""
+    shared = temporary.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    digest = blake2b(digest_size=16)
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        digest.update(file.name.encode() + file.read_bytes())
+    target = shared / f"exported-{digest.hexdigest()}" / name
+    with FileLock(shared / f"{target.parent.name}.{name}.lock"):
+        if not (target / MANIFEST_FILE).exists():  # the last that an export writes
+            run_export(source, target)
+    return target
+
+
 @pytest.fixture(scope="session")
 def minilm_source() -> Path:
     """The trained default model as its package carries it; `make test` puts it there."""
@@ -34,9 +53,7 @@ def minilm_source() -> Path:
 @pytest.fixture(scope="session")
 def minilm(minilm_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default model's artifact, exported by the code under test."""
-    target = tmp_path_factory.mktemp("artifacts") / MINILM
-    run_export(minilm_source, target)
-    return target
+    return exported(minilm_source, MINILM, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +64,7 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small random BERT's artifact: where only the machinery is tested."""
-    target = tmp_path_factory.mktemp("tiny") / "tiny"
-    run_export(tiny_source, target)
-    return target
+    return exported(tiny_source, "tiny", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -61,18 +76,16 @@ def tiny_image_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_image(tiny_image_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small random Vision Transformer's artifact."""
-    target = tmp_path_factory.mktemp("tiny") / "tiny-image"
-    run_export(tiny_image_source, target)
-    return target
+    return exported(tiny_image_source, "tiny-image", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def tiny_conv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small random convolutional encoder's artifact: it has no attention."""
     config = ConvConfig(image_px=32, cell_px=8, width=24, layers=1, embedding_width=12)
-    target = tmp_path_factory.mktemp("tiny") / "tiny-conv"
-    run_export(write_image_encoder(config, tmp_path_factory.mktemp("source") / "conv"), target)
-    return target
+    return exported(
+        write_image_encoder(config, tmp_path_factory.mktemp("source") / "conv"), "tiny-conv", tmp_path_factory
+    )
 
 
 @pytest.fixture(scope="session")
@@ -85,9 +98,7 @@ def server(minilm: Path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def scenes_vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default image model's artifact."""
-    target = tmp_path_factory.mktemp("artifacts") / "scenes-vit"
-    run_export(SCENES_VIT_SOURCE, target)
-    return target
+    return exported(SCENES_VIT_SOURCE, "scenes-vit", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

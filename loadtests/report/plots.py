@@ -24,17 +24,18 @@ WIDTH_IN = 9.0
 def over_time(summary: Summary, recorder: Recorder) -> str:
     """Latency by the second in which requests were meant to start, and below it how many there were."""
     figure, (above, below) = _figure(5.2, rows=2, heights=(3, 2))
-    seconds = sorted(recorder.seconds)
-    latency = [merged(recorder.seconds[at].latency.values()) for at in seconds]
+    run = recorder.seconds()
+    seconds = list(run)
+    latency = [merged(each.latency.values()) for each in run.values()]
     for share, (name, colour) in SHARES.items():
         points = [(at, each.percentile(share)) for at, each in zip(seconds, latency, strict=True) if each.count]
         if points:
             above.plot(*zip(*points, strict=True), label=name, color=colour, linewidth=1.4)
     _logarithmic(above, "y")
     above.set_ylabel("latency, ms")
-    offered = [recorder.seconds[at].offered for at in seconds]
-    failed = [sum(recorder.seconds[at].problems.values()) for at in seconds]
-    unsent = [recorder.seconds[at].unsent for at in seconds]
+    offered = [each.offered for each in run.values()]
+    failed = [sum(each.problems.values()) for each in run.values()]
+    unsent = [each.unsent for each in run.values()]
     below.plot(seconds, offered, color=GREY, label="meant to start", linewidth=1.4)
     below.plot(seconds, [each.count for each in latency], color=GREEN, label="of those answered", linewidth=1.4)
     for name, counts, colour in (("failed", failed, RED), ("not sent", unsent, ORANGE)):

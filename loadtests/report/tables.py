@@ -11,8 +11,8 @@ from loadtests.summary import Summary, told
 
 def write_seconds(path: Path, summary: Summary, recorder: Recorder) -> None:
     """By the second in which requests were meant to start, warm-up included: `phase` is empty there."""
-    _write(path, ({"second": at, "phase": _phase(summary, at), **told(recorder.seconds[at], 1.0)}
-                  for at in sorted(recorder.seconds)))  # fmt: skip
+    run = recorder.seconds()
+    _write(path, ({"second": at, "phase": _phase(summary, at), **told(run[at], 1.0)} for at in run))
 
 
 def write_phases(path: Path, summary: Summary) -> None:

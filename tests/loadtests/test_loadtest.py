@@ -88,7 +88,7 @@ def test_a_server_that_stands_still_shows_in_the_tail() -> None:
 
 def test_a_thousand_a_second_or_the_generator_says_that_it_cannot(stub: Stub) -> None:
     code, found, said = locust(stub.url, "--rate", "1000", "--run-time", "5s", "TextUser")
-    assert code == 0
+    assert code == int(found["unsent"] > 0)
     assert found["requests_per_s"] >= 950 or found["generator"]["bottleneck"]
     assert ("BOTTLENECK" in said) == found["generator"]["bottleneck"]
 
@@ -96,12 +96,11 @@ def test_a_thousand_a_second_or_the_generator_says_that_it_cannot(stub: Stub) ->
 def test_what_could_not_be_sent_is_counted(tmp_path: Path) -> None:
     with stubbed(tmp_path / "bodies") as still:
         os.kill(still.process.pid, signal.SIGSTOP)
-        threading.Timer(9, os.kill, (still.process.pid, signal.SIGCONT)).start()
-        options = ("--rate", "50", "--max-in-flight", "20", "--run-time", "4s", "--warm-up", "0")
+        options = ("--rate", "50", "--max-in-flight", "20", "--run-time", "4s", "--warm-up", "0", "--timeout", "3")
         code, found, said = locust(still.url, *options, "TextUser")
     assert code == 1
     assert found["unsent"] > 100
-    assert found["requests"] == 20
+    assert found["requests"] == found["failures"] <= 40
     assert "could not be sent" in said
 
 
@@ -162,8 +161,8 @@ def test_steps_are_told_one_by_one(stub: Stub, tmp_path: Path) -> None:
 
 
 def test_the_search_ends_with_a_rate(stub: Stub) -> None:
-    options = ("--rate", "5", "--shape", "search", "--run-time", "1s", "--warm-up", "0", "--slo", "p50=1ms")
-    code, found, said = locust(stub.url, *options, "--max-in-flight", "1", "TextUser")
+    options = ("--rate", "300", "--shape", "search", "--run-time", "1s", "--warm-up", "0", "--slo", "p99=30ms,fail=0")
+    code, found, said = locust(stub.url, *options, "TextUser")
     assert (code == 0) == (found["highest_rate"] is not None)
     assert "held" in said or "holds" in said
     assert len(found["phases"]) >= 2

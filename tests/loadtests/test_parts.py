@@ -86,29 +86,30 @@ def test_percentiles_are_within_a_hundredth() -> None:
 
 def test_a_second_holds_what_was_meant_to_start_in_it() -> None:
     recorder = Recorder(clock=lambda: 100.0)
-    recorder.offered(100.9, sent=100.95)
-    recorder.answered(100.9, "text", 4_000, None, {"queue": 3_990})
-    recorder.offered(101.1, sent=101.1)
-    recorder.answered(101.1, "text", 5, "status 500", {})
-    recorder.unsent(101.2)
-    first, second = recorder.between(0, 1), recorder.between(1, 2)
+    recorder.offered(1, 100.9, sent=100.95)
+    recorder.answered(1, 100.9, "text", 4_000, None, {"queue": 3_990})
+    recorder.offered(2, 101.1, sent=101.1)
+    recorder.answered(2, 101.1, "text", 5, "status 500", {})
+    recorder.unsent(2, 101.2)
+    first, second = recorder.seconds().values()
     assert first.latency["text"].percentile(1) == pytest.approx(4_000, rel=0.01)
     assert first.lag.percentile(0.99) == pytest.approx(50, rel=0.02)
     assert (second.offered, second.unsent, second.problems) == (2, 1, {"status 500": 1})
+    assert (recorder.under(1).offered, recorder.under(2).offered, recorder.under(3).offered) == (1, 2, 0)
 
 
 def test_what_workers_take_adds_up_at_the_master() -> None:
     workers, master = [Recorder(clock=lambda: 50.0) for _ in range(2)], Recorder(clock=lambda: 50.0)
     for i in range(10):
         for worker in workers:
-            worker.offered(50 + i, 50 + i)
-            worker.answered(50 + i, "text", 10, None, {"total": 9})
+            worker.offered(1, 50 + i, 50 + i)
+            worker.answered(1, 50 + i, "text", 10, None, {"total": 9})
             if i % 4 == 0:
                 master.merge(worker.take())
     for worker in workers:
         master.merge(worker.take())
-        assert worker.take() == {}, "once taken it is not taken again"
-    found = master.between(0, 10)
+        assert worker.take() == [], "once taken it is not taken again"
+    found = master.under(1)
     assert found.offered == found.latency["text"].count == found.stages["total"].count == 20
 
 
@@ -174,7 +175,7 @@ def searched(latency: Callable[[float], float], start: float) -> tuple[Search, l
     search, tried = Search(start, 10, Slo.parse("p99=50ms,fail=0")), []
     for phase in search.phases():
         tried.append(phase.level)
-        search.over(Result(phase, 0, 10, seen(latency(phase.level))))
+        search.over(Result(phase, 0, 0, 10, seen(latency(phase.level))))
     return search, tried
 
 
@@ -195,7 +196,7 @@ def test_requests_without_an_answer_fail_a_trial() -> None:
     search = Search(10, 10, Slo.parse("p99=50ms"))
     second = seen(1)
     second.offered += 2
-    search.over(Result(Phase("trial", 10, 10), 0, 10, second))
+    search.over(Result(Phase("trial", 10, 10), 0, 0, 10, second))
     assert (search.held, search.failed) == (None, 10)
 
 
