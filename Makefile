@@ -4,8 +4,12 @@ PYTHON  ?= python3
 PORT    ?= 3000
 BIND    ?= 127.0.0.1
 EXTRA   ?= serve
-USERS   ?= 16
+USERS   ?= $(if $(RATE),1,16)
+RATE    ?=
 TIME    ?= 30s
+SHAPE   ?= steady
+SLO     ?=
+WHO     ?= MixedUser
 HOST    ?= http://127.0.0.1:$(PORT)
 JOBS    ?= 2
 NAME    ?=
@@ -54,10 +58,9 @@ artifacts: $(DEFAULT_ARTIFACTS)  ## export the default models if they are not th
 train: .venv/export/.installed $(DEFAULT_SOURCE)/.fetched  ## train the image encoder of RECIPE into runs/RECIPE
 	.venv/export/bin/python -m models.train "$(RECIPE)" --teacher $(DEFAULT_SOURCE) --evaluate $(ARGS)
 
-loadtest: .venv/loadtest/.installed  ## load HOST with USERS for TIME
-	@mkdir -p reports
-	.venv/loadtest/bin/locust -f loadtests/locustfile.py --headless --only-summary --host "$(HOST)" \
-		--users $(USERS) --spawn-rate $(USERS) --run-time $(TIME) --html reports/loadtest.html --csv reports/loadtest
+loadtest: .venv/loadtest/.installed  ## load HOST with USERS, or in an open loop with RATE, for TIME
+	.venv/loadtest/bin/locust -f loadtests/locustfile.py --headless --only-summary --host "$(HOST)" --reports reports \
+		--users $(USERS) --run-time $(TIME) $(if $(RATE),--rate $(RATE)) --shape $(SHAPE) --slo "$(SLO)" $(ARGS) $(WHO)
 
 bench: .venv/dev/.installed $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json  ## measure speed and memory on this machine
 	.venv/dev/bin/python -m bench --text artifacts/$(DEFAULT_MODEL) --int8 $(BENCH_INT8) --image artifacts/scenes-vit $(ARGS)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page
 
 from tests.playground.conftest import TEXT, Opened, check, watched
 from tests.server import Server, serve
@@ -211,43 +211,30 @@ def test_a_key_is_asked_for_kept_in_memory_and_never_written_out(browser: Browse
         assert all("401" in told for told in opened.complaints)
 
 
-def matched(route: Route) -> None:
-    """What the contract says, of 4 and 64 parts."""
-    tokens = [{"text": "[CLS]", "start": 0, "end": 0}, *({"text": "x", "start": i, "end": i + 1} for i in range(3))]
-    boxes = [[20 * (i % 8), 20 * (i // 8), 20 * (i % 8) + 20, 20 * (i // 8) + 20] for i in range(64)]
-    grid = {"rows": 8, "columns": 8, "prefix": 1, "boxes_px": boxes}
-    sides = [
-        {"similarities": [0.1, 0.2, 0.3, -0.4], "contributions": [0.1, 0.2, 0.3, -0.1], "relevance": None,
-         "tokens": tokens, "grid": None},
-        {"similarities": [i / 64 for i in range(64)], "contributions": [0.5 / 64] * 64, "relevance": None,
-         "tokens": None, "grid": grid},
-    ]  # fmt: skip
-    pairs = [[(row * 64 + column) / 256 for column in range(64)] for row in range(4)]
-    route.fulfill(json={"similarity": 0.5, "meaning": "attribution, not cause", "inputs": sides, "pairs": pairs})
-
-
 def test_two_inputs_are_compared(browser: Browser, both: Server) -> None:
     page = browser.new_page()
     opened = watched(page, both.url)
-
-    def described(route: Route) -> None:
-        told = route.fetch().json()
-        told["paths"]["/v1/attention/match"] = {}
-        route.fulfill(json=told)
-
-    page.route("**/openapi.json", described)
-    page.route(MATCH, matched)
     page.goto(both.url)
     opened.shown(TEXT)
     page.select_option("#other-scene", "3")
-    page.click("#compare")
+    with page.expect_response(MATCH) as answered:
+        page.click("#compare")
     page.wait_for_selector("#sides .cell[data-weight]")
-    assert page.inner_text("#similarity") == "0.500"
-    assert page.locator("#measure option").count() == 2, "none of what is null"
-    assert opened.weights("#sides .token") == pytest.approx([0.2, 0.3, -0.1, 0.1])
-    page.locator("#sides .token").nth(2).hover()
-    opened.wait("Math.abs(document.querySelector('#sides .cell').dataset.weight - 192 / 256) < 1e-6")
+    told = answered.value.json()
+    text, scene = told["inputs"]
+    assert float(page.inner_text("#similarity")) == pytest.approx(told["similarity"], abs=1e-3)
+    assert sum(text["contributions"]) == pytest.approx(told["similarity"], abs=1e-4)
+    assert "not cause" in page.inner_text("#meaning")
+    own = [one for one, token in zip(text["contributions"], text["tokens"], strict=True) if token["end"]]
+    shown = opened.weights("#sides .token")
+    assert all(any(abs(weight - one) < 1e-4 for weight in shown) for one in own)
+    pointed = page.locator("#sides .token").nth(2)
+    pointed.hover()
+    row = [token["text"] for token in text["tokens"]].index(pointed.inner_text().lower())
+    cell = "Math.abs(document.querySelector('#sides .cell').dataset.weight - arg) < 1e-4"
+    opened.wait(cell, told["pairs"][row][0])
     page.close()
+    assert len(scene["contributions"]) == 64
     check(opened)
 
 
