@@ -1,7 +1,6 @@
 """Is an answer right? A wrong one is a failure, however fast it came."""
 
 import base64
-import binascii
 import json
 import math
 import struct
@@ -35,7 +34,7 @@ class Answers:
             if len(data) != request.items:
                 return f"{request.items} items were asked for, and others came"
             problems = [self._of(request, entry) for entry in data]
-        except (KeyError, TypeError, ValueError, binascii.Error, struct.error):
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error):
             return "an answer of another shape"
         return next((problem for problem in problems if problem), None)
 

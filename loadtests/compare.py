@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-FIGURES = ("requests_per_s", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "failures")
+FIGURES = ("requests_per_s", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "failures", "unsent", "unanswered")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any(one["generator"]["bottleneck"] for one in (*runs["a"], *runs["b"])):
         print("THE GENERATOR WAS THE BOTTLENECK in at least one run")
     print(json.dumps({"a": given.a, "b": given.b, "rounds": given.rounds, **figures}))
-    return int(any(one["failures"] or not one["requests"] for one in (*runs["a"], *runs["b"])))
+    lost = [one["failures"] + one["unsent"] + one["unanswered"] for one in (*runs["a"], *runs["b"])]
+    return int(any(lost) or not all(one["requests"] for one in (*runs["a"], *runs["b"])))
 
 
 def run(host: str, options: Sequence[str]) -> dict[str, Any] | None:

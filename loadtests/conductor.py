@@ -1,6 +1,6 @@
 """Who conducts a run, phase by phase: on the master, or in the only process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import gevent
@@ -11,8 +11,8 @@ from loadtests.loading import TEMPO, Loading
 from loadtests.pace import Tempo
 from loadtests.phases import Phase, Plan, Result
 
-ANSWERS_WITHIN_S = 30.0
-"""So long the last requests of a run, or of a trial, are waited for."""
+TIMEOUT_WITHIN_S = 2.0
+"""The last requests of a run, or of a trial, are waited for until they have failed, and so much longer."""
 
 REPORTS_WITHIN_S = 4.0
 """Workers report every three seconds."""
@@ -30,10 +30,12 @@ ALL_AT_ONCE = 10_000.0
 class Conductor:
     """Of one run. `tick` is called about once a second."""
 
-    def __init__(self, loading: Loading, runner: Runner) -> None:
+    def __init__(self, loading: Loading, runner: Runner, measuring: Callable[[], None]) -> None:
+        """`measuring` is called when the first phase begins that is measured."""
         self._loading = loading
         self._runner = runner
         self.plan: Plan = options.plan(loading.options)
+        self.measuring = measuring
         self.results: list[Result] = []
         self._coming = self._with_warm_up()
         self._phase: Phase | None = None
@@ -82,6 +84,7 @@ class Conductor:
             return None if self._phase is None or self._draining else self._drain(self._phase, now)
         if phase.measured and not any(result.phase.measured for result in self.results):
             self._runner.stats.reset_all()  # of Locust's own tables
+            self.measuring()
         self._phase, self._since, self._draining = phase, now + LEAD_S, False
         users = self._users(phase)
         self._tell(self._since, phase.level / users, measured=phase.measured)
@@ -97,7 +100,7 @@ class Conductor:
         result = self._again(self.results[-1])
         waited = now - self._drain_since
         enough = REPORTS_WITHIN_S if isinstance(self._runner, MasterRunner) else 0.0
-        if waited < enough or (result.outstanding and waited < ANSWERS_WITHIN_S):
+        if waited < enough or (result.seen.unanswered and waited < self._loading.options.timeout + TIMEOUT_WITHIN_S):
             return self._users(phase), ALL_AT_ONCE
         self.results[-1] = result
         self.plan.over(result)
@@ -105,7 +108,7 @@ class Conductor:
 
     def _users(self, phase: Phase) -> int:
         """Of a closed loop the level itself; an open loop has one in each process that sends, or as many as said."""
-        if self._loading.options.rate is None:
+        if not self._loading.options.rate:
             return max(1, round(phase.level))
         processes = self._runner.worker_count if isinstance(self._runner, MasterRunner) else 1
         return max(int(self._loading.options.num_users or 1), processes)

@@ -35,14 +35,14 @@ class Histogram:
     def largest(self) -> float:
         return _edge(max(self._counts)) if self._counts else 0.0
 
-    def percentile(self, share: float) -> float:
-        """In ms, what `share` (0 to 1) of all are no slower than; 0 of none."""
-        wanted, seen = math.ceil(share * self.count), 0
+    def percentile(self, share: float, *, lost: int = 0) -> float:
+        """In ms, what `share` (0 to 1) of all are no slower than; 0 of none. `lost` more are slower than any."""
+        wanted, seen = math.ceil(share * (self.count + lost)), 0
         for bucket in sorted(self._counts):
             seen += self._counts[bucket]
             if seen >= wanted:
                 return _edge(bucket)
-        return 0.0
+        return math.inf if wanted else 0.0
 
     def cumulative(self) -> list[tuple[float, float]]:
         """(ms, share that is no slower), fastest first."""

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from typing import Any, cast
 
+from gevent.pool import Pool
 from locust.env import Environment
 
 from loadtests.answers import Answers
@@ -29,6 +30,8 @@ class Loading:
         """The most that one generator took of a processor in a phase that was measured."""
         self.users = 0
         """That this process has started so far: their numbers."""
+        self.on_their_way = Pool()
+        """Requests of an open loop that have no answer yet."""
         self._meter = Meter()
         self._answers: Answers | None = None
 
@@ -71,7 +74,7 @@ class Loading:
     def answers(self) -> Answers:
         """One for all users: vectors are of one width."""
         if self._answers is None:
-            self._answers = Answers(dimensions=self.options.dimensions, unit=not self.options.not_unit)
+            self._answers = Answers(dimensions=self.options.dimensions or None, unit=not self.options.not_unit)
         return self._answers
 
     def hear(self, tempo: dict[str, Any]) -> None:
@@ -82,7 +85,8 @@ class Loading:
             self.processors = max(self.processors, took)
         if new.began != last.began:
             self.recorder.begin(new.began)
-            self.processors, self._answers = 0.0, None
+            self.processors, self._answers, self.users = 0.0, None, 0
+            self.on_their_way = Pool(self.options.max_in_flight)
         self.pace.tempo = new
 
     def _report(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002  # Locust passes it by name

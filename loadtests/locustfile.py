@@ -3,15 +3,17 @@
 `locust -f loadtests/locustfile.py --host http://127.0.0.1:3000 MixedUser`, or without --headless for the web page.
 """
 
+import sys
 from pathlib import Path
 from typing import Any, cast
 
+import gevent
 from locust import LoadTestShape, events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
 
-from loadtests import batches, options, report
+from loadtests import batches, options
 from loadtests.conductor import Conductor
 from loadtests.generator import Verdict
 from loadtests.loading import Loading
@@ -30,7 +32,12 @@ def add_options(parser: LocustArgumentParser) -> None:
 
 @events.init.add_listener
 def attach(environment: Environment, **_: Any) -> None:
-    Loading.attach(environment)
+    loading = Loading.attach(environment)
+    if loading.options.headless and not isinstance(environment.runner, WorkerRunner):
+        try:
+            options.plan(loading.options)
+        except ValueError as error:
+            sys.exit(str(error))
 
 
 class Conducted(LoadTestShape):
@@ -38,15 +45,19 @@ class Conducted(LoadTestShape):
 
     use_common_options = True
     conductor: Conductor | None = None
-    before: batches.Buckets
+    before: batches.Buckets = {}  # noqa: RUF012  # one shape a process, and a new one each run
 
     def tick(self) -> tuple[int, float] | None:
         if self.conductor is None:
             runner = cast("Runner", self.runner)
             environment = runner.environment
-            self.before = batches.read(environment.host or "")
-            self.conductor = Conductor(Loading.of(environment), runner)  # whose clock starts here
+            self.conductor = Conductor(Loading.of(environment), runner, self._look)
         return self.conductor.tick()
+
+    def _look(self) -> None:
+        """What the server has counted so far. Not waited for: a server that stands still is measured, too."""
+        self.before = {}
+        gevent.spawn(lambda: self.before.update(batches.read(cast("Runner", self.runner).environment.host or "")))
 
 
 @events.test_stop.add_listener
@@ -62,12 +73,14 @@ def tell(environment: Environment, **_: Any) -> None:
         results,
         Slo.parse(loading.options.slo),
         Verdict(loading.processors, max(seen, default=0.0)),
-        open_loop=loading.options.rate is not None,
+        open_loop=loading.options.rate > 0,
         searched=isinstance(plan, Search),
         held=plan.held if isinstance(plan, Search) else None,
         batches=batches.sizes(shape.before, batches.read(environment.host or "")),
     )
     if loading.options.reports:
+        from loadtests import report  # whose plots take a second to load
+
         report.write(Path(loading.options.reports), summary, loading.recorder, environment.host or "")
     environment.process_exit_code = int(summary.failed)
     shape.conductor = None  # the next run has another

@@ -18,7 +18,7 @@ def add(parser: LocustArgumentParser) -> None:
     what.add_argument("--text-model", default="all-MiniLM-L6-v2", help="the model that texts are sent to")
     what.add_argument("--image-model", default="scenes-vit", help="the model that images are sent to")
     what.add_argument("--words", choices=list(LENGTHS), default="mixed", help="how long the texts are")
-    what.add_argument("--items", type=int, default=1, help="texts or images in a request")
+    what.add_argument("--items", type=_count, default=1, help="texts or images in a request")
     what.add_argument("--image-share", type=_share, default=0.2, help="of MixedUser's requests, those of images")
     what.add_argument("--attention-share", type=_share, default=0.1, help="of MixedUser's, those with attention")
     what.add_argument("--attention", default="rollout", help="the reduction that is asked for: one weight a token")
@@ -29,18 +29,23 @@ def add(parser: LocustArgumentParser) -> None:
         "--api-key", default="", help="sent as a bearer token", is_secret=True, env_var="LOADTEST_API_KEY"
     )
     right = parser.add_argument_group("What a right answer is")
-    right.add_argument("--dimensions", type=int, default=None, help="of each vector; unless said, as of the first")
+    right.add_argument("--dimensions", type=int, default=0, help="of each vector; 0 for as of the first")
     right.add_argument("--not-unit", action="store_true", help="vectors need not have length 1")
     how = parser.add_argument_group("How much")
     how.add_argument(
         "--rate", type=_positive, default=None, help="requests a second, however slow the answers (open loop)"
     )
     how.add_argument("--arrivals", choices=("poisson", "constant"), default="poisson", help="of an open loop")
-    how.add_argument("--max-in-flight", type=int, default=2_000, help="of an open loop; what comes on top is not sent")
+    how.add_argument("--max-in-flight", type=_count, default=2_000, help="of a process; what comes on top is not sent")
     how.add_argument("--timeout", type=_positive, default=30.0, help="seconds until a request has failed")
-    how.add_argument("--shape", choices=SHAPES, default="steady", help="of --rate, or of --users, over --run-time")
-    how.add_argument("--warm-up", type=float, default=2.0, help="seconds before anything is measured")
-    how.add_argument("--parts", type=int, default=6, help="steps of steps, parts of soak")
+    how.add_argument(
+        "--shape",
+        choices=SHAPES,
+        default="steady",
+        help="over --run-time, which for search is a trial's",
+    )
+    how.add_argument("--warm-up", type=_not_negative, default=2.0, help="seconds before anything is measured")
+    how.add_argument("--parts", type=_count, default=6, help="steps of steps, parts of soak")
     how.add_argument("--times", type=_positive, default=4.0, help="how much higher the spike is")
     end = parser.add_argument_group("What comes of it")
     end.add_argument("--slo", type=_slo, default="", help="p99=50ms,fail=0: exit code 1 where it does not hold")
@@ -56,8 +61,8 @@ def plan(options: argparse.Namespace) -> Plan:
     if seconds is None:
         raise ValueError(f"--shape {options.shape} wants --run-time")
     if options.shape == "search":
-        if not Slo.parse(options.slo).objectives:
-            raise ValueError("--shape search wants --slo, to hold")
+        if not Slo.parse(options.slo).objectives or not options.rate:
+            raise ValueError("--shape search wants --slo, to hold, and --rate, to begin with")
         return Search(level, seconds, Slo.parse(options.slo))
     if options.shape == "spike":
         return spike(level, seconds, options.times)
@@ -69,6 +74,20 @@ def _share(text: str) -> float:
     if not 0 <= share <= 1:
         raise argparse.ArgumentTypeError("a share is from 0 to 1")
     return share
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it must be at least 1")
+    return number
+
+
+def _not_negative(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError("it must not be less than 0")
+    return number
 
 
 def _positive(text: str) -> float:

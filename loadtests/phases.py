@@ -32,9 +32,8 @@ class Result:
     seen: Second
 
     @property
-    def outstanding(self) -> int:
-        """Requests that have no answer yet."""
-        return self.seen.offered - self.seen.unsent - sum(each.count for each in self.seen.latency.values())
+    def seconds(self) -> float:
+        return max(self.end - self.start, 1e-3)
 
 
 class Plan(ABC):

@@ -14,10 +14,11 @@ from loadtests.histogram import Histogram
 
 @dataclass
 class Second:
-    """`latency` is by the request's name, `stages` by the server's names; `lag` is how late requests were sent.
+    """`latency` is of right answers, by the request's name; `stages` by the server's names; `lag` is how late requests
+    were sent.
 
     `offered` were meant to be sent, `unsent` of them could not be: too many were on their way. `problems` count what
-    was wrong with those that failed.
+    was wrong with those that failed. `done` right answers came in this second, whenever they were asked for.
     """
 
     latency: dict[str, Histogram] = field(default_factory=dict)
@@ -26,6 +27,25 @@ class Second:
     problems: Counter[str] = field(default_factory=Counter)
     offered: int = 0
     unsent: int = 0
+    done: int = 0
+
+    @property
+    def right(self) -> int:
+        return sum(each.count for each in self.latency.values())
+
+    @property
+    def failed(self) -> int:
+        return self.problems.total()
+
+    @property
+    def unanswered(self) -> int:
+        """What has been sent, and of which nothing is known."""
+        return max(0, self.offered - self.unsent - self.right - self.failed)
+
+    @property
+    def lost(self) -> int:
+        """All that came to nothing: their latencies are longer than any."""
+        return self.unsent + self.failed + self.unanswered
 
     def add(self, other: "Second") -> None:
         for mine, theirs in ((self.latency, other.latency), (self.stages, other.stages)):
@@ -36,6 +56,7 @@ class Second:
         self.problems += other.problems
         self.offered += other.offered
         self.unsent += other.unsent
+        self.done += other.done
 
     def dump(self) -> dict[str, Any]:
         return {
@@ -45,6 +66,7 @@ class Second:
             "problems": dict(self.problems),
             "offered": self.offered,
             "unsent": self.unsent,
+            "done": self.done,
         }
 
     @classmethod
@@ -53,7 +75,15 @@ class Second:
             {name: Histogram(each) for name, each in dumped[part].items()} for part in ("latency", "stages")
         )
         lag, problems = Histogram(dumped["lag"]), Counter(dumped["problems"])
-        return cls(latency, stages, lag, problems, dumped["offered"], dumped["unsent"])
+        return cls(latency, stages, lag, problems, dumped["offered"], dumped["unsent"], dumped["done"])
+
+
+_AHEAD = time.time() - time.perf_counter()
+
+
+def steady_clock() -> float:
+    """The wall clock as it was when this process began, and no jumps since: processes of a run agree on it."""
+    return _AHEAD + time.perf_counter()
 
 
 Cell = tuple[int, int]
@@ -66,7 +96,7 @@ class Recorder:
     What is recorded is kept by the tempo that it was sent under, too: phases do not begin on whole seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = steady_clock) -> None:
         self.clock = clock
         self.began = clock()
         self._cells: dict[Cell, Second] = {}
@@ -77,28 +107,33 @@ class Recorder:
         self.began = at
         self._cells, self._news = {}, {}
 
-    def offered(self, tempo: int, intended: float, sent: float) -> None:
-        """A request is on its way."""
-        second = self._at(tempo, intended)
-        second.offered += 1
-        second.lag.add(1e3 * (sent - intended))
+    def offered(self, tempo: int, intended: float) -> None:
+        """A request was to be sent then."""
+        self._at(tempo, intended).offered += 1
 
     def unsent(self, tempo: int, intended: float) -> None:
-        """A request could not be sent."""
+        """A request was to be sent then, and could not be."""
         second = self._at(tempo, intended)
         second.offered += 1
         second.unsent += 1
 
+    def sent(self, tempo: int, intended: float) -> None:
+        """It is on its way now."""
+        self._at(tempo, intended).lag.add(1e3 * (self.clock() - intended))
+
+    def failed(self, tempo: int, intended: float, problem: str) -> None:
+        """It has no answer, or a wrong one."""
+        self._at(tempo, intended).problems[problem] += 1
+
     def answered(
-        self, tempo: int, intended: float, name: str, ms: float, problem: str | None, stages: Mapping[str, float]
+        self, tempo: int, intended: float, name: str, ms: float, stages: Mapping[str, float], *, during: int
     ) -> None:
-        """A request has its answer, or has failed."""
+        """It has its answer, which came `during` another tempo perhaps."""
         second = self._at(tempo, intended)
         second.latency.setdefault(name, Histogram()).add(ms)
         for stage, took in stages.items():
             second.stages.setdefault(stage, Histogram()).add(took)
-        if problem:
-            second.problems[problem] += 1
+        self._at(during, self.clock()).done += 1
 
     def take(self) -> list[tuple[int, int, dict[str, Any]]]:
         """What is new since this was last called, for another process."""

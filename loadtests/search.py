@@ -6,7 +6,7 @@ from loadtests.phases import Phase, Plan, Result
 from loadtests.slo import Slo
 
 LOST = 0.01
-"""Share of a trial's requests without an answer from which it has failed: of their latencies nothing is known."""
+"""Share of a trial's requests that come to nothing from which it has failed, whatever its objectives are."""
 
 
 LEAST = 64
@@ -37,8 +37,8 @@ class Search(Plan):
 
     def over(self, result: Result) -> None:
         level = result.phase.level
-        lost = result.outstanding > LOST * result.seen.offered
-        if lost or self._slo.misses(result.seen, result.end - result.start):
+        lost = result.seen.lost > LOST * result.seen.offered
+        if lost or self._slo.misses(result.seen, result.seconds):
             self.failed = level if self.failed is None else min(self.failed, level)
         else:
             self.held = level if self.held is None else max(self.held, level)

@@ -1,5 +1,6 @@
 """What a run must hold: `p99=50ms,fail=0,rate=200`."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ class SloError(ValueError):
 
 @dataclass(frozen=True)
 class Objective:
-    """`limit` is in ms for latencies, a share of the requests for failures in percent, else a number."""
+    """`limit` is in ms for latencies, a share of the requests for failures in percent, else a number.
+
+    What came to nothing counts as slower than any answer: a server that refuses quickly is not a fast one. The mean
+    alone is of right answers.
+    """
 
     name: str
     limit: float
@@ -26,17 +31,16 @@ class Objective:
     def found(self, seen: Second, seconds: float) -> float:
         """The figure that it is about."""
         latency = merged(seen.latency.values())
-        failed = sum(seen.problems.values()) + seen.unsent
         match self.name:
             case "mean":
                 return latency.mean
             case "max":
-                return latency.largest
+                return math.inf if seen.lost else latency.largest
             case "fail":
-                return failed / max(1, seen.offered) if self.percent else failed
+                return seen.lost / max(1, seen.offered) if self.percent else seen.lost
             case "rate":
-                return (latency.count - sum(seen.problems.values())) / seconds
-        return latency.percentile(float(self.name[1:]) / 100)
+                return seen.done / seconds
+        return latency.percentile(float(self.name[1:]) / 100, lost=seen.lost)
 
     def missed(self, found: float) -> bool:
         """All but the rate are at most their limit."""

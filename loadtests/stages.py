@@ -1,7 +1,12 @@
 """Where a server says that the time went: the Server-Timing header (W3C, "Server Timing", section 3)."""
 
+import math
+
 ORDER = ("preprocess", "queue", "inference", "serialize", "total")
 """What Headlight tells, in the order in which a request goes through it."""
+
+MOST, LONGEST = 16, 40
+"""Stages of an answer, and letters of a name, that are kept: a server can say what it likes."""
 
 
 def parse(header: str) -> dict[str, float]:
@@ -9,14 +14,16 @@ def parse(header: str) -> dict[str, float]:
 
     preprocess;dur=0.41, queue;dur=0.02, total;dur=5.2;desc="all of it"
     """
-    found = {}
+    found: dict[str, float] = {}
     for metric in header.split(","):
         name, *parameters = (part.strip() for part in metric.split(";"))
         for parameter in parameters:
             key, _, value = parameter.partition("=")
             if key.strip().lower() == "dur":
                 try:
-                    found[name] = float(value.strip().strip('"'))
+                    ms = float(value.strip().strip('"'))
                 except ValueError:
                     continue
+                if math.isfinite(ms) and len(found) < MOST:
+                    found[name[:LONGEST]] = ms
     return found

@@ -39,7 +39,7 @@ class Summary:
 
     @property
     def seconds(self) -> float:
-        return sum(result.end - result.start for result in self.results)
+        return sum(result.seconds for result in self.results)
 
     @property
     def misses(self) -> list[str]:
@@ -53,7 +53,7 @@ class Summary:
         """Whether the run is to end with exit code 1: objectives decide where there are any, else any failure."""
         if self.slo.objectives:
             return bool(self.misses)
-        return bool(sum(self.seen.problems.values()) + self.seen.unsent) or not self.seen.latency
+        return bool(self.seen.lost) or not self.seen.latency
 
     def figures(self) -> dict[str, Any]:
         """As JSON. Times are in ms, `unsent` requests were to start and could not."""
@@ -64,7 +64,7 @@ class Summary:
             "by_name": {name: latencies(each) for name, each in sorted(self.seen.latency.items())},
             "stages": {name: latencies(each) for name, each in self.seen.stages.items()},
             "phases": [
-                {"name": each.phase.name, "level": each.phase.level, **told(each.seen, each.end - each.start)}
+                {"name": each.phase.name, "level": each.phase.level, **told(each.seen, each.seconds)}
                 for each in self.results
             ],
             "batches": self.batches or {},
@@ -84,6 +84,8 @@ class Summary:
             "{requests} requests, {failures} failed, {requests_per_s} a second; p50 {p50_ms} ms, p95 {p95_ms} ms, "
             "p99 {p99_ms} ms".format(**figures)
         ]
+        if self.seen.unanswered:
+            says.append(f"{self.seen.unanswered} have had no answer yet")
         if self.seen.unsent:
             says.append(f"{self.seen.unsent} more could not be sent: too many were on their way")
         if self.generator.bottleneck:
@@ -104,14 +106,16 @@ def plain(number: float) -> str:
 
 
 def told(seen: Second, seconds: float) -> dict[str, Any]:
-    """What happened in so many seconds, over all names."""
+    """What happened in so many seconds, over all names. Latencies are of right answers; `requests_per_s` are those that
+    came in these seconds."""
     latency = merged(seen.latency.values())
     return {
-        "requests": latency.count,
-        "failures": sum(seen.problems.values()),
+        "requests": latency.count + seen.failed,
+        "failures": seen.failed,
         "unsent": seen.unsent,
+        "unanswered": seen.unanswered,
         "offered_per_s": round(seen.offered / seconds, 2) if seconds else 0.0,
-        "requests_per_s": round(latency.count / seconds, 2) if seconds else 0.0,
+        "requests_per_s": round(seen.done / seconds, 2) if seconds else 0.0,
         **latencies(latency),
     }
 

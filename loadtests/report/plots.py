@@ -34,10 +34,10 @@ def over_time(summary: Summary, recorder: Recorder) -> str:
     _logarithmic(above, "y")
     above.set_ylabel("latency, ms")
     offered = [each.offered for each in run.values()]
-    failed = [sum(each.problems.values()) for each in run.values()]
+    failed = [each.failed for each in run.values()]
     unsent = [each.unsent for each in run.values()]
     below.plot(seconds, offered, color=GREY, label="meant to start", linewidth=1.4)
-    below.plot(seconds, [each.count for each in latency], color=GREEN, label="of those answered", linewidth=1.4)
+    below.plot(seconds, [each.count for each in latency], color=GREEN, label="of those answered right", linewidth=1.4)
     for name, counts, colour in (("failed", failed, RED), ("not sent", unsent, ORANGE)):
         if any(counts):
             below.plot(seconds, counts, color=colour, label=name, linewidth=1.4)
@@ -128,7 +128,7 @@ def batch_sizes(summary: Summary) -> str | None:
 
 
 def _offered(result: Result) -> float:
-    return result.seen.offered / (result.end - result.start)
+    return result.seen.offered / result.seconds
 
 
 def _curve(axes: Axes, histogram: Histogram, name: str, colour: str) -> None:

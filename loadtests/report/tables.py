@@ -21,7 +21,7 @@ def write_phases(path: Path, summary: Summary) -> None:
 
 
 def _phase(summary: Summary, at: int) -> str:
-    return next((each.phase.name for each in summary.results if each.start <= at < each.end), "")
+    return next((each.phase.name for each in summary.results if each.start <= at + 0.5 < each.end), "")
 
 
 def _write(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:

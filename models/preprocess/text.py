@@ -151,14 +151,15 @@ def _words(encoding: Encoding, start: int, text: str, before: int) -> Words:
     """Of a caller's string that begins `before` characters into `text`, and `start` into what was tokenized."""
     pieces = _pieces(encoding, start)
     ids = encoding.word_ids
-    starts = [i for i, id in enumerate(ids) if i == 0 or id is None or id != ids[i - 1]]
-    found = []
+    alone = [start == end or id is None for id, (_, start, end) in zip(ids, pieces, strict=True)]
+    starts = [i for i in range(len(ids)) if i == 0 or alone[i] or alone[i - 1] or ids[i] != ids[i - 1]]
+    found: list[Piece] = []
     for first, end in pairwise([*starts, len(pieces)]):
-        own = [piece for piece in pieces[first:end] if piece[1] < piece[2]]
-        if own:
-            found.append((text[before + own[0][1] : before + own[-1][2]], own[0][1], own[-1][2]))
+        if alone[first]:
+            found.append(pieces[first])
         else:
-            found.append(("".join(piece for piece, _, _ in pieces[first:end]), 0, 0))
+            begins, ends = pieces[first][1], pieces[end - 1][2]
+            found.append((text[before + begins : before + ends], begins, ends))
     return Words(np.array(starts, dtype=np.int64), found)
 
 

@@ -30,7 +30,7 @@ class Tokens:
     `ids` is `[n]`; `truncated` says that the text went on past the model's limit.
     """
 
-    __slots__ = ("_join", "_spell", "ids", "key", "truncated")
+    __slots__ = ("_join", "_spell", "_words", "ids", "key", "truncated")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Tokens:
         self.truncated = truncated
         self._spell = spell
         self._join = join
+        self._words: Words | None = None
 
     @property
     def data(self) -> Ints:
@@ -61,5 +62,7 @@ class Tokens:
 
     @property
     def words(self) -> Words | None:
-        """The same as words, likewise; None where ids came without their text."""
-        return self._join() if self._join else None
+        """The same as words, likewise, and once; None where ids came without their text."""
+        if self._words is None and self._join:
+            self._words = self._join()
+        return self._words

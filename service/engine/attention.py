@@ -33,6 +33,9 @@ class AttentionQuery:
             raise InvalidParameter("layers and heads can be chosen with reduce=raw only", param)
         if self.words and manifest.text is None:
             raise InvalidParameter("units=words is of texts; this model takes images", "attention.units")
+        for name, chosen in (("layers", self.layers), ("heads", self.heads)):
+            if isinstance(chosen, tuple) and len(set(chosen)) < len(chosen):
+                raise InvalidParameter(f"{name} are taken once each", f"attention.{name}")
         layers = self._layers(manifest.attention)
         return AttentionPlan(
             reduce=self.reduce,

@@ -3,6 +3,7 @@
 Letters: n positions of one item, u its units (words), k the largest that are kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,11 +43,20 @@ def from_word(values: Floats, starts: Ints, word: int) -> Floats:
     return found
 
 
+def stacked(weights: Sequence[Weights]) -> Weights:
+    """One of several alike, along a new first axis."""
+    indices = [each.indices for each in weights if each.indices is not None]
+    return Weights(np.stack([each.values for each in weights]), np.stack(indices) if indices else None)
+
+
 def largest(values: Floats, k: int) -> Weights:
-    """Of each row of `[..., n]` the k largest, largest first, or all where there are fewer."""
+    """Of each row of `[..., n]` the k largest, largest first, or all where there are fewer.
+
+    Equal ones come in their order; which of them are kept where not all are is not said.
+    """
     k = min(k, values.shape[-1])
     # A full sort of all heads' rows of a long text is several times as slow.
     indices = np.argpartition(values, values.shape[-1] - k, axis=-1)[..., -k:]
     found = np.take_along_axis(values, indices, axis=-1)
-    order = np.lexsort((indices, -found), axis=-1)  # of equals the first
+    order = np.lexsort((indices, -found), axis=-1)
     return Weights(np.take_along_axis(found, order, axis=-1), np.take_along_axis(indices, order, axis=-1))

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from models.contract import tensors
 from models.contract.arrays import Floats
 from models.preprocess.prepared import Prepared
 from models.preprocess.tokens import Tokens, Words
-from service.engine.condensing import Weights, from_word, from_words, largest, onto_words
+from service.engine.condensing import Weights, from_word, from_words, largest, onto_words, stacked
 
 FLOAT_BYTES, INDEX_BYTES = 4, 8
 
@@ -88,8 +86,16 @@ class AttentionPlan:
         """
         m = self._told(item.positions)
         found = [self._condensed(arrays[name][row], m, item) for name in self._names]
-        values = np.stack(found) if self.reduce == "raw" else found[0].copy()
-        return Weights(values) if self.top_k is None else largest(values, self.top_k)
+        kept = [Weights(each) if self.top_k is None else largest(each, self.top_k) for each in found]
+        if self.reduce == "raw":
+            return stacked(kept)
+        return kept[0] if kept[0].indices is not None else Weights(kept[0].values.copy())
+
+    def computed_bytes(self, n: int) -> int:
+        """Size of what the graph gives for an item of `n` positions, of which the answer may be a small part."""
+        rows = 1 if self.query == "pool" else n
+        heads = len(self.heads) if isinstance(self.heads, tuple) else 1
+        return FLOAT_BYTES * rows * n * (len(self.layers) * heads if self.reduce == "raw" else 1)
 
     @property
     def _names(self) -> tuple[str, ...]:

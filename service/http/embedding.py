@@ -25,6 +25,9 @@ from service.http.deadline import deadline_of
 from service.runtime.encoder import AnyEncoder, TextEncoder
 from service.state import State
 
+COMPUTED_FOR_ANSWERED = 8
+"""Times `max_attention_bytes` that one item's weights may be, before its query or its largest are taken of them."""
+
 Wait = Callable[[Engine, Ticket], Awaitable[list[ItemResult]]]
 
 
@@ -137,6 +140,7 @@ class _Part:
         if self._plan:
             _check_query(self._plan, items)
             self._check_size(self._plan, items, "attention", "reduce=rollout is one weight per token or cell")
+            self._check_computed(self._plan, items)
         if self._vectors:
             self._check_size(self._vectors, items, "vectors of all tokens", "send fewer texts")
 
@@ -151,6 +155,14 @@ class _Part:
         if size > most:
             told = f"the {what} asked for: {size} bytes or more, at most {most} are given; {cheaper}"
             raise AttentionTooLarge(told, "attention" if self._asked.attention else None)
+
+    def _check_computed(self, plan: AttentionPlan, items: Sequence[Prepared]) -> None:
+        """One item need not hold gigabytes to answer with a few numbers; batches are bounded by themselves."""
+        size = max(plan.computed_bytes(item.positions) for item in items)
+        most = COMPUTED_FOR_ANSWERED * self._state.settings.max_attention_bytes
+        if size > most:
+            told = f"the attention to compute: {size} bytes, at most {most}; choose layers or heads, or combine heads"
+            raise AttentionTooLarge(told, "attention")
 
 
 def _check_query(plan: AttentionPlan, items: Sequence[Prepared]) -> None:

@@ -15,6 +15,7 @@ _MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript",
 FILES: Final = {
     found.name: Content(found.read_bytes(), _MEDIA_TYPES[found.name.rpartition(".")[2]])
     for found in files(__package__).joinpath("page").iterdir()
+    if found.name.rpartition(".")[2] in _MEDIA_TYPES
 }
 
 

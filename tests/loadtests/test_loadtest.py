@@ -69,19 +69,27 @@ def locust(host: str, *options: str, reports: Path | str = "") -> tuple[int, dic
     return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stdout + done.stderr
 
 
-def test_a_server_that_stands_still_shows_in_the_tail() -> None:
+def stand_still(stub: Stub, bodies: Path) -> None:
+    """For four seconds, three after the first request has come."""
+    give_up = time.monotonic() + 60
+    while bodies.stat().st_size == 0 and time.monotonic() < give_up:
+        time.sleep(0.05)
+    time.sleep(3)
+    os.kill(stub.process.pid, signal.SIGSTOP)
+    time.sleep(4)
+    os.kill(stub.process.pid, signal.SIGCONT)
+
+
+def test_a_server_that_stands_still_shows_in_the_tail(tmp_path: Path) -> None:
     """At 100 requests a second, 4 seconds long: users who wait for their answers would hardly have noticed."""
-    with stubbed() as still:
-        freeze = threading.Timer(6, os.kill, (still.process.pid, signal.SIGSTOP))
-        thaw = threading.Timer(10, os.kill, (still.process.pid, signal.SIGCONT))
+    with stubbed(tmp_path / "bodies") as still:
+        freeze = threading.Thread(target=stand_still, args=(still, tmp_path / "bodies"))
         freeze.start()
-        thaw.start()
-        options = ("--rate", "100", "--arrivals", "constant", "--run-time", "14s", "--warm-up", "1")
+        options = ("--rate", "100", "--arrivals", "constant", "--run-time", "12s", "--warm-up", "1")
         code, found, _ = locust(still.url, *options, "--slo", "p99=1s", "TextUser")
         freeze.join()
-        thaw.join()
     assert found["p99_ms"] >= 3_000
-    assert found["requests"] + found["unsent"] == pytest.approx(1_400, rel=0.02), "none was left out"
+    assert found["requests"] + found["unsent"] == pytest.approx(1_200, rel=0.02), "none was left out"
     assert code == 1
     assert any("p99" in miss for miss in found["slo"]["misses"])
 
@@ -163,9 +171,11 @@ def test_steps_are_told_one_by_one(stub: Stub, tmp_path: Path) -> None:
 def test_the_search_ends_with_a_rate(stub: Stub) -> None:
     options = ("--rate", "300", "--shape", "search", "--run-time", "1s", "--warm-up", "0", "--slo", "p99=30ms,fail=0")
     code, found, said = locust(stub.url, *options, "TextUser")
-    assert (code == 0) == (found["highest_rate"] is not None)
-    assert "held" in said or "holds" in said
-    assert len(found["phases"]) >= 2
+    levels = [phase["level"] for phase in found["phases"]]
+    assert len(levels) >= 2
+    right = [each["level"] for each in found["phases"] if not each["unsent"] and each["p99_ms"] <= 30]
+    assert found["highest_rate"] == max(right, default=None)
+    assert code == int(found["highest_rate"] is None), said
 
 
 def test_workers_share_the_rate_and_report_to_one(stub: Stub) -> None:
@@ -181,8 +191,11 @@ def test_workers_share_the_rate_and_report_to_one(stub: Stub) -> None:
     [
         (["--slo", "p99=soon"], "objectives are like"),
         (["--attention-share", "1.5"], "from 0 to 1"),
-        (["--rate", "0"], "more than 0"),
+        (["--rate", "-1"], "less than 0"),
         (["--words", "none"], "invalid choice"),
+        (["--items", "0"], "at least 1"),
+        (["--shape", "steps"], "wants --run-time"),
+        (["--shape", "search", "--slo", "p99=1s", "--run-time", "1s"], "wants --slo, to hold, and --rate"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(options: list[str], says: str) -> None:

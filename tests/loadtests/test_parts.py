@@ -85,16 +85,22 @@ def test_percentiles_are_within_a_hundredth() -> None:
 
 
 def test_a_second_holds_what_was_meant_to_start_in_it() -> None:
-    recorder = Recorder(clock=lambda: 100.0)
-    recorder.offered(1, 100.9, sent=100.95)
-    recorder.answered(1, 100.9, "text", 4_000, None, {"queue": 3_990})
-    recorder.offered(2, 101.1, sent=101.1)
-    recorder.answered(2, 101.1, "text", 5, "status 500", {})
+    now = [100.0]
+    recorder = Recorder(clock=lambda: now[0])
+    recorder.offered(1, 100.9)
+    now[0] = 100.95
+    recorder.sent(1, 100.9)
+    recorder.offered(2, 101.1)
+    recorder.failed(2, 101.1, "status 500")
+    now[0] = 104.9
+    recorder.answered(1, 100.9, "text", 4_000, {"queue": 3_990}, during=2)
     recorder.unsent(2, 101.2)
-    first, second = recorder.seconds().values()
+    first, second, late = recorder.seconds().values()
     assert first.latency["text"].percentile(1) == pytest.approx(4_000, rel=0.01)
     assert first.lag.percentile(0.99) == pytest.approx(50, rel=0.02)
     assert (second.offered, second.unsent, second.problems) == (2, 1, {"status 500": 1})
+    assert (first.done, late.done) == (0, 1), "an answer counts for a rate when it comes"
+    assert (first.lost, second.lost, second.unanswered) == (0, 2, 0)
     assert (recorder.under(1).offered, recorder.under(2).offered, recorder.under(3).offered) == (1, 2, 0)
 
 
@@ -102,15 +108,15 @@ def test_what_workers_take_adds_up_at_the_master() -> None:
     workers, master = [Recorder(clock=lambda: 50.0) for _ in range(2)], Recorder(clock=lambda: 50.0)
     for i in range(10):
         for worker in workers:
-            worker.offered(1, 50 + i, 50 + i)
-            worker.answered(1, 50 + i, "text", 10, None, {"total": 9})
+            worker.offered(1, 50 + i)
+            worker.answered(1, 50 + i, "text", 10, {"total": 9}, during=1)
             if i % 4 == 0:
                 master.merge(worker.take())
     for worker in workers:
         master.merge(worker.take())
         assert worker.take() == [], "once taken it is not taken again"
     found = master.under(1)
-    assert found.offered == found.latency["text"].count == found.stages["total"].count == 20
+    assert found.offered == found.done == found.latency["text"].count == found.stages["total"].count == 20
 
 
 @pytest.mark.parametrize(
@@ -127,21 +133,29 @@ def test_objectives_hold_or_are_missed(text: str, holds: float, misses: float) -
     assert len(Slo.parse(text).misses(seen(misses), 1)) == 1
 
 
-def seen(ms: float, *, count: int = 100, failed: int = 0, unsent: int = 0) -> Second:
-    """So many requests, all as slow."""
-    second = Second(offered=count + unsent, unsent=unsent)
-    for _ in range(count):
+def seen(ms: float, *, right: int = 100, failed: int = 0, unsent: int = 0, unanswered: int = 0) -> Second:
+    """So many right answers, all as slow, and others."""
+    second = Second(offered=right + failed + unsent + unanswered, unsent=unsent, done=right)
+    for _ in range(right):
         second.latency.setdefault("text", Histogram()).add(ms)
-    second.problems["status 500"] += failed
+    second.problems["status 429"] += failed
     return second
 
 
-def test_failures_count_what_could_not_be_sent() -> None:
-    assert not Slo.parse("fail=1%").misses(seen(1, count=99, unsent=1), 1)
-    assert Slo.parse("fail=0").misses(seen(1, unsent=1), 1)
-    assert Slo.parse("fail=0").misses(seen(1, failed=1), 1)
-    assert Slo.parse("rate=100").misses(seen(1, failed=1), 1), "a failure is no answer"
+@pytest.mark.parametrize("lost", [{"failed": 1}, {"unsent": 1}, {"unanswered": 1}])
+def test_what_comes_to_nothing_is_slower_than_any_answer(lost: dict[str, int]) -> None:
+    assert Slo.parse("fail=0").misses(seen(1, **lost), 1)
+    assert not Slo.parse("fail=1%,p95=50ms").misses(seen(1, right=99, **lost), 1)
+    assert Slo.parse("p99.5=50ms").misses(seen(1, right=99, **lost), 1)
+    assert Slo.parse("max=50ms").misses(seen(1, **lost), 1)
+    assert Slo.parse("rate=100").misses(seen(1, right=99, **lost), 1)
     assert not Slo.parse("rate=100").misses(seen(1), 1)
+
+
+def test_a_server_that_refuses_quickly_holds_nothing() -> None:
+    search = Search(10, 10, Slo.parse("p99=50ms"))
+    search.over(Result(Phase("trial", 10, 10), 0, 0, 10, seen(1, right=10, failed=90)))
+    assert (search.held, search.failed) == (None, 10)
 
 
 def test_of_nothing_nothing_holds() -> None:
@@ -193,10 +207,8 @@ def test_nothing_holds() -> None:
 
 
 def test_requests_without_an_answer_fail_a_trial() -> None:
-    search = Search(10, 10, Slo.parse("p99=50ms"))
-    second = seen(1)
-    second.offered += 2
-    search.over(Result(Phase("trial", 10, 10), 0, 0, 10, second))
+    search = Search(10, 10, Slo.parse("p50=50ms"))
+    search.over(Result(Phase("trial", 10, 10), 0, 0, 10, seen(1, unanswered=2)))
     assert (search.held, search.failed) == (None, 10)
 
 
@@ -218,6 +230,8 @@ def answer(embedding: object, **more: object) -> bytes:
         (TEXT, answer([math.nan, 1]), "not finite"),
         (TEXT, answer("AAA"), "another shape"),
         (TEXT, b"{", "another shape"),
+        (TEXT, b"[]", "another shape"),
+        (SEEN, answer([1.0], attention={"values": [1e308, 1e308], "tokens": TOKENS}), "another shape"),
         (TEXT, b"", "another shape"),
         (TEXT, b'{"data": []}', "1 items"),
         (SEEN, answer([1.0], attention={"values": [0.5, 0.5], "tokens": TOKENS}), None),
@@ -245,7 +259,7 @@ def test_vectors_are_of_one_width() -> None:
     [
         ("preprocess;dur=0.41, queue;dur=0.02, total;dur=5.2", {"preprocess": 0.41, "queue": 0.02, "total": 5.2}),
         ('cache;desc="a hit";dur="1.5", miss', {"cache": 1.5}),
-        ("broken;dur=fast, fine;dur=1", {"fine": 1.0}),
+        ("broken;dur=fast, endless;dur=inf, fine;dur=1", {"fine": 1.0}),
         ("", {}),
     ],
 )

@@ -236,13 +236,3 @@ def test_two_inputs_are_compared(browser: Browser, both: Server) -> None:
     page.close()
     assert len(scene["contributions"]) == 64
     check(opened)
-
-
-def test_a_server_that_does_not_compare_is_told(opened: Opened) -> None:
-    page = opened.page
-    page.route("**/openapi.json", lambda route: route.fulfill(json={"paths": {}, "components": {"schemas": {}}}))
-    page.reload()
-    opened.settled()
-    page.fill("#other", "Another.")
-    page.click("#compare")
-    assert "does not compare yet" in page.inner_text("#compare-note")

@@ -56,6 +56,8 @@ def manifest(*heads: int) -> Manifest:
         (AttentionQuery(reduce="raw", heads=(2,)), "attention.heads", "0 to 1 in the chosen layers"),
         (AttentionQuery(layers=(0,)), "attention.layers", "raw"),
         (AttentionQuery(heads=(0,)), "attention.heads", "raw"),
+        (AttentionQuery(reduce="raw", layers=(0, 0)), "attention.layers", "once each"),
+        (AttentionQuery(reduce="raw", heads=(1, 0, 1), top_k=1), "attention.heads", "once each"),
     ],
 )
 def test_what_the_layers_do_not_have_is_refused(query: AttentionQuery, param: str, says: str) -> None:
@@ -92,11 +94,11 @@ PICTURE = Picture(np.zeros((8, 8, 3), np.uint8), IMAGE.positions, 8, 8, (0, 0, 8
         (AttentionQuery(top_k=9), (4,)),
         (AttentionQuery(reduce="raw", query="all", layers=(0, 1)), (2, 2, 5, 5)),
         (AttentionQuery(reduce="raw", query=4, layers=(2,)), (1, 4, 5)),
-        (AttentionQuery(reduce="raw", query="pool", layers=(2, 0, 2), heads=(1,)), (3, 1, 5)),
+        (AttentionQuery(reduce="raw", query="pool", layers=(2, 0), heads=(1,)), (2, 1, 5)),
         (AttentionQuery(reduce="raw", query="pool", layers=(2,), top_k=2), (1, 4, 2)),
         (AttentionQuery(reduce="raw", query="all", heads="mean"), (3, 5, 5)),
         (AttentionQuery(reduce="raw", query="pool", heads="max"), (3, 5)),
-        (AttentionQuery(reduce="raw", query=1, layers=(2, 2), heads="max", top_k=4), (2, 4)),
+        (AttentionQuery(reduce="raw", query=1, layers=(2, 0), heads="max", top_k=4), (2, 4)),
     ],
 )
 def test_reductions_are_over_cells_and_raw_weights_over_all_positions(

@@ -15,6 +15,9 @@ _REDUCED = {
     "raw": "raw attention",
 }
 
+LONGEST_NAME = 24
+"""Characters of a token, or word, that are told: a word can have a million."""
+
 _ROOT = "One scale for all; colours go by the square root of the weight."
 _APART = "Special tokens have their weights beside them; colours are for the others."
 
@@ -51,7 +54,9 @@ def _whose(query: str | int, asked: AttentionRequest, prepared: Prepared) -> str
     if not isinstance(query, int):
         return "query: pool"
     if isinstance(prepared, Tokens):
-        return f"query: {asked.units.removesuffix('s')} {query}, {pieces_of(prepared, asked.units)[query][0]}"
+        name = pieces_of(prepared, asked.units)[query][0]
+        shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}\u2026"
+        return f"query: {asked.units.removesuffix('s')} {query}, {shown}"
     return f"query: {'position' if asked.reduce == 'raw' else 'cell'} {query}"
 
 

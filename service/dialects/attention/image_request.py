@@ -77,8 +77,12 @@ class AttentionImageRequest(AttentionImageOptions):
         return self.input
 
 
+MOST_DIGITS = 18
+"""Of a number in the URL: one that is longer is none."""
+
+
 def _number(text: str) -> object:
-    return int(text[:10]) if text.isascii() and text.isdecimal() else text
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else text
 
 
 def _numbers(text: str) -> object:

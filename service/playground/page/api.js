@@ -57,16 +57,3 @@ export async function embed(model, input, attention, signal) {
 
 export const match = (model, inputs, signal) =>
   ask("v1/attention/match", { body: { model: model.id, inputs: inputs.map(asInput), pairs: true }, signal });
-
-let described;
-
-/** What the service's own description says that it can do. */
-export async function features() {
-  described ??= ask("openapi.json").catch((error) => {
-    described = undefined;
-    throw error;
-  });
-  const { paths, components } = await described;
-  const heads = JSON.stringify(components.schemas.AttentionRequest?.properties.heads ?? {});
-  return { match: "/v1/attention/match" in paths, meanHeads: heads.includes('"mean"') };
-}

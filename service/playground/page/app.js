@@ -1,10 +1,10 @@
 // The page: what is shown to which model, the answer, and what follows from it.
 
-import { ApiError, embed, features, hasKey, models, setKey, url } from "./api.js";
+import { ApiError, embed, hasKey, models, setKey, url } from "./api.js";
 import { dot } from "./arrays.js";
 import { css, shade } from "./colours.js";
 import { compare, paint as paintCompared } from "./compare.js";
-import { command, remark } from "./curl.js";
+import { command } from "./curl.js";
 import { $, debounced, figure, option } from "./dom.js";
 import { ofFile, ofText, pictureIn } from "./inputs.js";
 import { neighbours, remember } from "./memory.js";
@@ -16,7 +16,6 @@ const REMEMBERED_MS = 1500;
 const FIRST_NUMBERS = 8;
 
 let served = [];
-let can = { match: false, meanHeads: false };
 let input = ofText($("text").value);
 let answered = null;
 let asking = new AbortController();
@@ -38,7 +37,6 @@ async function start() {
   $("busy").hidden = false;
   try {
     served = await models();
-    can = await features();
   } catch (error) {
     fail(error, start);
     return;
@@ -59,7 +57,7 @@ function offerPictures() {
   const pair = shared();
   $("search").disabled = !pair;
   $("search-note").textContent = pair ? "" : "This server has no text model and image model in one space.";
-  if (pictures && !$("scenes").hasChildNodes()) scenes.offer(pick).catch((error) => fail(error, offerPictures));
+  if (pictures && !$("scenes").hasChildNodes()) scenes.offer(pick, (error) => fail(error, () => {})).catch((error) => fail(error, offerPictures));
 }
 
 /** A text model and an image model in one space, the chosen one if it is of one. */
@@ -118,7 +116,7 @@ function nothing() {
   $("busy").hidden = true;
   $("empty").hidden = false;
   $("embedding-facts").textContent = "The numbers come here.";
-  $("numbers").textContent = $("curl").textContent = $("curl-note").textContent = "";
+  $("numbers").textContent = $("curl").textContent = "";
   $("strip").hidden = $("copy-vector").hidden = true;
 }
 
@@ -163,9 +161,8 @@ function describe() {
   const seen = answered.model.attention ? view.view : null;
   const { query } = view;
   $("curl").textContent = command(url("v1/embeddings"), {
-    model: answered.model, input: answered.input, view: seen, query, keyed: hasKey(), meanHeads: can.meanHeads,
+    model: answered.model, input: answered.input, view: seen, query, keyed: hasKey(),
   });
-  $("curl-note").textContent = remark(seen, can.meanHeads);
 }
 
 function announce({ attention, embedding }) {
@@ -215,7 +212,11 @@ const typed = debounced(look, TYPING_MS);
 $("text").oninput = () => { input = ofText($("text").value); typed(); };
 $("model").onchange = async () => {
   const of = model();
-  if (of.modality !== input.kind) input = of.modality === "text" ? ofText($("text").value) : await scenes.first();
+  try {
+    if (of.modality !== input.kind) input = of.modality === "text" ? ofText($("text").value) : await scenes.first();
+  } catch (error) {
+    return fail(error, () => {});
+  }
   look();
 };
 
@@ -242,7 +243,7 @@ $("search").oninput = debounced(async () => {
   }
   $("search-note").textContent = "Looking…";
   try {
-    await scenes.search(text, pair.text, pair.image, pick, searching.signal);
+    await scenes.search(text, pair.text, pair.image, searching.signal);
     $("search-note").textContent = "Nearest first, by cosine:";
   } catch (error) {
     if (error.name !== "AbortError") $("search-note").textContent = sentence(error.message);
@@ -251,20 +252,18 @@ $("search").oninput = debounced(async () => {
 
 $("compare").onclick = async () => {
   comparing.abort();
-  comparing = new AbortController();
+  const { signal } = (comparing = new AbortController());
   $("compared").hidden = true;
   const note = (text) => { $("compare-note").textContent = text; };
   if (!answered) return note("Show it something first.");
-  if (!can.match) return note("This server does not compare yet: it has no /v1/attention/match.");
   const other = await scenes.chosen() || ($("other").value && ofText($("other").value));
   if (!other) return note("Type another text, or choose a scene.");
   note("Comparing…");
   try {
-    await compare(answered.model, [answered.input, other], comparing.signal);
+    await compare(answered.model, [answered.input, other], signal);
     note("");
   } catch (error) {
-    if (error.status === 404) note("This server does not compare yet: it has no /v1/attention/match.");
-    else if (error.name !== "AbortError") note(sentence(error.message));
+    if (error.name !== "AbortError") note(sentence(error.message));
   }
 };
 

@@ -7,24 +7,23 @@ const RAW_TYPES = new Set(["image/png", "image/jpeg", "image/webp"]);
 /** A word of a POSIX shell: within single quotes all stands for itself but the quote. */
 export const quoted = (word) => `'${word.replaceAll("'", "'\\''")}'`;
 
+/** A file's name, unless it holds what a terminal would not show: somebody else may have named it. */
+const plain = (name) => (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u.test(name) ? name : "picture");
+
 /** `view` is null without attention; `query` a position or "pool". A key is named, and never written out. */
-export function command(endpoint, { model, input, view, query, keyed, meanHeads }) {
+export function command(endpoint, { model, input, view, query, keyed }) {
   const key = keyed ? [`  -H "Authorization: Bearer $HEADLIGHT_API_KEY"`] : [];
-  const attention = view && json(view, query, model, meanHeads);
+  const attention = view && json(view, query, model);
   if (input.kind === "image") return lines([...fetched(input), ...image(endpoint, model, input, attention, key)]);
   const body = { model: model.id, input: input.text, ...(attention && { attention }) };
   return lines([`curl -s ${quoted(endpoint)}`, "  -H 'Content-Type: application/json'", ...key, `  -d ${quoted(written(body))}`]);
 }
 
-/** The note beside it, where the answer is not yet what is shown. */
-export const remark = (view, meanHeads) =>
-  view?.reduce === "raw" && view.head === "mean" && !meanHeads ? "It answers with every head; shown is their mean." : "";
-
 /** A scene is the server's own: the file comes from there. */
-const fetched = ({ address, name }) => (address ? [`curl -s -o ${quoted(name)} ${quoted(address)} &&`] : []);
+const fetched = ({ address, name }) => (address ? [`curl -s -o ${quoted(plain(name))} ${quoted(address)} &&`] : []);
 
 function image(endpoint, model, input, attention, key) {
-  const file = quoted(input.name);
+  const file = quoted(plain(input.name));
   const simple = !attention || (attention.reduce !== "raw" && attention.query === "pool");
   if (simple && RAW_TYPES.has(input.type)) {
     const query = new URLSearchParams({ model: model.id, ...(attention && { attention: attention.reduce }) });
@@ -37,9 +36,9 @@ function image(endpoint, model, input, attention, key) {
   ];
 }
 
-function json(view, query, model, meanHeads) {
+function json(view, query, model) {
   const found = asked(view, query, model.grid?.prefix ?? 0);
-  return view.reduce === "raw" && view.head === "mean" && meanHeads ? { ...found, heads: "mean" } : found;
+  return view.reduce === "raw" && view.head === "mean" ? { ...found, heads: "mean" } : found;
 }
 
 /** JSON that any shell and terminal takes: what is not to be seen is escaped. */

@@ -9,14 +9,16 @@ import { rove } from "./roving.js";
 const BEST = 6;
 
 let scenes = [];
+let picked = { pick: () => {}, fail: () => {}, count: 0 };
 const vectors = new Map();
 
-/** Put them up; `pick(input)` is told which is chosen. */
-export async function offer(pick) {
+/** Put them up; `pick(input)` is told which is chosen, `fail(error)` that it cannot be had. */
+export async function offer(pick, fail) {
+  picked = { pick, fail, count: 0 };
   scenes = (await ask("playground/scenes")).data;
   const buttons = scenes.map((scene) => element("button", { type: "button", class: "thumb", title: scene.caption, "aria-label": scene.caption }, thumbnail(scene)));
   $("scenes").replaceChildren(...buttons);
-  rove($("scenes"), buttons, { point: () => {}, pin: async (i) => { if (i >= 0) pick(await input(scenes[i])); } });
+  rove($("scenes"), buttons, { point: () => {}, pin: (i) => { if (i >= 0) take(scenes[i]); } });
   $("search").placeholder = scenes[Math.floor(scenes.length / 2)].caption;
   $("other-scene").append(...scenes.map((scene, i) => option(i, scene.caption)));
 }
@@ -26,21 +28,34 @@ export const first = () => input(scenes[0]);
 
 export const chosen = () => $("other-scene").value && input(scenes[Number($("other-scene").value)]);
 
+/** Fetch it and tell; of two that are picked at once the later counts. */
+async function take(scene) {
+  const turn = ++picked.count;
+  try {
+    const found = await input(scene);
+    if (turn === picked.count) picked.pick(found);
+  } catch (error) {
+    picked.fail(error);
+  }
+}
+
 const thumbnail = (scene) => element("img", { src: scene.url, alt: "", width: 64, height: 64, loading: "lazy" });
 
 /** A scene as an input. */
 async function input(scene) {
-  const file = await (await fetch(url(scene.url))).blob();
+  const answer = await fetch(url(scene.url));
+  if (!answer.ok) throw new Error("the scene cannot be had");
+  const file = await answer.blob();
   return { ...await ofFile(file, `scene-${scene.url.split("/").at(-1)}`, url(scene.url)), caption: scene.caption };
 }
 
 /** Show the scenes nearest to `text`, by two models that share a space. */
-export async function search(text, textModel, imageModel, pick, signal) {
+export async function search(text, textModel, imageModel, signal) {
   const [said, seen] = await Promise.all([embed(textModel, ofText(text), null, signal), vectorsOf(imageModel)]);
   const ranked = scenes.map((scene, i) => ({ scene, near: cosine(said.embedding, seen[i]) })).sort((a, b) => b.near - a.near);
   if (signal.aborted) return;
   $("found").replaceChildren(...ranked.slice(0, BEST).map(({ scene, near }) => element("li", {},
-    element("button", { type: "button", class: "hit", onclick: async () => pick(await input(scene)) },
+    element("button", { type: "button", class: "hit", onclick: () => take(scene) },
       thumbnail(scene), element("span", { class: "label" }, scene.caption), element("span", { class: "near" }, figure(near))))));
 }
 
