@@ -33,7 +33,7 @@ def add(parser: LocustArgumentParser) -> None:
     right.add_argument("--not-unit", action="store_true", help="vectors need not have length 1")
     how = parser.add_argument_group("How much")
     how.add_argument(
-        "--rate", type=_positive, default=None, help="requests a second, however slow the answers (open loop)"
+        "--rate", type=_not_negative, default=0.0, help="requests a second, however slow the answers (open loop)"
     )
     how.add_argument("--arrivals", choices=("poisson", "constant"), default="poisson", help="of an open loop")
     how.add_argument("--max-in-flight", type=_count, default=2_000, help="of a process; what comes on top is not sent")

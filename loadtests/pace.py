@@ -27,3 +27,7 @@ class Pace:
 
     def __init__(self) -> None:
         self.tempo = Tempo(0, 0, 0, 0, measured=False)
+
+    def passed(self, tempo: Tempo, at: float) -> bool:
+        """Whether that time is no longer the tempo's: of a new one is told before it begins."""
+        return self.tempo is not tempo and at >= self.tempo.since

@@ -62,12 +62,12 @@ class LoadUser(FastHttpUser):
         """Until the tempo changes: each request at its time, and on a greenlet of its own."""
         recorder, pace = self.loading.recorder, self.loading.pace
         for at in arrivals.intended(tempo.rate, tempo.since, self.loading.options.arrivals, self._source):
-            while recorder.clock() < at and pace.tempo is tempo:
-                gevent.sleep(min(LOOK_S, max(0.0, at - recorder.clock())))
-            if pace.tempo is not tempo and at >= pace.tempo.since:
+            while (now := recorder.clock()) < at and not pace.passed(tempo, at):
+                gevent.sleep(min(LOOK_S, at - now))
+            if pace.passed(tempo, at):
                 return
             request = next(self._requests)
-            if pace.tempo is not tempo or self.loading.on_their_way.full():
+            if self.loading.on_their_way.full():
                 recorder.unsent(tempo.number, at)
             else:
                 recorder.offered(tempo.number, at)

@@ -66,9 +66,9 @@ class Opened:
         return [float(value) for value in found]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
+    """The system's Chromium. Not for longer: while Playwright is there, no other test can run an event loop."""
     if CHROMIUM is None and not os.environ.get("CI_BROWSER"):
         pytest.skip("needs Chromium (apt-get install chromium)")
     with sync_playwright() as playwright:

@@ -45,7 +45,8 @@ def test_a_refused_key_comes_in_the_dialects_own_shape(serving: Serving) -> None
 def test_what_watches_needs_no_key(serving: Serving) -> None:
     with serving(api_keys=("first",)) as client:
         for endpoint in OPERATIONS.endpoints:
-            assert client.get(endpoint.path).status_code == 200
+            path = endpoint.path.format(file="app.js", scene="0.png")
+            assert client.get(path).status_code == 200
         for path in ("/health", "/v2/health/ready", "/.well-known/ready"):
             assert client.get(path).status_code in (200, 204)
         for path in ("/v1/models", "/info", "/api/tags", "/v2/models/tiny"):
