@@ -17,6 +17,7 @@ Resource = dict[str, Any]
 
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
+RUNBOOK = ROOT / "docs/operations.md"
 OVERLAYS = ["cpu", "gpu"]
 COMPONENTS = ["api-keys", "monitoring", "keda", "hpa"]
 

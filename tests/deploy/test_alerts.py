@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.server import ROOT
-from tests.deploy.render import DEPLOY, KUBERNETES, container, rendered
+from tests.deploy.render import DEPLOY, KUBERNETES, RUNBOOK, container, rendered
 from tests.deploy.test_queries import alerts
 
-RUNBOOK = ROOT / "docs/operations.md"
 CASES = Path(__file__).parent / "alerts.test.yaml"
 
 

@@ -1,6 +1,7 @@
 """What the manifests promise beyond their schemas: times that add up, settings that exist, and nothing that a pod may
 do without need."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
+from service.engine.admission import SMALL_SHARE
 from service.keyring import Keyring
 from service.options import GRACE_S
 from service.settings import Settings
-from tests.deploy.render import KUBERNETES, OVERLAYS, Resource, composed, container, only, rendered
+from tests.deploy.render import KUBERNETES, OVERLAYS, RUNBOOK, Resource, composed, container, only, rendered
 
 CLOSE_S = 5
 """What is left to close, at least, when requests have had their time."""
@@ -117,6 +119,14 @@ def test_one_says_how_many(component: str, kind: str, tmp_path: Path) -> None:
     assert target["name"] == deployment["metadata"]["name"]
 
 
+def test_what_is_accepted_is_answered() -> None:
+    """By two processors, at the slowest rate that the docs tell of texts of some length."""
+    told = variables(rendered(KUBERNETES / "overlays/cpu"))
+    (row,) = re.findall(r"^\| mixed, 55 tokens \|.*\| ([\d,]+) \|$", RUNBOOK.read_text(), re.MULTILINE)
+    waiting = int(told["HEADLIGHT_MAX_QUEUE_TOKENS"]) * (1 + 1 / SMALL_SHARE)
+    assert waiting / int(row.replace(",", "")) * 1_000 < int(told["HEADLIGHT_REQUEST_TIMEOUT_MS"])
+
+
 def test_keys_are_read_anew_as_a_mounted_secret_changes(tmp_path: Path) -> None:
     resources = composed(tmp_path / "mine", "cpu", ["api-keys"])
     (mount,) = (one for one in container(resources)["volumeMounts"] if one["name"] == "api-keys")
@@ -144,4 +154,6 @@ def test_kserve_and_the_overlay_differ_in_nothing_else() -> None:
     ours, theirs = (pod(rendered(KUBERNETES / folder)) for folder in ("overlays/cpu", "kserve"))
     assert ours["containers"][0]["resources"] == theirs["containers"][0]["resources"]
     assert ours["terminationGracePeriodSeconds"] == theirs["terminationGracePeriodSeconds"]
-    assert variables(rendered(KUBERNETES / "overlays/cpu")).items() <= variables(rendered(KUBERNETES / "kserve")).items()
+    assert (
+        variables(rendered(KUBERNETES / "overlays/cpu")).items() <= variables(rendered(KUBERNETES / "kserve")).items()
+    )

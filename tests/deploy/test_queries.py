@@ -60,15 +60,14 @@ def exported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """What a server says of itself after an answer, a refusal and a look without a key."""
     keys = tmp_path_factory.mktemp("keys") / "keys"
     keys.write_text("a key\n")
-    with serve(tiny, api_keys_file=keys, cache_bytes=2**20) as server:
-        with httpx.Client(base_url=server.url) as client:
-            body = {"model": "tiny", "input": ["the old lamp", "the lamp"]}
-            codes = [
-                client.post("/v1/embeddings", json=body, headers={"X-Api-Key": key}).status_code
-                for key in ("a key", "none")
-            ]
-            assert codes == [200, 401]
-            text = client.get("/metrics").text
+    with serve(tiny, api_keys_file=keys, cache_bytes=2**20) as server, httpx.Client(base_url=server.url) as client:
+        body = {"model": "tiny", "input": ["the old lamp", "the lamp"]}
+        codes = [
+            client.post("/v1/embeddings", json=body, headers={"X-Api-Key": key}).status_code
+            for key in ("a key", "none")
+        ]
+        assert codes == [200, 401]
+        text = client.get("/metrics").text
     found: Exported = defaultdict(list, up=[{}])
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
