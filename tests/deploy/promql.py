@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from promql_parser import AggregateExpr, BinaryExpr, Expr, Matcher, MatchOp, VectorSelector, parse, walk
 
 GRAFANA = {"$__rate_interval": "1m", "$namespace": ".*", "$pod": ".*", "$model": ".*"}
 """What Grafana puts in before it asks."""
+
+
+Node = TypeVar("Node", bound=Expr)
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,10 @@ def grouped(expression: str) -> set[str]:
     return by | {label for matching in joins if matching for label in matching.labels}
 
 
-def _nodes(expression: str, kind: type) -> list:  # type: ignore[type-arg]
+def _nodes(expression: str, kind: type[Node]) -> list[Node]:
     for name, value in GRAFANA.items():
         expression = expression.replace(name, value)
-    found: list[Expr] = []
+    found: list[Node] = []
 
     def visit(node: Expr) -> None:
         if isinstance(node, kind):

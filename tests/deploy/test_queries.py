@@ -97,5 +97,5 @@ def test_a_query_that_asks_for_nothing_is_seen(exported: Exported) -> None:
     (question,) = questions('sum by (le) (rate(headlight_queue_seconds_bucket{job="headlight"}[5m]))')
     assert question.name not in exported
     assert grouped("a / on (x) group_left () sum by (y) (b)") == {"x", "y"}
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="paren"):
         questions("sum by (le) (rate(headlight_shed_total[5m])")

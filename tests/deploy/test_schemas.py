@@ -137,7 +137,7 @@ def definitions(folder: Path) -> dict[tuple[str, str], Resource]:
 
 
 def closed(schema: Any) -> Any:
-    """The schema with no property allowed that it does not name, and Kubernetes' own extension as JSON Schema says it."""
+    """The schema with no property allowed that it does not name, and Kubernetes' own words as JSON Schema has them."""
     if isinstance(schema, list):
         return [closed(one) for one in schema]
     if not isinstance(schema, dict):
