@@ -30,7 +30,7 @@ export BENTOML_DO_NOT_TRACK := True
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: $(OUTDATED)
-.PHONY: serve test check format export artifacts train loadtest experiments bench bento lock clean
+.PHONY: serve test check format export artifacts train loadtest experiments bench bento alerts lock clean
 .DELETE_ON_ERROR:
 
 serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACTS)  ## serve the artifacts on BIND:PORT
@@ -71,6 +71,14 @@ bento: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build a bento of the serv
 experiments: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched  ## rerun what docs/attention.md tells of, NAME or all
 	.venv/dev/bin/python -m models.experiments $(NAME) $(ARGS)
 	.venv/dev/bin/python -m models.experiments --write-docs
+
+ALERTS := deploy/prometheus/alerts.yaml
+RULE   := deploy/prometheus/prometheusrule.yaml
+
+alerts:  ## write the alerts once more, as the kind of Prometheus' operator
+	sed '/^spec:$$/q' $(RULE) > $(RULE).new
+	sed -n '/^groups:/,$$s/^\(.\)/  \1/; /^  groups:/,$$p' $(ALERTS) >> $(RULE).new
+	mv $(RULE).new $(RULE)
 
 lock: .venv/dev/.installed .venv/serve/.installed  ## write down the versions that are installed now
 	.venv/dev/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements/constraints.txt

@@ -1,0 +1,54 @@
+"""The alerts: one source, an entry in the runbook for each, and each fires on what it is for and on nothing else."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.deploy.render import DEPLOY, KUBERNETES, RUNBOOK, container, rendered
+from tests.deploy.test_queries import alerts
+
+CASES = Path(__file__).parent / "alerts.test.yaml"
+
+
+def test_the_operators_kind_is_the_same() -> None:
+    rule = yaml.safe_load((DEPLOY / "prometheus/prometheusrule.yaml").read_text())
+    plain = yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text())
+    assert rule["spec"] == plain, "run `make alerts`"
+
+
+def test_each_has_one_entry_in_the_runbook() -> None:
+    text = RUNBOOK.read_text()
+    entries = re.findall(r"^### (Headlight\w+)$", text, re.MULTILINE)
+    assert entries == [rule["alert"] for rule in alerts()]
+    for rule in alerts():
+        assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
+        assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+        written = text.split(f"### {rule['alert']}\n")[1].split("\n#")[0]
+        assert len(written.split()) > 20
+
+
+def test_memory_is_told_before_it_ends() -> None:
+    (rule,) = (rule for rule in alerts() if rule["alert"] == "HeadlightMemory")
+    limit = container(rendered(KUBERNETES / "overlays/cpu"))["resources"]["limits"]["memory"]
+    assert limit == "3Gi"
+    found = re.search(r"> (\S+)", rule["expr"])
+    assert found
+    assert 0.8 < float(found[1]) / (3 * 2**30) < 0.95
+
+
+def test_each_has_a_case() -> None:
+    told = CASES.read_text()
+    for rule in alerts():
+        assert f'alertname="{rule["alert"]}"' in told
+
+
+def test_each_fires_when_it_should() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (it comes with prometheus), which runs the rules")
+    done = subprocess.run([promtool, "test", "rules", str(CASES)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,58 @@
+"""The dashboard is what Grafana knows as one, and reads well."""
+
+import json
+from itertools import combinations
+from typing import Any
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from tests.deploy.test_queries import dashboard
+from tests.deploy.test_schemas import assert_nothing_lost
+
+UNITS = {"short", "s", "bytes", "percentunit", "reqps", "cps"}
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
+
+
+def test_it_is_of_grafanas_schema() -> None:
+    register_default_plugins()
+    passed = json.loads(JSONEncoder().encode(Dashboard.from_json(dashboard())))
+    assert_nothing_lost(dashboard(), passed, "dashboard")
+
+
+def test_panels_lie_beside_each_other() -> None:
+    areas = [panel["gridPos"] for panel in dashboard()["panels"]]
+    for area in areas:
+        assert area["x"] + area["w"] <= 24
+    for a, b in combinations(areas, 2):
+        apart = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
+        assert apart or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
+    ids = [panel["id"] for panel in dashboard()["panels"]]
+    assert len(set(ids)) == len(ids)
+
+
+def test_each_panel_has_a_title_a_unit_and_a_source() -> None:
+    titles = [panel["title"] for panel in panels()]
+    assert len(set(titles)) == len(titles)
+    for panel in panels():
+        if panel["type"] != "table":
+            assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
+        assert panel["datasource"]["uid"] == "${datasource}"
+        if panel["type"] == "timeseries":
+            assert all(target["legendFormat"] for target in panel["targets"])
+
+
+def test_variables_are_used_by_every_query() -> None:
+    for panel in panels():
+        for target in panel["targets"]:
+            assert 'namespace=~"$namespace", pod=~"$pod"' in target["expr"]
+    assert {variable["name"] for variable in dashboard()["templating"]["list"]} == {
+        "datasource",
+        "namespace",
+        "pod",
+        "model",
+    }

@@ -1,0 +1,42 @@
+"""docs/operations.md keeps its word: its example renders, and its figures are the measured ones."""
+
+import os
+import re
+from pathlib import Path
+
+from bench.server import ROOT
+from tests.deploy.render import RUNBOOK, only, rendered
+
+TEXT = RUNBOOK.read_text()
+
+
+def test_the_example_renders(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    here = os.path.relpath(ROOT.resolve(), mine.resolve())
+    (mine / "kustomization.yaml").write_text(example.replace("../headlight", here))
+    resources = rendered(mine)
+    deployment = only(resources, "Deployment")
+    assert deployment["metadata"]["namespace"] == "models"
+    (one,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert one["image"] == "registry.my.org/headlight:0.1.0"
+    kinds = {resource["kind"] for resource in resources}
+    assert {"ScaledObject", "ServiceMonitor", "PrometheusRule", "ConfigMap", "NetworkPolicy"} <= kinds
+
+
+def test_rates_are_the_measured_ones() -> None:
+    measured = (ROOT / "docs/benchmarks.md").read_text()
+    rows = re.findall(r"^\| (short|mixed|long|pictures)\b([^|]*)\| ([\d.]+) \|", TEXT, re.MULTILINE)
+    assert len(rows) == 5
+    for kind, _, rate in rows:
+        assert re.search(rf"^\| {kind}\b.*\| {re.escape(rate)} \|", measured, re.MULTILINE)
+
+
+def test_linked_places_are_there() -> None:
+    headings = {re.sub(r"[^a-z0-9 -]", "", line.lower()).strip().replace(" ", "-")
+                for line in re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)}  # fmt: skip
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        file, _, place = target.partition("#")
+        assert not file or (RUNBOOK.parent / file).exists()
+        assert file or place in headings

@@ -1,0 +1,150 @@
+"""Every object is what its kind's schema says, without a field that the schema does not know. Nothing is fetched.
+
+Kubernetes' own schemas come with kubernetes-validate. Those of KEDA and of Prometheus' operator are models made from
+their CustomResourceDefinitions; models drop what they do not know, so nothing may be lost on the way through them. No
+package carries KServe's: of an InferenceService the pod within is looked at by Kubernetes' schema and the rest against
+a list of its fields here. `HEADLIGHT_CRDS` names a folder of CustomResourceDefinitions to hold all of them against.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+from cloudcoil.models.keda.v1alpha1 import ScaledObject
+from cloudcoil.models.prometheus_operator.v1 import PrometheusRule, ServiceMonitor
+from pydantic import BaseModel, ValidationError
+
+from tests.deploy.render import KUBERNETES, Resource, composed, only, rendered
+
+VERSIONS = ["1.30", "1.37"]
+"""Kubernetes': the oldest whose defaults the manifests rely on, and the newest that the validator has."""
+
+MODELS: dict[str, type[BaseModel]] = {
+    "ScaledObject": ScaledObject,
+    "ServiceMonitor": ServiceMonitor,
+    "PrometheusRule": PrometheusRule,
+}
+CUSTOM = {*MODELS, "InferenceService"}
+
+SCALING_FIELDS = {"minReplicas": int, "maxReplicas": int, "scaleMetric": str, "scaleTarget": int}
+"""What a predictor has beside a pod's fields, of what we use (KServe, serving.kserve.io/v1beta1)."""
+
+
+def is_valid(resource: Resource) -> None:
+    """Raises ValidationError or AssertionError."""
+    kind = resource["kind"]
+    if kind == "InferenceService":
+        _is_inference_service(resource)
+    elif kind in MODELS:
+        passed = MODELS[kind].model_validate(resource).model_dump(mode="json", by_alias=True, exclude_unset=True)
+        assert_nothing_lost(resource, passed, kind)
+    else:
+        for version in VERSIONS:
+            kubernetes_validate.validate(resource, version, strict=True)
+
+
+def _is_inference_service(resource: Resource) -> None:
+    assert resource.keys() == {"apiVersion", "kind", "metadata", "spec"}
+    assert resource["apiVersion"] == "serving.kserve.io/v1beta1"
+    assert resource["spec"].keys() == {"predictor"}
+    predictor = resource["spec"]["predictor"]
+    for name, kind in SCALING_FIELDS.items():
+        assert isinstance(predictor[name], kind)
+    pod = {name: value for name, value in predictor.items() if name not in SCALING_FIELDS}
+    is_valid({"apiVersion": "v1", "kind": "Pod", "metadata": resource["metadata"], "spec": pod})
+
+
+def assert_nothing_lost(given: Any, passed: Any, where: str) -> None:
+    """Each field of `given` is in `passed`, with the same value."""
+    if isinstance(given, Mapping):
+        assert given.keys() <= passed.keys(), f"{where}: unknown {given.keys() - passed.keys()}"
+        for name in given:
+            assert_nothing_lost(given[name], passed[name], f"{where}.{name}")
+    elif isinstance(given, list):
+        for i, (one, other) in enumerate(zip(given, passed, strict=True)):
+            assert_nothing_lost(one, other, f"{where}[{i}]")
+    else:
+        assert given == passed, where
+
+
+def test_every_object_is_of_its_schema(resources: tuple[Resource, ...]) -> None:
+    for resource in resources:
+        is_valid(resource)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        ("Deployment", ("spec", "replicaz"), 2),
+        ("Deployment", ("spec", "replicas"), "two"),
+        ("Deployment", ("spec", "template", "spec", "containers", 0, "securityContext", "readOnlyRoot"), True),
+        ("ScaledObject", ("spec", "minReplicas"), 2),
+        ("ScaledObject", ("spec", "pollingInterval"), "soon"),
+        ("ServiceMonitor", ("spec", "endpoints", 0, "ports"), "http"),
+        ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "labels", "severity"), 3),
+        ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "annotation"), {}),
+        ("InferenceService", ("spec", "predictor", "minReplica"), 2),
+        ("InferenceService", ("spec", "predictor", "containers", 0, "probe"), {}),
+    ],
+)
+def test_a_mistake_is_seen(kind: str, path: tuple[str | int, ...], value: object, tmp_path: Path) -> None:
+    whole = (
+        rendered(KUBERNETES / "kserve")
+        if kind == "InferenceService"
+        else composed(tmp_path / "mine", "cpu", ["keda", "monitoring"])
+    )
+    resource = yaml.safe_load(yaml.safe_dump(only(whole, kind)))
+    if kind == "Deployment":
+        resource["spec"]["replicas"] = 2  # which what scales took out
+    is_valid(resource)
+    at = resource
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = value
+    with pytest.raises((AssertionError, ValidationError, kubernetes_validate.ValidationError)):
+        is_valid(resource)
+
+
+def test_custom_objects_are_of_the_definitions_at_hand(resources: tuple[Resource, ...]) -> None:
+    folder = os.environ.get("HEADLIGHT_CRDS")
+    if not folder:
+        pytest.skip("HEADLIGHT_CRDS names no folder of CustomResourceDefinitions")
+    schemas = definitions(Path(folder))
+    for resource in resources:
+        if resource["kind"] in CUSTOM:
+            schema = schemas[resource["kind"], resource["apiVersion"]]
+            jsonschema.Draft202012Validator(schema).validate(resource)
+
+
+@cache
+def definitions(folder: Path) -> dict[tuple[str, str], Resource]:
+    """Schemas by kind and apiVersion, closed: a cluster drops fields that they do not name, here they are refused."""
+    found = {}
+    for file in sorted(folder.glob("*.yaml")):
+        for crd in yaml.load_all(file.read_text(), yaml.CSafeLoader):
+            spec = crd["spec"]
+            for version in spec["versions"]:
+                name = spec["names"]["kind"], f"{spec['group']}/{version['name']}"
+                found[name] = closed(version["schema"]["openAPIV3Schema"])
+                found[name]["properties"]["metadata"] = {"type": "object"}
+    return found
+
+
+def closed(schema: Any) -> Any:
+    """The schema with no property allowed that it does not name, and Kubernetes' own words as JSON Schema has them."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {name: closed(value) for name, value in schema.items()}
+    if isinstance(inner.get("properties"), dict) and "additionalProperties" not in inner and "type" in inner:
+        inner["additionalProperties"] = bool(inner.get("x-kubernetes-preserve-unknown-fields"))
+    if inner.get("x-kubernetes-int-or-string"):
+        inner.pop("type", None)
+    return inner
