@@ -23,6 +23,7 @@ FORMAT   := $(shell sed -n 's/^FORMAT: Final = //p' models/contract/manifest.py)
 OUTDATED := $(shell grep -sL '^  "format": $(FORMAT),$$' $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json)
 
 export BENTOML_DO_NOT_TRACK := True
+export ORT_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: $(OUTDATED)
