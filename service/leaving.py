@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
-from service import listener
+from service.listener import LISTENER, SETTLE_S
 from service.state import State
 
 logger = logging.getLogger(__name__)
@@ -48,5 +48,5 @@ class Leaving:
 
     def _close(self, number: int, stop: Callable[[int, FrameType | None], object]) -> None:
         """The server closes its listener when it is told to stop: not before all who are connected have asked."""
-        settle_s = listener.SETTLE_S if listener.deafen() else 0.0
+        settle_s = SETTLE_S if LISTENER.deafen() else 0.0
         self._loop.call_later(settle_s, stop, number, None)

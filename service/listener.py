@@ -1,54 +1,62 @@
 """The socket that this process alone listens on, and how it takes nobody new without losing who has already come.
 
 Whoever has connected waits in the kernel's queue until the event loop takes them. A socket that is closed with some in
-its queue resets them, though they were told that they are connected: 12 to 24 of 24 clients that connect as fast as they
-can. So before it is closed it is made deaf: the kernel drops those who knock, and the loop takes who is in.
+its queue resets them, though they were told that they are connected: 12 to 24 of 24 clients that connect as fast as
+they can. So before it is closed it is made deaf: the kernel drops those who knock, and the loop takes who is in.
+
+Deaf is a socket that takes only what comes from no further than this machine's own link, by the hops that a packet has
+left (RFC 5082). Packets are sent with 64 of them, or 128, and 255 are asked for. A packet filter would do the same, but
+takes capabilities that a container has not.
 """
 
-import ctypes
 import logging
 import socket
-import struct
 
 logger = logging.getLogger(__name__)
 
 SETTLE_S = 0.5
-"""From deaf to closed: for who is connected to be taken, and for what they ask, which is a round trip behind, to come."""
+"""From deaf to closed: for who is connected to be taken, and for what they ask, a round trip behind, to come."""
 
-_SO_ATTACH_FILTER = 26
-_FLAGS_OFFSET, _SYN = 13, 0x02
-_LOAD_BYTE, _JUMP_IF_SET, _RETURN = 0x30, 0x45, 0x06
-_DROP, _KEEP = 0, 0xFFFF_FFFF
-_ONLY_WITHOUT_SYN = (
-    (_LOAD_BYTE, 0, 0, _FLAGS_OFFSET),
-    (_JUMP_IF_SET, 0, 1, _SYN),
-    (_RETURN, 0, 0, _DROP),
-    (_RETURN, 0, 0, _KEEP),
-)
-"""Linux' classic packet filter, over a TCP header: what opens a connection is dropped, and what ends the opening of one
-that had begun is not. Connections inherit it, whose packets have no SYN."""
-
-_own: socket.socket | None = None
+_HOPS = ((socket.IPPROTO_IP, 21), (socket.IPPROTO_IPV6, 73))
+"""Linux' IP_MINTTL and IPV6_MINHOPCOUNT, which Python does not name."""
+_MOST = 255
 
 
-def keep(bound: socket.socket) -> None:
-    """This is ours to make deaf. A supervisor's is not: its other workers listen on it."""
-    global _own
-    _own = bound.dup()
+class Listener:
+    """This process' own, if it has one: `bentoml serve` has its supervisor's, which other workers listen on too."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self.deaf = False
+
+    def keep(self, bound: socket.socket) -> None:
+        """This one is ours."""
+        self._socket = bound.dup()
+
+    def deafen(self) -> bool:
+        """Does nobody new get in now? Whoever knocks will knock again in a second, and then be refused."""
+        if self._socket is None:
+            return False
+        with self._socket:
+            self.deaf = _ask_for_hops(self._socket, _MOST)
+        self._socket = None
+        return self.deaf
 
 
-def deafen() -> bool:
-    """Is it ours, and nobody new gets in now? Whoever knocks will knock again in a second, and then be refused."""
-    if _own is None:
-        return False
-    program = b"".join(struct.pack("=HBBI", *step) for step in _ONLY_WITHOUT_SYN)
-    buffer = ctypes.create_string_buffer(program, len(program))
-    told = struct.pack("@HP", len(_ONLY_WITHOUT_SYN), ctypes.addressof(buffer))
+LISTENER = Listener()
+
+
+def hear(accepted: socket.socket) -> None:
+    """A connection that was half open when the listener became deaf has that from it; its packets come again."""
+    _ask_for_hops(accepted, 0)
+
+
+def _ask_for_hops(on: socket.socket, hops: int) -> bool:
+    families = _HOPS[:1] if on.family == socket.AF_INET else _HOPS  # IPv6 may carry IPv4
     try:
-        _own.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, told)
-    except OSError as error:  # a sandbox that knows no filters, or another system than Linux
+        for level, option in families:
+            on.setsockopt(level, option, hops)
+    except OSError as error:  # a sandbox, or another system than Linux
         logger.info("who connects while the listener closes may be reset: %s", error.strerror)
         return False
-    finally:
-        _own.close()
     return True

@@ -8,7 +8,7 @@ from types import FrameType
 
 from _bentoml_impl.worker.service import main as work
 
-from service import listener
+from service.listener import LISTENER
 
 SERVICE = "service.bento:Headlight"
 
@@ -34,7 +34,7 @@ def serve(bound: socket.socket, options: Sequence[str]) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
-    listener.keep(bound)
+    LISTENER.keep(bound)
     work.main([SERVICE, "--fd", str(bound.detach()), *options], standalone_mode=False)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
+from pathlib import Path
 
 WORDS = ("licen", "copying", "notice", "copyright")
 """A file of a package's metadata is of its licence if its name holds one of them."""
@@ -22,8 +23,8 @@ def texts(package: Distribution) -> Iterator[str]:
     """What its licence files say."""
     for file in package.files or ():
         inside = ".dist-info" in file.parts[0] and any(word in file.name.lower() for word in WORDS)
-        if inside and file.locate().is_file():
-            yield file.locate().read_text(encoding="utf-8", errors="replace").strip()
+        if inside and (found := Path(file.locate())).is_file():
+            yield found.read_text(encoding="utf-8", errors="replace").strip()
 
 
 def tell() -> Iterator[str]:
