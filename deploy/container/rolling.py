@@ -1,12 +1,12 @@
 """Three containers behind HAProxy, restarted one after another under load: `python -m deploy.container.rolling IMAGE`.
 
-It needs haproxy, and Locust for the load (`loadtests/`): run it with a Python that has it. Ends with Locust's own code,
-which is 1 where a request failed. `--strict` takes the balancer's retries away: then what the servers lose is lost.
+It needs haproxy, and Locust for the load (`loadtests/`): run it with a Python that has it. They are restarted for as long
+as Locust runs, and it ends with Locust's own code: 1 where a request failed. `--strict` takes the balancer's retries
+away: then what the servers lose is lost.
 """
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -35,9 +35,10 @@ def main(options: argparse.Namespace) -> int:
             each.wait_until_ready()
         stack.enter_context(balancer(strict=options.strict))
         time.sleep(SEEN_S)
-        locust = stack.enter_context(load(options.rate))
+        locust = stack.enter_context(load(options.rate, options.seconds))
         time.sleep(5)
-        for turn in range(options.times * len(PORTS)):
+        turn = 0
+        while locust.poll() is None:
             slot = turn % len(PORTS)
             told = time.monotonic()
             servers[slot].signal("TERM")
@@ -45,11 +46,10 @@ def main(options: argparse.Namespace) -> int:
             left = time.monotonic() - told
             servers[slot] = stack.enter_context(server(options.image, PORTS[slot]))
             took = servers[slot].wait_until_ready()
-            print(f"{turn + 1}: {PORTS[slot]} left in {left:.1f} s with {code}, ready after {took:.1f} s", flush=True)
+            turn += 1
+            print(f"{turn}: {PORTS[slot]} left in {left:.1f} s with {code}, ready after {took:.1f} s", flush=True)
             time.sleep(SEEN_S)
-        time.sleep(2)
-        locust.send_signal(signal.SIGTERM)
-        return locust.wait(STOP_S)
+        return locust.returncode
 
 
 @contextmanager
@@ -76,10 +76,10 @@ def balancer(*, strict: bool) -> Iterator[None]:
 
 
 @contextmanager
-def load(rate: float) -> Iterator[subprocess.Popen[bytes]]:
+def load(rate: float, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
     """Locust in an open loop: so many short texts a second, whatever comes of them."""
     told = ["--headless", "--only-summary", "--host", f"http://127.0.0.1:{FRONT}", "--reports", ""]
-    asked = ["--rate", str(rate), "--words", "short", "--run-time", "1h", "--slo", "fail=0", "TextUser"]
+    asked = ["--rate", str(rate), "--words", "short", "--run-time", f"{seconds}s", "--slo", "fail=0", "TextUser"]
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests/locustfile.py"), *told, *asked]
     with ended(command, {**os.environ, "PYTHONPATH": str(ROOT)}) as locust:
         yield locust
@@ -101,7 +101,7 @@ def ended(command: list[str], environment: dict[str, str], *, quiet: bool = Fals
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Three containers behind HAProxy, restarted one after another.")
     parser.add_argument("image")
-    parser.add_argument("--times", type=int, default=10, help="each is restarted so often (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=300, help="how long (%(default)s)")
     parser.add_argument("--rate", type=float, default=50, help="requests a second (%(default)s)")
     parser.add_argument("--strict", action="store_true", help="the balancer asks no second server")
     sys.exit(main(parser.parse_args()))
