@@ -1,8 +1,8 @@
 """Three containers behind HAProxy, restarted one after another under load: `python -m deploy.container.rolling IMAGE`.
 
 It needs haproxy, and Locust for the load (`loadtests/`): run it with a Python that has it. They are restarted for as
-long as Locust runs, and it ends with Locust's own code: 1 where a request failed. `--strict` takes the balancer's retries
-away: then what the servers lose is lost.
+long as Locust runs, and it ends with Locust's own code: 1 where a request failed. `--strict` takes the balancer's
+retries away: then what the servers lose is lost.
 """
 
 import argparse
