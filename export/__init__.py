@@ -4,3 +4,7 @@ subjects  ->  tracing  ->  precision  ->  weights  ->  parity  ->  seal
 an encoder opened, torch to ONNX, fewer bits, a file beside the graph, against the original, hashed and renamed into
 place; `export.pipeline` goes from one to the next
 """
+
+import os
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before ONNX Runtime is imported; see service.runtime

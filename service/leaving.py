@@ -6,13 +6,15 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
+from service.listener import LISTENER, SETTLE_S
 from service.state import State
 
 logger = logging.getLogger(__name__)
 
 
 class Leaving:
-    """Stands before the SIGTERM handler of the server that runs us, and calls it when `drain_s` have passed.
+    """Stands before the SIGTERM handler of the server that runs us, and calls it when `drain_s` have passed, and
+    those who connected until then are taken.
 
     A second SIGTERM does not wait, and SIGINT never did: that handler is left as it is.
     """
@@ -42,4 +44,9 @@ class Leaving:
     def _announce(self, number: int) -> None:
         logger.info("leaving: not ready any more, still serving for %g s", self._drain_s)
         if self._stop:
-            self._loop.call_later(self._drain_s, self._stop, number, None)
+            self._loop.call_later(self._drain_s, self._close, number, self._stop)
+
+    def _close(self, number: int, stop: Callable[[int, FrameType | None], object]) -> None:
+        """The server closes its listener when it is told to stop: not before all who are connected have asked."""
+        settle_s = SETTLE_S if LISTENER.deafen() else 0.0
+        self._loop.call_later(settle_s, stop, number, None)

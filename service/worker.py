@@ -8,6 +8,8 @@ from types import FrameType
 
 from _bentoml_impl.worker.service import main as work
 
+from service.listener import LISTENER
+
 SERVICE = "service.bento:Headlight"
 
 
@@ -32,6 +34,7 @@ def serve(bound: socket.socket, options: Sequence[str]) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
+    LISTENER.keep(bound)
     work.main([SERVICE, "--fd", str(bound.detach()), *options], standalone_mode=False)
 
 

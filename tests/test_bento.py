@@ -11,6 +11,8 @@ import pytest
 from bench.server import ROOT
 from tests.server import serve
 
+IMAGE = {"deploy", "requirements", "LICENSE", "NOTICE"}
+
 
 def test_the_bento_holds_the_service_and_serves(
     tiny: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
@@ -23,7 +25,9 @@ def test_the_bento_holds_the_service_and_serves(
     assert built.returncode == 0, built.stderr
     (source,) = home.glob("bentos/headlight/*/src")
     files = {path.relative_to(source).parts[0] for path in source.rglob("*")}
-    assert {"service", "models"} <= files <= {"service", "models", "artifacts", "bentofile.yaml", "README.md"}
+    serves, tells = {"service", "models"}, {"artifacts", "bentofile.yaml", "README.md"}
+    assert serves <= files <= serves | tells | IMAGE
+    assert files >= IMAGE, "an image is made of the bento alone"
     assert not (source / "models" / "attention.py").exists(), "torch code does not belong in a bento"
     assert not list(source.rglob("__pycache__"))
     with serve(tiny, service="headlight:latest", folder=home) as running:

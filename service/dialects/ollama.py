@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -11,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictInt, S
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service import VERSION
 from service.dialects.inputs import as_list
 from service.http import pieces, problems
 from service.http.asked import Asked, Embedded
@@ -102,7 +102,7 @@ async def tags(request: Request) -> Response:
 
 async def told_version(_request: Request) -> Response:
     """This server's."""
-    return pieces.json({"version": version("headlight")})
+    return pieces.json({"version": VERSION})
 
 
 async def _embed(

@@ -6,7 +6,6 @@ The page asks nothing of any other host: it works where the service does.
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
@@ -16,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from service import VERSION
 from service.dialects import DIALECTS
 from service.http.endpoints import Dialect, Endpoint
 
@@ -70,7 +70,7 @@ def document(dialects: tuple[Dialect, ...]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Headlight",
-            "version": version("headlight"),
+            "version": VERSION,
             "summary": "Embeddings, and the attention behind them.",
         },
         "tags": [{"name": dialect.name} for dialect in dialects],

@@ -13,6 +13,7 @@ from functools import cache
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
+from service.listener import LISTENER, hear
 from service.settings import Settings
 from service.wire.bounds import MAX_HEADERS, MAX_HEADERS_BYTES, MAX_REQUEST_LINE_BYTES, head_fault
 from service.wire.progress import BODY, DONE, HEAD, REFUSED
@@ -43,6 +44,8 @@ class BoundedProtocol(RefusingProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if LISTENER.deaf:
+            hear(transport.get_extra_info("socket"))
         self.headers = []
         self._timeout_s = _read_timeout_s()
         self._progress.look(self._reading.clock())

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.container.load import LOST, loaded
 from tests.conftest import MINILM
 from tests.server import Server, serve
 
@@ -67,6 +68,15 @@ def test_an_interrupt_waits_for_nobody_to_look(tiny: Path, tmp_path: Path) -> No
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(10) == 0
     assert "Traceback" not in log.read_text()
+
+
+def test_nobody_who_is_connected_is_left_without_an_answer(minilm: Path) -> None:
+    with serve(minilm, drain_ms=200) as server, loaded(int(server.url.rpartition(":")[2]), clients=24) as counts:
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(GRACE_S) == 0
+    assert counts["200"] > 24
+    assert counts.keys() <= {"200", "refused"}, f"{counts[LOST]} were connected, and reset"
 
 
 def test_bentoml_serve_leaves_in_the_same_way(tiny: Path) -> None:

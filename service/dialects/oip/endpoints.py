@@ -1,6 +1,5 @@
 """Open Inference Protocol v2: health, metadata, and `POST /v2/models/{model}/infer`."""
 
-from importlib.metadata import version
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -8,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models.contract.arrays import Floats
+from service import VERSION as SERVER_VERSION
 from service.dialects.oip.request import EMBEDDING, IDS, IMAGE, TEXT, InferRequest, inputs_of
 from service.errors import InvalidInput, UnsupportedMediaType
 from service.http import body, pieces, problems
@@ -61,7 +61,7 @@ class InferAnswer(BaseModel):
 
 async def server(_request: Request) -> Response:
     """What this server is."""
-    return pieces.json({"name": "headlight", "version": version("headlight"), "extensions": ["binary_tensor_data"]})
+    return pieces.json({"name": "headlight", "version": SERVER_VERSION, "extensions": ["binary_tensor_data"]})
 
 
 async def live(request: Request) -> Response:

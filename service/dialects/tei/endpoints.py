@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from importlib.metadata import version
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service import errors
+from service import VERSION, errors
 from service.dialects.inputs import Vectors
 from service.dialects.tei.problem import problem
 from service.dialects.tei.request import (
@@ -84,7 +83,7 @@ async def info(request: Request) -> Response:
             "max_client_batch_size": settings.max_items,
             "auto_truncate": True,
             "tokenization_workers": settings.intra_op_threads(),
-            "version": version("headlight"),
+            "version": VERSION,
             "sha": None,
             "docker_label": None,
         }

@@ -1,0 +1,58 @@
+"""Clients that connect anew for each request, as fast as they are answered, and count what became of each."""
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+HEADERS = {"Content-Type": "application/json"}
+BODY = json.dumps({"model": "all-MiniLM-L6-v2", "input": "The lamp warns ships."})
+REFUSED = "refused"
+LOST = "lost"
+"""Refused: it was never connected, so a balancer sends it elsewhere. Lost: it was, and has no answer."""
+
+
+@contextmanager
+def loaded(port: int, clients: int) -> Iterator[Counter[str]]:
+    """Counts of statuses, of `REFUSED` and of `LOST`, complete when the context has ended."""
+    counts: Counter[str] = Counter()
+    ending = threading.Event()
+
+    def ask() -> None:
+        while not ending.is_set():
+            outcome = one(port)
+            counts[outcome] += 1
+            if outcome == REFUSED:
+                time.sleep(0.02)
+
+    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield counts
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
+
+
+def one(port: int) -> str:
+    """One request's outcome."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.connect()
+    except OSError:
+        return REFUSED
+    try:
+        connection.request("POST", "/v1/embeddings", BODY, HEADERS)
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException):
+        return LOST
+    else:
+        return str(answer.status)
+    finally:
+        connection.close()

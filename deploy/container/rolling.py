@@ -1,0 +1,107 @@
+"""Three containers behind HAProxy, restarted one after another under load: `python -m deploy.container.rolling IMAGE`.
+
+It needs haproxy, and Locust for the load (`loadtests/`): run it with a Python that has it. They are restarted for as
+long as Locust runs, and it ends with Locust's own code: 1 where a request failed. `--strict` takes the balancer's
+retries away: then what the servers lose is lost.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from deploy.container.engine import Container, running
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "deploy/haproxy/haproxy.cfg"
+FRONT = 3990
+PORTS = (3991, 3992, 3993)
+DRAIN_MS = 3_000
+SEEN_S = 2.0
+"""From ready to the next restart: HAProxy looks each half second."""
+STOP_S = 60
+
+
+def main(options: argparse.Namespace) -> int:
+    """Return what Locust does."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(server(options.image, port)) for port in PORTS]
+        for each in servers:
+            each.wait_until_ready()
+        stack.enter_context(balancer(strict=options.strict))
+        time.sleep(SEEN_S)
+        locust = stack.enter_context(load(options.rate, options.seconds))
+        time.sleep(5)
+        turn = 0
+        while locust.poll() is None:
+            slot = turn % len(PORTS)
+            told = time.monotonic()
+            servers[slot].signal("TERM")
+            code = servers[slot].process.wait(STOP_S)
+            left = time.monotonic() - told
+            servers[slot] = stack.enter_context(server(options.image, PORTS[slot]))
+            took = servers[slot].wait_until_ready()
+            turn += 1
+            print(f"{turn}: {PORTS[slot]} left in {left:.1f} s with {code}, ready after {took:.1f} s", flush=True)
+            time.sleep(SEEN_S)
+        return locust.returncode
+
+
+@contextmanager
+def server(image: str, port: int) -> Iterator[Container]:
+    """On that port of the host."""
+    settings = ("--env", f"HEADLIGHT_DRAIN_MS={DRAIN_MS}", "--env", "HEADLIGHT_ACCESS_LOG=false")
+    with running(image, "--network", "host", *settings, port=port) as container:
+        yield container
+
+
+@contextmanager
+def balancer(*, strict: bool) -> Iterator[None]:
+    """HAProxy before them."""
+    config = CONFIG.read_text()
+    if strict:
+        config = config.replace("retries 3", "retries 0").replace("retry-on conn-failure empty", "retry-on none #")
+    bound = {f"HEADLIGHT_{name}": f"127.0.0.1:{port}" for name, port in zip("ABC", PORTS, strict=True)}
+    with tempfile.NamedTemporaryFile("w", suffix=".cfg") as file:
+        file.write(config)
+        file.flush()
+        environment = {**os.environ, **bound, "HEADLIGHT_BIND": f"127.0.0.1:{FRONT}"}
+        with ended(["haproxy", "-db", "-f", file.name], environment, quiet=True):
+            yield
+
+
+@contextmanager
+def load(rate: float, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Locust in an open loop: so many short texts a second, whatever comes of them."""
+    told = ["--headless", "--only-summary", "--host", f"http://127.0.0.1:{FRONT}", "--reports", ""]
+    asked = ["--rate", str(rate), "--words", "short", "--run-time", f"{seconds}s", "--slo", "fail=0", "TextUser"]
+    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests/locustfile.py"), *told, *asked]
+    with ended(command, {**os.environ, "PYTHONPATH": str(ROOT)}) as locust:
+        yield locust
+
+
+@contextmanager
+def ended(command: list[str], environment: dict[str, str], *, quiet: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with the context."""
+    said = subprocess.DEVNULL if quiet else None
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=said, stderr=said)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(STOP_S)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Three containers behind HAProxy, restarted one after another.")
+    parser.add_argument("image")
+    parser.add_argument("--seconds", type=int, default=300, help="how long (%(default)s)")
+    parser.add_argument("--rate", type=float, default=50, help="requests a second (%(default)s)")
+    parser.add_argument("--strict", action="store_true", help="the balancer asks no second server")
+    sys.exit(main(parser.parse_args()))
