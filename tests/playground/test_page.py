@@ -225,7 +225,8 @@ def test_two_inputs_are_compared(browser: Browser, both: Server) -> None:
     assert float(page.inner_text("#similarity")) == pytest.approx(told["similarity"], abs=1e-3)
     assert sum(text["contributions"]) == pytest.approx(told["similarity"], abs=1e-4)
     assert "not cause" in page.inner_text("#meaning")
-    own = [one for one, token in zip(text["contributions"], text["tokens"], strict=True) if token["end"]]
+    assert scene["contributions"] is None, "its embedding is no mean of its cells'"
+    own = [one for one, token in zip(text["similarities"], text["tokens"], strict=True) if token["end"]]
     shown = opened.weights("#sides .token")
     assert all(any(abs(weight - one) < 1e-4 for weight in shown) for one in own)
     pointed = page.locator("#sides .token").nth(2)
@@ -234,5 +235,5 @@ def test_two_inputs_are_compared(browser: Browser, both: Server) -> None:
     cell = "Math.abs(document.querySelector('#sides .cell').dataset.weight - arg) < 1e-4"
     opened.wait(cell, told["pairs"][row][0])
     page.close()
-    assert len(scene["contributions"]) == 64
+    assert len(scene["similarities"]) == 64
     check(opened)
