@@ -8,7 +8,6 @@ from loadtests.slo import Slo
 LOST = 0.01
 """Share of a trial's requests that come to nothing from which it has failed, whatever its objectives are."""
 
-
 LEAST = 64
 """A search that began at so many times the level that fails gives up."""
 

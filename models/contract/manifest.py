@@ -107,6 +107,11 @@ class Manifest(Part):
             raise ValueError("the graph has other outputs than its attention has parts")
         return self
 
+    @property
+    def prefix(self) -> int:
+        """Positions before those that reductions are told on: a picture's CLS and registers, of a text none."""
+        return self.image.prefix if self.image else 0
+
     @classmethod
     def read(cls, directory: Path) -> Self:
         """Parse `directory`/manifest.json. Raises ArtifactError when it is absent, malformed or of another format."""

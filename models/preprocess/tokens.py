@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.contract.arrays import Ints
-from models.preprocess.prepared import content_key
+from models.preprocess.prepared import Prepared, content_key
 
 Piece = tuple[str, int, int]
 """A token's text, and where it starts and ends in the caller's string in code points; start == end for what is not of
@@ -66,3 +66,8 @@ class Tokens:
         if self._words is None and self._join:
             self._words = self._join()
         return self._words
+
+
+def words_of(item: Prepared) -> Words | None:
+    """Those of a text, if they are known; a picture has none."""
+    return item.words if isinstance(item, Tokens) else None

@@ -1,20 +1,18 @@
 """Answers aligned to what the caller sent: characters of a text, pixels of a picture. Shared by the dialects."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from models.contract.manifest import ImageSpec
 from models.preprocess.image import Picture
 from models.preprocess.prepared import Prepared
 from models.preprocess.tokens import Piece, Tokens
-from service.dialects.attending import AttentionRequest
+from service.dialects.attending import AttentionRequest, Units
 from service.engine.condensing import Weights
 from service.http import pieces
 from service.http.asked import Item
 
 PX_DECIMALS = 2
-
-Units = Literal["tokens", "words"]
 
 
 async def attention(asked: AttentionRequest, weights: Weights, item: Item) -> dict[str, Any]:

@@ -13,6 +13,10 @@ Indices = Annotated[
 ]
 
 
+Units = Literal["tokens", "words"]
+"""What the parts of a text are."""
+
+
 class AttentionRequest(BaseModel):
     """Which attention to answer with; `true` stands for all defaults."""
 
@@ -33,7 +37,7 @@ class AttentionRequest(BaseModel):
     top_k: Annotated[StrictInt, Field(ge=1), BeforeValidator(whole)] | None = Field(
         None, description="Of each row the largest only, largest first, and whose they are as indices."
     )
-    units: Literal["tokens", "words"] = Field(
+    units: Units = Field(
         "tokens",
         description="Of a text: put tokens together to words. To a word goes the sum of what its tokens are "
         "given; from it, the mean of what they give.",

@@ -42,7 +42,7 @@ class AttentionQuery:
             query=self.query,
             layers=layers,
             heads=self._heads(layers, manifest.attention) if self.reduce == "raw" else (),
-            prefix=manifest.image.prefix if manifest.image else 0,
+            prefix=manifest.prefix,
             top_k=self.top_k,
             words=self.words,
         )

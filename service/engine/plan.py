@@ -11,7 +11,7 @@ from typing import Literal
 from models.contract import tensors
 from models.contract.arrays import Floats
 from models.preprocess.prepared import Prepared
-from models.preprocess.tokens import Tokens, Words
+from models.preprocess.tokens import words_of
 from service.engine.condensing import Weights, from_word, from_words, largest, onto_words, stacked
 
 FLOAT_BYTES, INDEX_BYTES = 4, 8
@@ -66,7 +66,7 @@ class AttentionPlan:
         """On how many words or positions the answer is told; None where words are asked for and not known."""
         if not self.words:
             return self._told(item.positions)
-        words = _words(item)
+        words = words_of(item)
         return None if words is None else len(words.starts)
 
     def answer_bytes(self, n: int) -> int:
@@ -74,9 +74,8 @@ class AttentionPlan:
         m = self._told(n)
         kept = m if self.top_k is None else min(self.top_k, m)
         rows = m if self.query == "all" else 1
-        heads = len(self.heads) if isinstance(self.heads, tuple) else 1
         each = FLOAT_BYTES if self.top_k is None else FLOAT_BYTES + INDEX_BYTES
-        return each * kept * rows * (len(self.layers) * heads if self.reduce == "raw" else 1)
+        return each * kept * rows * self._matrices
 
     def cut(self, arrays: Mapping[str, Floats], row: int, item: Prepared) -> Weights:
         """An item's own share of a batch's arrays, copied: a view would keep the batch alive.
@@ -94,8 +93,14 @@ class AttentionPlan:
     def computed_bytes(self, n: int) -> int:
         """Size of what the graph gives for an item of `n` positions, of which the answer may be a small part."""
         rows = 1 if self.query == "pool" else n
-        heads = len(self.heads) if isinstance(self.heads, tuple) else 1
-        return FLOAT_BYTES * rows * n * (len(self.layers) * heads if self.reduce == "raw" else 1)
+        return FLOAT_BYTES * rows * n * self._matrices
+
+    @property
+    def _matrices(self) -> int:
+        """How many are told: one, or of raw weights one for each head of each layer."""
+        if self.reduce != "raw":
+            return 1
+        return len(self.layers) * (len(self.heads) if isinstance(self.heads, tuple) else 1)
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -113,14 +118,10 @@ class AttentionPlan:
 
     def _condensed(self, found: Floats, m: int, item: Prepared) -> Floats:
         """The query's rows of `[..., s, s]`, or of `[..., s]` where they are pooled already; of words if asked."""
-        words = _words(item) if self.words else None
+        words = words_of(item) if self.words else None
         own = found[..., :m] if self.query == "pool" else found[..., :m, :m]
         if words is not None:
             own = onto_words(own, words.starts)
         if isinstance(self.query, int):
             return own[..., self.query, :] if words is None else from_word(own, words.starts, self.query)
         return from_words(own, words.starts) if words is not None and self.query == "all" else own
-
-
-def _words(item: Prepared) -> Words | None:
-    return item.words if isinstance(item, Tokens) else None

@@ -139,10 +139,11 @@ class _Part:
             self._refuse_truncated(items)
         if self._plan:
             _check_query(self._plan, items)
-            self._check_size(self._plan, items, "attention", "reduce=rollout is one weight per token or cell")
+            cheaper = "reduce=rollout is one weight per token or cell"
+            self._check_size(self._plan, items, "attention", cheaper, "attention")
             self._check_computed(self._plan, items)
         if self._vectors:
-            self._check_size(self._vectors, items, "vectors of all tokens", "send fewer texts")
+            self._check_size(self._vectors, items, "vectors of all tokens", "send fewer or shorter inputs")
 
     def _refuse_truncated(self, items: Sequence[Prepared]) -> None:
         for place, item in zip(self.places, items, strict=False):
@@ -150,11 +151,18 @@ class _Part:
                 told = f"the text has more than {item.positions} tokens"
                 raise ContextLengthExceeded(told, self._asked.names(place))
 
-    def _check_size(self, plan: AttentionPlan | VectorPlan, items: Sequence[Prepared], what: str, cheaper: str) -> None:
+    def _check_size(
+        self,
+        plan: AttentionPlan | VectorPlan,
+        items: Sequence[Prepared],
+        what: str,
+        cheaper: str,
+        param: str | None = None,
+    ) -> None:
         size, most = sum(plan.answer_bytes(item.positions) for item in items), self._state.settings.max_attention_bytes
         if size > most:
             told = f"the {what} asked for: {size} bytes or more, at most {most} are given; {cheaper}"
-            raise AttentionTooLarge(told, "attention" if self._asked.attention else None)
+            raise AttentionTooLarge(told, param)
 
     def _check_computed(self, plan: AttentionPlan, items: Sequence[Prepared]) -> None:
         """One item need not hold gigabytes to answer with a few numbers; batches are bounded by themselves."""

@@ -66,7 +66,6 @@ def _unseen(asked: AttentionRequest, manifest: Manifest, picture: Picture, *, pa
     x0, y0, x1, y1 = picture.region_px
     if not panels and (x0 > 0 or y0 > 0 or x1 < picture.width_px or y1 < picture.height_px):
         found.append("Grey: not seen by the model.")
-    prefix = manifest.image.prefix if manifest.image else 0
-    if prefix and asked.reduce == "raw" and asked.to_query().query != "all":
-        found.append(f"Left out, for they are none of the picture: {prefix} before the cells, such as CLS.")
+    if manifest.prefix and asked.reduce == "raw" and asked.to_query().query != "all":
+        found.append(f"Left out, for they are none of the picture: {manifest.prefix} before the cells, such as CLS.")
     return found

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.contract.arrays import Floats, Ints
+from models.contract.arrays import Floats
 from models.contract.specs import EmbeddingSpec
-from models.preprocess.tokens import Tokens
-from service.engine.condensing import onto_words
+from models.preprocess.tokens import words_of
+from service.engine.condensing import from_words, onto_words
 from service.http.asked import Item
 
 TINY = 1e-12
@@ -54,24 +54,22 @@ def compare(items: Sequence[Item], *, words: bool, pairs: bool) -> Match:
 
 def units_of(item: Item, *, words: bool) -> int:
     """How many parts an item has."""
-    starts = _starts(item) if words else None
-    return item.prepared.positions - _prefix(item) if starts is None else len(starts)
+    parts = words_of(item.prepared) if words else None
+    return item.prepared.positions - item.encoder.manifest.prefix if parts is None else len(parts.starts)
 
 
 def _side(item: Item, other: Floats, words: bool) -> Side:
     assert item.vectors is not None
-    rows = item.vectors[_prefix(item) :]
-    starts = _starts(item) if words else None
-    units = rows if starts is None else _means(rows, starts)
-    shares = _contributions(rows, other, item.encoder.manifest.embedding)
+    manifest = item.encoder.manifest
+    rows = item.vectors[manifest.prefix :]
+    shares = _contributions(rows, other, manifest.embedding)
     relevance = item.attention.values if item.attention else None
-    return Side(
-        item,
-        units,
-        _unit(units) @ other,
-        shares if starts is None or shares is None else onto_words(shares, starts),
-        relevance if starts is None or relevance is None else onto_words(relevance, starts),
-    )
+    parts = words_of(item.prepared) if words else None
+    if parts is None:
+        return Side(item, rows, _unit(rows) @ other, shares, relevance)
+    units = from_words(rows, parts.starts)
+    added = [None if each is None else onto_words(each, parts.starts) for each in (shares, relevance)]
+    return Side(item, units, _unit(units) @ other, *added)
 
 
 def _contributions(rows: Floats, other: Floats, spec: EmbeddingSpec) -> Floats | None:
@@ -83,25 +81,8 @@ def _contributions(rows: Floats, other: Floats, spec: EmbeddingSpec) -> Floats |
     return found
 
 
-def _means(rows: Floats, starts: Ints) -> Floats:
-    """The mean vector of each word's tokens, `[m, e]` -> `[u, e]`."""
-    counts = np.diff(starts, append=len(rows)).astype(np.float32)
-    sums: Floats = np.add.reduceat(rows, starts, axis=0)
-    return sums / counts[:, None]
-
-
 def _unit(vectors: Floats) -> Floats:
     """Scaled to length 1, `[..., e]`."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     found: Floats = vectors / np.maximum(lengths, np.float32(TINY))
     return found
-
-
-def _prefix(item: Item) -> int:
-    image = item.encoder.manifest.image
-    return image.prefix if image else 0
-
-
-def _starts(item: Item) -> Ints | None:
-    words = item.prepared.words if isinstance(item.prepared, Tokens) else None
-    return words.starts if words else None

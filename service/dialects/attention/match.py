@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.dialects import aligned
+from service.dialects.attending import Units
 from service.dialects.attention.comparing import Match, Side, compare, units_of
 from service.dialects.attention.match_request import MatchRequest
 from service.engine.plan import FLOAT_BYTES
@@ -58,7 +59,7 @@ async def _answer(found: Match, model: str, asked: MatchRequest) -> dict[str, An
     }
 
 
-def _input(index: int, side: Side, units: aligned.Units) -> dict[str, Any]:
+def _input(index: int, side: Side, units: Units) -> dict[str, Any]:
     manifest = side.item.encoder.manifest
     return {
         "index": index,

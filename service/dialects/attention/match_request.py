@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, Field, StrictBool, StrictStr, WithJsonSchema
 
 from models.contract.manifest import Modality
+from service.dialects.attending import Units
 from service.dialects.described import Grid, Token
 from service.dialects.mixed import INPUT_SCHEMA, MIXED_INPUT, MixedInput, to_mixed_input
 from service.engine.attention import AttentionQuery
@@ -23,7 +24,7 @@ class MatchRequest(Body):
 
     inputs: Annotated[list[MixedInput], Field(fail_fast=True), WithJsonSchema(_TWO_SCHEMA)]
     model: StrictStr | None = Field(None, description="The first that takes the first input, unless named.")
-    units: Literal["tokens", "words"] = Field("tokens", description="The parts of a text.")
+    units: Units = Field("tokens", description="The parts of a text.")
     pairs: StrictBool = Field(False, description="Also the cosine of each part of one with each of the other.")
 
     def asked(self) -> Asked:
