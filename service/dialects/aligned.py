@@ -3,32 +3,41 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from models.contract.arrays import Ints
 from models.contract.manifest import ImageSpec
 from models.preprocess.image import Picture
 from models.preprocess.prepared import Prepared
 from models.preprocess.tokens import Piece, Tokens
 from service.dialects.attending import AttentionRequest, Units
 from service.engine.condensing import Weights
-from service.http import pieces
 from service.http.asked import Item
+from service.http.halves import halved
+from service.http.pieces import Coded, Numbers
 
 PX_DECIMALS = 2
 
 
-async def attention(asked: AttentionRequest, weights: Weights, item: Item) -> dict[str, Any]:
+def attention(asked: AttentionRequest, weights: Weights, item: Item) -> dict[str, Any]:
     """An item's attention, and what its weights stand on."""
     coded, values, indices = asked.encoding == "base64", weights.values, weights.indices
     sparse = {}
     if indices is not None:
-        sparse["indices"] = await pieces.coded(indices, "<i4") if coded else await pieces.written(indices)
+        sparse["indices"] = Coded(indices, _as_int32) if coded else Numbers(indices)
     return {
         "reduce": asked.reduce,
         "query": asked.to_query().query,
         "shape": values.shape,
-        "values": await pieces.coded(values, "<f2") if coded else await pieces.written(values),
+        "values": Coded(values, halved) if coded else Numbers(values),
         **sparse,
         **told_on(item, asked.units, with_prefix=asked.reduce == "raw"),
     }
+
+
+def _as_int32(indices: Ints) -> NDArray[np.int32]:
+    return indices.astype("<i4")
 
 
 def told_on(item: Item, units: Units = "tokens", *, with_prefix: bool = False) -> dict[str, Any]:

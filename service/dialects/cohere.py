@@ -1,6 +1,6 @@
 """Cohere's `POST /v2/embed`."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import uuid4
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from models.contract.arrays import Floats
 from models.preprocess.text import Kept
 from service.errors import HeadlightError, InvalidInput
-from service.http import pieces, problems
+from service.http import pieces, problems, responses
 from service.http.asked import Asked, Image, Input
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
@@ -100,20 +100,20 @@ class CohereError(BaseModel):
     message: str
 
 
-async def _base64(vectors: Floats) -> object:
+def _base64(vectors: Floats) -> object:
     return [base64_of(vector, "<f4") for vector in vectors]
 
 
-async def _signs(vectors: Floats) -> object:
+def _signs(vectors: Floats) -> object:
     return np.packbits(vectors > 0, axis=1)
 
 
-async def _signed_signs(vectors: Floats) -> object:
+def _signed_signs(vectors: Floats) -> object:
     return (np.packbits(vectors > 0, axis=1) ^ 0x80).view(np.int8)  # less 128
 
 
-_WRITTEN: Mapping[str, Callable[[Floats], Awaitable[object]]] = {
-    "float": pieces.written,
+_WRITTEN: Mapping[str, Callable[[Floats], object]] = {
+    "float": pieces.Numbers,
     "base64": _base64,
     "binary": _signed_signs,
     "ubinary": _signs,
@@ -142,10 +142,10 @@ async def embedding(request: Request) -> Response:
     vectors = embedded.vectors
     images = sum(item.encoder.manifest.modality == "image" for item in embedded.items)
     billed = {"images": images} if images else {"input_tokens": embedded.positions}
-    return pieces.json(
+    return await responses.in_pieces(
         {
             "id": str(uuid4()),
-            "embeddings": {kind: await _WRITTEN[kind](vectors) for kind in found.embedding_types or ["float"]},
+            "embeddings": {kind: _WRITTEN[kind](vectors) for kind in found.embedding_types or ["float"]},
             "meta": {"api_version": {"version": "2"}, "billed_units": billed},
             "response_type": "embeddings_by_type",
         }

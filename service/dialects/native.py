@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.dialects.inputs import Strings, Vectors
-from service.http import pieces
+from service.http import responses
 from service.http.asked import Asked
 from service.http.described import ErrorResponse
 from service.http.embedding import embed, embed_for
 from service.http.endpoints import Dialect, Endpoint
+from service.http.pieces import Numbers
 from service.http.validation import Body, Dimensions
 from service.state import State
 
@@ -37,7 +38,7 @@ async def encode(request: Request) -> Response:
     """Vectors of texts."""
     found = await EncodeRequest.read(request)
     embedded = await embed(request, Asked(found.texts, model=found.model, dimensions=found.dimensions, names=NAMES))
-    return pieces.json(await pieces.written(embedded.vectors))
+    return await responses.in_pieces(Numbers(embedded.vectors))
 
 
 async def encoded(state: State, texts: list[str], model: str | None, dimensions: int | None) -> list[list[float]]:

@@ -12,11 +12,12 @@ from starlette.responses import Response
 
 from service import VERSION
 from service.dialects.inputs import as_list
-from service.http import pieces, problems
+from service.http import problems, responses
 from service.http.asked import Asked, Embedded
 from service.http.described import PlainError
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
+from service.http.pieces import Numbers
 from service.http.validation import Body, whole
 from service.runtime.encoder import AnyEncoder
 from service.state import State
@@ -76,10 +77,10 @@ async def embedding(request: Request) -> Response:
         request, asked.name(), asked.input, dimensions=asked.dimensions or None, truncate=asked.truncate is not False
     )
     vectors = [item.vector for item in embedded.items] if embedded else []
-    return pieces.json(
+    return await responses.in_pieces(
         {
             "model": asked.model,
-            "embeddings": await pieces.written(np.stack(vectors)) if vectors else [],
+            "embeddings": Numbers(np.stack(vectors)) if vectors else [],
             "total_duration": int((time.monotonic() - began) * 1e9),
             "load_duration": 0,
             "prompt_eval_count": embedded.positions if embedded else 0,
@@ -91,18 +92,18 @@ async def old_embedding(request: Request) -> Response:
     """The vector of a text, as the model pools it."""
     asked = await OllamaEmbeddingsRequest.read(request)
     embedded = await _embed(request, asked.name(), [asked.prompt] if asked.prompt else [], normalize=False)
-    return pieces.json({"embedding": embedded.items[0].vector if embedded else []})
+    return responses.json({"embedding": embedded.items[0].vector if embedded else []})
 
 
 async def tags(request: Request) -> Response:
     """The served models."""
     state: State = request.app.state.headlight
-    return pieces.json({"models": [_told(encoder) for encoder in state.models.values()]})
+    return responses.json({"models": [_told(encoder) for encoder in state.models.values()]})
 
 
 async def told_version(_request: Request) -> Response:
     """This server's."""
-    return pieces.json({"version": VERSION})
+    return responses.json({"version": VERSION})
 
 
 async def _embed(

@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import EmptyInput
-from service.http import pieces, problems
+from service.http import problems, responses
 from service.http.asked import Asked, Image
 from service.http.described import PlainError
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
+from service.http.pieces import Numbers
 from service.http.validation import Body, Dimensions
 from service.runtime.encoder import AnyEncoder, TextEncoder
 from service.state import State
@@ -81,7 +82,7 @@ async def vectors(request: Request) -> Response:
         ),
     )
     vector = embedded.items[0].vector
-    return pieces.json({"text": asked.text, "vector": vector, "dim": len(vector), "dims": len(vector)})
+    return responses.json({"text": asked.text, "vector": vector, "dim": len(vector), "dims": len(vector)})
 
 
 async def vectorize(request: Request) -> Response:
@@ -98,8 +99,7 @@ async def vectorize(request: Request) -> Response:
         return f"texts[{place}]" if place < count else f"images[{place - count}]"
 
     found = (await embed(request, Asked([*texts, *images], model=model.name, names=name))).vectors
-    written = {"textVectors": found[:count], "imageVectors": found[count:]}
-    return pieces.json({side: await pieces.written(vectors) for side, vectors in written.items()})
+    return await responses.in_pieces({"textVectors": Numbers(found[:count]), "imageVectors": Numbers(found[count:])})
 
 
 async def meta(request: Request) -> Response:
@@ -107,7 +107,7 @@ async def meta(request: Request) -> Response:
     state: State = request.app.state.headlight
     encoders = sorted(state.models.values(), key=lambda encoder: encoder.manifest.modality != "text")
     manifest = encoders[0].manifest
-    return pieces.json(
+    return responses.json(
         {"model": {"_name_or_path": manifest.name, "model_type": manifest.architecture,
                    "hidden_size": manifest.embedding.width}}
     )  # fmt: skip

@@ -1,45 +1,101 @@
-"""JSON of large answers, written a piece at a time: the event loop serves others in between.
+"""JSON as bytes that come a piece at a time: what takes the answer can serve others, or send, in between.
 
 Writing holds the interpreter, on whichever thread: 30 MB of attention as JSON is 100 MB and 0.7 s at a stretch.
 """
 
-import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
+import numpy as np
 import orjson
-from starlette.responses import Response
+from numpy.typing import NDArray
 
 from models.contract.arrays import Floats, Ints
 
 PIECE_BYTES = 128 * 1024
 """Of JSON, that are written at a stretch: 1 to 2 ms."""
 
-PIECE_VALUES = 3 * 2**14
+PIECE_VALUES = 3 * 2**13
 """That are put into base64 at a stretch. Of threes of bytes, so that what comes of two such pieces can be joined."""
 
 NUMBER_BYTES = 12
 """About what a float32 is in JSON."""
 
+Number = TypeVar("Number", bound=np.generic)
+
+_PLACE = b"\0"
+"""Where a part goes. In JSON there is no other: strings have it escaped."""
+
+
+class Part(ABC):
+    """What content may hold in a value's place, to be written when its turn comes."""
+
+    @abstractmethod
+    def pieces(self) -> Iterator[bytes]:
+        """The value's JSON, in order."""
+
+
+class Numbers(Part):
+    """An array, as nested lists."""
+
+    def __init__(self, array: Floats | Ints) -> None:
+        self._array = array
+
+    def pieces(self) -> Iterator[bytes]:
+        return _rows(self._array)
+
+
+class Coded(Part):
+    """An array, as base64 of the bytes that `convert` makes of its values, row by row."""
+
+    def __init__(self, array: NDArray[Number], convert: Callable[[NDArray[Number]], NDArray[Any]]) -> None:
+        self._flat = array.reshape(-1)
+        self._convert = convert
+
+    def pieces(self) -> Iterator[bytes]:
+        yield b'"'
+        for start in range(0, len(self._flat), PIECE_VALUES):
+            yield base64.b64encode(self._convert(self._flat[start : start + PIECE_VALUES]).data)
+        yield b'"'
+
+
+class Listed(Part):
+    """A list, whose entries may be made as they are written, and hold parts too."""
+
+    def __init__(self, entries: Iterable[object]) -> None:
+        self._entries = entries
+
+    def pieces(self) -> Iterator[bytes]:
+        yield b"["
+        for i, entry in enumerate(self._entries):
+            if i:
+                yield b","
+            yield from written(entry)
+        yield b"]"
+
 
 def dump(content: object) -> bytes:
-    """Strict JSON, with arrays as nested lists."""
+    """Strict JSON at a stretch, with arrays as nested lists."""
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def json(content: object) -> Response:
-    """A JSON answer."""
-    return Response(dump(content), media_type="application/json")
+def written(content: object) -> Iterator[bytes]:
+    """The same of content that holds parts."""
+    parts: list[Part] = []
 
+    def later(value: object) -> orjson.Fragment:
+        if not isinstance(value, Part):
+            raise TypeError  # orjson says of what
+        parts.append(value)
+        return orjson.Fragment(_PLACE)
 
-async def coded(values: Floats | Ints, dtype: str) -> orjson.Fragment:
-    """The same as something that `dump` only copies; a large array a piece at a time, with others in between."""
-    flat, parts = values.reshape(-1), []
-    for start in range(0, len(flat), PIECE_VALUES):
-        if start:
-            await asyncio.sleep(0)
-        parts.append(base64.b64encode(flat[start : start + PIECE_VALUES].astype(dtype).tobytes()))
-    return orjson.Fragment(b'"%b"' % b"".join(parts))
+    first, *others = orjson.dumps(content, later, orjson.OPT_SERIALIZE_NUMPY).split(_PLACE)
+    yield first
+    for part, after in zip(parts, others, strict=True):
+        yield from part.pieces()
+        yield after
 
 
 def base64_of(values: Floats | Ints, dtype: str) -> str:
@@ -47,34 +103,17 @@ def base64_of(values: Floats | Ints, dtype: str) -> str:
     return base64.b64encode(values.astype(dtype).tobytes()).decode("ascii")
 
 
-async def written(array: Floats | Ints) -> Floats | Ints | orjson.Fragment:
-    """An array as something that `dump` only copies, unless it is small."""
+def _rows(array: Floats | Ints) -> Iterator[bytes]:
     if array.size * NUMBER_BYTES <= PIECE_BYTES:
-        return array
+        yield dump(array)
+        return
     row_bytes = array[0].size * NUMBER_BYTES
+    yield b"["
     if row_bytes > PIECE_BYTES:
-        return orjson.Fragment(dump([await written(part) for part in array]))
-    step = PIECE_BYTES // row_bytes
-    parts = [array[i : i + step] for i in range(0, len(array), step)]
-    return await _joined(_in_turn(dump(part)[1:-1] for part in parts))
-
-
-async def listed(entries: AsyncIterator[object]) -> orjson.Fragment:
-    """A list of entries, each written as it is made."""
-    return await _joined(dump(entry) async for entry in entries)
-
-
-async def _in_turn(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
-
-
-async def _joined(parts: AsyncIterator[bytes]) -> orjson.Fragment:
-    found, since = [], 0
-    async for part in parts:
-        found.append(part)
-        since += len(part)
-        if since >= PIECE_BYTES:
-            await asyncio.sleep(0)
-            since = 0
-    return orjson.Fragment(b"[" + b",".join(found) + b"]")
+        for i, row in enumerate(array):
+            yield from ((b",", *_rows(row)) if i else _rows(row))
+    else:
+        step = PIECE_BYTES // row_bytes
+        for i in range(0, len(array), step):
+            yield (b"," if i else b"") + dump(array[i : i + step])[1:-1]
+    yield b"]"

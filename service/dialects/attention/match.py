@@ -13,9 +13,10 @@ from service.dialects.attention.comparing import Match, Side, compare, units_of
 from service.dialects.attention.match_request import MatchRequest
 from service.engine.plan import FLOAT_BYTES
 from service.errors import AttentionTooLarge, InvalidParameter
-from service.http import pieces
+from service.http import responses
 from service.http.asked import Embedded, TokenIds
 from service.http.embedding import embed
+from service.http.pieces import Numbers
 from service.state import State
 
 MEANING = (
@@ -37,7 +38,7 @@ async def match(request: Request) -> Response:
         _check_size(embedded, state.settings.max_attention_bytes, words=words)
     work = partial(compare, embedded.items, words=words, pairs=asked.pairs)
     found = await asyncio.get_running_loop().run_in_executor(state.tokenizing, work)
-    return pieces.json(await _answer(found, embedded.encoder.name, asked))
+    return await responses.in_pieces(_answer(found, embedded.encoder.name, asked))
 
 
 def _check_size(embedded: Embedded, most: int, *, words: bool) -> None:
@@ -47,8 +48,8 @@ def _check_size(embedded: Embedded, most: int, *, words: bool) -> None:
         raise AttentionTooLarge(f"{a} x {b} pairs: {size} bytes, at most {most} are given; leave pairs out", "pairs")
 
 
-async def _answer(found: Match, model: str, asked: MatchRequest) -> dict[str, Any]:
-    pairs = {} if found.pairs is None else {"pairs": await pieces.written(found.pairs)}
+def _answer(found: Match, model: str, asked: MatchRequest) -> dict[str, Any]:
+    pairs = {} if found.pairs is None else {"pairs": Numbers(found.pairs)}
     return {
         "object": "attention.match",
         "model": model,

@@ -10,7 +10,7 @@ from models.contract.arrays import Floats
 from service import VERSION as SERVER_VERSION
 from service.dialects.oip.request import EMBEDDING, IDS, IMAGE, TEXT, InferRequest, inputs_of
 from service.errors import InvalidInput, UnsupportedMediaType
-from service.http import body, pieces, problems
+from service.http import body, pieces, problems, responses
 from service.http.asked import Asked
 from service.http.described import PlainError
 from service.http.embedding import embed
@@ -61,21 +61,21 @@ class InferAnswer(BaseModel):
 
 async def server(_request: Request) -> Response:
     """What this server is."""
-    return pieces.json({"name": "headlight", "version": SERVER_VERSION, "extensions": ["binary_tensor_data"]})
+    return responses.json({"name": "headlight", "version": SERVER_VERSION, "extensions": ["binary_tensor_data"]})
 
 
 async def live(request: Request) -> Response:
     """200 while the engine is at work."""
     state: State = request.app.state.headlight
     state.check_alive()
-    return pieces.json({"live": True})
+    return responses.json({"live": True})
 
 
 async def ready(request: Request) -> Response:
     """200 once warmed up and not draining."""
     state: State = request.app.state.headlight
     state.check_ready()
-    return pieces.json({"ready": True})
+    return responses.json({"ready": True})
 
 
 async def model_ready(request: Request) -> Response:
@@ -83,7 +83,7 @@ async def model_ready(request: Request) -> Response:
     encoder = _encoder(request)
     state: State = request.app.state.headlight
     state.check_ready()
-    return pieces.json({"name": encoder.name, "ready": True})
+    return responses.json({"name": encoder.name, "ready": True})
 
 
 async def model(request: Request) -> Response:
@@ -91,7 +91,7 @@ async def model(request: Request) -> Response:
     manifest = _encoder(request).manifest
     inputs = [(IMAGE, "BYTES", [-1])] if manifest.image else [(TEXT, "BYTES", [-1]), (IDS, "INT64", [-1, -1])]
     outputs = [(EMBEDDING, "FP32", [-1, manifest.embedding.width])]
-    return pieces.json(
+    return responses.json(
         {
             "name": manifest.name,
             "versions": [VERSION],
@@ -136,8 +136,8 @@ async def _answer(found: InferRequest, encoder: AnyEncoder, vectors: Floats) -> 
     if found.id is not None:
         answer["id"] = found.id
     if not found.binary():
-        tensor["data"] = await pieces.written(vectors.reshape(-1))
-        return pieces.json(answer)
+        tensor["data"] = pieces.Numbers(vectors.reshape(-1))
+        return await responses.in_pieces(answer)
     packed = vectors.astype("<f4").tobytes()
     tensor["parameters"] = {"binary_data_size": len(packed)}
     header = pieces.dump(answer)

@@ -1,32 +1,32 @@
 """From results to the OpenAI dialect's answers: vectors, and attention aligned to the caller's own text or image."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.responses import Response
 
 from service.dialects import aligned
 from service.dialects.openai.request import EmbeddingOptions
-from service.http import pieces
+from service.http import responses
 from service.http.asked import Embedded
-from service.http.pieces import base64_of
+from service.http.pieces import Listed, base64_of
 from service.runtime.encoder import AnyEncoder
 
 
 async def embeddings(options: EmbeddingOptions, embedded: Embedded) -> Response:
     """The answer of `/v1/embeddings`."""
 
-    async def entries() -> AsyncIterator[dict[str, Any]]:
+    def entries() -> Iterator[dict[str, Any]]:
         for i, item in enumerate(embedded.items):
             vector = base64_of(item.vector, "<f4") if options.encoding_format == "base64" else item.vector
             entry = {"object": "embedding", "index": i, "embedding": vector, "truncated": item.prepared.truncated}
             if options.attention is not None and item.attention is not None:
-                entry["attention"] = await aligned.attention(options.attention, item.attention, item)
+                entry["attention"] = aligned.attention(options.attention, item.attention, item)
             yield entry
 
-    data = await pieces.listed(entries())
     usage = {"prompt_tokens": embedded.positions, "total_tokens": embedded.positions}
-    return pieces.json({"object": "list", "model": embedded.encoder.name, "data": data, "usage": usage})
+    answer = {"object": "list", "model": embedded.encoder.name, "data": Listed(entries()), "usage": usage}
+    return await responses.in_pieces(answer)
 
 
 def model(encoder: AnyEncoder) -> dict[str, Any]:

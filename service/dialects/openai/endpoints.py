@@ -8,7 +8,7 @@ from service.dialects.inputs import IMAGE_TYPES
 from service.dialects.openai import answer, described
 from service.dialects.openai.request import EmbeddingOptions, EmbeddingsRequest
 from service.errors import UnsupportedMediaType
-from service.http import body, pieces
+from service.http import body, responses
 from service.http.asked import Image
 from service.http.described import ErrorResponse
 from service.http.embedding import embed
@@ -53,7 +53,7 @@ async def embeddings(request: Request) -> Response:
 async def models(request: Request) -> Response:
     """The served models and what they can do."""
     state: State = request.app.state.headlight
-    return pieces.json({"object": "list", "data": list(map(answer.model, state.models.values()))})
+    return responses.json({"object": "list", "data": list(map(answer.model, state.models.values()))})
 
 
 _QUERY = [
@@ -65,7 +65,7 @@ _QUERY = [
 async def model(request: Request) -> Response:
     """One of them."""
     state: State = request.app.state.headlight
-    return pieces.json(answer.model(state.model(request.path_params["model"])))
+    return responses.json(answer.model(state.model(request.path_params["model"])))
 
 
 def _embeddings(path: str) -> Endpoint:

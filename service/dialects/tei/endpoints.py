@@ -1,6 +1,5 @@
 """text-embeddings-inference: `/embed`, `/similarity`, `/tokenize`, `/decode`, `/info`, `/health`."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -23,10 +22,11 @@ from service.dialects.tei.request import (
     TokenVectors,
 )
 from service.dialects.tei.tokens import decode, text_encoder, tokenize
-from service.http import pieces, validation
+from service.http import responses, validation
 from service.http.asked import Asked, Embedded
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
+from service.http.pieces import Listed, Numbers
 from service.http.validation import max_items
 from service.runtime.providers import CPU
 from service.state import State
@@ -41,13 +41,8 @@ async def embedding_all(request: Request) -> Response:
     """Vectors of all tokens of texts, as they are pooled."""
     asked = replace((await EmbedAllRequest.read(request)).asked(), vectors=True)
     embedded = await embed(request, asked)
-
-    async def texts() -> AsyncIterator[object]:
-        for item in embedded.items:
-            assert item.vectors is not None
-            yield await pieces.written(item.vectors)
-
-    return _timed(request, asked, embedded, pieces.json(await pieces.listed(texts())))
+    vectors = (Numbers(item.vectors) for item in embedded.items if item.vectors is not None)
+    return _timed(request, asked, embedded, await responses.in_pieces(Listed(vectors)))
 
 
 async def similarity(request: Request) -> Response:
@@ -69,7 +64,7 @@ async def info(request: Request) -> Response:
     settings = state.settings
     encoder = text_encoder(state, request.query_params.get("model"))
     manifest = encoder.manifest
-    return pieces.json(
+    return responses.json(
         {
             "model_id": manifest.name,
             "model_sha": manifest.files["weights.bin"].sha256,
@@ -100,7 +95,7 @@ async def health(request: Request) -> Response:
 async def _embedding(request: Request, found: TeiEmbedRequest) -> Response:
     asked = found.asked()
     embedded = await embed(request, asked)
-    return _timed(request, asked, embedded, pieces.json(await pieces.written(embedded.vectors)))
+    return _timed(request, asked, embedded, await responses.in_pieces(Numbers(embedded.vectors)))
 
 
 async def _similarity(request: Request, found: SimilarityRequest) -> Response:
@@ -109,7 +104,7 @@ async def _similarity(request: Request, found: SimilarityRequest) -> Response:
     asked = found.asked()
     embedded = await embed(request, asked)
     source, others = embedded.vectors[0], embedded.vectors[1:]
-    return _timed(request, asked, embedded, pieces.json(others @ source))
+    return _timed(request, asked, embedded, responses.json(others @ source))
 
 
 def _timed(request: Request, asked: Asked, embedded: Embedded, response: Response) -> Response:

@@ -12,7 +12,7 @@ from models.preprocess.errors import NotInVocabulary
 from models.preprocess.tokens import Piece
 from service import errors
 from service.dialects.tei.request import DecodeRequest, TokenizeRequest
-from service.http import body, pieces
+from service.http import body, pieces, responses
 from service.http.embedding import check_prompt
 from service.runtime.encoder import TextEncoder
 from service.state import State
@@ -48,7 +48,7 @@ async def decode(request: Request) -> Response:
         return [encoder.decode(ids, skip_special=asked.skip_special_tokens) for ids in asked.ids]
 
     try:
-        return pieces.json(await asyncio.get_running_loop().run_in_executor(state.tokenizing, run))
+        return responses.json(await asyncio.get_running_loop().run_in_executor(state.tokenizing, run))
     except NotInVocabulary as error:
         raise errors.InvalidTokens(str(error), "ids") from None
 
