@@ -19,13 +19,13 @@ BULK = [
 
 @pytest.fixture(scope="module")
 def narrow(minilm: Path) -> Iterator[Server]:
-    """A server whose queue holds a twentieth of that."""
+    """A server whose queue holds a fourteenth of that."""
     with serve(minilm, max_queue_tokens=2_000) as running:
         yield running
 
 
 def ask(server: Server, texts: list[str]) -> httpx.Response:
-    return httpx.post(f"{server.url}/v1/embeddings", json={"model": MINILM, "input": texts}, timeout=120)
+    return httpx.post(f"{server.url}/v1/embeddings", json={"model": MINILM, "input": texts}, timeout=300)
 
 
 def waiting(server: Server) -> float:
