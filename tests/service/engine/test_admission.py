@@ -58,9 +58,8 @@ def test_a_client_of_thousands_of_texts_does_not_shut_out_one_of_one(engine: Eng
         with pytest.raises(Overloaded):
             engine.check_room(1)
         model.gate.set()
-        await asyncio.gather(first.wait(), *(one.wait() for one in small))
-        assert not bulk.ticket.future.done()
-        await bulk.wait()
+        await asyncio.gather(first.wait(), bulk.wait(), *(one.wait() for one in small))
+        assert max(one.ticket.ended for one in small) < bulk.ticket.ended
         await submit(engine, ids(50)).wait()
 
     asyncio.run(scenario())
