@@ -57,27 +57,38 @@ def running(
 
     What it says goes to `log`; if there is none, only what it says of errors is shown.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, *arguments, "--port", str(port)]
-    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "True", **variables}
-    with ExitStack() as files:
-        told = files.enter_context(log.open("wb")) if log else None
+    with ExitStack() as starting:
+        port = starting.enter_context(_reserved_port())
+        told = starting.enter_context(log.open("wb")) if log else None
         process = subprocess.Popen(  # noqa: S603
-            command, cwd=folder, env=environment, stdout=told or subprocess.DEVNULL, stderr=told
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_ready(url, process)
-        yield Running(url, process)
-    finally:
-        process.send_signal(signal.SIGTERM)
+            [sys.executable, *arguments, "--port", str(port)],
+            cwd=folder, env={**os.environ, "BENTOML_DO_NOT_TRACK": "True", **variables},
+            stdout=told or subprocess.DEVNULL, stderr=told,
+        )  # fmt: skip
+        url = f"http://127.0.0.1:{port}"
         try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
+            _wait_until_ready(url, process)
+            starting.close()
+            yield Running(url, process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+@contextmanager
+def _reserved_port() -> Iterator[int]:
+    """A port that is given to nobody else meanwhile who asks for any, and that a server can have.
+
+    On Linux two sockets may be bound to one port while no more than one of them listens, if both say so.
+    """
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Self
 
 from opentelemetry.propagators.textmap import Getter
@@ -52,19 +52,20 @@ class Tracing:
 
     def record(self, answered: Answered, headers: Mapping[bytes, bytes]) -> None:
         """One span for the request, in the trace that its headers name, and one for each stage of it."""
+        on_wall = _on_wall()
         span = self._tracer.start_span(
             f"{EMBEDDINGS} {answered.model}" if answered.items else f"{answered.method} {answered.route}",
             self._carried.extract(headers, getter=_HEADERS),
             SpanKind.SERVER,
             attributes=_attributes(answered),
-            start_time=_ns(answered.came),
+            start_time=on_wall(answered.came),
         )
         if answered.status >= 500:
             span.set_status(Status(StatusCode.ERROR))
         within = set_span_in_context(span)
         for name, start, end in answered.timing.stages() if answered.timing else ():
-            self._tracer.start_span(name, within, start_time=_ns(start)).end(_ns(end))
-        span.end(_ns(answered.ended))
+            self._tracer.start_span(name, within, start_time=on_wall(start)).end(on_wall(end))
+        span.end(on_wall(answered.ended))
 
     def close(self) -> None:
         """Send what is still to be sent, if the collector takes it soon: it may not be there any more."""
@@ -105,6 +106,10 @@ class _Headers(Getter[Mapping[bytes, bytes]]):
 _HEADERS = _Headers()
 
 
-def _ns(moment: float) -> int:
-    """Of the wall's clock, which traces of several machines share."""
-    return time.time_ns() - int((time.monotonic() - moment) * 1e9)
+def _on_wall() -> Callable[[float], int]:
+    """What gives moments in ns of the wall's clock, which traces of several machines share.
+
+    The clocks are compared once, so that the moments of a request keep their order however long that takes.
+    """
+    ahead_ns = time.time_ns() - time.monotonic_ns()
+    return lambda moment: ahead_ns + int(moment * 1e9)

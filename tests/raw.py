@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 
@@ -24,12 +25,15 @@ class Answer:
 
 
 class Connection:
-    """One TCP connection to the server at `url`."""
+    """One TCP connection to the server at `url`, from when something is first sent or awaited.
+
+    A server counts how long those who are connected say nothing, so nobody is while a test only prepares.
+    """
 
     def __init__(self, url: str, timeout_s: float = 30) -> None:
         host, port = url.removeprefix("http://").split(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=timeout_s)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._address = host, int(port)
+        self._timeout_s = timeout_s
         self._unread = b""
 
     def __enter__(self) -> Self:
@@ -37,6 +41,12 @@ class Connection:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+
+    @cached_property
+    def _socket(self) -> socket.socket:
+        connected = socket.create_connection(self._address, timeout=self._timeout_s)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)

@@ -1,6 +1,6 @@
 """A server that answers at once and always the same, in a process of its own: what loads it is what is measured.
 
-`python -m tests.loadtests.stub PORT [FILE]`; the bodies of requests go to FILE, a line each.
+`python -m tests.loadtests.stub [FILE]` says on which port; the bodies of requests go to FILE, a line each.
 """
 
 import asyncio
@@ -48,12 +48,13 @@ class Stub(asyncio.Protocol):
         self._transport.write(HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(answer), answer))
 
 
-async def main(port: int, file: BinaryIO | None) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: Stub(file), "127.0.0.1", port)
+async def main(file: BinaryIO | None) -> None:
+    server = await asyncio.get_running_loop().create_server(lambda: Stub(file), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
     await server.serve_forever()
 
 
 if __name__ == "__main__":
     with ExitStack() as files:
-        to = files.enter_context(Path(sys.argv[2]).open("wb")) if len(sys.argv) > 2 else None
-        uvloop.run(main(int(sys.argv[1]), to))
+        to = files.enter_context(Path(sys.argv[1]).open("wb")) if len(sys.argv) > 1 else None
+        uvloop.run(main(to))

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from bench.server import ROOT
 from loadtests import compare
 from tests.conftest import MINILM
 from tests.server import Server
+from tests.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -33,23 +32,14 @@ class Stub:
 
 @contextmanager
 def stubbed(file: Path | None = None) -> Iterator[Stub]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "tests.loadtests.stub", str(port), *([str(file)] if file else [])]
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        for _ in range(200):
-            try:
-                httpx.get(f"http://127.0.0.1:{port}/")
-                break
-            except httpx.ConnectError:
-                time.sleep(0.05)
-        yield Stub(f"http://127.0.0.1:{port}", process)
-    finally:
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
-        process.wait(10)
+    command = [sys.executable, "-m", "tests.loadtests.stub", *([str(file)] if file else [])]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        try:
+            yield Stub(f"http://127.0.0.1:{int(process.stdout.readline())}", process)
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +53,7 @@ def locust(host: str, *options: str, reports: Path | str = "") -> tuple[int, dic
     command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless", "--only-summary"]
     done = subprocess.run(
         [*command, "--host", host, "--reports", str(reports), *options],
-        cwd=ROOT, capture_output=True, text=True, timeout=150,
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.stdout.splitlines(), done.stderr
     return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stdout + done.stderr
@@ -71,9 +61,7 @@ def locust(host: str, *options: str, reports: Path | str = "") -> tuple[int, dic
 
 def stand_still(stub: Stub, bodies: Path) -> None:
     """For four seconds, three after the first request has come."""
-    give_up = time.monotonic() + 60
-    while bodies.stat().st_size == 0 and time.monotonic() < give_up:
-        time.sleep(0.05)
+    eventually(lambda: bodies.stat().st_size > 0)
     time.sleep(3)
     os.kill(stub.process.pid, signal.SIGSTOP)
     time.sleep(4)
@@ -89,16 +77,22 @@ def test_a_server_that_stands_still_shows_in_the_tail(tmp_path: Path) -> None:
         code, found, _ = locust(still.url, *options, "--slo", "p99=1s", "TextUser")
         freeze.join()
     assert found["p99_ms"] >= 3_000
-    assert found["requests"] + found["unsent"] == pytest.approx(1_200, rel=0.02), "none was left out"
+    assert found["offered_per_s"] == pytest.approx(100, rel=0.02), "however long the run took to end"
+    assert found["requests"] + found["unsent"] >= 1_176, "none was left out"
+    assert found["unanswered"] == 0
     assert code == 1
     assert any("p99" in miss for miss in found["slo"]["misses"])
 
 
 def test_a_thousand_a_second_or_the_generator_says_that_it_cannot(stub: Stub) -> None:
-    code, found, said = locust(stub.url, "--rate", "1000", "--run-time", "5s", "TextUser")
-    assert code == int(found["unsent"] > 0)
-    assert found["requests_per_s"] >= 950 or found["generator"]["bottleneck"]
-    assert ("BOTTLENECK" in said) == found["generator"]["bottleneck"]
+    """At one of three times: the machine may have kept the stub from answering, too."""
+    for _ in range(3):
+        code, found, said = locust(stub.url, "--rate", "1000", "--run-time", "5s", "TextUser")
+        assert code == int(found["unsent"] > 0)
+        assert ("BOTTLENECK" in said) == found["generator"]["bottleneck"]
+        if found["requests_per_s"] >= 950 or found["generator"]["bottleneck"]:
+            return
+    raise AssertionError(found)
 
 
 def test_what_could_not_be_sent_is_counted(tmp_path: Path) -> None:
@@ -121,10 +115,10 @@ def test_the_same_seed_sends_the_same_bytes(tmp_path: Path) -> None:
         sent.append((tmp_path / name).read_bytes().splitlines())
     shortest = min(map(len, sent))
     assert shortest > 150
-    first, again, other = (Counter(bodies[: shortest - 20]) for bodies in sent)
-    # They arrive in about this order: of two that are on their way at once either can be first.
-    assert sum((first - again).values()) <= 20
-    assert sum((first & other).values()) < shortest / 2
+    first, again, other = map(Counter, sent)
+    # In any order: of two that are on their way at once either can be first. One run may have been longer.
+    assert first <= again or again <= first
+    assert (first & other).total() < shortest / 2
 
 
 @pytest.mark.parametrize("user", ["TextUser", "ImageUser", "AttentionUser", "MixedUser"])

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from models.train.objective import Contrast
 from models.train.recipe import Optimizer, Recipe
 from models.train.teacher import Teacher
 from tests.checkpoints import write_bert
+from tests.waiting import eventually
 
 RECIPE = """
 name = "tiny"
@@ -34,6 +34,27 @@ encoder = {{ kind = "vit", image_px = 32, patch_px = 8, width = 24, layers = 1, 
 data = {{ captions = 64, batch = 8 }}
 optimizer = {{ steps = {steps}, warmup_steps = 2, learning_rate = 3e-3, weight_decay = 0.05 }}
 """
+
+
+STANDS_STILL = """
+import sys, time
+from pathlib import Path
+from models.train.__main__ import main
+from models.train.objective import Contrast
+
+still, *arguments = sys.argv[1:]
+forward, steps = Contrast.forward, iter(range(8))
+
+def forward_seven_times(contrast, *tensors):
+    if next(steps) == 7:
+        Path(still).touch()
+        time.sleep(3_600)
+    return forward(contrast, *tensors)
+
+Contrast.forward = forward_seven_times
+main(arguments)
+"""
+"""A run that waits in its eighth step, and says so by a file, until it is killed."""
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +77,16 @@ def test_a_killed_run_goes_on_to_the_same_curve(tmp_path: Path, teacher: Path) -
     recipe = write_recipe(tmp_path, steps=40)
     whole = [str(recipe), "--teacher", str(teacher), "--device", "cpu", "--out", str(tmp_path / "whole")]
     assert main(whole) == 0
-    killed = tmp_path / "killed"
-    command = [sys.executable, "-m", "models.train", *whole[:-1], str(killed)]
+    killed, still = tmp_path / "killed", tmp_path / "still"
+    command = [sys.executable, "-c", STANDS_STILL, str(still), *whole[:-1], str(killed)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    while not (killed / "training.safetensors").is_file():
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.01)
+    assert eventually(lambda: still.exists() or process.poll() is not None)
+    assert process.poll() is None, "it ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (killed / "model.safetensors").exists()
     begun = Run(Recipe.read(str(recipe)), killed, torch.device("cpu")).step
-    assert 2 <= begun < 40
+    assert begun == 6, "of seven steps; checkpoints are every second"
     done = [entry["loss"] for entry in curve(killed)]
     assert len(done) == begun, "what was learned after the checkpoint is forgotten"
     assert main([*whole[:-1], str(killed)]) == 0

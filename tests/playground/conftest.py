@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -13,13 +13,20 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.server import Server
 
 CHROMIUM = shutil.which("chromium")
-WAIT_S = 20
+WAIT_S = 120
+"""For a machine that has much else to do: on one that has not, what is waited for is there within a second."""
+REMEMBERED_MS = 1_500
+"""For how long the page shows something before it remembers it."""
 TEXT = "The keeper lit the lamp."
 
 
 @dataclass
 class Opened:
-    """A page of the playground, and what a test says is to be complained of."""
+    """A page of the playground, and what a test says is to be complained of.
+
+    What the page does, it does later: after a timer, an answer, or an event that comes when the click is long over. So
+    what is expected of it is waited for.
+    """
 
     page: Page
     url: str
@@ -35,6 +42,13 @@ class Opened:
         while not self.page.evaluate(f"(arg) => {holds}", arg):
             assert time.monotonic() < give_up, f"never: {holds}"
             self.page.wait_for_timeout(50)
+
+    def becomes(self, look: Callable[[], object], expected: object) -> None:
+        """Until what is looked at is what is expected; fails with what it was at last."""
+        give_up = time.monotonic() + WAIT_S
+        while (found := look()) != expected and time.monotonic() < give_up:
+            self.page.wait_for_timeout(50)
+        assert found == expected
 
     def readout(self, text: str) -> None:
         """Until the line below the attention says so."""
@@ -53,12 +67,25 @@ class Opened:
     def shown(self, text: str) -> None:
         """Type, and wait until it is what is shown."""
         self.type(text)
+        self.showing(text)
+
+    def showing(self, text: str) -> None:
+        """Until this very text is what is shown, not one that stood there while it was typed."""
         self.wait("document.querySelector('.running')?.textContent.replaceAll('\u2400', '\\0') === arg", text)
         self.settled()
 
+    def remembered(self) -> None:
+        """Until what is shown is remembered: a timer as long as the page's, and set after it, ends after it."""
+        self.page.evaluate("(ms) => new Promise((end) => setTimeout(end, ms))", REMEMBERED_MS)
+
     def settled(self) -> None:
+        """Until nothing is asked any more and all is shaded; before, something must have been asked."""
         self.page.wait_for_selector("#busy", state="hidden")
         self.page.wait_for_selector("[data-weight]")
+
+    def drawn(self, selector: str, weights: object) -> None:
+        """Until these are the weights that are drawn."""
+        self.becomes(lambda: self.weights(selector), weights)
 
     def weights(self, selector: str) -> list[float]:
         """As they are drawn."""
@@ -73,7 +100,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("needs Chromium (apt-get install chromium)")
     with sync_playwright() as playwright:
         assert CHROMIUM, "CI_BROWSER is set, and there is no chromium"
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=1_000 * WAIT_S)
         yield browser
         browser.close()
 
@@ -81,6 +108,7 @@ def browser() -> Iterator[Browser]:
 def watched(page: Page, url: str) -> Opened:
     """A page that writes down what it asks and what it complains of."""
     opened = Opened(page, url)
+    page.set_default_timeout(1_000 * WAIT_S)
     page.on("request", lambda request: opened.asked.append(request.url))
     page.on("console", lambda message: opened.complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: opened.complaints.append(str(error)))
@@ -97,11 +125,12 @@ def check(opened: Opened) -> None:
 
 @pytest.fixture
 def opened(browser: Browser, both: Server) -> Iterator[Opened]:
-    """The playground, with its first text shown."""
+    """The playground, with its first text shown, and the scenes to pick from."""
     page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     found = watched(page, both.url)
     page.goto(both.url)
     found.settled()
+    found.wait("document.querySelectorAll('.thumb').length === 20")
     yield found
     page.close()
     check(found)

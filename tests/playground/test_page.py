@@ -50,8 +50,7 @@ def test_all_of_a_text_by_keyboard(opened: Opened) -> None:
     tab_to(page, "text")
     page.keyboard.press("Control+A")
     page.keyboard.type(TEXT)
-    opened.tokens(6)
-    opened.settled()
+    opened.showing(TEXT)
     tab_to(page, "The")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     opened.readout("“The” counts")

@@ -3,8 +3,7 @@
 import json
 import re
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,6 +11,7 @@ import pytest
 
 from tests.conftest import MINILM
 from tests.server import Server
+from tests.waiting import eventually
 
 GOOD = {"model": MINILM, "input": "A lamp."}
 URL = "/v1/embeddings"
@@ -156,17 +156,11 @@ def test_a_client_that_has_gone_is_not_computed_for(client: httpx.Client) -> Non
         return float(found[1]) if found else 0.0
 
     before = batches()
+    many = {**GOOD, "input": [f"{i} " + "lamp " * 300 for i in range(600)]}
     with pytest.raises(httpx.ReadTimeout):
-        client.post(URL, json={**GOOD, "input": [f"{i} " + "lamp " * 300 for i in range(600)]}, timeout=1)
+        client.post(URL, json=many, timeout=httpx.Timeout(60, read=1))
     assert eventually(lambda: "headlight_queue_items 0.0" in client.get("/metrics").text)
     assert batches() - before < 600 / 2, "each of these texts fills a batch"
-
-
-def eventually(true: Callable[[], bool], seconds: float = 10) -> bool:
-    give_up = time.monotonic() + seconds
-    while not true() and time.monotonic() < give_up:
-        time.sleep(0.05)
-    return true()
 
 
 def test_an_unknown_model(client: httpx.Client) -> None:

@@ -20,7 +20,7 @@ GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
 @pytest.fixture(scope="module")
 def strict(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
     log = tmp_path_factory.mktemp("log") / "server.log"
-    with serve(tiny, log=log, read_timeout_ms=500) as running:
+    with serve(tiny, log=log, read_timeout_ms=5_000) as running:
         yield running, log
 
 
@@ -144,7 +144,7 @@ def test_trailers_are_dropped(connection: Connection) -> None:
 
 @pytest.fixture(scope="module")
 def million() -> bytes:
-    """Made before there is a connection, which may not be silent for so long."""
+    """Made before the clock starts."""
     body = ASKED + b" " * (1_000_000 - len(ASKED))
     return CHUNKED + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
 
@@ -153,7 +153,7 @@ def test_a_million_chunks_of_one_byte(million: bytes, connection: Connection) ->
     began = time.monotonic()
     connection.send(million)
     assert_embedded(connection.answer())
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60, "what takes a second unless each chunk costs as much as all before it"
 
 
 def test_a_length_that_is_too_short(connection: Connection) -> None:

@@ -18,6 +18,7 @@ from service.http.endpoints import Dialect
 from service.settings import Settings
 from tests.pictures import as_data_url, encoded, scene
 from tests.service.conftest import GOOD, URL, Serving
+from tests.waiting import eventually
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,6 @@ def test_a_refused_request_is_freed_without_the_collector(
                 body = {"model": "tiny", "input": inputs, "truncate": False}
                 assert client.post(URL, json=body).status_code == 400
             client.post(URL, json=GOOD)
-            left = [found for found in gc.get_objects() if type(found) is Ticket]
+            assert eventually(lambda: not any(type(found) is Ticket for found in gc.get_objects()))
         finally:
             gc.enable()
-    assert not left

@@ -10,6 +10,7 @@ import numpy as np
 from models.contract import tensors
 from models.contract.arrays import Floats, Ints
 from service.errors import InferenceFailed
+from tests.waiting import PATIENCE_S
 
 FAILS, NOT_FINITE, FAULT = 666, 777, 888
 
@@ -49,12 +50,16 @@ class FakeModel:
         self.batches: list[list[int]] = []
         self.alone: list[bool] = []
 
+    def enter(self) -> None:
+        """Wait until one more run has begun than was waited for."""
+        assert self.entered.acquire(timeout=PATIENCE_S)
+
     def run(
         self, items: Sequence[Ints], outputs: Sequence[str], heads: Sequence[int] = (), *, alone: bool = True
     ) -> dict[str, Floats]:
         self.alone.append(alone)
         self.entered.release()
-        assert self.gate.wait(10)
+        assert self.gate.wait(PATIENCE_S)
         self.batches.append([len(ids) for ids in items])
         if any(FAULT in ids for ids in items):
             raise ZeroDivisionError("a fault that no one foresaw")

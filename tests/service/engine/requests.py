@@ -13,6 +13,7 @@ from service.engine.lengths import BatchLimits
 from service.engine.plan import AttentionPlan, VectorPlan
 from service.metrics import Metrics
 from tests.service.engine.fakes import FakeItem, FakeModel
+from tests.waiting import PATIENCE_S
 
 POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), prefix=0)
 EVERYONE = AttentionPlan(reduce="rollout", query="all", layers=(), heads=(), prefix=0)
@@ -47,7 +48,7 @@ def submit(
     engine: Engine,
     items: list[FakeItem],
     attention: AttentionPlan | None = None,
-    timeout_s: float = 10,
+    timeout_s: float = PATIENCE_S,
     *,
     vectors: VectorPlan | None = None,
 ) -> Request:
@@ -60,5 +61,5 @@ def hold(model: FakeModel, engine: Engine) -> Request:
     """Occupy the engine with one item until the gate opens, so that what follows waits together."""
     model.gate.clear()
     request = submit(engine, ids(1))
-    assert model.entered.acquire(timeout=10)
+    model.enter()
     return request

@@ -11,6 +11,7 @@ from service.engine.engine import Engine
 from service.http import withdrawal
 from tests.service.engine.fakes import FakeModel
 from tests.service.engine.requests import hold, ids, submit
+from tests.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +40,7 @@ def test_a_watched_request_is_freed_without_the_collector(model: FakeModel, engi
         gc.disable()
         try:
             del request, ticket, waiting
-            await asyncio.sleep(0.01)  # the watch ends on the loop
-            assert left() is None
+            assert await asyncio.to_thread(eventually, lambda: left() is None), "the watch ends on the loop"
         finally:
             gc.enable()
 

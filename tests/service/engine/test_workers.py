@@ -1,6 +1,7 @@
 """The threads: their end, their faults, and batches that never end."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -8,6 +9,12 @@ from service.engine.engine import Engine
 from service.errors import InferenceFailed, NotReady
 from tests.service.engine.fakes import FAULT, FakeModel
 from tests.service.engine.requests import hold, ids, running, submit
+from tests.waiting import PATIENCE_S, eventually
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """The event loop goes on meanwhile."""
+    assert await asyncio.to_thread(eventually, true)
 
 
 def test_closing_finishes_what_is_queued_and_takes_no_more(engine: Engine, model: FakeModel) -> None:
@@ -15,7 +22,7 @@ def test_closing_finishes_what_is_queued_and_takes_no_more(engine: Engine, model
         first = hold(model, engine)
         waiting = submit(engine, ids(3))
         closing = asyncio.create_task(asyncio.to_thread(engine.close))
-        await asyncio.sleep(0.05)
+        await until(lambda: not engine.accepting)
         with pytest.raises(NotReady):
             submit(engine, ids(3))
         model.gate.set()
@@ -31,12 +38,12 @@ def test_a_fault_in_the_thread_answers_every_request_and_shows(engine: Engine, m
     async def scenario() -> None:
         model.gate.clear()
         running = submit(engine, ids(3, value=FAULT))
-        assert model.entered.acquire(timeout=10)
+        model.enter()
         waiting = submit(engine, ids(3))
         model.gate.set()
         for ticket in (running, waiting):
             with pytest.raises(NotReady):
-                await asyncio.wait_for(ticket.wait(), 5)
+                await asyncio.wait_for(ticket.wait(), PATIENCE_S)
         engine.close()
         assert not engine.alive
         with pytest.raises(NotReady):
@@ -49,21 +56,17 @@ def test_a_stuck_batch_is_given_up_and_the_engine_goes_on(model: FakeModel) -> N
     async def scenario(engine: Engine) -> None:
         stuck = hold(model, engine)
         with pytest.raises(InferenceFailed, match="too long"):
-            await asyncio.wait_for(stuck.wait(), 5)
+            await asyncio.wait_for(stuck.wait(), PATIENCE_S)
         assert not engine.alive
         after = submit(engine, ids(4))
-        assert model.entered.acquire(timeout=10), "another thread has taken over"
+        model.enter()  # another thread has taken over
         model.gate.set()
         assert len(await after.wait()) == 1
-        for _ in range(500):  # until the stuck thread has come back
-            if engine.alive:
-                break
-            await asyncio.sleep(0.01)
-        assert engine.alive
+        await until(lambda: engine.alive)  # the stuck thread has come back
         assert len(await submit(engine, ids(4)).wait()) == 1
 
     for engine in running(model, 1_000, stuck_after_s=1.0):
-        asyncio.run(asyncio.wait_for(scenario(engine), 20))
+        asyncio.run(scenario(engine))
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -72,12 +75,8 @@ def test_when_every_replacement_is_stuck_too_the_engine_ends(model: FakeModel) -
         for _ in range(2):
             stuck = hold(model, engine)
             with pytest.raises((InferenceFailed, NotReady)):
-                await asyncio.wait_for(stuck.wait(), 8)
-        for _ in range(300):
-            if not engine.accepting:
-                break
-            await asyncio.sleep(0.01)
-        assert not engine.accepting
+                await asyncio.wait_for(stuck.wait(), PATIENCE_S)
+        await until(lambda: not engine.accepting)
         assert not engine.alive
         model.gate.set()
 
