@@ -49,6 +49,7 @@ def main(options: argparse.Namespace) -> int:
             turn += 1
             print(f"{turn}: {PORTS[slot]} left in {left:.1f} s with {code}, ready after {took:.1f} s", flush=True)
             time.sleep(SEEN_S)
+        print(f"{'BROKEN' if locust.returncode else 'ok'}: {turn} restarts, and Locust ended with {locust.returncode}")
         return locust.returncode
 
 
