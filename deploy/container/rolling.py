@@ -72,7 +72,7 @@ def balancer(*, strict: bool) -> Iterator[None]:
         file.write(config)
         file.flush()
         environment = {**os.environ, **bound, "HEADLIGHT_BIND": f"127.0.0.1:{FRONT}"}
-        with ended(["haproxy", "-db", "-f", file.name], environment, quiet=True):
+        with ended(["haproxy", "-db", "-f", file.name], environment):
             yield
 
 
@@ -87,10 +87,9 @@ def load(rate: float, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def ended(command: list[str], environment: dict[str, str], *, quiet: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+def ended(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process that ends with the context."""
-    said = subprocess.DEVNULL if quiet else None
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=said, stderr=said)
+    process = subprocess.Popen(command, env=environment, cwd=ROOT)
     try:
         yield process
     finally:
