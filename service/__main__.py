@@ -14,7 +14,8 @@ from models.contract.artifact import verify
 from models.contract.errors import ArtifactError
 from service import worker
 from service.options import parse
-from service.runtime.providers import ProviderUnavailable, choose
+from service.runtime import driver
+from service.runtime.providers import CPU, ProviderUnavailable, choose
 from service.settings import Settings
 
 
@@ -37,8 +38,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def check(settings: Settings) -> None:
     """Raises ArtifactError or ProviderUnavailable for what could not be served."""
-    for directory in settings.artifact_directories():
-        choose(settings.device, verify(directory).graph.devices)
+    chosen = {choose(settings.device, verify(directory).graph.devices) for directory in settings.artifact_directories()}
+    if settings.device != "auto" and chosen != {CPU}:
+        driver.check()
 
 
 def _refuse(reason: str) -> int:

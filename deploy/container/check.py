@@ -24,8 +24,9 @@ PORT = 3997
 """Of the host, for what is asked under load."""
 ASK = """
 import sys, urllib.request
-print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], sys.argv[2].encode(),
-      {"Content-Type": "application/json"})).read().decode())
+body = sys.argv[2].encode() if sys.argv[2:] else None
+asked = urllib.request.Request(sys.argv[1], body, {"Content-Type": "application/json"})
+print(urllib.request.urlopen(asked).read().decode())
 """
 
 
@@ -94,6 +95,21 @@ def gone(image: str) -> str:
     return f"ended with {code}, {took:.1f} s after SIGKILL"
 
 
+def mounted(image: str) -> str:
+    """One's own artifacts over the baked-in ones: they alone are served."""
+    name = "scenes-vit"
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "artifacts" / name, Path(folder) / name)
+        Path(folder).chmod(0o755)
+        with running(image, *ALONE, "--volume", f"{folder}:/artifacts:ro") as container:
+            container.wait_until_ready()
+            answer = json.loads(container.inside("python3", "-c", ASK, "http://127.0.0.1:3000/v1/models"))
+    served = [model["id"] for model in answer["data"]]
+    if served != [name]:
+        raise CheckFailed(f"it serves {served} where {name} was mounted")
+    return f"serves what was mounted, {name}, alone"
+
+
 def flipped(image: str) -> str:
     """A flipped byte in a baked-in file, put in its place by a mount: it is not served, and named."""
     file = "all-MiniLM-L6-v2/weights.bin"
@@ -114,7 +130,7 @@ def flipped(image: str) -> str:
     return f"ended with {code}: {said[-1]}"
 
 
-CHECKS = (confined_and_right, small, leaves, gone, flipped)
+CHECKS = (confined_and_right, small, leaves, gone, mounted, flipped)
 
 
 def main(image: str) -> int:

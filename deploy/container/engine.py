@@ -14,8 +14,10 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+ENGINES = ("docker", "podman")
 CONFINED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 PROBE = ("python3", "-I", "-S", "/app/service/probe.py")
 COMMAND_S = 60
@@ -26,13 +28,16 @@ class CheckFailed(RuntimeError):
     """What is promised does not hold."""
 
 
-def command() -> list[str]:
-    """That of the engine. Raises CheckFailed where there is none."""
+@cache
+def command() -> tuple[str, ...]:
+    """That of the engine. Raises CheckFailed where there is none that works: docker's client may lack its daemon."""
     told = os.environ.get("ENGINE")
-    found = shlex.split(told) if told else [name for name in ("docker", "podman") if shutil.which(name)][:1]
-    if not found:
-        raise CheckFailed("no docker and no podman; or name one with ENGINE=")
-    return found
+    if told:
+        return tuple(shlex.split(told))
+    for name in ENGINES:
+        if shutil.which(name) and not subprocess.run([name, "info"], capture_output=True, check=False).returncode:
+            return (name,)
+    raise CheckFailed("no docker and no podman that works here; or name one with ENGINE=")
 
 
 def further() -> list[str]:

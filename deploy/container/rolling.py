@@ -6,7 +6,9 @@ retries away: then what the servers lose is lost.
 """
 
 import argparse
+import csv
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,16 +17,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from deploy.container.engine import Container, running
+from deploy.container.engine import CheckFailed, Container, running
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "deploy/haproxy/haproxy.cfg"
 FRONT = 3990
 PORTS = (3991, 3992, 3993)
-DRAIN_MS = 3_000
-SEEN_S = 2.0
-"""From ready to the next restart: HAProxy looks each half second."""
-STOP_S = 60
+DRAIN_MS = 5_000
+SEEN_S, STOP_S = 60, 60
 
 
 def main(options: argparse.Namespace) -> int:
@@ -33,8 +33,8 @@ def main(options: argparse.Namespace) -> int:
         servers = [stack.enter_context(server(options.image, port)) for port in PORTS]
         for each in servers:
             each.wait_until_ready()
-        stack.enter_context(balancer(strict=options.strict))
-        time.sleep(SEEN_S)
+        statistics = stack.enter_context(balancer(strict=options.strict))
+        wait_until_seen(statistics)
         locust = stack.enter_context(load(options.rate, options.seconds))
         time.sleep(5)
         turn = 0
@@ -48,7 +48,8 @@ def main(options: argparse.Namespace) -> int:
             took = servers[slot].wait_until_ready()
             turn += 1
             print(f"{turn}: {PORTS[slot]} left in {left:.1f} s with {code}, ready after {took:.1f} s", flush=True)
-            time.sleep(SEEN_S)
+            wait_until_seen(statistics)
+        print(f"{'BROKEN' if locust.returncode else 'ok'}: {turn} restarts, and Locust ended with {locust.returncode}")
         return locust.returncode
 
 
@@ -61,18 +62,39 @@ def server(image: str, port: int) -> Iterator[Container]:
 
 
 @contextmanager
-def balancer(*, strict: bool) -> Iterator[None]:
-    """HAProxy before them."""
+def balancer(*, strict: bool) -> Iterator[Path]:
+    """HAProxy before them; the socket on which it says what it sees."""
     config = CONFIG.read_text()
     if strict:
         config = config.replace("retries 3", "retries 0").replace("retry-on conn-failure empty", "retry-on none #")
     bound = {f"HEADLIGHT_{name}": f"127.0.0.1:{port}" for name, port in zip("ABC", PORTS, strict=True)}
-    with tempfile.NamedTemporaryFile("w", suffix=".cfg") as file:
-        file.write(config)
-        file.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        statistics = Path(folder) / "statistics"
+        file = Path(folder) / "haproxy.cfg"
+        file.write_text(config.replace("global\n", f"global\n    stats socket {statistics} level user\n"))
         environment = {**os.environ, **bound, "HEADLIGHT_BIND": f"127.0.0.1:{FRONT}"}
-        with ended(["haproxy", "-db", "-f", file.name], environment, quiet=True):
-            yield
+        with ended(["haproxy", "-db", "-f", str(file)], environment):
+            yield statistics
+
+
+def wait_until_seen(statistics: Path) -> None:
+    """Until the balancer sends to all of them: before, no other may leave. Raises CheckFailed."""
+    give_up = time.monotonic() + SEEN_S
+    while time.monotonic() < give_up:
+        if statistics.exists() and seen(statistics) == ["UP"] * len(PORTS):
+            return
+        time.sleep(0.1)
+    raise CheckFailed(f"after {SEEN_S} s the balancer still has servers that are not up")
+
+
+def seen(statistics: Path) -> list[str]:
+    """Of each server, what the balancer takes it to be."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(str(statistics))
+        asking.sendall(b"show stat\n")
+        with asking.makefile() as answer:
+            rows = csv.DictReader(answer.read().removeprefix("# ").splitlines())
+    return [row["status"] for row in rows if row["pxname"] == "headlights" and row["svname"] != "BACKEND"]
 
 
 @contextmanager
@@ -86,10 +108,9 @@ def load(rate: float, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def ended(command: list[str], environment: dict[str, str], *, quiet: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+def ended(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process that ends with the context."""
-    said = subprocess.DEVNULL if quiet else None
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=said, stderr=said)
+    process = subprocess.Popen(command, env=environment, cwd=ROOT)
     try:
         yield process
     finally:

@@ -20,6 +20,14 @@ KUBERNETES = DEPLOY / "kubernetes"
 RUNBOOK = ROOT / "docs/operations.md"
 OVERLAYS = ["cpu", "gpu"]
 COMPONENTS = ["api-keys", "monitoring", "keda", "hpa"]
+SCALED = {"keda": "hpa", "hpa": "keda"}
+"""One of the two scales, never both."""
+WAYS = [
+    *OVERLAYS,
+    "kserve",
+    *(f"{overlay} without {SCALED[scaler]}" for overlay in OVERLAYS for scaler in SCALED),
+]
+"""Each overlay alone, each with all components but one of the two that scale, and KServe's."""
 
 
 @cache
@@ -54,6 +62,16 @@ def composed(folder: Path, overlay: str, components: Sequence[str]) -> tuple[Res
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     return rendered(folder)
+
+
+def in_way(way: str, folder: Path) -> tuple[Resource, ...]:
+    """One of `WAYS`; what must be put together for it is put into `folder`."""
+    if way == "kserve":
+        return rendered(KUBERNETES / "kserve")
+    overlay, _, without = way.partition(" without ")
+    if not without:
+        return rendered(KUBERNETES / "overlays" / overlay)
+    return composed(folder, overlay, [name for name in COMPONENTS if name != without])
 
 
 def only(resources: Sequence[Resource], kind: str) -> Resource:

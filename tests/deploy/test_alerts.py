@@ -1,15 +1,14 @@
 """The alerts: one source, an entry in the runbook for each, and each fires on what it is for and on nothing else."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 import yaml
 
 from tests.deploy.render import DEPLOY, KUBERNETES, RUNBOOK, container, rendered
 from tests.deploy.test_queries import alerts
+from tests.programs import needed
 
 CASES = Path(__file__).parent / "alerts.test.yaml"
 
@@ -47,8 +46,6 @@ def test_each_has_a_case() -> None:
 
 
 def test_each_fires_when_it_should() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (it comes with prometheus), which runs the rules")
+    promtool = needed("promtool", "prometheus")
     done = subprocess.run([promtool, "test", "rules", str(CASES)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -3,16 +3,13 @@
 Kubernetes' own schemas come with kubernetes-validate. Those of KEDA and of Prometheus' operator are models made from
 their CustomResourceDefinitions; models drop what they do not know, so nothing may be lost on the way through them. No
 package carries KServe's: of an InferenceService the pod within is looked at by Kubernetes' schema and the rest against
-a list of its fields here. `HEADLIGHT_CRDS` names a folder of CustomResourceDefinitions to hold all of them against.
+a list of its fields here. `definitions` holds them all against the projects' own, where those are at hand.
 """
 
-import os
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -30,7 +27,6 @@ MODELS: dict[str, type[BaseModel]] = {
     "ServiceMonitor": ServiceMonitor,
     "PrometheusRule": PrometheusRule,
 }
-CUSTOM = {*MODELS, "InferenceService"}
 
 SCALING_FIELDS = {"minReplicas": int, "maxReplicas": int, "scaleMetric": str, "scaleTarget": int}
 """What a predictor has beside a pod's fields, of what we use (KServe, serving.kserve.io/v1beta1)."""
@@ -109,42 +105,3 @@ def test_a_mistake_is_seen(kind: str, path: tuple[str | int, ...], value: object
     at[path[-1]] = value
     with pytest.raises((AssertionError, ValidationError, kubernetes_validate.ValidationError)):
         is_valid(resource)
-
-
-def test_custom_objects_are_of_the_definitions_at_hand(resources: tuple[Resource, ...]) -> None:
-    folder = os.environ.get("HEADLIGHT_CRDS")
-    if not folder:
-        pytest.skip("HEADLIGHT_CRDS names no folder of CustomResourceDefinitions")
-    schemas = definitions(Path(folder))
-    for resource in resources:
-        if resource["kind"] in CUSTOM:
-            schema = schemas[resource["kind"], resource["apiVersion"]]
-            jsonschema.Draft202012Validator(schema).validate(resource)
-
-
-@cache
-def definitions(folder: Path) -> dict[tuple[str, str], Resource]:
-    """Schemas by kind and apiVersion, closed: a cluster drops fields that they do not name, here they are refused."""
-    found = {}
-    for file in sorted(folder.glob("*.yaml")):
-        for crd in yaml.load_all(file.read_text(), yaml.CSafeLoader):
-            spec = crd["spec"]
-            for version in spec["versions"]:
-                name = spec["names"]["kind"], f"{spec['group']}/{version['name']}"
-                found[name] = closed(version["schema"]["openAPIV3Schema"])
-                found[name]["properties"]["metadata"] = {"type": "object"}
-    return found
-
-
-def closed(schema: Any) -> Any:
-    """The schema with no property allowed that it does not name, and Kubernetes' own words as JSON Schema has them."""
-    if isinstance(schema, list):
-        return [closed(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {name: closed(value) for name, value in schema.items()}
-    if isinstance(inner.get("properties"), dict) and "additionalProperties" not in inner and "type" in inner:
-        inner["additionalProperties"] = bool(inner.get("x-kubernetes-preserve-unknown-fields"))
-    if inner.get("x-kubernetes-int-or-string"):
-        inner.pop("type", None)
-    return inner

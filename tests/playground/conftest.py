@@ -1,7 +1,5 @@
 """A real browser, and a page of it that has asked nobody but the server and complained of nothing when a test ends."""
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.programs import needed
 from tests.server import Server
 
-CHROMIUM = shutil.which("chromium")
 WAIT_S = 120
 """For a machine that has much else to do: on one that has not, what is waited for is there within a second."""
 REMEMBERED_MS = 1_500
@@ -96,11 +94,9 @@ class Opened:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium. Not for longer: while Playwright is there, no other test can run an event loop."""
-    if CHROMIUM is None and not os.environ.get("CI_BROWSER"):
-        pytest.skip("needs Chromium (apt-get install chromium)")
+    chromium = needed("chromium", "chromium")
     with sync_playwright() as playwright:
-        assert CHROMIUM, "CI_BROWSER is set, and there is no chromium"
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=1_000 * WAIT_S)
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"], timeout=1_000 * WAIT_S)
         yield browser
         browser.close()
 

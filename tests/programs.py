@@ -1,0 +1,17 @@
+"""Programs that a test needs and no environment of ours holds."""
+
+import os
+import shutil
+
+import pytest
+
+
+def needed(program: str, package: str) -> str:
+    """Its path. Where it is not installed the test is skipped, but fails where `.ci/run` should have installed it."""
+    found = shutil.which(program)
+    if found is None:
+        told = f"needs {program} (apt-get install {package})"
+        if os.environ.get("CI_PROGRAMS"):
+            pytest.fail(told)
+        pytest.skip(told)
+    return found
