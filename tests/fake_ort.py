@@ -12,8 +12,6 @@ from service.runtime import providers
 
 Chain = list[tuple[str, dict[str, str]]]
 
-CPU_SESSION = onnxruntime.InferenceSession
-
 
 class GpuRuntime:
     """What sessions were opened with; they fail on providers that are `broken`, and put all of a graph on `at_work`."""
@@ -40,7 +38,7 @@ class GpuRuntime:
         return self
 
 
-class GpuSession(CPU_SESSION):  # type: ignore[misc]
+class GpuSession(onnxruntime.InferenceSession):  # type: ignore[misc]
     def __init__(self, path: Path, options: Any, chain: Chain, at_work: str) -> None:
         super().__init__(path, options, providers=[providers.CPU])
         self._names = [name for name, _ in chain]
