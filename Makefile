@@ -161,9 +161,9 @@ $(BENCH_INT8)/manifest.json:
 	.venv/export/bin/python -m export $(DEFAULT_SOURCE) --name $(notdir $(BENCH_INT8)) --artifacts $(dir $(BENCH_INT8)) \
 		--precision int8 --replace
 
-# Untrained, so that nothing is fetched: it is there for its size, and neighbours among its vectors are nobody's.
+# Untrained, so that nothing is fetched: it is there for its size.
 $(BENCH_BASE)-%/manifest.json:
 	$(MAKE) .venv/export/.installed $(DEFAULT_SOURCE)/.fetched
 	.venv/export/bin/python -m bench.gpu.base $(BENCH_BASE) $(DEFAULT_SOURCE)/tokenizer.json
 	.venv/export/bin/python -m export $(BENCH_BASE) --name $(notdir $(BENCH_BASE))-$* --artifacts $(dir $(BENCH_BASE)) \
-		--precision $* $(if $(filter fp16,$*),--allow-lossy) --replace
+		--precision $* --replace
