@@ -23,17 +23,18 @@ DEFAULT_ARTIFACTS := artifacts/$(DEFAULT_MODEL)/manifest.json artifacts/scenes-v
 RECIPE  ?= scenes-vit
 JS_CLIENTS := tests/clients/js
 BENCH_INT8 := .cache/bench/$(DEFAULT_MODEL)-int8
+BENCH_BASE := .cache/bench/base
 
 # An artifact of another format than this code reads is made anew, as one that is not there.
 FORMAT   := $(shell sed -n 's/^FORMAT: Final = //p' models/contract/manifest.py)
-OUTDATED := $(shell grep -sL '^  "format": $(FORMAT),$$' $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json)
+OUTDATED := $(shell grep -sL '^  "format": $(FORMAT),$$' $(DEFAULT_ARTIFACTS) $(patsubst %,%/manifest.json,$(BENCH_INT8) $(BENCH_BASE)-fp32 $(BENCH_BASE)-fp16))
 
 export BENTOML_DO_NOT_TRACK := True
 export ORT_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: $(OUTDATED)
-.PHONY: serve test check format export artifacts train loadtest experiments bench bento alerts
+.PHONY: serve test check format export artifacts train loadtest experiments bench check-gpu bento alerts
 .PHONY: container container-gpu test-container test-rolling
 .PHONY: lock lock-hashes clean
 .DELETE_ON_ERROR:
@@ -69,6 +70,9 @@ loadtest: .venv/loadtest/.installed  ## load HOST with USERS, or in an open loop
 
 bench: .venv/dev/.installed $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json  ## measure speed and memory on this machine
 	.venv/dev/bin/python -m bench --text artifacts/$(DEFAULT_MODEL) --int8 $(BENCH_INT8) --image artifacts/scenes-vit $(ARGS)
+
+check-gpu: .venv/check-gpu/.installed $(BENCH_BASE)-fp32/manifest.json $(BENCH_BASE)-fp16/manifest.json  ## see whether a GPU is used as it can be
+	.venv/check-gpu/bin/python -m bench.gpu --full $(BENCH_BASE)-fp32 --half $(BENCH_BASE)-fp16 $(ARGS)
 
 bento: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build a bento of the service and its artifacts
 	.venv/serve/bin/bentoml build
@@ -156,3 +160,10 @@ $(BENCH_INT8)/manifest.json:
 	$(MAKE) .venv/export/.installed $(DEFAULT_SOURCE)/.fetched
 	.venv/export/bin/python -m export $(DEFAULT_SOURCE) --name $(notdir $(BENCH_INT8)) --artifacts $(dir $(BENCH_INT8)) \
 		--precision int8 --replace
+
+# Untrained, so that nothing is fetched: it is there for its size.
+$(BENCH_BASE)-%/manifest.json:
+	$(MAKE) .venv/export/.installed $(DEFAULT_SOURCE)/.fetched
+	.venv/export/bin/python -m bench.gpu.base $(BENCH_BASE) $(DEFAULT_SOURCE)/tokenizer.json
+	.venv/export/bin/python -m export $(BENCH_BASE) --name $(notdir $(BENCH_BASE))-$* --artifacts $(dir $(BENCH_BASE)) \
+		--precision $* --replace

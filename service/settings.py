@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     models: tuple[Path, ...] | None = Field(
         None, description="Artifact directories as a JSON list; every sealed one under artifacts/ if unset."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where embeddings are computed.")
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field("auto", description="Where embeddings are computed.")
     threads: int = Field(0, ge=0, description="Threads that compute on CPU; 0 for the processors given to the process.")
     max_batch_tokens: int = Field(16_384, gt=0, description="Most tokens, or positions of pictures, in one run.")
     max_queue_tokens: int = Field(262_144, gt=0, description="Most of them waiting; past it requests get 429.")

@@ -7,7 +7,7 @@ Letters: b items, e embedding width.
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from models.preprocess.image import MAX_PIXELS, ImagePreprocessor, Picture
 from models.preprocess.prepared import Prepared
 from models.preprocess.text import Kept, TextPreprocessor
 from models.preprocess.tokens import Piece, Tokens
+from service.runtime.providers import Asked
 from service.runtime.session import Session
 
 EMBEDDING_ONLY = (tensors.EMBEDDING,)
@@ -158,7 +159,7 @@ AnyEncoder = TextEncoder | ImageEncoder
 def open_encoder(
     directory: Path,
     *,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: Asked = "auto",
     threads: int = 1,
     side_by_side: int = 1,
     max_image_pixels: int = MAX_PIXELS,
@@ -168,7 +169,14 @@ def open_encoder(
     Raises ArtifactError or ProviderUnavailable.
     """
     manifest = verify(directory)
-    session = Session(directory / GRAPH_FILE, manifest.graph, device=device, threads=threads, side_by_side=side_by_side)
+    session = Session(
+        directory / GRAPH_FILE,
+        manifest.graph,
+        device=device,
+        threads=threads,
+        side_by_side=side_by_side,
+        precision=manifest.precision,
+    )
     if manifest.text:
         return TextEncoder(manifest, manifest.text, session, _tokenizer(directory / TOKENIZER_FILE, manifest.text))
     if manifest.image:

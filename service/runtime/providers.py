@@ -1,54 +1,89 @@
-"""Execution providers: which one is wanted, and which one a session really got.
+"""Execution providers: which one is wanted, how it is set up, and which one a session really got.
 
-ONNX Runtime falls back to CPU without an error; here that is an error when CUDA was asked for by name.
+ONNX Runtime goes on with the next provider, or with CPU, without an error; here that is one when a device was asked for
+by name. Why each option is what it is: docs/adr/0019-gpu.md.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import onnxruntime
 
-from models.contract.manifest import Device
+from models.contract.specs import Device, Precision
 
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
+CPU: Final = "CPUExecutionProvider"
+CUDA: Final = "CUDAExecutionProvider"
+TENSORRT: Final = "TensorrtExecutionProvider"
 
-PROVIDERS: dict[Device, str] = {"cpu": CPU, "cuda": CUDA}
+Asked = Literal["auto", "cpu", "cuda", "tensorrt"]
+"""Where embeddings are to be computed. "auto" never takes TensorRT."""
+
+BY_NAME: Final[dict[str, str]] = {"cuda": CUDA, "tensorrt": TENSORRT}
+"""What is refused rather than replaced."""
+
+CUDA_OPTIONS: Final = {
+    "use_tf32": "0",  # what was sealed as float32 is computed in it; who wants speed exports fp16
+    "cudnn_conv_algo_search": "HEURISTIC",  # the default tries all ways at each new size of a batch of pictures
+    "arena_extend_strategy": "kSameAsRequested",  # the largest batch comes first, at warm-up: nothing to grow into
+}
+TENSORRT_OPTIONS: Final = {
+    # Its parser drops an Attention's `nonpad_kv_seqlen`, and so would attend to padding. Branches have no one shape.
+    "trt_op_types_to_exclude": "Attention,If",
+}
+HALF_OPTIONS: Final = {
+    "trt_fp16_enable": "1",
+    "trt_layer_norm_fp32_fallback": "1",  # the artifact's own choice: its reductions are in float32
+}
 
 
 class ProviderUnavailable(RuntimeError):
     """The device that was asked for is not there; the service must not start."""
 
 
-def choose(device: Literal["auto", "cpu", "cuda"], supported: tuple[Device, ...]) -> str:
+def choose(asked: Asked, supported: tuple[Device, ...]) -> str:
     """The provider for a graph that can run on `supported`.
 
     "auto" takes CUDA where the installed ONNX Runtime offers it and the graph is for it. A graph that is for CPU alone
     runs there whatever was asked for, and is reported so. Raises ProviderUnavailable for what cannot be had.
     """
-    if "cuda" not in supported or (device == "cpu" and "cpu" in supported):
+    if "cuda" not in supported or (asked == "cpu" and "cpu" in supported):
         return CPU
-    if device != "cpu" and CUDA in onnxruntime.get_available_providers():
-        return CUDA
-    if device == "cuda":
-        raise ProviderUnavailable("device cuda was asked for, but the installed ONNX Runtime has no CUDA provider")
+    wanted = BY_NAME.get(asked, CUDA)
+    if asked != "cpu" and wanted in onnxruntime.get_available_providers():
+        return wanted
+    if asked in BY_NAME:
+        name = wanted.removesuffix("ExecutionProvider")
+        raise ProviderUnavailable(
+            f"device {asked} was asked for, but the installed ONNX Runtime has no {name} provider"
+        )
     if "cpu" not in supported:
         raise ProviderUnavailable("the model was exported for cuda alone, which is not there; export it for cpu")
     return CPU
 
 
-def got(
-    wanted: str,
-    session: onnxruntime.InferenceSession,
-    device: Literal["auto", "cpu", "cuda"],
-    supported: tuple[Device, ...],
-) -> str:
-    """The provider that `session` runs on.
+def chain(provider: str, precision: Precision) -> list[tuple[str, dict[str, str]]]:
+    """The provider and those that take what it leaves, each with its options; CPU always comes last by itself."""
+    half = HALF_OPTIONS if precision == "fp16" else {}
+    chains: dict[str, list[tuple[str, dict[str, str]]]] = {
+        CPU: [(CPU, {})],
+        CUDA: [(CUDA, CUDA_OPTIONS)],
+        TENSORRT: [(TENSORRT, TENSORRT_OPTIONS | half), (CUDA, CUDA_OPTIONS)],
+    }
+    return chains[provider]
 
-    Raises ProviderUnavailable if CUDA was asked for and not got, or the graph is not for what was got.
+
+def at_work(session: onnxruntime.InferenceSession) -> str:
+    """The first of the session's providers that has any of its graph: being registered is not enough.
+
+    The session has to have been opened with `session.record_ep_graph_assignment_info`.
     """
-    found: str = session.get_providers()[0]
-    if device == "cuda" and found != wanted:
-        raise ProviderUnavailable(f"device cuda was asked for, but the session fell back to {found}")
-    if found == CPU and "cpu" not in supported:
-        raise ProviderUnavailable("the model was exported for cuda alone, which failed; export it for cpu")
+    with_work = {part.ep_name for part in session.get_provider_graph_assignment_info()}
+    found: str = next((name for name in session.get_providers() if name in with_work), CPU)
     return found
+
+
+def check(got: str, wanted: str, asked: Asked, supported: tuple[Device, ...]) -> None:
+    """Raises ProviderUnavailable if what was asked for by name was not got, or the graph is not for what was got."""
+    if asked in BY_NAME and got != wanted:
+        raise ProviderUnavailable(f"device {asked} was asked for, but the session fell back to {got}")
+    if got == CPU and "cpu" not in supported:
+        raise ProviderUnavailable("the model was exported for cuda alone, which failed; export it for cpu")

@@ -6,9 +6,8 @@ other at every operator; batches side by side do not (docs/adr/0011-batches-side
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
@@ -17,8 +16,10 @@ from models.contract.arrays import Data, Floats
 from models.contract.asking import asking
 from models.contract.errors import ArtifactError
 from models.contract.manifest import GraphSpec
+from models.contract.specs import Precision
 from service.errors import InferenceFailed
 from service.runtime import providers
+from service.runtime.binding import Bound
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ _RUN_ERRORS = (
 _LOAD_ERRORS = (*_RUN_ERRORS, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf, ort_errors.NoSuchFile)
 
 
+_Run = Callable[[Sequence[str], dict[str, Data]], Sequence[Floats]]
+
+
 class Session:
     """A graph on its execution provider; `provider` is the one it really got. Safe to run from several threads."""
 
@@ -47,20 +51,24 @@ class Session:
         path: Path,
         spec: GraphSpec,
         *,
-        device: Literal["auto", "cpu", "cuda"],
+        device: providers.Asked,
         threads: int,
         side_by_side: int = 1,
+        precision: Precision = "fp32",
     ) -> None:
-        """`threads` of a CPU work for it, and at most `side_by_side` batches run at a time."""
+        """`threads` of a CPU work for it, and at most `side_by_side` batches run at a time.
+
+        Raises ArtifactError, or ProviderUnavailable for a device that was asked for by name and cannot be had.
+        """
         self._outputs = spec.outputs
         self._path = path
-        self.provider = providers.choose(device, spec.devices)
-        self._open_all(threads, side_by_side)
-        got = providers.got(self.provider, self._alone, device, spec.devices)
-        if got != self.provider:
-            logger.warning("%s was to run on %s, which failed; it runs on %s", path.name, self.provider, got)
-            self.provider = got
-            self._open_all(threads, side_by_side)
+        self._precision = precision
+        wanted = providers.choose(device, spec.devices)
+        self.provider = self._open_all(wanted, threads, side_by_side)
+        providers.check(self.provider, wanted, device, spec.devices)
+        if self.provider != wanted:
+            logger.warning("%s was to run on %s, which failed; it runs on %s", path.name, wanted, self.provider)
+            self._open_all(self.provider, threads, side_by_side)
         self._check_outputs(spec)
         logger.info("%s runs on %s", path.name, self.provider)
 
@@ -71,31 +79,42 @@ class Session:
 
         Raises InferenceFailed, without ONNX Runtime's words: they quote paths.
         """
-        session = self._alone if alone else self._beside
+        run = self._run_alone if alone else self._run_beside
         try:
-            arrays = session.run(list(outputs), {**feeds, **asking(self._outputs, outputs, heads)})
+            arrays = run(list(outputs), {**feeds, **asking(self._outputs, outputs, heads)})
         except _RUN_ERRORS as error:
             shapes = {name: array.shape for name, array in feeds.items()}
             logger.exception("%s failed on shapes %s", self._path.name, shapes)
             raise InferenceFailed("the model could not be run") from error
         return dict(zip(outputs, arrays, strict=True))
 
-    def _open_all(self, threads: int, side_by_side: int) -> None:
-        if self.provider == providers.CUDA:
+    def _open_all(self, provider: str, threads: int, side_by_side: int) -> str:
+        """Open on that provider, and return the one that the sessions got: CPU if it failed."""
+        if provider != providers.CPU:
             onnxruntime.preload_dlls()
             threads = side_by_side = 1
-        self._alone = self._open(threads)
-        self._beside = self._open(max(1, threads - side_by_side + 1)) if side_by_side > 1 else self._alone
+        try:
+            self._alone = self._open(provider, threads)
+            beside = self._open(provider, max(1, threads - side_by_side + 1)) if side_by_side > 1 else self._alone
+        except _LOAD_ERRORS as error:
+            if provider == providers.CPU:
+                raise ArtifactError(self._path, "cannot be loaded by this ONNX Runtime") from error
+            logger.exception("%s cannot be opened on %s", self._path.name, provider)
+            return providers.CPU
+        on_device = provider != providers.CPU
+        self._run_alone: _Run = Bound(self._alone) if on_device else self._alone.run
+        self._run_beside: _Run = Bound(beside) if on_device else beside.run
+        return providers.at_work(self._alone)
 
-    def _open(self, threads: int) -> onnxruntime.InferenceSession:
+    def _open(self, provider: str, threads: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
-        try:
-            return onnxruntime.InferenceSession(self._path, options, providers=[self.provider])
-        except _LOAD_ERRORS as error:
-            raise ArtifactError(self._path, "cannot be loaded by this ONNX Runtime") from error
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        # Without its own fallback, by which an option that is none, or a failing run, moves a session to CPU unsaid.
+        chain = providers.chain(provider, self._precision)
+        return onnxruntime.InferenceSession(self._path, options, providers=chain, enable_fallback=0)
 
     def _check_outputs(self, spec: GraphSpec) -> None:
         found = tuple(output.name for output in self._alone.get_outputs())

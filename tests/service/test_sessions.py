@@ -1,11 +1,10 @@
-"""Sessions and providers: what was asked for is what is got, and only what was asked for is computed."""
+"""Sessions: only what was asked for is computed, and only what was sealed is opened."""
 
 import shutil
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 
 from models.contract import tensors
@@ -13,7 +12,6 @@ from models.contract.artifact import digest
 from models.contract.errors import ArtifactError
 from models.contract.manifest import GraphSpec, Manifest
 from service.errors import InferenceFailed
-from service.runtime import providers
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.session import Session
 from service.settings import Settings
@@ -53,29 +51,6 @@ def test_a_failing_run_is_typed_and_quotes_nothing(encoder: TextEncoder, capfd: 
     assert "10000000" not in failure.value.message
     assert encoder.run([np.array([3])])[tensors.EMBEDDING].shape == (1, 32)
     capfd.readouterr()
-
-
-def test_cuda_is_refused_where_there_is_none(tiny: Path) -> None:
-    assert providers.CUDA not in onnxruntime.get_available_providers(), "this test is for machines without CUDA"
-    with pytest.raises(providers.ProviderUnavailable, match="no CUDA provider"):
-        open_encoder(tiny, device="cuda")
-
-
-def test_a_session_that_fell_back_is_refused_only_if_cuda_was_asked_for(
-    encoder: TextEncoder, tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session = onnxruntime.InferenceSession(tiny / "model.onnx", providers=[providers.CPU])
-    with pytest.raises(providers.ProviderUnavailable, match="fell back to CPUExecutionProvider"):
-        providers.got(providers.CUDA, session, "cuda", ("cpu", "cuda"))
-    with pytest.raises(providers.ProviderUnavailable, match="cuda alone"):
-        providers.got(providers.CUDA, session, "auto", ("cuda",))
-    assert providers.got(providers.CUDA, session, "auto", ("cpu", "cuda")) == providers.CPU
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
-    assert providers.choose("auto", ("cpu", "cuda")) == providers.CUDA
-    assert providers.choose("cuda", ("cpu",)) == providers.CPU
-    assert providers.choose("cpu", ("cpu", "cuda")) == providers.CPU
-    with pytest.raises(providers.ProviderUnavailable, match="for cuda alone"):
-        providers.choose("cpu", ("cuda",))
 
 
 def test_a_graph_that_is_none_or_another_is_refused(tiny: Path, tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""Which kernel computed the attention, as ONNX Runtime logs it: its operator has no other word on it, and its profile
+names operators alone.
+
+`python -m bench.gpu.kernels ARTIFACT DEVICE` runs one batch with that log on; it is a process of its own for the log
+is the process's, and comes from beneath Python.
+"""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import get_args
+
+import onnxruntime
+
+from bench.gpu.agreement import items
+from service.runtime.encoder import TextEncoder, open_encoder
+from service.runtime.providers import Asked
+
+FLASH = "Flash Attention"
+
+TOKENS = (128, 128, 96, 5)
+
+_USED = re.compile(r"Attention: using (.+?)(?: \(|$)", re.MULTILINE)
+
+
+def used(artifact: Path, device: Asked) -> dict[str, int]:
+    """How many attention operators of a batch each kernel computed. None are told of on CPU."""
+    command = [sys.executable, "-m", "bench.gpu.kernels", str(artifact), device]
+    return told(subprocess.run(command, check=True, capture_output=True, text=True).stderr)  # noqa: S603  # our own
+
+
+def told(log: str) -> dict[str, int]:
+    """The kernels that a log tells of, by name."""
+    return dict(Counter(_USED.findall(log)))
+
+
+def main() -> None:
+    artifact, device = Path(sys.argv[1]), next(name for name in get_args(Asked) if name == sys.argv[2])
+    encoder = open_encoder(artifact, device=device)
+    assert isinstance(encoder, TextEncoder), "these are of texts"
+    batch = items(encoder, TOKENS)
+    onnxruntime.set_default_logger_severity(0)
+    encoder.run(batch)
+
+
+if __name__ == "__main__":
+    main()

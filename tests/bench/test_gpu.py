@@ -1,0 +1,81 @@
+"""The GPU's check, on the CPU: all of it runs, and what is not so does not hold."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.gpu import agreement, kernels, rates
+from bench.gpu.__main__ import held
+from service.runtime.encoder import TextEncoder, open_encoder
+from service.runtime.providers import CPU
+from tests.checkpoints import write_bert
+from tests.conftest import ROOT, exported
+
+FLASH = (
+    "2026-11-26 21:38:28.93 [V:onnxruntime:Default, attention.cc:1450 ComputeInternal] "
+    "ONNX Attention: using Flash Attention (batch=4, q_seq=128, total_seq=128, past=no)\n"
+)
+EFFICIENT = FLASH.replace("Flash", "Memory Efficient")
+UNFUSED = "[V:onnxruntime:] Attention: using unified unfused path (is_gqa=0, head_size=64, softcap=0)\n"
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny: Path) -> TextEncoder:
+    encoder = open_encoder(tiny, device="cpu")
+    assert isinstance(encoder, TextEncoder)
+    return encoder
+
+
+def test_the_log_tells_of_each_operator() -> None:
+    assert kernels.told("Attention\n" + FLASH * 12) == {kernels.FLASH: 12}
+    assert kernels.told(FLASH + EFFICIENT + UNFUSED) == {
+        kernels.FLASH: 1, "Memory Efficient Attention": 1, "unified unfused path": 1
+    }  # fmt: skip
+
+
+def test_other_weights_are_other_answers(encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory) -> None:
+    same = agreement.differences(encoder, encoder)
+    assert same["embedding_max_abs"] == same["rollout_max_abs"] == 0
+    assert same["embedding_min_cosine"] == pytest.approx(1)
+    source = write_bert(tmp_path_factory.mktemp("source") / "other", seed=1)
+    other = open_encoder(exported(source, "other", tmp_path_factory), device="cpu")
+    assert isinstance(other, TextEncoder)
+    unlike = agreement.differences(other, encoder)
+    assert unlike["embedding_min_cosine"] < 0.9
+    assert unlike["rollout_max_abs"] > 0.001
+
+
+def test_a_rate_does_not_depend_on_how_much_is_measured() -> None:
+    small, large = (rates.matmul_tflops(CPU, "fp32", n) for n in (256, 512))
+    assert 0.2 < small / large < 5
+
+
+def test_what_fails_a_bound_does_not_hold() -> None:
+    good = {"embedding_max_abs": 1e-6, "rollout_max_abs": 1e-6, "embedding_min_cosine": 0.9999}
+    figures = {"full": good, "half": good, "kernels": {kernels.FLASH: 12}, "rate": {"share": 0.46}}
+    assert held(figures) == dict.fromkeys(("full", "half", "flash", "rate"), True)
+    bad = {"embedding_max_abs": 1e-6, "rollout_max_abs": 1e-3, "embedding_min_cosine": 0.99}
+    mixed = {kernels.FLASH: 11, "unified unfused path": 1}
+    for name, value in {"full": bad, "half": bad, "kernels": mixed, "rate": {"share": 0.44}}.items():
+        assert list(held({**figures, name: value}).values()).count(False) == 1
+    assert not held({**figures, "kernels": {}})["flash"], "a log that tells of nothing shows nothing"
+
+
+def test_the_check_runs_and_tells(tiny: Path) -> None:
+    """On CPU no kernel is told of, so that not all holds."""
+    command = [sys.executable, "-m", "bench.gpu", "--full", str(tiny), "--half", str(tiny)]
+    small = ["--tokens", "16", "--side", "128", "--seconds", "0.2"]
+    ran = subprocess.run([*command, "--device", "cpu", *small], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1, ran.stderr
+    figures = json.loads(ran.stdout.splitlines()[-1])
+    assert figures["provider"] == CPU
+    assert figures["kernels"] == {}
+    assert figures["rate"]["engine_tflops"] > 0
+    assert figures["binding"]["bound_of_plain"] > 0
+    assert (figures["held"]["full"], figures["held"]["half"], figures["held"]["flash"]) == (True, True, False)
+    without = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (without.returncode, without.stdout) == (1, "")
+    assert "not checked: device cuda was asked for" in without.stderr
