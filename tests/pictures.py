@@ -49,14 +49,23 @@ def turned(image: Image.Image, orientation: int) -> bytes:
     return encoded(image, "PNG", exif=exif)
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that declares a size and holds next to nothing."""
+def png(width: int, height: int, *, colours: int, rows: bytes) -> bytes:
+    """A PNG file by hand: of 8 bits, with `colours` as the format numbers its kinds, and nothing beside its rows."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that declares a size and holds next to nothing."""
+    return png(width, height, colours=2, rows=b"\0")
+
+
+WITHOUT_PALETTE = png(4, 4, colours=3, rows=bytes(5 * 4))
+"""Indices into a palette that is not there."""
 
 
 def jpeg_header(width: int, height: int) -> bytes:

@@ -19,8 +19,19 @@ from PIL.WebPImagePlugin import WebPImageFile
 from models.contract.specs import Transparency
 from models.preprocess.errors import NotAnImage, TooManyPixels, UnsupportedFormat
 
-_BROKEN: Final = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, struct.error, zlib.error)
-"""What Pillow raises on files that are broken: each decoder has ways of its own."""
+_BROKEN: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    EOFError,
+    AssertionError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises on files that are broken: each decoder has ways of its own, and asserts what a file can lack."""
 
 _OTHER_FORMATS: Final = (
     b"GIF8",
@@ -91,6 +102,8 @@ def _opener(data: bytes) -> type[ImageFile]:
 
 
 def _rgb(image: Image.Image, transparency: Transparency) -> Image.Image:
+    if image.mode == "P" and image.palette is None:
+        raise ValueError("a PNG of palette indices has no palette")  # Pillow takes it for granted, and asserts it
     if image.mode.startswith("I"):
         # Pillow's own conversion clips 16 bits to 8: all but the darkest would be white.
         grey = np.asarray(image, dtype=np.float32) / 257
