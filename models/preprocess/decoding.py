@@ -1,7 +1,8 @@
 """From a file's bytes to an upright picture in 8-bit RGB. What the bytes are is told by themselves, not by a name.
 
-Only three of Pillow's decoders are ever reached, and none before the header's size is within the limit. Of an
-animation the first frame is taken. Colour profiles are not applied: pixels are taken for sRGB.
+Only three of Pillow's decoders are ever reached, and none before the header's size, and what it takes to decode so
+much, is within the limit. Of an animation the first frame is taken. Colour profiles are not applied: pixels are taken
+for sRGB.
 """
 
 import struct
@@ -18,6 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from models.contract.specs import Transparency
 from models.preprocess.errors import NotAnImage, TooManyPixels, UnsupportedFormat
+from models.preprocess.parts import check_chunks, check_scans, jpeg_scans
 
 _BROKEN: Final = (
     OSError,
@@ -66,6 +68,9 @@ def decode(data: bytes, *, max_pixels: int, transparency: Transparency) -> Image
     A JPEG is never decoded at a fraction of its size, however large: that is up to 11 levels of 255 off.
     """
     opener = _opener(data)
+    scans = jpeg_scans(data) if opener is JpegImageFile else 0
+    if opener is PngImageFile:
+        check_chunks(data)
     try:
         image = opener(BytesIO(data))
     except Image.DecompressionBombError as error:
@@ -75,6 +80,7 @@ def decode(data: bytes, *, max_pixels: int, transparency: Transparency) -> Image
     width, height = image.size
     if width * height > max_pixels:
         raise TooManyPixels(f"the image has {width * height} pixels, at most {max_pixels} are taken")
+    check_scans(scans, width, height, max_pixels)
     try:
         image.load()
         rgb = _rgb(image, transparency)

@@ -51,7 +51,8 @@ async def read(request: Request) -> bytes:
         return content
     if len(content) <= INLINE_BYTES:
         return inflate(content, most)
-    return await asyncio.get_running_loop().run_in_executor(state.decoding, inflate, content, most)
+    # Not on the threads that decode pictures: behind some of those it would wait for seconds.
+    return await asyncio.to_thread(inflate, content, most)
 
 
 def parse(body: bytes, max_containers: int = MAX_CONTAINERS) -> object:

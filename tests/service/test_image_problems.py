@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures import WITHOUT_PALETTE, encoded, jpeg_header, png_header, scene, turned
+from tests.pictures import WITHOUT_PALETTE, encoded, jpeg_header, png_header, scanned, scene, turned
 from tests.server import Server, serve
 from tests.service.test_problems import assert_problem
 
@@ -58,6 +58,7 @@ def client(strict: Server) -> Iterator[httpx.Client]:
         (as_input(encoded(scene())[:100]), "invalid_image"),
         (as_input(encoded(scene(), "JPEG")[:600]), "invalid_image"),
         (as_input(WITHOUT_PALETTE), "invalid_image"),
+        (as_input(scanned(scene(1_000, 1_000), 40)), "invalid_image"),
         (as_input(encoded(scene(), "GIF")), "unsupported_image_format"),
         (as_input(encoded(scene(), "TIFF")), "unsupported_image_format"),
         (as_input(encoded(scene(), "GIF", save_all=True, append_images=[scene()])), "unsupported_image_format"),
