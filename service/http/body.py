@@ -1,21 +1,18 @@
 """Reading a request's body: bounded while it arrives, decoded, then strict JSON where it is to be JSON."""
 
 import asyncio
-import re
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
-import numpy as np
 import orjson
 from starlette.requests import Request
 
 from service.errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
+from service.http import structure
 from service.state import State
 
 JSON = "application/json"
-MAX_DEPTH = 100
-MAX_CONTAINERS = 65_536
 
 DROPPED_S, DROPPED_TIMES = 0.5, 4
 """A body that is too large is read on and dropped for so long, and up to so many times what is allowed: most clients
@@ -25,11 +22,6 @@ INLINE_BYTES = 4_096
 """Of gzip that is decoded on the event loop: at most 4 MB of zeros, 2 ms."""
 
 SLICE_BYTES, MOST_MEMBERS = 64 * 1024, 1_000
-
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_OPENING = b"\x01"
-_STEPS = bytes.maketrans(b"[{]}", _OPENING * 2 + b"\xff" * 2)  # one deeper, or one less, as int8
-_OTHER = bytes(set(range(256)) - set(b"[{]}"))
 
 EITHER = 32 + zlib.MAX_WBITS  # the format is told by its header
 
@@ -55,13 +47,12 @@ async def read(request: Request) -> bytes:
     return await asyncio.to_thread(inflate, content, most)
 
 
-def parse(body: bytes, max_containers: int = MAX_CONTAINERS) -> object:
-    """Strict JSON, nested at most `MAX_DEPTH` deep, with at most so many lists and objects. Raises InvalidJson.
+def parse(body: bytes, max_containers: int = structure.MAX_CONTAINERS) -> object:
+    """Strict JSON, with at most so many lists and objects, as deep and wide as `structure` lets it. Raises InvalidJson.
 
     NaN and Infinity literals, lone surrogates and numbers past float64 are no JSON here.
     """
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:  # else it can be neither deep nor wide
-        _check_containers(body, max_containers)
+    structure.check(body, max_containers)
     try:
         parsed: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -127,14 +118,3 @@ async def _drop(stream: AsyncIterator[bytes], most: int) -> None:
 
 def _too_large(most: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than {most} bytes")
-
-
-def _check_containers(body: bytes, most: int) -> None:
-    """Raises InvalidJson for lists and objects that are too deep or too many: known from the bytes, for making millions
-    of them takes seconds.
-    """
-    brackets = _STRING.sub(b"", body).translate(_STEPS, delete=_OTHER)
-    if brackets.count(_OPENING) > most:
-        raise InvalidJson(f"the body has more than {most} lists and objects")
-    if np.frombuffer(brackets, dtype=np.int8).cumsum(dtype=np.int32).max(initial=0) > MAX_DEPTH:
-        raise InvalidJson(f"the body is nested more than {MAX_DEPTH} deep")

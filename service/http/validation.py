@@ -20,7 +20,7 @@ from service.errors import (
     TooManyInputs,
     UnsupportedMediaType,
 )
-from service.http import body
+from service.http import body, structure
 from service.state import State
 
 CONTAINERS_AN_ITEM = 8
@@ -64,7 +64,7 @@ async def fields(request: Request) -> object:
 
 def parsed(request: Request, content: bytes) -> object:
     """The JSON that a request's body holds. Raises InvalidJson."""
-    return body.parse(content, max(body.MAX_CONTAINERS, CONTAINERS_AN_ITEM * max_items(request)))
+    return body.parse(content, max(structure.MAX_CONTAINERS, CONTAINERS_AN_ITEM * max_items(request)))
 
 
 def max_items(request: Request) -> int:
