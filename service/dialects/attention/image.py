@@ -17,6 +17,7 @@ from service.http.asked import Image, Input, Item
 from service.http.deadline import deadline_of
 from service.http.embedding import embed
 from service.http.inputs import file_bytes
+from service.http.withdrawal import Watch
 from service.pictures.page import png
 from service.pictures.panels import TooManyPanels
 from service.runtime.encoder import ImageEncoder
@@ -46,7 +47,9 @@ async def attention_image(request: Request) -> Response:
     deadline = deadline_of(request, state.settings.request_timeout_ms)
     (item,) = (await embed(request, options.asked(value))).items
     drawing = partial(_drawn, state, options, value, item, deadline)
-    return Response(await asyncio.get_running_loop().run_in_executor(state.decoding, drawing), media_type=PNG)
+    async with Watch(request):
+        file = await asyncio.get_running_loop().run_in_executor(state.decoding, drawing)
+    return Response(file, media_type=PNG)
 
 
 def _drawn(state: State, options: AttentionImageOptions, value: Input, item: Item, deadline: float) -> bytes:

@@ -16,6 +16,7 @@ from service.errors import AttentionTooLarge, InvalidParameter
 from service.http import pieces
 from service.http.asked import Embedded, TokenIds
 from service.http.embedding import embed
+from service.http.withdrawal import Watch
 from service.state import State
 
 MEANING = (
@@ -36,7 +37,8 @@ async def match(request: Request) -> Response:
     if asked.pairs:
         _check_size(embedded, state.settings.max_attention_bytes, words=words)
     work = partial(compare, embedded.items, words=words, pairs=asked.pairs)
-    found = await asyncio.get_running_loop().run_in_executor(state.tokenizing, work)
+    async with Watch(request):
+        found = await asyncio.get_running_loop().run_in_executor(state.tokenizing, work)
     return pieces.json(await _answer(found, embedded.encoder.name, asked))
 
 

@@ -14,6 +14,7 @@ from service import errors
 from service.dialects.tei.request import DecodeRequest, TokenizeRequest
 from service.http import body, pieces
 from service.http.embedding import check_prompt
+from service.http.withdrawal import Watch
 from service.runtime.encoder import TextEncoder
 from service.state import State
 
@@ -34,7 +35,8 @@ async def tokenize(request: Request) -> Response:
         tokens = partial(encoder.tokenize, prompt=asked.prompt_name, special=asked.add_special_tokens)
         return b"[" + b",".join(pieces.dump(_tokens(text, tokens(text))) for text in asked.inputs) + b"]"
 
-    written = await asyncio.get_running_loop().run_in_executor(state.tokenizing, run)
+    async with Watch(request):
+        written = await asyncio.get_running_loop().run_in_executor(state.tokenizing, run)
     return Response(written, media_type=body.JSON)
 
 
@@ -48,7 +50,8 @@ async def decode(request: Request) -> Response:
         return [encoder.decode(ids, skip_special=asked.skip_special_tokens) for ids in asked.ids]
 
     try:
-        return pieces.json(await asyncio.get_running_loop().run_in_executor(state.tokenizing, run))
+        async with Watch(request):
+            return pieces.json(await asyncio.get_running_loop().run_in_executor(state.tokenizing, run))
     except NotInVocabulary as error:
         raise errors.InvalidTokens(str(error), "ids") from None
 
