@@ -132,6 +132,8 @@ class _Part:
         """What can be refused only when lengths are known; of the first items, when there are more to come."""
         if not self._asked.truncate:
             self._refuse_truncated(items)
+        if self._asked.max_tokens is not None and isinstance(self._encoder, TextEncoder):
+            self._refuse_longer(items, self._asked.max_tokens)
         if self._plan:
             _check_query(self._plan, items)
             cheaper = "reduce=rollout is one weight per token or cell"
@@ -145,6 +147,16 @@ class _Part:
             if item.truncated:
                 told = f"the text has more than {item.positions} tokens"
                 raise ContextLengthExceeded(told, self._asked.names(place))
+
+    def _refuse_longer(self, items: Sequence[Prepared], most: int) -> None:
+        for place, item in zip(self.places, items, strict=False):
+            if item.positions > most and not self._asked.truncate:
+                raise ContextLengthExceeded(f"the text has more than {most} tokens", self._asked.names(place))
+            if item.positions > most:
+                told = (
+                    f"texts are cut to the model's {self._encoder.max_positions} tokens only; one has more than {most}"
+                )
+                raise InvalidParameter(told, "max_tokens")
 
     def _check_size(
         self,

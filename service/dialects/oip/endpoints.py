@@ -10,12 +10,11 @@ from models.contract.arrays import Floats
 from service import VERSION as SERVER_VERSION
 from service.dialects.oip.request import EMBEDDING, IDS, IMAGE, TEXT, InferRequest, inputs_of
 from service.errors import InvalidInput, UnsupportedMediaType
-from service.http import body, pieces, problems
+from service.http import body, numbers, pieces, problems
 from service.http.asked import Asked
 from service.http.described import PlainError
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
-from service.http.headers import whole
 from service.http.validation import max_items, parsed
 from service.runtime.encoder import AnyEncoder
 from service.state import State
@@ -124,7 +123,7 @@ async def _parts(request: Request) -> tuple[bytes, bytes]:
     if told is None:
         return content, b""
     what = "the length of the JSON in bytes"
-    length = whole(told, HEADER_LENGTH, what)
+    length = numbers.of_header(told, HEADER_LENGTH, what)
     if length > len(content):
         raise InvalidInput(f"the header is {what}", HEADER_LENGTH)
     return content[:length], content[length:]
