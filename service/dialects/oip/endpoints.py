@@ -107,10 +107,11 @@ async def infer(request: Request) -> Response:
     content, behind = await _parts(request)
     found = InferRequest.parse(parsed(request, content), max_items(request))
     found.check_outputs()
-    inputs = inputs_of(found, behind, encoder.manifest.modality, max_items(request))
+    name, inputs = inputs_of(found, behind, encoder.manifest.modality, max_items(request))
     if not inputs:
         raise InvalidInput("there is nothing to embed", "inputs")
-    embedded = await embed(request, Asked(inputs, model=encoder.name))
+    place = next(i for i, tensor in enumerate(found.inputs) if tensor.name == name)
+    embedded = await embed(request, Asked(inputs, model=encoder.name, names=f"inputs[{place}].data[{{}}]".format))
     return await _answer(found, encoder, embedded.vectors)
 
 
