@@ -8,7 +8,7 @@ from contextlib import suppress
 import orjson
 from starlette.requests import Request
 
-from service.errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
+from service.errors import BodyTooLarge, InvalidJson, Overloaded, UnsupportedMediaType
 from service.http import structure
 from service.state import State
 
@@ -32,7 +32,10 @@ def media_type(request: Request) -> str:
 
 
 async def read(request: Request) -> bytes:
-    """The body, decoded. Raises UnsupportedMediaType, InvalidJson when that fails, or BodyTooLarge."""
+    """The body, decoded; it counts as held until `release`.
+
+    Raises UnsupportedMediaType, InvalidJson when decoding fails, BodyTooLarge, or Overloaded.
+    """
     state: State = request.app.state.headlight
     most = state.settings.max_body_bytes
     coding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -42,9 +45,29 @@ async def read(request: Request) -> bytes:
     if coding == "identity":
         return content
     if len(content) <= INLINE_BYTES:
-        return inflate(content, most)
-    # Not on the threads that decode pictures: behind some of those it would wait for seconds.
-    return await asyncio.to_thread(inflate, content, most)
+        inflated = inflate(content, most)
+    else:
+        # Not on the threads that decode pictures: behind some of those it would wait for seconds.
+        inflated = await asyncio.to_thread(inflate, content, most)
+    _hold(request, len(inflated))
+    return inflated
+
+
+def release(request: Request) -> None:
+    """The request's body is held no more."""
+    _hold(request, 0)
+
+
+def _hold(request: Request, size: int) -> None:
+    """Count so many bytes as this request's. Raises Overloaded."""
+    state: State = request.app.state.headlight
+    held = getattr(request.state, "body_bytes", 0)
+    try:
+        state.bodies.change(held, size, state.settings.max_body_bytes)
+    except Overloaded:
+        state.metrics.shed.labels("overloaded").inc()
+        raise
+    request.state.body_bytes = size
 
 
 def parse(body: bytes, max_containers: int = structure.MAX_CONTAINERS) -> object:
@@ -93,11 +116,15 @@ async def _receive(request: Request, most: int) -> bytes:
     declared = request.headers.get("content-length", "")
     stream = request.stream()
     body = bytearray()
-    if not (declared.isdecimal() and int(declared[:20]) > most):
+    size = int(declared[:20]) if declared.isdecimal() else 0
+    if size <= most:
+        _hold(request, size)
         async for chunk in stream:
             body += chunk
             if len(body) > most:
                 break
+            if len(body) > size:
+                _hold(request, len(body))
         else:
             return bytes(body)
     if "expect" not in request.headers:  # a client that asks before it sends waits for the answer
