@@ -55,6 +55,14 @@ async def embed_for(state: State, asked: Asked, deadline: float) -> Embedded:
     return Embedded(encoder, items, Timing.of([part.ticket for part in parts]))
 
 
+def text_encoder(state: State, name: str | None) -> TextEncoder:
+    """The model of that name, or the first that takes texts. Raises InvalidInput, ModelNotFound or NotReady."""
+    encoder = state.first("text") if name is None else state.model(name)
+    if not isinstance(encoder, TextEncoder):
+        raise InvalidInput("this model takes images, not texts", "model")
+    return encoder
+
+
 def check_prompt(encoder: TextEncoder, name: str | None) -> None:
     """Raises InvalidParameter for a prompt that the model does not have."""
     known = encoder.prompts

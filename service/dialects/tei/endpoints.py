@@ -22,10 +22,10 @@ from service.dialects.tei.request import (
     TokenLists,
     TokenVectors,
 )
-from service.dialects.tei.tokens import decode, text_encoder, tokenize
+from service.dialects.tei.tokens import decode, tokenize
 from service.http import pieces, validation
 from service.http.asked import Asked, Embedded
-from service.http.embedding import embed
+from service.http.embedding import embed, text_encoder
 from service.http.endpoints import Dialect, Endpoint
 from service.http.validation import max_items
 from service.runtime.providers import CPU

@@ -13,9 +13,8 @@ from models.preprocess.tokens import Piece
 from service import errors
 from service.dialects.tei.request import DecodeRequest, TokenizeRequest
 from service.http import body, pieces
-from service.http.embedding import check_prompt
+from service.http.embedding import check_prompt, text_encoder
 from service.http.withdrawal import Watch
-from service.runtime.encoder import TextEncoder
 from service.state import State
 
 MOST_CHARACTERS = 100_000
@@ -54,13 +53,6 @@ async def decode(request: Request) -> Response:
             return pieces.json(await asyncio.get_running_loop().run_in_executor(state.tokenizing, run))
     except NotInVocabulary as error:
         raise errors.InvalidTokens(str(error), "ids") from None
-
-
-def text_encoder(state: State, name: str | None) -> TextEncoder:
-    encoder = state.first("text") if name is None else state.model(name)
-    if not isinstance(encoder, TextEncoder):
-        raise errors.InvalidInput("this model takes images, not texts", "model")
-    return encoder
 
 
 def _tokens(text: str, found: Sequence[tuple[int, Piece]]) -> list[dict[str, object]]:
