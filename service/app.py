@@ -6,16 +6,15 @@ Complete without BentoML: any ASGI server can run `create_app()`, and the tests 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from service.dialects import DIALECTS
-from service.errors import HeadlightError
 from service.http import problems
 from service.http.accounting import Accounting
 from service.http.cors import Cors
@@ -42,8 +41,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         # Faults are answered within these: their answers are counted and have an id too.
         middleware=[Middleware(Accounting), Middleware(Cors), Middleware(ServerErrorMiddleware, handler=handle_fault)],
         exception_handlers={
-            HeadlightError: problems.handle_headlight_error,
-            HTTPException: problems.handle_http_exception,
+            HTTPStatus.NOT_FOUND: problems.handle_not_found,
             ClientDisconnect: problems.handle_disconnect,
         },
         lifespan=lifespan,

@@ -3,12 +3,13 @@
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from models.contract.errors import ArtifactError
 from models.contract.manifest import MANIFEST_FILE, Modality
 from service.accesslog import AccessLog
+from service.bodies import Bodies
 from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
 from service.engine.lengths import BatchLimits
@@ -61,6 +62,7 @@ class State:
     access_log: AccessLog | None
     leaving: bool = False
     draining: bool = False
+    bodies: Bodies = field(default_factory=Bodies)
 
     @property
     def ready(self) -> bool:

@@ -49,14 +49,31 @@ def turned(image: Image.Image, orientation: int) -> bytes:
     return encoded(image, "PNG", exif=exif)
 
 
+def png_chunk(kind: bytes, data: bytes = b"") -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, *, colours: int, rows: bytes, before: bytes = b"") -> bytes:
+    """A PNG file by hand: of 8 bits, `colours` as the format numbers its kinds, and other chunks `before` its rows."""
+    header = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
+    chunks = png_chunk(b"IHDR", header) + before + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
 def png_header(width: int, height: int) -> bytes:
     """A PNG that declares a size and holds next to nothing."""
+    return png(width, height, colours=2, rows=b"\0")
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+WITHOUT_PALETTE = png(4, 4, colours=3, rows=bytes(5 * 4))
+"""Indices into a palette that is not there."""
+
+
+def scanned(image: Image.Image, more: int) -> bytes:
+    """A progressive JPEG whose last scan comes `more` times again: 42 bytes each, over all of the picture."""
+    file = encoded(image, "JPEG", progressive=True)
+    last = file[file.rindex(b"\xff\xda") : -2]
+    return file[:-2] + more * last + file[-2:]
 
 
 def jpeg_header(width: int, height: int) -> bytes:

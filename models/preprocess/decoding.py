@@ -1,7 +1,8 @@
 """From a file's bytes to an upright picture in 8-bit RGB. What the bytes are is told by themselves, not by a name.
 
-Only three of Pillow's decoders are ever reached, and none before the header's size is within the limit. Of an
-animation the first frame is taken. Colour profiles are not applied: pixels are taken for sRGB.
+Only three of Pillow's decoders are ever reached, and none before the header's size, and what it takes to decode so
+much, is within the limit. Of an animation the first frame is taken. Colour profiles are not applied: pixels are taken
+for sRGB.
 """
 
 import struct
@@ -18,9 +19,21 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from models.contract.specs import Transparency
 from models.preprocess.errors import NotAnImage, TooManyPixels, UnsupportedFormat
+from models.preprocess.parts import check_chunks, check_scans, jpeg_scans
 
-_BROKEN: Final = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, struct.error, zlib.error)
-"""What Pillow raises on files that are broken: each decoder has ways of its own."""
+_BROKEN: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    EOFError,
+    AssertionError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises on files that are broken: each decoder has ways of its own, and asserts what a file can lack."""
 
 _OTHER_FORMATS: Final = (
     b"GIF8",
@@ -55,6 +68,9 @@ def decode(data: bytes, *, max_pixels: int, transparency: Transparency) -> Image
     A JPEG is never decoded at a fraction of its size, however large: that is up to 11 levels of 255 off.
     """
     opener = _opener(data)
+    scans = jpeg_scans(data) if opener is JpegImageFile else 0
+    if opener is PngImageFile:
+        check_chunks(data)
     try:
         image = opener(BytesIO(data))
     except Image.DecompressionBombError as error:
@@ -64,6 +80,7 @@ def decode(data: bytes, *, max_pixels: int, transparency: Transparency) -> Image
     width, height = image.size
     if width * height > max_pixels:
         raise TooManyPixels(f"the image has {width * height} pixels, at most {max_pixels} are taken")
+    check_scans(scans, width, height, max_pixels)
     try:
         image.load()
         rgb = _rgb(image, transparency)
@@ -91,6 +108,8 @@ def _opener(data: bytes) -> type[ImageFile]:
 
 
 def _rgb(image: Image.Image, transparency: Transparency) -> Image.Image:
+    if image.mode == "P" and image.palette is None:
+        raise ValueError("a PNG of palette indices has no palette")  # Pillow takes it for granted, and asserts it
     if image.mode.startswith("I"):
         # Pillow's own conversion clips 16 bits to 8: all but the darkest would be white.
         grey = np.asarray(image, dtype=np.float32) / 257

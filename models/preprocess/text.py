@@ -19,9 +19,9 @@ from models.preprocess.tokens import Piece, Tokens, Words
 CHARACTERS_PER_TOKEN = 32
 """Of a text's characters, so many for each token of the model's limit are read first; prose has about 5 a token."""
 
-MOST_READ = 1_000_000
+MOST_READ = 262_144
 """Characters of one text that are read at all. One that gives so few tokens of them (a word of a million letters) is
-cut there: each million takes a second.
+cut there: each million takes a second, and others wait meanwhile. Of a model of 8192 tokens it is what is read first.
 
 It is `encode_batch` that reads, of one text too: `encode` holds the interpreter, and so every other request.
 """

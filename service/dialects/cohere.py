@@ -67,7 +67,9 @@ class CohereRequest(Body):
     embedding_types: Annotated[list[Kind], Field(min_length=1, max_length=4, fail_fast=True)] | None = None
     output_dimension: Dimensions | None = None
     truncate: Literal["NONE", "START", "END"] = "END"
-    max_tokens: Annotated[StrictInt, Field(ge=1)] | None = None
+    max_tokens: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="A text of more is refused; texts are cut to the model's limit alone."
+    )
 
     def asked(self) -> Asked:
         """The request that this is. Raises InvalidInput unless there is one list of inputs."""
@@ -80,6 +82,7 @@ class CohereRequest(Body):
             names=f"{self._list()}[{{}}]".format,
             truncate=self.truncate != "NONE",
             kept=_KEPT[self.truncate],
+            max_tokens=self.max_tokens,
         )
 
     def _list(self) -> str:

@@ -3,7 +3,10 @@
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, RootModel, StrictInt, StrictStr, WithJsonSchema
+from starlette.requests import Request
 
+from service.errors import UnsupportedMediaType
+from service.http import body
 from service.http.asked import Input, TokenIds
 
 MOST_IDS = 131_072
@@ -39,6 +42,15 @@ IMAGE_SCHEMA: dict[str, Any] = {
 }
 
 Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=MOST_IDS, fail_fast=True)]
+
+
+def is_image(request: Request) -> bool:
+    """Whether the body is an image itself, and else JSON. Raises UnsupportedMediaType for what is neither."""
+    kind = body.media_type(request)
+    if kind not in (body.JSON, *IMAGE_TYPES):
+        types = ", ".join(IMAGE_TYPES)
+        raise UnsupportedMediaType(f"send the body as Content-Type: {body.JSON}, or an image as {types}")
+    return kind in IMAGE_TYPES
 
 
 def as_list(value: object) -> object:

@@ -20,7 +20,6 @@ UNMATCHED = "unmatched"
 REQUEST_ID = b"x-request-id"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
-
 _LAST = ((b"connection", b"close"),)
 """Of a server that leaves: no connection is kept for a next request."""
 

@@ -44,7 +44,8 @@ class Asked:
     `model` is a served model's name, or None for the first that takes the first of the inputs. What is of another
     modality than the model's goes to the served model that shares its space. `dimensions` keeps the first only;
     `normalize` overrules the model. Of a text over the model's limit `kept` stays, unless `truncate` is False: then
-    it is refused. `prompt` names one of the model's.
+    it is refused. One of more than `max_tokens` is refused in any case: it is cut to the model's limit and no other.
+    `prompt` names one of the model's.
     """
 
     inputs: Sequence[Input]
@@ -53,6 +54,7 @@ class Asked:
     normalize: bool | None = None
     truncate: bool = True
     kept: Kept = "start"
+    max_tokens: int | None = None
     prompt: str | None = None
     attention: AttentionQuery | None = None
     attention_optional: bool = False

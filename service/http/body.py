@@ -1,21 +1,18 @@
 """Reading a request's body: bounded while it arrives, decoded, then strict JSON where it is to be JSON."""
 
 import asyncio
-import re
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
-import numpy as np
 import orjson
 from starlette.requests import Request
 
-from service.errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
+from service.errors import BodyTooLarge, InvalidJson, Overloaded, UnsupportedMediaType
+from service.http import structure
 from service.state import State
 
 JSON = "application/json"
-MAX_DEPTH = 100
-MAX_CONTAINERS = 65_536
 
 DROPPED_S, DROPPED_TIMES = 0.5, 4
 """A body that is too large is read on and dropped for so long, and up to so many times what is allowed: most clients
@@ -26,11 +23,6 @@ INLINE_BYTES = 4_096
 
 SLICE_BYTES, MOST_MEMBERS = 64 * 1024, 1_000
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_OPENING = b"\x01"
-_STEPS = bytes.maketrans(b"[{]}", _OPENING * 2 + b"\xff" * 2)  # one deeper, or one less, as int8
-_OTHER = bytes(set(range(256)) - set(b"[{]}"))
-
 EITHER = 32 + zlib.MAX_WBITS  # the format is told by its header
 
 
@@ -40,7 +32,10 @@ def media_type(request: Request) -> str:
 
 
 async def read(request: Request) -> bytes:
-    """The body, decoded. Raises UnsupportedMediaType, InvalidJson when that fails, or BodyTooLarge."""
+    """The body, decoded; it counts as held until `release`.
+
+    Raises UnsupportedMediaType, InvalidJson when decoding fails, BodyTooLarge, or Overloaded.
+    """
     state: State = request.app.state.headlight
     most = state.settings.max_body_bytes
     coding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -50,17 +45,37 @@ async def read(request: Request) -> bytes:
     if coding == "identity":
         return content
     if len(content) <= INLINE_BYTES:
-        return inflate(content, most)
-    return await asyncio.get_running_loop().run_in_executor(state.decoding, inflate, content, most)
+        inflated = inflate(content, most)
+    else:
+        # Not on the threads that decode pictures: behind some of those it would wait for seconds.
+        inflated = await asyncio.to_thread(inflate, content, most)
+    _hold(request, len(inflated))
+    return inflated
 
 
-def parse(body: bytes, max_containers: int = MAX_CONTAINERS) -> object:
-    """Strict JSON, nested at most `MAX_DEPTH` deep, with at most so many lists and objects. Raises InvalidJson.
+def release(request: Request) -> None:
+    """The request's body is held no more."""
+    _hold(request, 0)
+
+
+def _hold(request: Request, size: int) -> None:
+    """Count so many bytes as this request's. Raises Overloaded."""
+    state: State = request.app.state.headlight
+    held = getattr(request.state, "body_bytes", 0)
+    try:
+        state.bodies.change(held, size, state.settings.max_body_bytes)
+    except Overloaded:
+        state.metrics.shed.labels("overloaded").inc()
+        raise
+    request.state.body_bytes = size
+
+
+def parse(body: bytes, max_containers: int = structure.MAX_CONTAINERS) -> object:
+    """Strict JSON, with at most so many lists and objects, as deep and wide as `structure` lets it. Raises InvalidJson.
 
     NaN and Infinity literals, lone surrogates and numbers past float64 are no JSON here.
     """
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:  # else it can be neither deep nor wide
-        _check_containers(body, max_containers)
+    structure.check(body, max_containers)
     try:
         parsed: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -101,11 +116,15 @@ async def _receive(request: Request, most: int) -> bytes:
     declared = request.headers.get("content-length", "")
     stream = request.stream()
     body = bytearray()
-    if not (declared.isdecimal() and int(declared[:20]) > most):
+    size = int(declared[:20]) if declared.isdecimal() else 0
+    if size <= most:
+        _hold(request, size)
         async for chunk in stream:
             body += chunk
             if len(body) > most:
                 break
+            if len(body) > size:
+                _hold(request, len(body))
         else:
             return bytes(body)
     if "expect" not in request.headers:  # a client that asks before it sends waits for the answer
@@ -126,14 +145,3 @@ async def _drop(stream: AsyncIterator[bytes], most: int) -> None:
 
 def _too_large(most: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than {most} bytes")
-
-
-def _check_containers(body: bytes, most: int) -> None:
-    """Raises InvalidJson for lists and objects that are too deep or too many: known from the bytes, for making millions
-    of them takes seconds.
-    """
-    brackets = _STRING.sub(b"", body).translate(_STEPS, delete=_OTHER)
-    if brackets.count(_OPENING) > most:
-        raise InvalidJson(f"the body has more than {most} lists and objects")
-    if np.frombuffer(brackets, dtype=np.int8).cumsum(dtype=np.int32).max(initial=0) > MAX_DEPTH:
-        raise InvalidJson(f"the body is nested more than {MAX_DEPTH} deep")

@@ -5,7 +5,7 @@ import time
 from starlette.requests import Request
 
 from service.errors import InvalidParameter
-from service.http.headers import whole
+from service.http import numbers
 
 HEADER = "x-request-timeout-ms"
 
@@ -16,6 +16,6 @@ def deadline_of(request: Request, most_ms: int) -> float:
     if told is None:
         return time.monotonic() + most_ms / 1000
     what = "a whole number of milliseconds, at least 1"
-    if (asked_ms := whole(told, HEADER, what)) == 0:
+    if (asked_ms := numbers.of_header(told, HEADER, what)) == 0:
         raise InvalidParameter(f"the header is {what}", HEADER)
     return time.monotonic() + min(asked_ms, most_ms) / 1000

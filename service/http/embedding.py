@@ -1,15 +1,13 @@
 """The path of a request, whatever its dialect: choose models, prepare on threads, queue, wait, finish."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 from starlette.requests import Request
 
 from models.preprocess.prepared import Prepared
-from service.engine.engine import Engine
-from service.engine.items import ItemResult, Ticket
+from service.engine.items import Ticket
 from service.engine.plan import AttentionPlan, VectorPlan
 from service.engine.timing import Timing
 from service.errors import (
@@ -19,16 +17,15 @@ from service.errors import (
     InvalidParameter,
     TooManyInputs,
 )
-from service.http import inputs, withdrawal
+from service.http import inputs
 from service.http.asked import Asked, Embedded, Item, modality
 from service.http.deadline import deadline_of
+from service.http.withdrawal import Watch
 from service.runtime.encoder import AnyEncoder, TextEncoder
 from service.state import State
 
 COMPUTED_FOR_ANSWERED = 8
 """Times `max_attention_bytes` that one item's weights may be, before its query or its largest are taken of them."""
-
-Wait = Callable[[Engine, Ticket], Awaitable[list[ItemResult]]]
 
 
 async def embed(request: Request, asked: Asked) -> Embedded:
@@ -37,24 +34,33 @@ async def embed(request: Request, asked: Asked) -> Embedded:
     if asked.model is not None:
         request.state.model = state.model(asked.model).name
     deadline = deadline_of(request, state.settings.request_timeout_ms)
-    embedded = await embed_for(state, asked, deadline, partial(withdrawal.results, request))
+    async with Watch(request):
+        embedded = await embed_for(state, asked, deadline)
     request.state.model = embedded.encoder.name
     request.state.items, request.state.positions = len(embedded.items), embedded.positions
     request.state.timing = embedded.timing
     return embedded
 
 
-async def embed_for(state: State, asked: Asked, deadline: float, wait: Wait = Engine.results) -> Embedded:
-    """The same for who is no HTTP client; `wait` is how results are waited for."""
+async def embed_for(state: State, asked: Asked, deadline: float) -> Embedded:
+    """The same for who is no HTTP client."""
     count, most = len(asked.inputs), state.settings.max_items
     if count > most:
         raise TooManyInputs(f"{count} inputs, at most {most} are taken", asked.names(most))
     encoder = state.model(asked.model) if asked.model is not None else state.first(modality(asked.inputs[0]))
     groups = _by_model(state, encoder, asked)
     state.engine.check_room(count)
-    parts = [_Part(state, of, asked, places, deadline, wait) for of, places in groups]
+    parts = [_Part(state, of, asked, places, deadline) for of, places in groups]
     items = await parts[0].items() if len(parts) == 1 else await _together(parts, count)
     return Embedded(encoder, items, Timing.of([part.ticket for part in parts]))
+
+
+def text_encoder(state: State, name: str | None) -> TextEncoder:
+    """The model of that name, or the first that takes texts. Raises InvalidInput, ModelNotFound or NotReady."""
+    encoder = state.first("text") if name is None else state.model(name)
+    if not isinstance(encoder, TextEncoder):
+        raise InvalidInput("this model takes images, not texts", "model")
+    return encoder
 
 
 def check_prompt(encoder: TextEncoder, name: str | None) -> None:
@@ -98,9 +104,7 @@ async def _together(parts: "Sequence[_Part]", count: int) -> list[Item]:
 class _Part:
     """Of a request, what one model answers: the inputs at `places`."""
 
-    def __init__(
-        self, state: State, encoder: AnyEncoder, asked: Asked, places: Sequence[int], deadline: float, wait: Wait
-    ) -> None:
+    def __init__(self, state: State, encoder: AnyEncoder, asked: Asked, places: Sequence[int], deadline: float) -> None:
         """Raises InvalidParameter for what this model does not have."""
         width = encoder.manifest.embedding.width
         if asked.dimensions is not None and asked.dimensions > width:
@@ -115,14 +119,13 @@ class _Part:
         left_out = asked.attention_optional and encoder.manifest.attention is None
         self._plan = asked.attention.plan(encoder.manifest) if asked.attention and not left_out else None
         self._vectors = VectorPlan(width) if asked.vectors else None
-        self._wait = wait
 
     async def items(self) -> list[Item]:
         """What becomes of the inputs."""
         await inputs.prepare(
             self._state, self._encoder, self._asked, self.places, self.ticket, self._check, self._submit
         )
-        results = await self._wait(self._state.engine, self.ticket)
+        results = await self._state.engine.results(self.ticket)
         pooled = np.stack([result.embedding for result in results])
         vectors = self._encoder.finish(pooled, self._asked.dimensions, normalize=self._asked.normalize)
         return [
@@ -137,6 +140,8 @@ class _Part:
         """What can be refused only when lengths are known; of the first items, when there are more to come."""
         if not self._asked.truncate:
             self._refuse_truncated(items)
+        if self._asked.max_tokens is not None and isinstance(self._encoder, TextEncoder):
+            self._refuse_longer(items, self._asked.max_tokens)
         if self._plan:
             _check_query(self._plan, items)
             cheaper = "reduce=rollout is one weight per token or cell"
@@ -150,6 +155,16 @@ class _Part:
             if item.truncated:
                 told = f"the text has more than {item.positions} tokens"
                 raise ContextLengthExceeded(told, self._asked.names(place))
+
+    def _refuse_longer(self, items: Sequence[Prepared], most: int) -> None:
+        for place, item in zip(self.places, items, strict=False):
+            if item.positions > most and not self._asked.truncate:
+                raise ContextLengthExceeded(f"the text has more than {most} tokens", self._asked.names(place))
+            if item.positions > most:
+                told = (
+                    f"texts are cut to the model's {self._encoder.max_positions} tokens only; one has more than {most}"
+                )
+                raise InvalidParameter(told, "max_tokens")
 
     def _check_size(
         self,

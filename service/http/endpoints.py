@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.errors import Fault, HeadlightError, MethodNotAllowed
-from service.http import keys, problems
+from service.http import body, keys, problems
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +74,8 @@ class Resource:
             response = self.problem(request, error)
             # They lead to the request and all it held, which lead back here: it would stay for the collector.
             error.__traceback__ = error.__context__ = None
+        finally:
+            body.release(request)
         await response(scope, receive, send)
 
     def problem(self, request: Request, error: HeadlightError) -> Response:

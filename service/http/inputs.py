@@ -11,21 +11,19 @@ import time
 from collections.abc import Callable, Sequence
 
 from models.preprocess import errors as images
-from models.preprocess.errors import NotInVocabulary
 from models.preprocess.image import Picture
 from models.preprocess.prepared import Prepared
-from models.preprocess.tokens import Tokens
 from service.engine.items import Ticket
 from service.errors import (
     DeadlineExceeded,
     ImageTooLarge,
     InvalidImage,
-    InvalidTokens,
     RequestError,
     UnsupportedImageFormat,
     UrlNotAllowed,
 )
 from service.http.asked import Asked, Image, Input, TokenIds
+from service.http.tokenizing import Text, Tokenizing
 from service.runtime.encoder import AnyEncoder, ImageEncoder, TextEncoder
 from service.state import State
 
@@ -34,9 +32,6 @@ _PROBLEMS: dict[type[images.ImageProblem], type[RequestError]] = {
     images.UnsupportedFormat: UnsupportedImageFormat,
     images.TooManyPixels: ImageTooLarge,
 }
-
-AT_ONCE = 32
-"""Texts that are tokenized at a stretch."""
 
 _URL = re.compile(r"\s*([a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
@@ -53,49 +48,19 @@ async def prepare(
 ) -> None:
     """Have the inputs at `places`, of the encoder's modality, made what it takes, and then submitted.
 
-    A few are made at a time, and `check` is asked of those there are, so that what is refused is refused early.
-    Raises RequestError for an image that gives no picture, and DeadlineExceeded. Of a text's preparation the ticket is
-    told.
+    A few are made at a time, in turn with those of other requests, and `check` is asked of those there are, so that
+    what is refused is refused early. Raises RequestError for an image that gives no picture, and DeadlineExceeded. Of a
+    text's preparation the ticket is told.
     """
-    seconds = state.metrics.of(encoder.name).preprocess_seconds
     if isinstance(encoder, TextEncoder):
         texts = [_text(asked.inputs[place]) for place in places]
-
-        def tokenize() -> None:
-            items: list[Tokens] = []
-            for start in range(0, len(texts), AT_ONCE):
-                if ticket.closed:
-                    return
-                if time.monotonic() > ticket.deadline:
-                    state.metrics.shed.labels("deadline").inc(len(texts))
-                    raise DeadlineExceeded("the request's texts could not be tokenized before its deadline")
-                items += _tokenized(encoder, texts[start : start + AT_ONCE], places[start : start + AT_ONCE], asked)
-                check(items)
-            seconds.observe(time.monotonic() - ticket.asked)
-            submit(items)
-
-        state.engine.submit_from(state.tokenizing, ticket, tokenize)
+        Tokenizing(state, encoder, asked, texts, places, ticket, check, submit).begin()
         return
     files = [_file(asked, place) for place in places]
-    with seconds.time():
+    with state.metrics.of(encoder.name).preprocess_seconds.time():
         pictures = await _pictures(state, encoder, files, list(map(asked.names, places)), ticket.deadline)
     check(pictures)
     submit(pictures)
-
-
-def _tokenized(
-    encoder: TextEncoder, texts: Sequence[str | Sequence[int]], places: Sequence[int], asked: Asked
-) -> list[Tokens]:
-    """Texts in one go, and among them what came as ids."""
-    strings = [text for text in texts if isinstance(text, str)]
-    made = iter(encoder.prepare(strings, prompt=asked.prompt, kept=asked.kept))
-    found = []
-    for text, place in zip(texts, places, strict=True):
-        try:
-            found.append(next(made) if isinstance(text, str) else encoder.given(text, kept=asked.kept))
-        except NotInVocabulary as error:
-            raise InvalidTokens(str(error), asked.names(place)) from None
-    return found
 
 
 async def _pictures(
@@ -144,7 +109,7 @@ def file_bytes(encoded: str) -> bytes:
         raise InvalidImage("the image is not base64") from None
 
 
-def _text(value: Input) -> str | Sequence[int]:
+def _text(value: Input) -> Text:
     assert not isinstance(value, Image)
     return value.ids if isinstance(value, TokenIds) else value
 

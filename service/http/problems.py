@@ -3,7 +3,6 @@
 from http import HTTPStatus
 
 import orjson
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -53,27 +52,14 @@ def openai(error: errors.HeadlightError) -> Response:
     return respond(error, error_body.openai(status_of(error), error.message, error.code, error.param))
 
 
-async def handle_headlight_error(_request: Request, error: Exception) -> Response:
-    """What is raised before a dialect is found."""
-    assert isinstance(error, errors.HeadlightError)
-    return openai(error)
-
-
-async def handle_http_exception(_request: Request, error: Exception) -> Response:
-    """Starlette's own refusals: of the router, that there is no such path."""
-    assert isinstance(error, HTTPException)
-    status = HTTPStatus(error.status_code)
-    return openai(errors.NotFound("no such path")) if status == HTTPStatus.NOT_FOUND else _bare(status)
+async def handle_not_found(_request: Request, _error: Exception) -> Response:
+    """The router's own refusal, and its only one: each path takes all methods itself."""
+    return openai(errors.NotFound("no such path"))
 
 
 async def handle_disconnect(_request: Request, _error: Exception) -> Response:
     """The client went away: nobody reads this answer, but it is counted."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
-
-
-def _bare(status: HTTPStatus) -> Response:
-    body = error_body.openai(status, status.phrase, "http_error")
-    return Response(body, status, media_type=error_body.MEDIA_TYPE)
 
 
 def _headers(error: errors.HeadlightError) -> dict[str, str]:

@@ -3,7 +3,7 @@
 Of pydantic's own messages none is told: they speak of Python.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 
@@ -20,7 +20,7 @@ from service.errors import (
     TooManyInputs,
     UnsupportedMediaType,
 )
-from service.http import body
+from service.http import body, structure
 from service.state import State
 
 CONTAINERS_AN_ITEM = 8
@@ -64,7 +64,7 @@ async def fields(request: Request) -> object:
 
 def parsed(request: Request, content: bytes) -> object:
     """The JSON that a request's body holds. Raises InvalidJson."""
-    return body.parse(content, max(body.MAX_CONTAINERS, CONTAINERS_AN_ITEM * max_items(request)))
+    return body.parse(content, max(structure.MAX_CONTAINERS, CONTAINERS_AN_ITEM * max_items(request)))
 
 
 def max_items(request: Request) -> int:
@@ -101,16 +101,14 @@ class Body(BaseModel):
 
     @classmethod
     def _problem(cls, error: ValidationError) -> RequestError:
-        problems = error.errors(include_url=False, include_input=False)
-        # Each branch of a union reports; the deepest, and of those the last, is the one that was meant.
-        same_field = [problem for problem in problems if problem["loc"][:2] == problems[0]["loc"][:2]]
-        problem = max(reversed(same_field), key=lambda problem: len(problem["loc"]))
+        problem, message = _meant(error.errors(include_url=False))
         kind, loc = problem["type"], problem["loc"]
-        if loc[0] in cls.LISTS and kind not in ("missing", "too_short", "too_long"):
+        told = ("too_short", "too_long") if len(loc) > 1 else ("missing", "too_short", "too_long")
+        if loc[0] in cls.LISTS and kind not in told:
             param = str(loc[0]) + "".join(_step(part) for part in loc[1:2] if isinstance(part, int))
             return InvalidInput(f"{param}: {cls.INPUT}", param)
         param = "".join(_step(part) for part in loc if isinstance(part, int) or part in _names(cls)).removeprefix(".")
-        message = f"{param}: {_message(problem)}"
+        message = f"{param}: {message}"
         if kind == "too_short" and param in cls.LISTS:
             return EmptyInput(message, param)
         return InvalidParameter(message, param) if kind in PARAMETER_PROBLEMS else InvalidInput(message, param)
@@ -133,6 +131,20 @@ def _check_count(value: object, max_items: int, name: str) -> None:
     """Count before validating: a million small objects would take seconds of the event loop."""
     if isinstance(value, list) and len(value) > max_items and not isinstance(value[0], int):  # one text, as ids
         raise TooManyInputs(f"{len(value)} inputs, at most {max_items} are taken", name)
+
+
+def _meant(problems: Sequence[ErrorDetails]) -> tuple[ErrorDetails, str]:
+    """The problem that is told, and how. Each branch of a union reports: the deepest, and of those the last, is the one
+    that was meant, but for a word the branch of words. Where neither fits, both are told.
+    """
+    field = [problem for problem in problems if problem["loc"][:2] == problems[0]["loc"][:2]]
+    depth = max(len(problem["loc"]) for problem in field)
+    *others, last = (problem for problem in field if len(problem["loc"]) == depth)
+    words = next((problem for problem in others if problem["type"] == "literal_error"), None)
+    if words is None or not last["type"].endswith("_type"):
+        return last, _message(last)
+    both = f"{_message(words)}, or {_message(last).removeprefix('must be ')}"
+    return words if isinstance(words["input"], str) else last, both
 
 
 def _message(problem: ErrorDetails) -> str:

@@ -1,53 +1,56 @@
-"""Waiting for results only as long as the client does: a request whose client has gone leaves the queue."""
+"""Working for a client only as long as it is there: of one that has gone, what is still to be done is dropped."""
 
 import asyncio
+from types import TracebackType
+from typing import Self
 
 from starlette.requests import ClientDisconnect, Request
-
-from service.engine.engine import Engine
-from service.engine.items import ItemResult, Ticket
 
 WATCH_AFTER_S = 0.1
 """From then on it is watched whether the client is there: most requests are answered sooner, and watching costs."""
 
 
-async def results(request: Request, engine: Engine, ticket: Ticket) -> list[ItemResult]:
-    """The ticket's results. Raises ClientDisconnect, and withdraws the ticket, when the client goes first.
+class Watch:
+    """`async with Watch(request):` what takes its time. When the client goes, the task is cancelled in there, and
+    ClientDisconnect raised.
 
     The request's body must have been read: what the server says next can then only be that the client has gone.
     """
-    watch = _Watch(request, ticket)
-    try:
-        return await engine.results(ticket)
-    except asyncio.CancelledError:
-        if watch.gone:
-            raise ClientDisconnect from None
-        raise  # the server is stopping
-    finally:
-        watch.end()
 
-
-class _Watch:
-    def __init__(self, request: Request, ticket: Ticket) -> None:
-        self.gone = False
+    def __init__(self, request: Request) -> None:
         self._request = request
-        self._ticket = ticket
-        self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = ticket.loop.call_later(WATCH_AFTER_S, self._begin)
+        self._gone = False
+        self._working: asyncio.Task[object] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    def end(self) -> None:
-        """Neither is kept: each leads back here, and the request with its answer would stay for the collector."""
-        if self._timer:
-            self._timer.cancel()
-        if self._task:
-            self._task.cancel()
-        self._timer = self._task = None
+    async def __aenter__(self) -> Self:
+        self._working = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        working = self._working
+        self._end()
+        if self._gone and working and working.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise ClientDisconnect from None
+        # else it is done, or the server is stopping
 
     def _begin(self) -> None:
-        self._task = self._ticket.loop.create_task(self._watch())
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     async def _watch(self) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":
             pass
-        self.gone = True
-        self._ticket.future.cancel()
+        if self._working:
+            self._gone = self._working.cancel()
+
+    def _end(self) -> None:
+        """None is kept: each leads back here, and the request with its answer would stay for the collector."""
+        if self._timer:
+            self._timer.cancel()
+        if self._watching:
+            self._watching.cancel()
+        self._timer = self._watching = self._working = None

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from models.contract.specs import ImageSpec
 from models.preprocess.errors import ImageProblem, NotAnImage, TooManyPixels, UnsupportedFormat
 from models.preprocess.image import ImagePreprocessor
-from tests.pictures import encoded, png_header, rough, scene, turned
+from tests.pictures import WITHOUT_PALETTE, encoded, png_header, rough, scene, turned
 
 SPEC = ImageSpec(
     rows_px=32,
@@ -211,6 +211,12 @@ def test_other_formats_are_named_as_such(format: str) -> None:
 def test_what_is_no_image(data: bytes) -> None:
     with pytest.raises(NotAnImage):
         prepare(data)
+
+
+@pytest.mark.parametrize("transparency", ["white", "dropped", "keyed"])
+def test_indices_without_a_palette_are_no_image(transparency: str) -> None:
+    with pytest.raises(NotAnImage):
+        ImagePreprocessor(SPEC.model_copy(update={"transparency": transparency}))(WITHOUT_PALETTE)
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])

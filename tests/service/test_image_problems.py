@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures import encoded, jpeg_header, png_header, scene, turned
+from tests.pictures import WITHOUT_PALETTE, encoded, jpeg_header, png_header, scanned, scene, turned
 from tests.server import Server, serve
 from tests.service.test_problems import assert_problem
 
@@ -57,6 +57,8 @@ def client(strict: Server) -> Iterator[httpx.Client]:
         (as_input(b"no image"), "invalid_image"),
         (as_input(encoded(scene())[:100]), "invalid_image"),
         (as_input(encoded(scene(), "JPEG")[:600]), "invalid_image"),
+        (as_input(WITHOUT_PALETTE), "invalid_image"),
+        (as_input(scanned(scene(1_000, 1_000), 40)), "invalid_image"),
         (as_input(encoded(scene(), "GIF")), "unsupported_image_format"),
         (as_input(encoded(scene(), "TIFF")), "unsupported_image_format"),
         (as_input(encoded(scene(), "GIF", save_all=True, append_images=[scene()])), "unsupported_image_format"),
@@ -145,6 +147,9 @@ def test_an_image_for_a_text_model_is_refused(client: httpx.Client) -> None:
         ("model=tiny", "invalid_input", "input[0]"),
         ("model=tiny-image&dimensions=64", "invalid_parameter", "dimensions"),
         ("model=tiny-image&dimensions=99999999999999999999", "invalid_parameter", "dimensions"),
+        ("model=tiny-image&dimensions=-1", "invalid_parameter", "dimensions"),
+        ("model=tiny-image&dimensions=0", "invalid_parameter", "dimensions"),
+        ("model=tiny-image&dimensions=--1", "invalid_input", "dimensions"),
         ("model=tiny-image&dimensions=few", "invalid_input", "dimensions"),
         ("model=tiny-image&attention=median", "invalid_parameter", "attention.reduce"),
         ("model=tiny-image&encoding_format=hex", "invalid_parameter", "encoding_format"),
@@ -155,6 +160,12 @@ def test_an_image_for_a_text_model_is_refused(client: httpx.Client) -> None:
 def test_options_in_the_url(client: httpx.Client, query: str, code: str, param: str) -> None:
     answer = client.post(f"{URL}?{query}", content=encoded(scene()), headers={"Content-Type": "image/png"})
     assert_problem(answer, 400, code, param)
+
+
+def test_a_number_in_the_url_may_begin_with_zeros(client: httpx.Client) -> None:
+    url = f"{URL}?model={MODEL}&dimensions=00000000000000000007"
+    answer = client.post(url, content=encoded(scene()), headers={"Content-Type": "image/png"})
+    assert len(answer.json()["data"][0]["embedding"]) == 7
 
 
 def test_a_body_that_is_no_image(client: httpx.Client) -> None:

@@ -10,13 +10,14 @@ from starlette.responses import Response
 from models.preprocess.decoding import decode
 from service.dialects.attention.image_request import AttentionImageOptions, AttentionImageRequest
 from service.dialects.attention.shown import Shown
-from service.dialects.inputs import IMAGE_TYPES
-from service.errors import DeadlineExceeded, InvalidParameter, UnsupportedMediaType
+from service.dialects.inputs import is_image
+from service.errors import DeadlineExceeded, InvalidParameter
 from service.http import body
 from service.http.asked import Image, Input, Item
 from service.http.deadline import deadline_of
 from service.http.embedding import embed
 from service.http.inputs import file_bytes
+from service.http.withdrawal import Watch
 from service.pictures.page import png
 from service.pictures.panels import TooManyPanels
 from service.runtime.encoder import ImageEncoder
@@ -31,22 +32,20 @@ NARROWEST_PX, WIDEST_PX = 400, 2_000
 
 async def attention_image(request: Request) -> Response:
     """One text or image, with its attention over it, as a PNG."""
-    kind = body.media_type(request)
     options: AttentionImageOptions
     value: Input
-    if kind in IMAGE_TYPES:
+    if is_image(request):
         options, value = AttentionImageOptions.from_query(request.query_params), Image(await body.read(request))
-    elif kind == body.JSON:
+    else:
         options = found = await AttentionImageRequest.read(request)
         value = found.value()
-    else:
-        types = ", ".join(IMAGE_TYPES)
-        raise UnsupportedMediaType(f"send the body as Content-Type: {body.JSON}, or an image as {types}")
     state: State = request.app.state.headlight
     deadline = deadline_of(request, state.settings.request_timeout_ms)
     (item,) = (await embed(request, options.asked(value))).items
     drawing = partial(_drawn, state, options, value, item, deadline)
-    return Response(await asyncio.get_running_loop().run_in_executor(state.decoding, drawing), media_type=PNG)
+    async with Watch(request):
+        file = await asyncio.get_running_loop().run_in_executor(state.decoding, drawing)
+    return Response(file, media_type=PNG)
 
 
 def _drawn(state: State, options: AttentionImageOptions, value: Input, item: Item, deadline: float) -> bytes:

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchem
 from service.dialects.attending import AttentionRequest
 from service.dialects.inputs import IMAGE_SCHEMA, TEXT_SCHEMA, ImageItem, TextItem, one_field
 from service.errors import InvalidParameter
+from service.http import numbers
 from service.http.asked import Asked, Image, Input
 from service.http.validation import Body, whole
 from service.pictures.page import LEAST_WIDTH_PX, MOST_WIDTH_PX
@@ -50,7 +51,7 @@ class AttentionImageOptions(Body):
             raise InvalidParameter(f"the URL takes {', '.join(known)}", "query")
         fields: dict[str, object] = {name: query[name] for name in ("model",) if name in query}
         if "width_px" in query:
-            fields["width_px"] = _number(query["width_px"])
+            fields["width_px"] = numbers.of_url(query["width_px"])
         fields["attention"] = {name: _IN_URL[name](query[name]) for name in _IN_URL if name in query}
         return cls.parse(fields, max_items=1)
 
@@ -77,18 +78,15 @@ class AttentionImageRequest(AttentionImageOptions):
         return self.input
 
 
-MOST_DIGITS = 18
-"""Of a number in the URL: one that is longer is none."""
-
-
-def _number(text: str) -> object:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else text
-
-
 def _numbers(text: str) -> object:
     """`0,3` as indices; a word, such as all, as it is."""
     parts = text.split(",")
-    return list(map(_number, parts)) if parts[0].isdecimal() else text
+    return list(map(numbers.of_url, parts)) if parts[0].isdecimal() else text
 
 
-_IN_URL: dict[str, Callable[[str], object]] = {"reduce": str, "query": _number, "layers": _numbers, "heads": _numbers}
+_IN_URL: dict[str, Callable[[str], object]] = {
+    "reduce": str,
+    "query": numbers.of_url,
+    "layers": _numbers,
+    "heads": _numbers,
+}

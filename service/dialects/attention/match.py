@@ -17,6 +17,7 @@ from service.http import responses
 from service.http.asked import Embedded, TokenIds
 from service.http.embedding import embed
 from service.http.pieces import Numbers
+from service.http.withdrawal import Watch
 from service.state import State
 
 MEANING = (
@@ -37,7 +38,8 @@ async def match(request: Request) -> Response:
     if asked.pairs:
         _check_size(embedded, state.settings.max_attention_bytes, words=words)
     work = partial(compare, embedded.items, words=words, pairs=asked.pairs)
-    found = await asyncio.get_running_loop().run_in_executor(state.tokenizing, work)
+    async with Watch(request):
+        found = await asyncio.get_running_loop().run_in_executor(state.tokenizing, work)
     return await responses.in_pieces(_answer(found, embedded.encoder.name, asked))
 
 

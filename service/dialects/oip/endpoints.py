@@ -10,12 +10,11 @@ from models.contract.arrays import Floats
 from service import VERSION as SERVER_VERSION
 from service.dialects.oip.request import EMBEDDING, IDS, IMAGE, TEXT, InferRequest, inputs_of
 from service.errors import InvalidInput, UnsupportedMediaType
-from service.http import body, pieces, problems, responses
+from service.http import body, numbers, pieces, problems, responses
 from service.http.asked import Asked
 from service.http.described import PlainError
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
-from service.http.headers import whole
 from service.http.validation import max_items, parsed
 from service.runtime.encoder import AnyEncoder
 from service.state import State
@@ -108,10 +107,11 @@ async def infer(request: Request) -> Response:
     content, behind = await _parts(request)
     found = InferRequest.parse(parsed(request, content), max_items(request))
     found.check_outputs()
-    inputs = inputs_of(found, behind, encoder.manifest.modality, max_items(request))
+    name, inputs = inputs_of(found, behind, encoder.manifest.modality, max_items(request))
     if not inputs:
         raise InvalidInput("there is nothing to embed", "inputs")
-    embedded = await embed(request, Asked(inputs, model=encoder.name))
+    place = next(i for i, tensor in enumerate(found.inputs) if tensor.name == name)
+    embedded = await embed(request, Asked(inputs, model=encoder.name, names=f"inputs[{place}].data[{{}}]".format))
     return await _answer(found, encoder, embedded.vectors)
 
 
@@ -124,7 +124,7 @@ async def _parts(request: Request) -> tuple[bytes, bytes]:
     if told is None:
         return content, b""
     what = "the length of the JSON in bytes"
-    length = whole(told, HEADER_LENGTH, what)
+    length = numbers.of_header(told, HEADER_LENGTH, what)
     if length > len(content):
         raise InvalidInput(f"the header is {what}", HEADER_LENGTH)
     return content[:length], content[length:]

@@ -55,16 +55,19 @@ class InferRequest(Body):
         return self.parameters is not None and self.parameters.binary_data_output
 
 
-def inputs_of(request: InferRequest, behind: bytes, modality: Modality, max_items: int) -> list[Input]:
-    """What the request asks to embed; `behind` is what followed its JSON. Raises InvalidInput or TooManyInputs."""
+def inputs_of(request: InferRequest, behind: bytes, modality: Modality, max_items: int) -> tuple[str, list[Input]]:
+    """What the request asks to embed, and the name of its tensor; `behind` is what followed its JSON.
+
+    Raises InvalidInput or TooManyInputs.
+    """
     tensors = _tensors(request.inputs, behind, max_items)
     match modality, tensors:
         case "text", {"text": texts}:
-            return [_text(text) for text in texts]
+            return TEXT, [_text(text) for text in texts]
         case "image", {"image": files}:
-            return [Image(file) for file in files]
+            return IMAGE, [Image(file) for file in files]
         case "text", {"input_ids": rows}:
-            return _ids(rows, tensors.get(MASK))
+            return IDS, _ids(rows, tensors.get(MASK))
     wanted = f"{TEXT} as BYTES, or {IDS} as INT64" if modality == "text" else f"{IMAGE} as BYTES"
     raise InvalidInput(f"this model takes {wanted}", "inputs")
 

@@ -40,7 +40,7 @@ def flat(tensor: RequestTensor, param: str) -> list[Any]:
             break
         level = [element for part in level for element in part]
     _check_count(tensor, len(level), param)
-    if any(type(element) is not wanted for element in level):
+    if not set(map(type, level)) <= {wanted}:
         raise InvalidInput(f"{tensor.datatype} are {'strings' if wanted is str else 'integers'}", param)
     return level
 

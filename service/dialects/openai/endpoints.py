@@ -4,10 +4,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.dialects.described import PIXEL
-from service.dialects.inputs import IMAGE_TYPES
+from service.dialects.inputs import IMAGE_TYPES, is_image
 from service.dialects.openai import answer, described
 from service.dialects.openai.request import EmbeddingOptions, EmbeddingsRequest
-from service.errors import UnsupportedMediaType
 from service.http import body, responses
 from service.http.asked import Image
 from service.http.described import ErrorResponse
@@ -36,17 +35,13 @@ QUERY = (
 
 async def embeddings(request: Request) -> Response:
     """Texts, token ids and images, alone or mixed; an image can also be the body itself."""
-    kind = body.media_type(request)
     options: EmbeddingOptions
-    if kind in IMAGE_TYPES:
+    if is_image(request):
         options = EmbeddingOptions.from_query(request.query_params)
         asked = options.asked([Image(await body.read(request))])
-    elif kind == body.JSON:
+    else:
         options = found = await EmbeddingsRequest.read(request)
         asked = found.asked(found.inputs())
-    else:
-        types = ", ".join(IMAGE_TYPES)
-        raise UnsupportedMediaType(f"send the body as Content-Type: {body.JSON}, or an image as {types}")
     return await answer.embeddings(options, await embed(request, asked))
 
 

@@ -9,6 +9,7 @@ from models.contract.manifest import Modality
 from service.dialects.attending import Attention
 from service.dialects.mixed import MIXED_INPUT, MixedInputs, to_mixed_input
 from service.errors import InvalidParameter
+from service.http import numbers
 from service.http.asked import Asked, Input
 from service.http.validation import Body, Dimensions
 
@@ -30,11 +31,11 @@ class EmbeddingOptions(Body):
             known = ", ".join(cls.model_fields)
             raise InvalidParameter(f"the URL takes {known}; for more options send the image in JSON", "query")
         fields: dict[str, object] = dict(query)
-        dimensions, attention = query.get("dimensions", ""), query.get("attention")
+        attention = query.get("attention")
         if query.get("truncate") in ("true", "false"):
             fields["truncate"] = query["truncate"] == "true"
-        if dimensions.isascii() and dimensions.isdecimal():
-            fields["dimensions"] = int(dimensions[:10])
+        if "dimensions" in query:
+            fields["dimensions"] = numbers.of_url(query["dimensions"])
         if attention is not None:
             fields["attention"] = attention == "true" if attention in ("true", "false") else {"reduce": attention}
         return cls.parse(fields, max_items=1)

@@ -21,10 +21,10 @@ from service.dialects.tei.request import (
     TokenLists,
     TokenVectors,
 )
-from service.dialects.tei.tokens import decode, text_encoder, tokenize
+from service.dialects.tei.tokens import decode, tokenize
 from service.http import responses, validation
 from service.http.asked import Asked, Embedded
-from service.http.embedding import embed
+from service.http.embedding import embed, text_encoder
 from service.http.endpoints import Dialect, Endpoint
 from service.http.pieces import Listed, Numbers
 from service.http.validation import max_items

@@ -13,8 +13,8 @@ from models.preprocess.tokens import Piece
 from service import errors
 from service.dialects.tei.request import DecodeRequest, TokenizeRequest
 from service.http import body, pieces, responses
-from service.http.embedding import check_prompt
-from service.runtime.encoder import TextEncoder
+from service.http.embedding import check_prompt, text_encoder
+from service.http.withdrawal import Watch
 from service.state import State
 
 MOST_CHARACTERS = 100_000
@@ -34,7 +34,8 @@ async def tokenize(request: Request) -> Response:
         tokens = partial(encoder.tokenize, prompt=asked.prompt_name, special=asked.add_special_tokens)
         return b"[" + b",".join(pieces.dump(_tokens(text, tokens(text))) for text in asked.inputs) + b"]"
 
-    written = await asyncio.get_running_loop().run_in_executor(state.tokenizing, run)
+    async with Watch(request):
+        written = await asyncio.get_running_loop().run_in_executor(state.tokenizing, run)
     return Response(written, media_type=body.JSON)
 
 
@@ -48,16 +49,10 @@ async def decode(request: Request) -> Response:
         return [encoder.decode(ids, skip_special=asked.skip_special_tokens) for ids in asked.ids]
 
     try:
-        return responses.json(await asyncio.get_running_loop().run_in_executor(state.tokenizing, run))
+        async with Watch(request):
+            return responses.json(await asyncio.get_running_loop().run_in_executor(state.tokenizing, run))
     except NotInVocabulary as error:
         raise errors.InvalidTokens(str(error), "ids") from None
-
-
-def text_encoder(state: State, name: str | None) -> TextEncoder:
-    encoder = state.first("text") if name is None else state.model(name)
-    if not isinstance(encoder, TextEncoder):
-        raise errors.InvalidInput("this model takes images, not texts", "model")
-    return encoder
 
 
 def _tokens(text: str, found: Sequence[tuple[int, Piece]]) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ import { dot } from "./arrays.js";
 import { css, shade } from "./colours.js";
 import { compare, paint as paintCompared } from "./compare.js";
 import { command } from "./curl.js";
-import { $, debounced, figure, option } from "./dom.js";
+import { $, debounced, option } from "./dom.js";
 import { ofFile, ofText, pictureIn } from "./inputs.js";
 import { neighbours, remember } from "./memory.js";
 import * as scenes from "./scenes.js";

@@ -135,6 +135,9 @@ def test_options_in_the_url(served: Server) -> None:
     for query, param in (
         ("depth=1", "query"),
         ("width_px=wide", "width_px"),
+        ("width_px=-300", "width_px"),
+        ("query=-1", "attention.query"),
+        ("query=99999999999999999999", "attention.query"),
         ("reduce=raw&layers=9", "attention.layers"),
         ("reduce=median", "attention.reduce"),
         ("top_k=3", "query"),

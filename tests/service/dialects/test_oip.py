@@ -175,3 +175,16 @@ def test_two_tensors_of_one_name_are_refused(server: Server) -> None:
 def test_more_than_is_taken_is_known_by_its_shape(server: Server, shape: list[int]) -> None:
     tensor = {"name": "input_ids", "shape": shape, "datatype": "INT64", "data": [1]}
     assert post(server, INFER, {"inputs": [tensor]}).status_code == 400
+
+
+def test_what_is_at_fault_is_named_as_it_was_sent(both: Server) -> None:
+    ids = {"name": "input_ids", "shape": [2, 1], "datatype": "INT64", "data": [4, 2**40]}
+    mask = {"name": "attention_mask", "shape": [2, 1], "datatype": "INT64", "data": [1, 1]}
+    image = {"name": "image", "shape": [3], "datatype": "BYTES"} | {"data": [as_data_url(PICTURE), "aGk=", ""]}
+    for path, inputs, name in (
+        (INFER, [mask, ids], "inputs[1].data[1]: "),
+        (INFER, [texts(*["a"] * 2_049)], "inputs[0]: "),
+        ("/v2/models/scenes-vit/infer", [image], "inputs[0].data[1]: "),
+    ):
+        error = post(both, path, {"inputs": inputs}).json()["error"]
+        assert error.startswith(name), error

@@ -60,6 +60,12 @@ def test_cohere_cuts_the_side_that_is_named(server: Server) -> None:
     assert close(by_side["START"], np.array(left, dtype=np.float32))
 
 
+def test_cohere_takes_texts_that_are_within_its_limit(server: Server) -> None:
+    limited = cohere(server, texts=["a", TEXTS[0]], max_tokens=len(tokens(server)[0]))
+    assert close(limited.json()["embeddings"]["float"], vectors(server, ["a", TEXTS[0]]))
+    assert cohere(server, texts=[LONG], max_tokens=256).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("fields", "status"),
     [
@@ -69,6 +75,9 @@ def test_cohere_cuts_the_side_that_is_named(server: Server) -> None:
         ({"texts": ["a"], "embedding_types": ["int8"]}, 400),
         ({"texts": ["a"], "output_dimension": 385}, 400),
         ({"texts": [LONG], "truncate": "NONE"}, 400),
+        ({"texts": ["a", TEXTS[0]], "max_tokens": 3}, 400),
+        ({"texts": ["a", TEXTS[0]], "max_tokens": 3, "truncate": "NONE"}, 400),
+        ({"texts": ["a"], "max_tokens": 0}, 400),
         ({"inputs": [{"content": []}]}, 400),
         ({"images": ["http://127.0.0.1/x.png"], "model": "scenes-vit"}, 404),
         ({"texts": ["a"], "model": "gpt"}, 404),

@@ -8,6 +8,7 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from service.engine.engine import Engine
+from service.engine.items import ItemResult, Ticket
 from service.http import withdrawal
 from tests.service.engine.fakes import FakeModel
 from tests.service.engine.requests import hold, ids, submit
@@ -27,11 +28,16 @@ def from_client(*, leaves: bool) -> Request:
     return Request({"type": "http", "headers": []}, receive)
 
 
+async def results(request: Request, engine: Engine, ticket: Ticket) -> list[ItemResult]:
+    async with withdrawal.Watch(request):
+        return await engine.results(ticket)
+
+
 def test_a_watched_request_is_freed_without_the_collector(model: FakeModel, engine: Engine) -> None:
     async def scenario() -> None:
         before = hold(model, engine)
         request, ticket = from_client(leaves=False), submit(engine, ids(3)).ticket
-        waiting = asyncio.create_task(withdrawal.results(request, engine, ticket))
+        waiting = asyncio.create_task(results(request, engine, ticket))
         await asyncio.sleep(0.05)  # its client is watched by now
         model.gate.set()
         assert len(await waiting) == 1
@@ -52,9 +58,23 @@ def test_a_client_that_goes_takes_its_request_along(model: FakeModel, engine: En
         before = hold(model, engine)
         ticket = submit(engine, ids(3)).ticket
         with pytest.raises(ClientDisconnect):
-            await withdrawal.results(from_client(leaves=True), engine, ticket)
+            await results(from_client(leaves=True), engine, ticket)
         model.gate.set()
         await before.wait()
 
     asyncio.run(scenario())
     assert model.batches == [[1]]
+
+
+def test_a_server_that_stops_is_no_client_that_goes(model: FakeModel, engine: Engine) -> None:
+    async def scenario() -> None:
+        before = hold(model, engine)
+        waiting = asyncio.create_task(results(from_client(leaves=False), engine, submit(engine, ids(3)).ticket))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        model.gate.set()
+        await before.wait()
+
+    asyncio.run(scenario())

@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import threading
 import zlib
 from functools import partial
 
 import pytest
 from starlette.testclient import TestClient
 
+from service.state import State
 from tests.service.conftest import GOOD, URL, Serving
 
 gzipped = partial(gzip.compress, mtime=0)
@@ -61,3 +63,17 @@ def test_bombs_and_broken_ones_are_refused(
     with serving(max_body_bytes=LIMIT) as client:
         assert post(client, content, coding) == expected
         assert client.post(URL, json=GOOD).status_code == 200
+
+
+def test_what_is_compressed_does_not_wait_for_pictures(serving: Serving) -> None:
+    """Large enough to be decoded on a thread, while all threads that decode pictures are at work."""
+    content = gzipped(BODY[:-1] + b" " * 5_000 + b"}", compresslevel=0)
+    with serving(threads=1) as client:
+        over = threading.Event()
+        state: State = client.app.state.headlight  # type: ignore[attr-defined]
+        held = state.decoding.submit(over.wait, 10)
+        try:
+            assert post(client, content, "gzip") == (200, None)
+            assert not held.done()
+        finally:
+            over.set()

@@ -1,0 +1,81 @@
+"""JSON that is too deep or too wide is known by its bytes, whatever its strings hold, and at little cost."""
+
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.errors import InvalidJson
+from service.http import body, structure
+
+STRINGS = st.text(st.sampled_from('a"\\[{]},:\n\u2028'), max_size=8)
+VALUES = st.recursive(
+    st.none() | st.integers() | STRINGS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(STRINGS, inner, max_size=3),
+    max_leaves=30,
+)
+MOST = 16 * 2**20
+
+
+def containers(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + sum(map(containers, inner))
+
+
+def depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(depth, inner), default=0)
+
+
+def commas(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else max(len(value) - 1, 0) + sum(map(commas, inner))
+
+
+def refused(content: bytes, most: int = structure.MAX_CONTAINERS) -> bool:
+    try:
+        structure.check(content, most)
+    except InvalidJson:
+        return True
+    return False
+
+
+@given(VALUES, st.integers(0, 4), st.integers(0, 8), st.integers(0, 12), st.booleans())
+def test_what_is_refused(value: Any, deepest: int, most: int, widest: int, ascii: bool) -> None:
+    content = json.dumps(value, ensure_ascii=ascii).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structure, "MAX_DEPTH", deepest)
+        patch.setattr(structure, "MAX_VALUES", widest)
+        most = max(most, deepest)  # fewer containers than may stand in each other are not looked at
+        wanted = depth(value) > deepest or commas(value) > widest or containers(value) > most
+        assert refused(content, most) == wanted
+
+
+def test_as_many_values_as_may_be() -> None:
+    assert len(body.parse(b"[" + b"0," * structure.MAX_VALUES + b"0]")) == structure.MAX_VALUES + 1  # type: ignore[arg-type]
+    with pytest.raises(InvalidJson, match="1048576 values"):
+        body.parse(b"[" + b"0," * structure.MAX_VALUES + b"0,0]")
+    assert body.parse(b'["' + b"0," * structure.MAX_VALUES + b'0,0"]')
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'["' + b"[" * 200 + rb"\n" * (MOST // 2 - 200) + b'"]',
+        b'["' + b"[" * 200 + rb"\\" * (MOST // 2 - 200) + b'"]',
+        b"[" * 150 + b'"a"' * (MOST // 3 - 100),
+        b"[" * 50 + b"]" * (MOST - 100) + b"[" * 60,
+    ],
+    ids=["escapes", "backslashes", "pieces", "closed"],
+)
+def test_it_takes_little_memory(content: bytes) -> None:
+    tracemalloc.start()
+    try:
+        refused(content)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 4 * MOST

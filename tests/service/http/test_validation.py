@@ -1,0 +1,44 @@
+"""What is told of a request that does not fit: all that would, and nothing of Python."""
+
+from typing import Any
+
+import pytest
+
+from service.dialects.mixed import MIXED_INPUT
+from service.dialects.openai.request import EmbeddingsRequest
+from service.errors import RequestError
+from service.http.validation import Body
+
+GOOD = {"model": "tiny", "input": "a"}
+
+
+def told(model: type[Body], fields: dict[str, Any]) -> tuple[str, str | None, str]:
+    with pytest.raises(RequestError) as raised:
+        model.parse(fields, max_items=100)
+    error = raised.value
+    return error.code, error.param, error.message
+
+
+@pytest.mark.parametrize(
+    ("attention", "code", "param", "message"),
+    [
+        ({"heads": "min"}, "invalid_parameter", "heads", "must be 'all', 'mean' or 'max', or a list"),
+        ({"heads": 3}, "invalid_input", "heads", "must be 'all', 'mean' or 'max', or a list"),
+        ({"heads": []}, "invalid_input", "heads", "must not be empty"),
+        ({"heads": ["all"]}, "invalid_input", "heads[0]", "must be an integer"),
+        ({"layers": "some"}, "invalid_parameter", "layers", "must be 'all', or a list"),
+        ({"query": "row"}, "invalid_parameter", "query", "must be 'pool' or 'all', or an integer"),
+        ({"query": 1.5}, "invalid_input", "query", "must be 'pool' or 'all', or an integer"),
+        ({"query": -1}, "invalid_parameter", "query", "must be at least 0"),
+        ({"units": "letters"}, "invalid_parameter", "units", "must be 'tokens' or 'words'"),
+    ],
+)
+def test_of_words_and_numbers_all_are_told(attention: dict[str, Any], code: str, param: str, message: str) -> None:
+    found = told(EmbeddingsRequest, {**GOOD, "attention": attention})
+    assert found == (code, f"attention.{param}", f"attention.{param}: {message}")
+
+
+@pytest.mark.parametrize("wrong", [{"text": 5}, {"image": 5}, {"txt": "a"}, {}, 5, None, [], [0.5], [1, "a"]])
+def test_of_an_input_all_kinds_are_told(wrong: object) -> None:
+    found = told(EmbeddingsRequest, {**GOOD, "input": ["a", wrong]})
+    assert found == ("invalid_input", "input[1]", f"input[1]: {MIXED_INPUT}")
