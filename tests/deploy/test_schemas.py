@@ -3,7 +3,7 @@
 Kubernetes' own schemas come with kubernetes-validate. Those of KEDA and of Prometheus' operator are models made from
 their CustomResourceDefinitions; models drop what they do not know, so nothing may be lost on the way through them. No
 package carries KServe's: of an InferenceService the pod within is looked at by Kubernetes' schema and the rest against
-a list of its fields here. `HEADLIGHT_CRDS` names a folder of CustomResourceDefinitions to hold all of them against.
+a list of its fields here. `KUBERNETES_CRDS` names a folder of CustomResourceDefinitions to hold all of them against.
 """
 
 import os
@@ -112,9 +112,9 @@ def test_a_mistake_is_seen(kind: str, path: tuple[str | int, ...], value: object
 
 
 def test_custom_objects_are_of_the_definitions_at_hand(resources: tuple[Resource, ...]) -> None:
-    folder = os.environ.get("HEADLIGHT_CRDS")
+    folder = os.environ.get("KUBERNETES_CRDS")
     if not folder:
-        pytest.skip("HEADLIGHT_CRDS names no folder of CustomResourceDefinitions")
+        pytest.skip("KUBERNETES_CRDS names no folder of CustomResourceDefinitions")
     schemas = definitions(Path(folder))
     for resource in resources:
         if resource["kind"] in CUSTOM:
