@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from service.engine import workers
+from service.engine import running
 from service.engine.engine import Engine
 from service.errors import DeadlineExceeded, InferenceFailed, InvalidInput
 from tests.service.engine.fakes import FAILS, NOT_FINITE, FakeItem, FakeModel
@@ -48,7 +48,7 @@ def test_too_little_memory_costs_a_batch_and_no_more(engine: Engine, monkeypatch
 
     async def scenario() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(workers, "shares", exhausted)
+            patch.setattr(running, "shares", exhausted)
             with pytest.raises(InferenceFailed, match="memory"):
                 await submit(engine, ids(3, 4)).wait()
         assert len(await submit(engine, ids(3)).wait()) == 1
