@@ -25,9 +25,6 @@ from service.http.deadline import deadline_of
 from service.runtime.encoder import AnyEncoder, TextEncoder
 from service.state import State
 
-COMPUTED_FOR_ANSWERED = 8
-"""Times `max_attention_bytes` that one item's weights may be, before its query or its largest are taken of them."""
-
 Wait = Callable[[Engine, Ticket], Awaitable[list[ItemResult]]]
 
 
@@ -166,11 +163,12 @@ class _Part:
 
     def _check_computed(self, plan: AttentionPlan, items: Sequence[Prepared]) -> None:
         """One item need not hold gigabytes to answer with a few numbers; batches are bounded by themselves."""
-        size = max(plan.computed_bytes(item.positions) for item in items)
-        most = COMPUTED_FOR_ANSWERED * self._state.settings.max_attention_bytes
+        n, most = max(item.positions for item in items), self._state.settings.attention_workspace_bytes
+        size = plan.workspace_bytes(n)
         if size > most:
-            told = f"the attention to compute: {size} bytes, at most {most}; choose layers or heads, or combine heads"
-            raise AttentionTooLarge(told, "attention")
+            told = f"the attention of {n} positions takes {size} bytes to compute, at most {most} are held"
+            shorter = f"send at most {plan.longest(n, most)} tokens, or " if self._encoder.manifest.text else ""
+            raise AttentionTooLarge(f"{told}; {shorter}ask for reduce=raw with fewer layers and heads", "attention")
 
 
 def _check_query(plan: AttentionPlan, items: Sequence[Prepared]) -> None:

@@ -14,8 +14,8 @@ from service.engine.plan import AttentionPlan, VectorPlan
 from service.metrics import Metrics
 from tests.service.engine.fakes import FakeItem, FakeModel
 
-POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), prefix=0)
-EVERYONE = AttentionPlan(reduce="rollout", query="all", layers=(), heads=(), prefix=0)
+POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), prefix=0, widest=1)
+EVERYONE = AttentionPlan(reduce="rollout", query="all", layers=(), heads=(), prefix=0, widest=1)
 VECTORS = VectorPlan(width=2)
 
 
