@@ -13,7 +13,6 @@ from service.engine.items import ItemResult, Ticket
 from service.engine.plan import AttentionPlan, VectorPlan
 from service.engine.timing import Timing
 from service.errors import (
-    AttentionTooLarge,
     ContextLengthExceeded,
     InvalidInput,
     InvalidParameter,
@@ -22,6 +21,7 @@ from service.errors import (
 from service.http import inputs, withdrawal
 from service.http.asked import Asked, Embedded, Item, modality
 from service.http.deadline import deadline_of
+from service.http.sizes import Sizes
 from service.runtime.encoder import AnyEncoder, TextEncoder
 from service.state import State
 
@@ -49,7 +49,8 @@ async def embed_for(state: State, asked: Asked, deadline: float, wait: Wait = En
     encoder = state.model(asked.model) if asked.model is not None else state.first(modality(asked.inputs[0]))
     groups = _by_model(state, encoder, asked)
     state.engine.check_room(count)
-    parts = [_Part(state, of, asked, places, deadline, wait) for of, places in groups]
+    sizes = Sizes(state.settings, len(groups))
+    parts = [_Part(state, of, asked, places, deadline, wait, (sizes, i)) for i, (of, places) in enumerate(groups)]
     items = await parts[0].items() if len(parts) == 1 else await _together(parts, count)
     return Embedded(encoder, items, Timing.of([part.ticket for part in parts]))
 
@@ -96,9 +97,17 @@ class _Part:
     """Of a request, what one model answers: the inputs at `places`."""
 
     def __init__(
-        self, state: State, encoder: AnyEncoder, asked: Asked, places: Sequence[int], deadline: float, wait: Wait
+        self,
+        state: State,
+        encoder: AnyEncoder,
+        asked: Asked,
+        places: Sequence[int],
+        deadline: float,
+        wait: Wait,
+        sizes: tuple[Sizes, int],
     ) -> None:
-        """Raises InvalidParameter for what this model does not have."""
+        """`sizes` are the request's, and which of its parts this is. Raises InvalidParameter for what this model does
+        not have."""
         width = encoder.manifest.embedding.width
         if asked.dimensions is not None and asked.dimensions > width:
             raise InvalidParameter(f"dimensions are 1 to {width} in this model", asked.dimensions_name)
@@ -113,6 +122,7 @@ class _Part:
         self._plan = asked.attention.plan(encoder.manifest) if asked.attention and not left_out else None
         self._vectors = VectorPlan(width) if asked.vectors else None
         self._wait = wait
+        self._sizes, self._part = sizes
 
     async def items(self) -> list[Item]:
         """What becomes of the inputs."""
@@ -136,39 +146,16 @@ class _Part:
             self._refuse_truncated(items)
         if self._plan:
             _check_query(self._plan, items)
-            cheaper = "reduce=rollout is one weight per token or cell"
-            self._check_size(self._plan, items, "attention", cheaper, "attention")
-            self._check_computed(self._plan, items)
+            texts = isinstance(self._encoder, TextEncoder)
+            self._sizes.check_attention(self._part, self._plan, items, texts=texts)
         if self._vectors:
-            self._check_size(self._vectors, items, "vectors of all tokens", "send fewer or shorter inputs")
+            self._sizes.check_vectors(self._part, self._vectors, items)
 
     def _refuse_truncated(self, items: Sequence[Prepared]) -> None:
         for place, item in zip(self.places, items, strict=False):
             if item.truncated:
                 told = f"the text has more than {item.positions} tokens"
                 raise ContextLengthExceeded(told, self._asked.names(place))
-
-    def _check_size(
-        self,
-        plan: AttentionPlan | VectorPlan,
-        items: Sequence[Prepared],
-        what: str,
-        cheaper: str,
-        param: str | None = None,
-    ) -> None:
-        size, most = sum(plan.answer_bytes(item.positions) for item in items), self._state.settings.max_attention_bytes
-        if size > most:
-            told = f"the {what} asked for: {size} bytes or more, at most {most} are given; {cheaper}"
-            raise AttentionTooLarge(told, param)
-
-    def _check_computed(self, plan: AttentionPlan, items: Sequence[Prepared]) -> None:
-        """One item need not hold gigabytes to answer with a few numbers; batches are bounded by themselves."""
-        n, most = max(item.positions for item in items), self._state.settings.attention_workspace_bytes
-        size = plan.workspace_bytes(n)
-        if size > most:
-            told = f"the attention of {n} positions takes {size} bytes to compute, at most {most} are held"
-            shorter = f"send at most {plan.longest(n, most)} tokens, or " if self._encoder.manifest.text else ""
-            raise AttentionTooLarge(f"{told}; {shorter}ask for reduce=raw with fewer layers and heads", "attention")
 
 
 def _check_query(plan: AttentionPlan, items: Sequence[Prepared]) -> None:
