@@ -10,7 +10,7 @@ from service.engine.running import Running
 from service.errors import InferenceFailed, NotReady
 
 LONGEST_LOOK_S = 1.0
-"""How often the watcher looks, at most."""
+"""How often the watcher looks, at least: sooner, when a deadline is."""
 
 
 class Workers:
@@ -44,6 +44,7 @@ class Workers:
         while at_work := [thread for thread in self._threads if thread.is_alive() and thread not in self._stuck]:
             at_work[0].join(LONGEST_LOOK_S)
         self._ended.set()
+        self._queue.wake()
         self._watcher.join()
 
     def _start(self) -> threading.Thread:
@@ -83,8 +84,8 @@ class Workers:
 
     def _watch(self) -> None:
         with self._ending_the_engine_on_a_fault():
-            while not self._ended.wait(min(LONGEST_LOOK_S, self._stuck_after_s / 4)):
-                self._queue.expire()
+            while not self._ended.is_set():
+                self._queue.expire(min(LONGEST_LOOK_S, self._stuck_after_s / 4), self._ended)
                 for batch in self._newly_stuck():
                     self._queue.give_up(batch, InferenceFailed("the model took too long"))
                     if len(self._stuck) > self._count:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from service.engine import running
+from service.engine import running, workers
 from service.engine.engine import Engine
 from service.errors import DeadlineExceeded, InferenceFailed, InvalidInput
 from tests.service.engine.fakes import FAILS, NOT_FINITE, FakeItem, FakeModel
@@ -102,6 +102,24 @@ def test_a_deadline_passes_while_every_thread_is_busy(engine: Engine, model: Fak
         first = hold(model, engine)
         with pytest.raises(DeadlineExceeded):
             await asyncio.wait_for(submit(engine, ids(7), timeout_s=0.1).wait(), 8)
+        model.gate.set()
+        await first.wait()
+
+    asyncio.run(scenario())
+
+
+def test_a_short_deadline_is_told_in_time_while_every_thread_is_busy(
+    engine: Engine, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "LONGEST_LOOK_S", 8.0)
+
+    async def scenario() -> None:
+        first = hold(model, engine)
+        await asyncio.sleep(1.2)  # the watcher looks, finds nothing, and means to sleep for long
+        began = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            await submit(engine, ids(7), timeout_s=0.1).wait()
+        assert 0.1 <= time.monotonic() - began < 4
         model.gate.set()
         await first.wait()
 
