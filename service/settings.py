@@ -1,5 +1,4 @@
-"""The service's only configuration: `HEADLIGHT_*` environment variables, read when the app starts, and its timeout of
-reading by what stands under it (`service.wire`)."""
+"""The service's only configuration: `HEADLIGHT_*` environment variables, read when the app starts."""
 
 import os
 from pathlib import Path
