@@ -87,6 +87,7 @@ class State:
             stuck_after_s=max(STUCK_AT_LEAST_S, STUCK_TIMES * longest_s),
             cache_bytes=settings.cache_bytes,
         )
+        metrics.engine_alive.set_function(lambda: engine.alive)
         tokenizing, decoding = (ThreadPoolExecutor(threads, f"headlight-{what}") for what in ("tokenizing", "decoding"))
         logger.info("serving %s", ", ".join(models))
         access_log = AccessLog() if settings.access_log else None
