@@ -38,7 +38,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where embeddings are computed.")
     threads: int = Field(0, ge=0, description="Threads that compute on CPU; 0 for the processors given to the process.")
     max_batch_tokens: int = Field(16_384, gt=0, description="Most tokens, or positions of pictures, in one run.")
-    max_queue_tokens: int = Field(262_144, gt=0, description="Most of them waiting; past it requests get 429.")
+    max_queue_tokens: int = Field(
+        262_144, gt=0, description="Most of them waiting, and a quarter more of small requests; past it 429."
+    )
     max_items: int = Field(2_048, gt=0, description="Most texts or images in one request.")
     max_body_bytes: int = Field(16 * 2**20, gt=0, description="Largest request body.")
     max_image_pixels: int = Field(
