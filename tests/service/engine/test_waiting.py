@@ -162,8 +162,13 @@ def test_what_is_answered_is_not_kept_until_its_deadline(requests: Requests) -> 
 
 def test_deadlines_of_what_is_answered_do_not_pile_up(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "MOST_FORGOTTEN", 10)
-    swept = []
-    monkeypatch.setattr(waiting.heapq, "heapify", lambda heap: swept.append(len(heap)) or heapify(heap))
+    swept: list[int] = []
+
+    def noted(heap: list[tuple[float, int]]) -> None:
+        swept.append(len(heap))
+        heapify(heap)
+
+    monkeypatch.setattr("heapq.heapify", noted)
     patient = [requests.add(99, deadline=deadline) for deadline in (90, 50)]
     for i in range(1_000):
         requests.waiting.withdraw(requests.add(1, deadline=100 + i))
