@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from models.contract.artifact import verify
 from models.contract.errors import ArtifactError
 from service import worker
+from service.opening import look_at
 from service.options import parse
 from service.runtime import driver
 from service.runtime.providers import CPU, ProviderUnavailable, choose
-from service.settings import Settings
+from service.settings import PREFIX, Settings
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str]) -> int:
         return _refuse(str(error))
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
-        return _refuse(f"HEADLIGHT_{str(wrong['loc'][0]).upper()}: {wrong['msg']}")
+        named = f"{PREFIX}{str(wrong['loc'][0]).upper()}: " if wrong["loc"] else ""  # or it is of a name
+        return _refuse(f"{named}{wrong['msg']}")
     except OSError as error:
         return _refuse(f"{options.host} port {options.port}: {error.strerror}")
     worker.serve(bound, options.for_worker)
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def check(settings: Settings) -> None:
     """Raises ArtifactError or ProviderUnavailable for what could not be served."""
-    chosen = {choose(settings.device, verify(directory).graph.devices) for directory in settings.artifact_directories()}
+    chosen = {choose(settings.device, manifest.graph.devices) for _, manifest in look_at(settings)}
     if settings.device != "auto" and chosen != {CPU}:
         driver.check()
 

@@ -14,7 +14,8 @@ class Answered:
     request_id: bytes
     came: float = field(default_factory=time.monotonic)
     ended: float = 0.0
-    status: int = 500
+    status: int = 0
+    """Of the answer, once it has begun."""
     route: str = ""
     model: str = ""
     items: int = 0

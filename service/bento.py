@@ -20,6 +20,7 @@ from service.dialects import native
 from service.leaving import Leaving
 from service.process import count_in_memory, tune
 from service.state import State
+from service.wire.pace import PACE
 
 THEIR_PATHS = frozenset({"/docs.json", "/schema.json"})
 
@@ -31,7 +32,7 @@ application = create_app()
 
 
 class Front:
-    """Every request goes to the app, save those that are BentoML's to answer. So does nothing else."""
+    """Every request goes to the app, save those that are BentoML's to answer; the server's own events are BentoML's."""
 
     def __init__(self, theirs: ASGIApp, their_paths: frozenset[str]) -> None:
         self._theirs = theirs
@@ -72,6 +73,7 @@ class Headlight:
         tune()
         state: State = application.state.headlight
         state.metrics.watch_garbage_collector()
+        PACE.timeout_s = state.settings.read_timeout_ms / 1_000
         Leaving(state, state.settings.drain_ms / 1_000).install()
 
     @bentoml.api

@@ -11,13 +11,12 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 """How often it is looked whether the file has changed, at most."""
 
-
 JUST_NOW_NS = 2_000_000_000
 """A file that was written so lately is read again: it may be written again in the same tick of its clock."""
 
 
 class Keyring:
-    """Digests of keys: what is compared has the same length for all, and no key stays in memory."""
+    """Digests of keys: what is compared has the same length for all, and what a file said is not kept."""
 
     def __init__(self, keys: tuple[str, ...] = (), file: Path | None = None) -> None:
         """`file` has a key a line; empty lines and those that begin with # are none. Raises OSError."""

@@ -43,6 +43,9 @@ class Metrics:
             "headlight_model_info", "1 for each served model.", ["model", "provider", "precision"],
             registry=self.registry,
         )  # fmt: skip
+        self.engine_alive = Gauge(
+            "headlight_engine_alive", "1 while all of the engine is at work, as /livez says.", registry=self.registry
+        )
         self.queue_items = Gauge("headlight_queue_items", "Items waiting.", registry=self.registry)
         self._batch_items = self._sizes("items", "Items in a batch.")
         self._batch_tokens = self._sizes("tokens", "Tokens, or positions of pictures, in a batch.")

@@ -26,7 +26,9 @@ def parse(arguments: Sequence[str]) -> Options:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m service", description="Serve embeddings over HTTP. What is served: HEADLIGHT_*, see README.md."
+        prog="python -m service",
+        description="Serve embeddings over HTTP. What is served: HEADLIGHT_*, see README.md.",
+        allow_abbrev=False,  # whoever looks how it was started (`service.probe`) looks for whole names
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s); 0.0.0.0 for the network")

@@ -1,38 +1,30 @@
 """What a running app holds: its models, its engine and its metrics. Opened at start, closed when it drains."""
 
 import logging
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
 
-from models.contract.errors import ArtifactError
-from models.contract.manifest import MANIFEST_FILE, Modality
+from models.contract.manifest import Modality
 from service.accesslog import AccessLog
 from service.bodies import Bodies
 from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
-from service.engine.lengths import BatchLimits
 from service.errors import ModelNotFound, NotReady
 from service.keyring import Keyring
 from service.metrics import Metrics
+from service.opening import opened
 from service.processors import side_by_side
-from service.runtime.encoder import EMBEDDING_ONLY, VECTORS, AnyEncoder, open_encoder
+from service.runtime.encoder import AnyEncoder
 from service.runtime.providers import CPU
 from service.settings import Settings
 from service.tracing import Tracing
+from service.warmup import CPU_BATCH_TOKENS, batch_limits, warm_up
 
 logger = logging.getLogger(__name__)
 
-CPU_BATCH_TOKENS = 256
-"""For each thread of a batch. Past this a CPU batch gains no throughput (its activations leave the cache) and delays
-its neighbours; `max_batch_tokens` can only lower it."""
-
 GPU_IN_FLIGHT = 2
 """Batches at a time on a GPU: one computes while the other is packed or handed out."""
-
-ATTENTION_WORKSPACE_BYTES = 256 * 2**20
-"""Weights that the batches in flight may hold while they run, over all layers and heads."""
 
 ANSWERS_PROMISED = 8
 """So many answers of `max_attention_bytes` each may be owed at a time."""
@@ -75,11 +67,12 @@ class State:
         Raises ArtifactError or ProviderUnavailable: a service that cannot serve all it was given must not start.
         """
         threads = settings.intra_op_threads()
-        models = _open_models(settings, threads)
+        models = opened(settings)
         on_cpu = any(encoder.provider == CPU for encoder in models.values())
         in_flight = side_by_side(threads) if on_cpu else GPU_IN_FLIGHT
-        batches = {name: _limits(settings, encoder, threads, in_flight) for name, encoder in models.items()}
-        longest_s = max(_warm_up(encoder, batches[name]) for name, encoder in models.items())
+        batches = {name: batch_limits(encoder, settings, in_flight) for name, encoder in models.items()}
+        workspace = settings.attention_workspace_bytes
+        longest_s = max(warm_up(encoder, batches[name], workspace) for name, encoder in models.items())
         metrics = Metrics()
         for name, encoder in models.items():
             metrics.models.labels(name, encoder.provider, encoder.manifest.precision).set(1)
@@ -96,6 +89,7 @@ class State:
             stuck_after_s=max(STUCK_AT_LEAST_S, STUCK_TIMES * longest_s),
             cache_bytes=settings.cache_bytes,
         )
+        metrics.engine_alive.set_function(lambda: engine.alive)
         tokenizing, decoding = (ThreadPoolExecutor(threads, f"headlight-{what}") for what in ("tokenizing", "decoding"))
         logger.info("serving %s", ", ".join(models))
         access_log = AccessLog() if settings.access_log else None
@@ -149,51 +143,3 @@ class State:
     def _refuse_if_draining(self) -> None:
         if self.draining or not self.engine.accepting:
             raise NotReady("the server is not ready")
-
-
-def _open_models(settings: Settings, threads: int) -> dict[str, AnyEncoder]:
-    models: dict[str, AnyEncoder] = {}
-    for directory in settings.artifact_directories():
-        encoder = open_encoder(
-            directory,
-            device=settings.device,
-            threads=threads,
-            side_by_side=side_by_side(threads),
-            max_image_pixels=settings.max_image_pixels,
-        )
-        if encoder.name in models:
-            raise ArtifactError(directory / MANIFEST_FILE, "has a name that another artifact has too")
-        models[encoder.name] = encoder
-    return models
-
-
-def _limits(settings: Settings, encoder: AnyEncoder, threads: int, in_flight: int) -> BatchLimits:
-    attention = encoder.manifest.attention
-    most = settings.max_batch_tokens
-    if encoder.provider == CPU:
-        most = min(most, CPU_BATCH_TOKENS * threads // side_by_side(threads))
-    workspace = ATTENTION_WORKSPACE_BYTES // in_flight
-    return BatchLimits(tokens=most, cells=workspace // (4 * attention.matrices) if attention else 0)
-
-
-def _warm_up(encoder: AnyEncoder, limits: BatchLimits) -> float:
-    """Run the largest batch first, so that ONNX Runtime's arena has its final size, then the smallest.
-
-    Returns the seconds that the longest took.
-    """
-    longest = encoder.max_positions
-    most = max(1, limits.tokens // longest)
-    most_observed = max(1, min(most, limits.cells // longest**2))
-    attention = encoder.manifest.attention
-    heads = range(min(attention.heads)) if attention else ()
-    took = []
-    for alone in (True, False):
-        for positions, items, outputs in (
-            (longest, most, VECTORS),
-            (longest, most_observed, encoder.manifest.graph.outputs),
-            (1, 1, EMBEDDING_ONLY),
-        ):
-            began = time.monotonic()
-            encoder.run([encoder.stand_in(positions)] * items, outputs, heads, alone=alone)
-            took.append(time.monotonic() - began)
-    return max(took)

@@ -42,15 +42,16 @@ class Admission:
         """Not even a small request would be taken, with so many tokens waiting."""
         return waiting >= self._limits.tokens and self._small_tokens >= self._limits.tokens // SMALL_SHARE
 
-    def admit(self, ticket: Ticket, tokens: int, attention_bytes: int, *, waiting: int) -> None:
-        """Count a request in, until `release`. Raises Overloaded."""
+    def admit(self, ticket: Ticket, tokens: int, attention_bytes: int, *, waiting: int, owed: int) -> None:
+        """Count a request in, until `release`; `owed` tokens wait or run. Raises Overloaded."""
         small = tokens <= self._limits.small_tokens
         room = not waiting or waiting + tokens <= self._limits.tokens
         own_room = small and self._small_tokens + tokens <= self._limits.tokens // SMALL_SHARE
         promised = self._attention_bytes + attention_bytes
-        owed_too_much = attention_bytes and self._attention_bytes and promised > self._limits.attention_bytes
-        if owed_too_much or not (room or own_room):
-            raise self.overloaded(waiting)
+        if attention_bytes and self._attention_bytes and promised > self._limits.attention_bytes:
+            raise self.overloaded(owed, "as much attention as can be held is promised to others")
+        if not (room or own_room):
+            raise self.overloaded(owed)
         ticket.small_tokens = tokens if small else 0
         ticket.attention_bytes = attention_bytes
         self._small_tokens += ticket.small_tokens
@@ -62,5 +63,5 @@ class Admission:
         self._attention_bytes -= ticket.attention_bytes
         ticket.small_tokens = ticket.attention_bytes = 0
 
-    def overloaded(self, waiting: int) -> Overloaded:
-        return Overloaded("the queue is full", self.drain.retry_after_s(waiting))
+    def overloaded(self, owed: int, told: str = "the queue is full") -> Overloaded:
+        return Overloaded(told, self.drain.retry_after_s(owed))

@@ -43,6 +43,7 @@ class AttentionQuery:
             layers=layers,
             heads=self._heads(layers, manifest.attention) if self.reduce == "raw" else (),
             prefix=manifest.prefix,
+            widest=max(manifest.attention.heads),
             top_k=self.top_k,
             words=self.words,
         )

@@ -2,8 +2,8 @@
 
 A batch is taken the moment a thread is free; there is no waiting window. A batch that fails is run again in halves, so
 that a bad one costs only its own request. A batch that does not end is given up after a while: its requests are
-answered, another thread takes over, and `alive` is False until it does end. A fault in a thread answers every request,
-and `alive` says so.
+answered, another thread takes over, and `alive` is False until it does end. A fault in a thread, or a model that runs
+nothing any more, answers every request, and `alive` says so.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ from service.engine.items import ItemResult, Ticket
 from service.engine.lengths import BatchLimits
 from service.engine.plan import AttentionPlan, VectorPlan
 from service.engine.queue import Queue
-from service.engine.workers import Runner, Workers
+from service.engine.running import Runner, Running
+from service.engine.workers import Workers
 from service.metrics import Metrics
 
 
@@ -36,7 +37,8 @@ class Engine:
         cache_bytes: int = 0,
     ) -> None:
         self._queue = Queue(limits, batches, metrics, EmbeddingCache(cache_bytes))
-        self._workers = Workers(self._queue, models, metrics, count=in_flight, stuck_after_s=stuck_after_s)
+        running = Running(models, metrics)
+        self._workers = Workers(self._queue, running, count=in_flight, stuck_after_s=stuck_after_s)
 
     @property
     def alive(self) -> bool:

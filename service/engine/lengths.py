@@ -17,8 +17,8 @@ from service.engine.items import Item
 class BatchLimits:
     """Most `tokens` in a batch, and in one whose attention is observed most `cells` of it: items times length squared.
 
-    A picture counts as the tokens that its positions are. A single item is a batch whatever its size: admission has
-    already bounded it.
+    A picture counts as the tokens that its positions are. A single item is a batch whatever its size: what it may take
+    was bounded when it was asked for (`service.http.sizes`).
     """
 
     tokens: int

@@ -58,7 +58,9 @@ class Queue:
         self._running: set[Batch] = set()
         self._last_company = -math.inf
         self._closing = False
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed, self._sooner = threading.Condition(lock), threading.Condition(lock)
+        self._looks_at = math.inf
 
     @property
     def open(self) -> bool:
@@ -92,7 +94,7 @@ class Queue:
             if ticket.closed:
                 return
             try:
-                self._admission.admit(ticket, tokens, promised, waiting=self._waiting.tokens)
+                self._admission.admit(ticket, tokens, promised, waiting=self._waiting.tokens, owed=self._owed)
             except Overloaded:
                 self._metrics.shed.labels("overloaded").inc(len(items))
                 raise
@@ -106,6 +108,8 @@ class Queue:
             self._waiting.add(items)
             self._metrics.queue_items.set(self._waiting.items)
             self._changed.notify()
+            if ticket.deadline < self._looks_at:
+                self._sooner.notify()
 
     def take(self) -> Batch | None:
         """Wait for a batch; None when the queue is closing and nothing is left."""
@@ -141,10 +145,21 @@ class Queue:
         with self._changed:
             self._outcomes.close(ticket)
 
-    def expire(self) -> None:
-        """Answer the requests whose deadline has passed, for when no thread is free to notice."""
-        with self._changed:
+    def expire(self, within_s: float, ended: threading.Event) -> None:
+        """Wait for the next deadline, or so long, and answer the requests whose deadline has passed then: for when no
+        thread is free to notice. What sets `ended` must `wake` who waits.
+        """
+        with self._sooner:
+            now = time.monotonic()
+            self._looks_at = min(now + within_s, self._waiting.next_deadline())
+            if not ended.is_set():
+                self._sooner.wait(max(0.0, self._looks_at - now))
             self._outcomes.expire(self._owed)
+
+    def wake(self) -> None:
+        """End a wait for deadlines."""
+        with self._sooner:
+            self._sooner.notify()
 
     def close(self) -> None:
         """Take no more. What waits is still to be taken."""

@@ -5,6 +5,7 @@ begun, else the one whose last turn was longest ago. So a request of thousands o
 """
 
 import heapq
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, count
@@ -13,6 +14,9 @@ from service.engine.items import Item, Lane, Ticket
 from service.engine.lengths import BatchLimits, ByLength
 
 Key = tuple[Lane, bytes]
+
+MOST_FORGOTTEN = 1_000
+"""Deadlines of requests that are long answered, and as many as there are that count, before they are swept out."""
 
 
 class Waiting:
@@ -70,6 +74,10 @@ class Waiting:
         ticket.waiting.clear()
         self._leave(ticket)
 
+    def next_deadline(self) -> float:
+        """No request's deadline is sooner."""
+        return self._deadlines[0][0] if self._deadlines else math.inf
+
     def expired(self, now: float) -> list[Ticket]:
         """The requests that waited past their deadline and have not begun."""
         found = []
@@ -106,6 +114,9 @@ class Waiting:
     def _forget_deadline(self, ticket: Ticket) -> None:
         """It has begun, or left."""
         self._expiring.pop(self._arrival.pop(ticket, -1), None)
+        if len(self._deadlines) > MOST_FORGOTTEN + 2 * len(self._expiring):
+            self._deadlines = [(waits.deadline, arrival) for arrival, waits in self._expiring.items()]
+            heapq.heapify(self._deadlines)
 
     def _leave(self, ticket: Ticket) -> None:
         self._forget_deadline(ticket)

@@ -2,44 +2,28 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
-from models.contract.arrays import Data, Floats
-from service.engine.items import Item
 from service.engine.queue import Batch, Queue
-from service.engine.sharing import Shares, shares
+from service.engine.running import Running
 from service.errors import InferenceFailed, NotReady
-from service.metrics import Metrics
 
 LONGEST_LOOK_S = 1.0
-"""How often the watcher looks, at most."""
-
-
-class Runner(Protocol):
-    """What the engine needs of a model: one batch of items' data turned into named arrays."""
-
-    def run(
-        self, items: Sequence[Data], outputs: Sequence[str], heads: Sequence[int], *, alone: bool
-    ) -> dict[str, Floats]:
-        """`alone`: nothing else runs, so the batch may have the whole machine. Raises InferenceFailed."""
-        ...
+"""How often the watcher looks, at least: sooner, when a deadline is."""
 
 
 class Workers:
     """`count` threads. One that is stuck in a batch for `stuck_after_s` is replaced, and ends when the batch does.
 
-    When as many replacements are stuck too, that is a fault: the engine ends, and what runs it must start it anew.
+    When as many replacements are stuck too, or a model runs nothing any more, that is a fault: the engine ends, and
+    what runs it must start it anew.
     """
 
-    def __init__(
-        self, queue: Queue, models: Mapping[str, Runner], metrics: Metrics, *, count: int, stuck_after_s: float
-    ) -> None:
+    def __init__(self, queue: Queue, running: Running, *, count: int, stuck_after_s: float) -> None:
         self._queue = queue
         self._count = count
-        self._models = models
-        self._metrics = metrics
+        self._running = running
         self._stuck_after_s = stuck_after_s
         self._lock = threading.Lock()
         self._busy: dict[threading.Thread, tuple[Batch, float]] = {}
@@ -60,6 +44,7 @@ class Workers:
         while at_work := [thread for thread in self._threads if thread.is_alive() and thread not in self._stuck]:
             at_work[0].join(LONGEST_LOOK_S)
         self._ended.set()
+        self._queue.wake()
         self._watcher.join()
 
     def _start(self) -> threading.Thread:
@@ -91,39 +76,16 @@ class Workers:
         with self._lock:
             self._busy[me] = batch, time.monotonic()
         try:
-            outcomes = self._run(batch.items, alone=batch.alone)
+            outcomes = self._running.run(batch.items, alone=batch.alone)
         finally:
             with self._lock:
                 del self._busy[me]
         self._queue.finish(batch, outcomes)
 
-    def _run(self, items: Sequence[Item], *, alone: bool) -> Sequence[Shares]:
-        """What became of each item; a batch that fails is run again in halves."""
-        lane = items[0].lane
-        began = time.monotonic()
-        try:
-            arrays = self._models[lane.model].run([item.data for item in items], lane.outputs, lane.heads, alone=alone)
-            found = shares(items, arrays)
-        except (InferenceFailed, MemoryError) as error:
-            if len(items) == 1:
-                return [error if isinstance(error, InferenceFailed) else InferenceFailed("there is not enough memory")]
-            middle = len(items) // 2
-            return [*self._run(items[:middle], alone=alone), *self._run(items[middle:], alone=alone)]
-        self._observe(items, began)
-        return found
-
-    def _observe(self, items: Sequence[Item], began: float) -> None:
-        meters = self._metrics.of(items[0].lane.model)
-        meters.inference_seconds.observe(time.monotonic() - began)
-        meters.batch_items.observe(len(items))
-        meters.batch_tokens.observe(sum(item.positions for item in items))
-        for item in items:
-            meters.queue_seconds.observe(began - item.enqueued)
-
     def _watch(self) -> None:
         with self._ending_the_engine_on_a_fault():
-            while not self._ended.wait(min(LONGEST_LOOK_S, self._stuck_after_s / 4)):
-                self._queue.expire()
+            while not self._ended.is_set():
+                self._queue.expire(min(LONGEST_LOOK_S, self._stuck_after_s / 4), self._ended)
                 for batch in self._newly_stuck():
                     self._queue.give_up(batch, InferenceFailed("the model took too long"))
                     if len(self._stuck) > self._count:

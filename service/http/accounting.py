@@ -3,6 +3,7 @@
 Of a request's content nothing is told anywhere but in its answer.
 """
 
+import asyncio
 import re
 import time
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.answered import Answered
+from service.http.problems import CLIENT_CLOSED_REQUEST
 from service.state import State
 
 UNMATCHED = "unmatched"
@@ -50,6 +52,9 @@ class Accounting:
 
         try:
             await self._app(scope, receive, watched_send)
+        except asyncio.CancelledError:  # the server ends, and has waited long enough
+            answered.status = answered.status or CLIENT_CLOSED_REQUEST
+            raise
         finally:
             _account(state, scope, answered)
 
@@ -58,6 +63,8 @@ def _account(state: State, scope: Scope, answered: Answered) -> None:
     matched = scope.get("route")  # an outer server's mount, when nothing of ours matched
     told = scope["state"]
     answered.ended = time.monotonic()
+    # What the connection was refused with is what the client got, whatever the app made of its leaving.
+    answered.status = told.get("refused") or answered.status or HTTPStatus.INTERNAL_SERVER_ERROR
     answered.route = matched.path if isinstance(matched, Route) else UNMATCHED
     answered.model = told.get("model", "")
     answered.items, answered.positions = told.get("items", 0), told.get("positions", 0)

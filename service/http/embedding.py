@@ -11,7 +11,6 @@ from service.engine.items import Ticket
 from service.engine.plan import AttentionPlan, VectorPlan
 from service.engine.timing import Timing
 from service.errors import (
-    AttentionTooLarge,
     ContextLengthExceeded,
     InvalidInput,
     InvalidParameter,
@@ -20,12 +19,10 @@ from service.errors import (
 from service.http import inputs
 from service.http.asked import Asked, Embedded, Item, modality
 from service.http.deadline import deadline_of
+from service.http.sizes import Sizes
 from service.http.withdrawal import Watch
 from service.runtime.encoder import AnyEncoder, TextEncoder
 from service.state import State
-
-COMPUTED_FOR_ANSWERED = 8
-"""Times `max_attention_bytes` that one item's weights may be, before its query or its largest are taken of them."""
 
 
 async def embed(request: Request, asked: Asked) -> Embedded:
@@ -50,7 +47,8 @@ async def embed_for(state: State, asked: Asked, deadline: float) -> Embedded:
     encoder = state.model(asked.model) if asked.model is not None else state.first(modality(asked.inputs[0]))
     groups = _by_model(state, encoder, asked)
     state.engine.check_room(count)
-    parts = [_Part(state, of, asked, places, deadline) for of, places in groups]
+    sizes = Sizes(state.settings, len(groups))
+    parts = [_Part(state, of, asked, places, deadline, (sizes, i)) for i, (of, places) in enumerate(groups)]
     items = await parts[0].items() if len(parts) == 1 else await _together(parts, count)
     return Embedded(encoder, items, Timing.of([part.ticket for part in parts]))
 
@@ -104,8 +102,17 @@ async def _together(parts: "Sequence[_Part]", count: int) -> list[Item]:
 class _Part:
     """Of a request, what one model answers: the inputs at `places`."""
 
-    def __init__(self, state: State, encoder: AnyEncoder, asked: Asked, places: Sequence[int], deadline: float) -> None:
-        """Raises InvalidParameter for what this model does not have."""
+    def __init__(
+        self,
+        state: State,
+        encoder: AnyEncoder,
+        asked: Asked,
+        places: Sequence[int],
+        deadline: float,
+        sizes: tuple[Sizes, int],
+    ) -> None:
+        """`sizes` are the request's, and which of its parts this is. Raises InvalidParameter for what this model does
+        not have."""
         width = encoder.manifest.embedding.width
         if asked.dimensions is not None and asked.dimensions > width:
             raise InvalidParameter(f"dimensions are 1 to {width} in this model", asked.dimensions_name)
@@ -119,6 +126,7 @@ class _Part:
         left_out = asked.attention_optional and encoder.manifest.attention is None
         self._plan = asked.attention.plan(encoder.manifest) if asked.attention and not left_out else None
         self._vectors = VectorPlan(width) if asked.vectors else None
+        self._sizes, self._part = sizes
 
     async def items(self) -> list[Item]:
         """What becomes of the inputs."""
@@ -144,11 +152,10 @@ class _Part:
             self._refuse_longer(items, self._asked.max_tokens)
         if self._plan:
             _check_query(self._plan, items)
-            cheaper = "reduce=rollout is one weight per token or cell"
-            self._check_size(self._plan, items, "attention", cheaper, "attention")
-            self._check_computed(self._plan, items)
+            texts = isinstance(self._encoder, TextEncoder)
+            self._sizes.check_attention(self._part, self._plan, items, texts=texts)
         if self._vectors:
-            self._check_size(self._vectors, items, "vectors of all tokens", "send fewer or shorter inputs")
+            self._sizes.check_vectors(self._part, self._vectors, items)
 
     def _refuse_truncated(self, items: Sequence[Prepared]) -> None:
         for place, item in zip(self.places, items, strict=False):
@@ -165,27 +172,6 @@ class _Part:
                     f"texts are cut to the model's {self._encoder.max_positions} tokens only; one has more than {most}"
                 )
                 raise InvalidParameter(told, "max_tokens")
-
-    def _check_size(
-        self,
-        plan: AttentionPlan | VectorPlan,
-        items: Sequence[Prepared],
-        what: str,
-        cheaper: str,
-        param: str | None = None,
-    ) -> None:
-        size, most = sum(plan.answer_bytes(item.positions) for item in items), self._state.settings.max_attention_bytes
-        if size > most:
-            told = f"the {what} asked for: {size} bytes or more, at most {most} are given; {cheaper}"
-            raise AttentionTooLarge(told, param)
-
-    def _check_computed(self, plan: AttentionPlan, items: Sequence[Prepared]) -> None:
-        """One item need not hold gigabytes to answer with a few numbers; batches are bounded by themselves."""
-        size = max(plan.computed_bytes(item.positions) for item in items)
-        most = COMPUTED_FOR_ANSWERED * self._state.settings.max_attention_bytes
-        if size > most:
-            told = f"the attention to compute: {size} bytes, at most {most}; choose layers or heads, or combine heads"
-            raise AttentionTooLarge(told, "attention")
 
 
 def _check_query(plan: AttentionPlan, items: Sequence[Prepared]) -> None:

@@ -23,7 +23,7 @@ STATUS: dict[type[errors.HeadlightError], HTTPStatus] = {
 }
 
 CLIENT_CLOSED_REQUEST = 499
-"""Not in any standard; nginx's code for it, which operators know."""
+"""Of a connection that ended without an answer. Not in any standard; nginx's code, which operators know."""
 
 
 def status_of(error: errors.HeadlightError) -> HTTPStatus:

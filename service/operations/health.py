@@ -8,7 +8,8 @@ from service.state import State
 
 
 async def livez(request: Request) -> Response:
-    """200 while the engine's threads are at work: not while one is stuck in a run, nor when one has died."""
+    """200 while the engine's threads are at work: not while one is stuck in a run, nor when one has died, nor when a
+    model runs nothing any more."""
     state: State = request.app.state.headlight
     state.check_alive()
     return PlainTextResponse("ok\n")

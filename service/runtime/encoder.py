@@ -73,6 +73,10 @@ class Encoder(ABC, Generic[Source]):
         """
         return self._session.run(outputs, self._feeds(items), heads, alone=alone)
 
+    def check(self) -> None:
+        """Run the smallest item, as at warm-up. Raises InferenceFailed when not even that runs."""
+        self.run([self.stand_in(1)])
+
     def finish(self, embeddings: Floats, dimensions: int | None = None, *, normalize: bool | None = None) -> Floats:
         """Keep the first `dimensions` of vectors `[b, e]`, then scale each to length 1 if told, or if the model does.
 
@@ -158,17 +162,19 @@ AnyEncoder = TextEncoder | ImageEncoder
 
 def open_encoder(
     directory: Path,
+    manifest: Manifest | None = None,
     *,
     device: Asked = "auto",
     threads: int = 1,
     side_by_side: int = 1,
     max_image_pixels: int = MAX_PIXELS,
 ) -> AnyEncoder:
-    """Verify the artifact's digests and open it, for at most `side_by_side` batches at a time.
+    """Open an artifact, for at most `side_by_side` batches at a time.
 
-    Raises ArtifactError or ProviderUnavailable.
+    Its digests are verified, unless the `manifest` that was verified with them is given. Raises ArtifactError or
+    ProviderUnavailable.
     """
-    manifest = verify(directory)
+    manifest = manifest or verify(directory)
     session = Session(
         directory / GRAPH_FILE,
         manifest.graph,

@@ -83,8 +83,7 @@ class Session:
         try:
             arrays = run(list(outputs), {**feeds, **asking(self._outputs, outputs, heads)})
         except _RUN_ERRORS as error:
-            shapes = {name: array.shape for name, array in feeds.items()}
-            logger.exception("%s failed on shapes %s", self._path.name, shapes)
+            error.add_note(f"on shapes { ({name: array.shape for name, array in feeds.items()}) }")
             raise InferenceFailed("the model could not be run") from error
         return dict(zip(outputs, arrays, strict=True))
 

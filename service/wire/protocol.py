@@ -8,14 +8,13 @@ which is set again when it fires and not when a request comes.
 """
 
 import asyncio
-from functools import cache
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from service.listener import LISTENER, hear
-from service.settings import Settings
 from service.wire.bounds import MAX_HEADERS, MAX_HEADERS_BYTES, MAX_REQUEST_LINE_BYTES, head_fault
+from service.wire.pace import PACE
 from service.wire.progress import BODY, DONE, HEAD, REFUSED
 from service.wire.refusals import HEADERS_TOO_LARGE, INVALID_HTTP, REQUEST_TIMEOUT, Refusal
 from service.wire.refusing import LINGER_S, RefusingProtocol
@@ -27,12 +26,6 @@ HELD_UP_S = 0.1
 
 class _TooLarge(Exception):
     """Stops the parser; the refusal is kept beside it."""
-
-
-@cache
-def _read_timeout_s() -> float:
-    """Read once, when the first client connects."""
-    return Settings().read_timeout_ms / 1_000
 
 
 class BoundedProtocol(RefusingProtocol):
@@ -47,7 +40,7 @@ class BoundedProtocol(RefusingProtocol):
         if LISTENER.deaf:
             hear(transport.get_extra_info("socket"))
         self.headers = []
-        self._timeout_s = _read_timeout_s()
+        self._timeout_s = PACE.timeout_s
         self._progress.look(self._reading.clock())
         self.set_timer(self._timeout_s)
 

@@ -74,6 +74,7 @@ class RefusingProtocol(HttpToolsProtocol, ABC):
         if cycle.response_started:
             self.transport.close()
         else:
+            cycle.scope["state"]["refused"] = refusal.status  # what the app says of it is not sent
             self._write(refusal)
 
     def _write(self, refusal: Refusal) -> None:

@@ -1,16 +1,21 @@
 """What can be seen of the image without building it, and the probe against a real server."""
 
 import json
+import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from bench.server import ROOT
+from bench.server import ROOT, START_S, STOP_S, environment
 from service import VERSION
+from service.probe import ready
 from service.settings import Settings
 from tests.server import Server
 from tests.waiting import eventually
@@ -92,9 +97,11 @@ def test_the_build_finds_the_version() -> None:
     assert found.stdout.strip() == VERSION
 
 
+PROBE = [sys.executable, "-I", "-S", str(ROOT / "service/probe.py")]
+
+
 def probe(port: int) -> int:
-    command = [sys.executable, "-I", "-S", str(ROOT / "service/probe.py"), str(port)]
-    return subprocess.run(command, check=False, timeout=30).returncode
+    return subprocess.run([*PROBE, "--port", str(port)], check=False, timeout=30).returncode
 
 
 def test_the_health_check_is_the_probe() -> None:
@@ -111,11 +118,47 @@ def test_the_probe_tells_ready_from_not(server: Server) -> None:
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 503 Service Unavailable\r\n\r\n", b""])
 def test_what_is_no_200_is_not_ready(answer: bytes) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        command = [sys.executable, "-I", "-S", str(ROOT / "service/probe.py"), str(listening.getsockname()[1])]
-        with subprocess.Popen(command) as asking:
-            accepted, _ = listening.accept()
-            with accepted:
-                accepted.recv(1_000)
-                accepted.sendall(answer)
-            assert asking.wait(30) == 1
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        subprocess.Popen([*PROBE, f"--port={listening.getsockname()[1]}"]) as asking,
+    ):
+        accepted, _ = listening.accept()
+        with accepted:
+            accepted.recv(1_000)
+            accepted.sendall(answer)
+        assert asking.wait(30) == 1
+
+
+def test_the_probe_asks_where_the_first_process_was_told_to_listen(server: Server) -> None:
+    """As `docker run IMAGE --port=...` adds it to what the image says."""
+    port = server.url.rpartition(":")[2]
+    told = ["python3", "-m", "service", "--host", "0.0.0.0", "--port", "3000", f"--port={port}", "--backlog=7", ""]  # noqa: S104
+    assert ready(told)
+    assert ready(["/sbin/docker-init", "--", *told])
+    assert not ready([*told, "--port", "1"])
+    assert not ready([*told, "--host", "host.invalid"])
+
+
+def test_the_probe_speaks_tls_where_the_server_does(server: Server) -> None:
+    """To the plain server a handshake is no HTTP; who must show a certificate sees that it listens."""
+    plain = ["--port", server.url.rpartition(":")[2]]
+    assert not ready([*plain, "--ssl-certfile", "cert.pem"])
+    assert ready([*plain, "--ssl-certfile", "cert.pem", "--ssl-cert-reqs=2"])
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+def test_the_probe_by_tls(tmp_path: Path, tiny: Path) -> None:
+    made = ["-keyout", f"{tmp_path}/key", "-out", f"{tmp_path}/cert", "-subj", "/CN=headlight", "-days", "1", "-nodes"]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", *made], check=True, capture_output=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        options = ["--port", str(free.getsockname()[1]), f"--ssl-certfile={tmp_path}/cert", "--ssl-keyfile"]
+    command = [sys.executable, "-m", "service", *options, f"{tmp_path}/key"]
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | environment([tiny], {})) as serving:
+        until = time.monotonic() + START_S
+        while not ready(options) and serving.poll() is None and time.monotonic() < until:
+            time.sleep(0.1)
+        answered = ready(options)
+        serving.terminate()
+        assert serving.wait(STOP_S) == 0
+    assert answered

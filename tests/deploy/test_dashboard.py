@@ -1,6 +1,7 @@
 """The dashboard is what Grafana knows as one, and reads well."""
 
 import json
+import re
 from itertools import combinations
 from typing import Any
 
@@ -8,6 +9,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from service.dialects import DIALECTS
+from service.operations import OPERATIONS
 from tests.deploy.test_queries import dashboard
 from tests.deploy.test_schemas import assert_nothing_lost
 
@@ -44,6 +47,19 @@ def test_each_panel_has_a_title_a_unit_and_a_source() -> None:
         assert panel["datasource"]["uid"] == "${datasource}"
         if panel["type"] == "timeseries":
             assert all(target["legendFormat"] for target in panel["targets"])
+
+
+def test_probes_are_left_out_of_what_is_asked_by_clients() -> None:
+    """Whatever they are called: an orchestrator's every two seconds would be most of a quiet server's requests."""
+    probes = [one.path for dialect in (*DIALECTS, OPERATIONS) for one in dialect.endpoints if one.probe]
+    expressions = [target["expr"] for panel in panels() for target in panel["targets"]]
+    of_requests = [each for each in expressions if "headlight_request" in each]
+    assert of_requests
+    for expression in of_requests:
+        for left_out in re.findall(r'headlight_request\w+{[^}]*?route!~"([^"]*)"', expression):
+            assert all(re.fullmatch(left_out, path) for path in probes)
+            assert not re.fullmatch(left_out, "/v1/embeddings")
+        assert expression.count("{job=") == expression.count("route!~")
 
 
 def test_variables_are_used_by_every_query() -> None:

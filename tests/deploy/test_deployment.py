@@ -80,6 +80,7 @@ def test_a_pod_may_do_nothing_that_it_need_not(resources: tuple[Resource, ...]) 
     }
     writable = [volume for volume in whole["volumes"] if "emptyDir" in volume]
     assert [volume["name"] for volume in writable] == ["tmp"]
+    assert {"name": "tmp", "mountPath": variables(resources)["TMPDIR"]} in one["volumeMounts"], "and it is used"
     assert {"cpu", "memory"} <= one["resources"]["requests"].keys()
     assert "memory" in one["resources"]["limits"]
     assert one["image"].startswith("registry.example.com/headlight:")

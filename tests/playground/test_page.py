@@ -202,7 +202,7 @@ def test_a_key_is_asked_for_kept_in_memory_and_never_written_out(browser: Browse
         page.fill("#key", "secret-key")
         page.click("#key-form button")
         opened.settled()
-        assert "$HEADLIGHT_API_KEY" in page.inner_text("#curl")
+        assert "$API_KEY" in page.inner_text("#curl")
         assert "secret-key" not in page.content()
         assert page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
         assert page.locator("#drop").is_hidden(), "no image model, no pictures"

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.server import ROOT
+from models.contract.artifact import digest
+from models.contract.manifest import Manifest
 
 
 def refused(*arguments: str, **settings: str) -> str:
@@ -43,6 +45,8 @@ def test_a_flipped_byte_names_artifact_and_file(tiny: Path, tmp_path: Path) -> N
         ({"api_keys_file": "/nowhere"}, "HEADLIGHT_API_KEYS_FILE"),
         ({"api_keys": '[""]'}, "HEADLIGHT_API_KEYS"),
         ({"api_keys": "one, two"}, "api_keys"),
+        ({"api_key": '["x"]'}, "not started: HEADLIGHT_API_KEY is no setting; did you mean HEADLIGHT_API_KEYS?\n"),
+        ({"port": "8080"}, "not started: HEADLIGHT_PORT is no setting\n"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, str], message: str) -> None:
@@ -62,13 +66,35 @@ def test_an_address_that_cannot_be_had(tiny: Path) -> None:
     assert "host.invalid port 3000" in refused("--host", "host.invalid", models=models)
 
 
-def test_a_worker_that_cannot_start_ends_the_process(tiny: Path) -> None:
-    """What no look beforehand finds: two artifacts of one name."""
-    environment = os.environ | {"HEADLIGHT_MODELS": json.dumps([str(tiny)] * 2)}
+def test_artifacts_that_do_not_go_together(tiny: Path, tmp_path: Path) -> None:
+    assert "has a name that another artifact has too" in refused(models=json.dumps([str(tiny)] * 2))
+    other = wider(tiny, tmp_path / "other")
+    message = refused(models=json.dumps([str(tiny), str(other)]))
+    assert message == (
+        "not started: other/manifest.json has vectors 33 wide, and another artifact of space tiny has 32\n"
+    )
+
+
+def wider(artifact: Path, copy: Path) -> Path:
+    """Of another name, in the same space."""
+    manifest = Manifest.read(Path(shutil.copytree(artifact, copy)))
+    embedding = manifest.embedding.model_copy(update={"width": manifest.embedding.width + 1})
+    manifest.model_copy(update={"name": copy.name, "embedding": embedding}).write(copy)
+    return copy
+
+
+def test_a_worker_that_cannot_start_ends_the_process(tiny: Path, tmp_path: Path) -> None:
+    """What no look beforehand finds: sealed as it is, and no graph."""
+    broken = Path(shutil.copytree(tiny, tmp_path / "broken"))
+    (broken / "model.onnx").write_bytes(b"no graph")
+    manifest = Manifest.read(broken)
+    files = {**manifest.files, "model.onnx": digest(broken / "model.onnx")}
+    manifest.model_copy(update={"files": files}).write(broken)
+    environment = os.environ | {"HEADLIGHT_MODELS": json.dumps([str(broken)])}
     command = [sys.executable, "-m", "service", "--port", "0"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode > 0
-    assert "has a name that another artifact has too" in done.stdout + done.stderr
+    assert "model.onnx cannot be loaded by this ONNX Runtime" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--port", "x"], ["--port", "65536"], ["--workers", "2"]])

@@ -7,10 +7,11 @@ import numpy as np
 import onnx
 import pytest
 
-from models.contract import tensors
+from models.contract import artifact, tensors
 from models.contract.artifact import digest
 from models.contract.errors import ArtifactError
-from models.contract.manifest import GraphSpec, Manifest
+from models.contract.manifest import FileDigest, GraphSpec, Manifest
+from service import opening
 from service.errors import InferenceFailed
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.session import Session
@@ -67,17 +68,17 @@ def test_a_graph_that_is_none_or_another_is_refused(tiny: Path, tmp_path: Path) 
 def test_weights_outside_the_artifact_are_refused(tiny: Path, tmp_path: Path, location: str) -> None:
     """Digests say that nothing was changed, not that whoever sealed it meant well."""
     shutil.copy(tiny / "weights.bin", tmp_path)
-    artifact = Path(shutil.copytree(tiny, tmp_path / "tiny"))
-    model = onnx.load(artifact / "model.onnx", load_external_data=False)
+    copied = Path(shutil.copytree(tiny, tmp_path / "tiny"))
+    model = onnx.load(copied / "model.onnx", load_external_data=False)
     for tensor in model.graph.initializer:
         for entry in tensor.external_data:
             entry.value = location if entry.key == "location" else entry.value
-    (artifact / "model.onnx").write_bytes(model.SerializeToString())
-    manifest = Manifest.read(artifact)
-    files = {**manifest.files, "model.onnx": digest(artifact / "model.onnx")}
-    manifest.model_copy(update={"files": files}).write(artifact)
+    (copied / "model.onnx").write_bytes(model.SerializeToString())
+    manifest = Manifest.read(copied)
+    files = {**manifest.files, "model.onnx": digest(copied / "model.onnx")}
+    manifest.model_copy(update={"files": files}).write(copied)
     with pytest.raises(ArtifactError, match=r"model.onnx cannot be loaded"):
-        open_encoder(artifact, device="cpu")
+        open_encoder(copied, device="cpu")
 
 
 def test_nothing_to_serve_and_two_of_a_name_are_refused(tiny: Path, tmp_path: Path) -> None:
@@ -94,6 +95,44 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     settings = Settings()
     assert settings.artifact_directories() == [Path("a"), Path("b")]
     assert settings.max_items == 7
+    monkeypatch.setenv("HEADLIGHT_MAX_ITEM", "7")
+    with pytest.raises(ValueError, match=r"HEADLIGHT_MAX_ITEM is no setting; did you mean HEADLIGHT_MAX_ITEMS\?"):
+        Settings()
+    monkeypatch.delenv("HEADLIGHT_MAX_ITEM")
     monkeypatch.setenv("HEADLIGHT_DEVICE", "abacus")
     with pytest.raises(ValueError, match="device"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("names", "value"),
+    [
+        (["HEADLIGHT_SERVICE_HOST", "HEADLIGHT_SERVICE_PORT", "HEADLIGHT_SERVICE_PORT_HTTP"], "10.0.0.1"),
+        (["HEADLIGHT_PORT", "HEADLIGHT_PORT_3000_TCP", "HEADLIGHT_GPU_PORT"], "tcp://10.0.0.1:3000"),
+        (["HEADLIGHT_PORT_3000_TCP_PORT", "HEADLIGHT_PORT_53_UDP_PROTO", "HEADLIGHT_GPU_SERVICE_HOST"], "3000"),
+    ],
+)
+def test_what_kubernetes_says_of_a_service_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], value: str
+) -> None:
+    for name in names:
+        monkeypatch.setenv(name, value)
+    assert Settings().max_items == 2_048
+
+
+def test_what_was_looked_at_is_not_read_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(models=(tiny,))
+    read: list[Path] = []
+
+    def noted(path: Path) -> FileDigest:
+        read.append(path)
+        return digest(path)
+
+    monkeypatch.setattr(artifact, "digest", noted)
+    opening.look_at(settings)
+    looked = len(read)
+    assert looked == 3
+    opening.opened(settings)
+    assert len(read) == looked
+    opening.opened(settings)
+    assert len(read) == 2 * looked, "whoever opens them again looks again"

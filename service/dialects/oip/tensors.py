@@ -22,7 +22,7 @@ class RequestTensor(BaseModel):
 
     name: StrictStr
     shape: Annotated[list[Annotated[StrictInt, Field(ge=0)]], Field(min_length=1, max_length=8)]
-    datatype: Literal["BYTES", "INT64", "FP32"]
+    datatype: Literal["BYTES", "INT64"]
     parameters: TensorParameters | None = None
     data: list[Any] | None = None
 

@@ -12,7 +12,7 @@ const plain = (name) => (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u.test(name) ? name : 
 
 /** `view` is null without attention; `query` a position or "pool". A key is named, and never written out. */
 export function command(endpoint, { model, input, view, query, keyed }) {
-  const key = keyed ? [`  -H "Authorization: Bearer $HEADLIGHT_API_KEY"`] : [];
+  const key = keyed ? [`  -H "Authorization: Bearer $API_KEY"`] : [];
   const attention = view && json(view, query, model);
   if (input.kind === "image") return lines([...fetched(input), ...image(endpoint, model, input, attention, key)]);
   const body = { model: model.id, input: input.text, ...(attention && { attention }) };

@@ -167,6 +167,13 @@ def test_names_are_held_against_types(both: Server, model: str, name: str, datat
     assert answer.status_code == (200 if right else 400), answer.text
 
 
+def test_datatypes_that_no_input_has_are_refused_by_name(server: Server) -> None:
+    for datatype in ("FP32", "UINT8"):
+        answer = post(server, INFER, {"inputs": [texts("a", datatype=datatype)]})
+        assert answer.status_code == 400
+        assert answer.json()["error"] == "inputs[0].datatype: must be 'BYTES' or 'INT64'"
+
+
 def test_two_tensors_of_one_name_are_refused(server: Server) -> None:
     assert post(server, INFER, {"inputs": [texts("a"), texts("b")]}).status_code == 400
 

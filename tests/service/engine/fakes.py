@@ -40,13 +40,15 @@ class FakeModel:
     """Embeds ids as `[sum, count]`, each as `[id, 1]`, and attends uniformly. Fails on the id `FAILS`, answers NaN on
     `NOT_FINITE`, dies of `FAULT`.
 
-    While `gate` is closed a run waits; `batches` records the lengths of every batch that ran.
+    Once `lost` it fails on everything. While `gate` is closed a run waits; `batches` records the lengths of every batch
+    that ran.
     """
 
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
+        self.lost = False
         self.batches: list[list[int]] = []
         self.alone: list[bool] = []
 
@@ -63,9 +65,13 @@ class FakeModel:
         self.batches.append([len(ids) for ids in items])
         if any(FAULT in ids for ids in items):
             raise ZeroDivisionError("a fault that no one foresaw")
-        if any(FAILS in ids for ids in items):
+        if self.lost or any(FAILS in ids for ids in items):
             raise InferenceFailed("the model could not be run")
         return {name: self._array(name, items) for name in outputs}
+
+    def check(self) -> None:
+        if self.lost:
+            raise InferenceFailed("the model could not be run")
 
     def _array(self, name: str, items: Sequence[Ints]) -> Floats:
         if name == tensors.EMBEDDING:

@@ -15,8 +15,8 @@ from service.metrics import Metrics
 from tests.service.engine.fakes import FakeItem, FakeModel
 from tests.waiting import PATIENCE_S
 
-POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), prefix=0)
-EVERYONE = AttentionPlan(reduce="rollout", query="all", layers=(), heads=(), prefix=0)
+POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), prefix=0, widest=1)
+EVERYONE = AttentionPlan(reduce="rollout", query="all", layers=(), heads=(), prefix=0, widest=1)
 VECTORS = VectorPlan(width=2)
 
 

@@ -69,8 +69,11 @@ def test_attention_is_charged_by_the_bytes_it_returns(roomy: Engine, model: Fake
     async def scenario() -> None:
         first = hold(model, roomy)
         waiting = submit(roomy, ids(15), EVERYONE)  # 900 of 1,000 bytes
-        with pytest.raises(Overloaded):
+        with pytest.raises(Overloaded, match="attention") as refused:
             submit(roomy, ids(6), EVERYONE)
+        assert refused.value.retry_after_s >= 1
+        with pytest.raises(Overloaded, match="queue is full"):
+            submit(roomy, ids(*[50] * 300))
         plain = submit(roomy, ids(15))
         model.gate.set()
         await asyncio.gather(first.wait(), plain.wait(), waiting.wait())

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from service.engine import outcomes, workers
+from service.engine import outcomes, running, workers
 from service.engine.engine import Engine
 from service.errors import DeadlineExceeded, InferenceFailed, InvalidInput
 from tests.service.engine.fakes import FAILS, NOT_FINITE, FakeItem, FakeModel
@@ -50,7 +50,7 @@ def test_too_little_memory_costs_a_batch_and_no_more(engine: Engine, monkeypatch
 
     async def scenario() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(workers, "shares", exhausted)
+            patch.setattr(running, "shares", exhausted)
             with pytest.raises(InferenceFailed, match="memory"):
                 await submit(engine, ids(3, 4)).wait()
         assert len(await submit(engine, ids(3)).wait()) == 1
@@ -108,6 +108,24 @@ def test_a_deadline_passes_while_every_thread_is_busy(engine: Engine, model: Fak
         first = hold(model, engine)
         with pytest.raises(DeadlineExceeded):
             await asyncio.wait_for(submit(engine, ids(7), timeout_s=0.1).wait(), PATIENCE_S)
+        model.gate.set()
+        await first.wait()
+
+    asyncio.run(scenario())
+
+
+def test_a_short_deadline_is_told_in_time_while_every_thread_is_busy(
+    engine: Engine, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "LONGEST_LOOK_S", 8.0)
+
+    async def scenario() -> None:
+        first = hold(model, engine)
+        await asyncio.sleep(1.2)  # the watcher looks, finds nothing, and means to sleep for long
+        began = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            await submit(engine, ids(7), timeout_s=0.1).wait()
+        assert 0.1 <= time.monotonic() - began < 4
         model.gate.set()
         await first.wait()
 

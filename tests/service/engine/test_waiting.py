@@ -4,11 +4,13 @@ import asyncio
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
+from heapq import heapify
 
 import numpy as np
 import pytest
 
 from models.contract import tensors
+from service.engine import waiting
 from service.engine.items import Item, Lane, Seat, Ticket
 from service.engine.lengths import BatchLimits
 from service.engine.waiting import Waiting
@@ -156,3 +158,21 @@ def test_what_is_answered_is_not_kept_until_its_deadline(requests: Requests) -> 
     left = gone()
     assert left is None, "both went in one batch"
     assert answered() is None
+
+
+def test_deadlines_of_what_is_answered_do_not_pile_up(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "MOST_FORGOTTEN", 10)
+    swept: list[int] = []
+
+    def noted(heap: list[tuple[float, int]]) -> None:
+        swept.append(len(heap))
+        heapify(heap)
+
+    monkeypatch.setattr("heapq.heapify", noted)
+    patient = [requests.add(99, deadline=deadline) for deadline in (90, 50)]
+    for i in range(1_000):
+        requests.waiting.withdraw(requests.add(1, deadline=100 + i))
+    assert len(swept) >= 1_000 // 16
+    assert set(swept) == {2}, "those that count are kept, and no others"
+    assert requests.waiting.next_deadline() == 50
+    assert requests.waiting.expired(95) == patient[::-1]

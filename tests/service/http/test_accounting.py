@@ -1,5 +1,6 @@
 """Request ids, timing headers and the access log."""
 
+import asyncio
 import json
 import logging
 import re
@@ -7,7 +8,10 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
+from service.http.accounting import Accounting
+from service.state import State
 from tests.service.conftest import GOOD, URL, Serving
 
 PRIVATE = "a-private-text"
@@ -61,6 +65,23 @@ def test_each_request_is_a_line_without_its_content(client: TestClient, caplog: 
     assert (second["status"], second["model"], second["items"]) == (404, None, 0)
     assert (third["status"], third["route"]) == (404, "unmatched")
     assert PRIVATE not in str(lines(client, caplog))
+
+
+def test_what_is_cancelled_unanswered_is_no_fault_of_ours(client: TestClient) -> None:
+    """As at the end of the time that requests have to finish when the server stops."""
+    state: State = client.app.state.headlight  # type: ignore[attr-defined]
+
+    async def cancelled(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise asyncio.CancelledError
+
+    async def nowhere(*_: object) -> Any:
+        raise AssertionError
+
+    scope = {"type": "http", "app": client.app, "method": "POST", "headers": []}
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(Accounting(cancelled)(scope, nowhere, nowhere))
+    counted = [line for line in state.metrics.expose().decode().splitlines() if line.startswith("headlight_requests_t")]
+    assert counted == ['headlight_requests_total{code="499",model="",route="unmatched"} 1.0']
 
 
 def test_probes_are_logged_only_when_they_fail(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,29 @@
+"""Which environment variables are meant as settings and are none: a mistyped one must not be passed over in silence."""
+
+import re
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+
+_SERVICE_LINK = re.compile(
+    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.IGNORECASE
+)
+_PORT = re.compile(r"(\w+_)?PORT", re.IGNORECASE)
+_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+"""Kubernetes tells each pod of the Services of its namespace, unless `enableServiceLinks` is false. One that is called
+headlight, or headlight-gpu, sets HEADLIGHT_SERVICE_HOST, HEADLIGHT_PORT=tcp://10.0.0.1:3000, HEADLIGHT_PORT_3000_TCP
+and more."""
+
+
+def unknown(environment: Mapping[str, str], prefix: str, known: Collection[str]) -> str | None:
+    """What is wrong with the first variable that begins with `prefix` and is none of `known`, whatever the case."""
+    upper = [f"{prefix}{name}".upper() for name in known]
+    for variable, value in sorted(environment.items()):
+        name = variable.upper()
+        if name.startswith(prefix) and name not in upper and not _is_service_link(name.removeprefix(prefix), value):
+            near = get_close_matches(name, upper, n=1, cutoff=0.8)
+            return f"{variable} is no setting{f'; did you mean {near[0]}?' if near else ''}"
+    return None
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    return bool(_SERVICE_LINK.fullmatch(name) or (_PORT.fullmatch(name) and _ADDRESS.match(value)))

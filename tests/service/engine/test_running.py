@@ -1,0 +1,60 @@
+"""A batch that fails: how often it is run again, and what if the fault is not in its items."""
+
+import asyncio
+import logging
+
+import pytest
+
+from service.engine.engine import Engine
+from service.errors import InferenceFailed, NotReady
+from tests.service.engine.fakes import FAILS, FakeModel
+from tests.service.engine.requests import hold, ids, submit
+
+
+def test_one_bad_item_among_many_costs_few_runs_and_one_traceback(
+    engine: Engine, model: FakeModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        good = [submit(engine, ids(1)) for _ in range(63)]
+        bad = submit(engine, ids(1, value=FAILS))
+        model.gate.set()
+        await asyncio.gather(first.wait(), *(request.wait() for request in good))
+        with pytest.raises(InferenceFailed):
+            await bad.wait()
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(scenario())
+    assert len(model.batches[1]) == 64
+    assert len(model.batches[1:]) == 1 + 2 * 6, "halved six times, and each half is run"
+    assert [record.message for record in caplog.records] == ["fake failed on a batch of 64"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_model_that_runs_nothing_any_more_ends_the_engine(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        waiting = [submit(engine, ids(1)) for _ in range(64)]
+        model.lost = True
+        model.gate.set()
+        with pytest.raises(InferenceFailed):
+            await first.wait()
+        for request in waiting:
+            with pytest.raises(NotReady):
+                await asyncio.wait_for(request.wait(), 5)
+        assert not engine.alive
+        assert not engine.accepting
+
+    asyncio.run(scenario())
+    assert len(model.batches) <= 4, "nothing is run again that cannot run"
+
+
+def test_bad_items_in_a_row_are_no_fault_of_the_model(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        for _ in range(8):
+            with pytest.raises(InferenceFailed):
+                await submit(engine, ids(3, value=FAILS)).wait()
+        assert engine.alive
+        assert len(await submit(engine, ids(2)).wait()) == 1
+
+    asyncio.run(scenario())
