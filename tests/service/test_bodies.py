@@ -14,7 +14,7 @@ from service.state import State
 from tests.raw import Connection
 from tests.server import serve
 from tests.service.conftest import GOOD, URL, Serving
-from tests.service.test_problems import eventually
+from tests.waiting import eventually
 
 MOST = 1_000_000
 
