@@ -38,21 +38,20 @@ class Admission:
         self._small_tokens = 0
         self._attention_bytes = 0
 
-    def full(self, waiting: int) -> bool:
-        """Not even a small request would be taken, with so many tokens waiting."""
-        return waiting >= self._limits.tokens and self._small_tokens >= self._limits.tokens // SMALL_SHARE
+    def has_room(self, tokens: int, *, waiting: int) -> bool:
+        """A request of so many tokens would be taken, with so many waiting."""
+        small = tokens <= self._limits.small_tokens
+        own_room = small and self._small_tokens + tokens <= self._limits.tokens // SMALL_SHARE
+        return not waiting or waiting + tokens <= self._limits.tokens or own_room
 
     def admit(self, ticket: Ticket, tokens: int, attention_bytes: int, *, waiting: int, owed: int) -> None:
         """Count a request in, until `release`; `owed` tokens wait or run. Raises Overloaded."""
-        small = tokens <= self._limits.small_tokens
-        room = not waiting or waiting + tokens <= self._limits.tokens
-        own_room = small and self._small_tokens + tokens <= self._limits.tokens // SMALL_SHARE
         promised = self._attention_bytes + attention_bytes
         if attention_bytes and self._attention_bytes and promised > self._limits.attention_bytes:
             raise self.overloaded(owed, "as much attention as can be held is promised to others")
-        if not (room or own_room):
+        if not self.has_room(tokens, waiting=waiting):
             raise self.overloaded(owed)
-        ticket.small_tokens = tokens if small else 0
+        ticket.small_tokens = tokens if tokens <= self._limits.small_tokens else 0
         ticket.attention_bytes = attention_bytes
         self._small_tokens += ticket.small_tokens
         self._attention_bytes += attention_bytes

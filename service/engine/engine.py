@@ -50,9 +50,9 @@ class Engine:
         """Requests are taken, as they are while a batch is stuck: another thread has taken over."""
         return self._queue.open
 
-    def check_room(self, items: int) -> None:
-        """Raises Overloaded when the queue is full as it is, or NotReady: to know before `items` are prepared."""
-        self._queue.check_room(items)
+    def check_room(self, items: int, tokens: int) -> None:
+        """Raises Overloaded when there is no room for `tokens`, or NotReady: to know before `items` are prepared."""
+        self._queue.check_room(items, tokens)
 
     def ticket(self, *, deadline: float) -> Ticket:
         """A place for one request's results, on the running event loop; `deadline` is on `time.monotonic`'s clock."""

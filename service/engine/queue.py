@@ -67,11 +67,11 @@ class Queue:
         """Requests are taken."""
         return not self._closing
 
-    def check_room(self, items: int) -> None:
-        """Raises Overloaded when the queue is full as it is, or NotReady: known before `items` are prepared."""
+    def check_room(self, items: int, tokens: int) -> None:
+        """Raises Overloaded when there is no room for `tokens`, or NotReady: known before the `items` are prepared."""
         with self._changed:
             self._refuse_if_closing()
-            if self._admission.full(self._waiting.tokens):
+            if not self._admission.has_room(tokens, waiting=self._waiting.tokens):
                 self._metrics.shed.labels("overloaded").inc(items)
                 raise self._admission.overloaded(self._owed)
 

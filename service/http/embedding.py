@@ -17,12 +17,16 @@ from service.errors import (
     TooManyInputs,
 )
 from service.http import inputs
-from service.http.asked import Asked, Embedded, Item, modality
+from service.http.asked import Asked, Embedded, Image, Input, Item, TokenIds, modality
 from service.http.deadline import deadline_of
 from service.http.sizes import Sizes
 from service.http.withdrawal import Watch
 from service.runtime.encoder import AnyEncoder, TextEncoder
 from service.state import State
+
+CHARACTERS_A_TOKEN = 8
+"""More than a token of prose has. What there is no room for by this count is refused before it is tokenized, which
+takes as long as all else of a refusal; a text of longer words may be refused a little early."""
 
 
 async def embed(request: Request, asked: Asked) -> Embedded:
@@ -46,7 +50,7 @@ async def embed_for(state: State, asked: Asked, deadline: float) -> Embedded:
         raise TooManyInputs(f"{count} inputs, at most {most} are taken", asked.names(most))
     encoder = state.model(asked.model) if asked.model is not None else state.first(modality(asked.inputs[0]))
     groups = _by_model(state, encoder, asked)
-    state.engine.check_room(count)
+    state.engine.check_room(count, sum(_tokens_about(value, encoder.max_positions) for value in asked.inputs))
     sizes = Sizes(state.settings, len(groups))
     parts = [_Part(state, of, asked, places, deadline, (sizes, i)) for i, (of, places) in enumerate(groups)]
     items = await parts[0].items() if len(parts) == 1 else await _together(parts, count)
@@ -59,6 +63,14 @@ def text_encoder(state: State, name: str | None) -> TextEncoder:
     if not isinstance(encoder, TextEncoder):
         raise InvalidInput("this model takes images, not texts", "model")
     return encoder
+
+
+def _tokens_about(value: Input, most: int) -> int:
+    """Of an input that is not prepared yet: rather fewer than it will have."""
+    if isinstance(value, Image):
+        return 1
+    length = len(value.ids) if isinstance(value, TokenIds) else len(value) // CHARACTERS_A_TOKEN
+    return min(max(1, length), most)
 
 
 def check_prompt(encoder: TextEncoder, name: str | None) -> None:

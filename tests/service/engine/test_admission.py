@@ -56,11 +56,25 @@ def test_a_client_of_thousands_of_texts_does_not_shut_out_one_of_one(engine: Eng
         with pytest.raises(Overloaded):
             submit(engine, ids(10))
         with pytest.raises(Overloaded):
-            engine.check_room(1)
+            engine.check_room(1, tokens=1)
         model.gate.set()
         await asyncio.gather(first.wait(), bulk.wait(), *(one.wait() for one in small))
         assert max(one.ticket.ended for one in small) < bulk.ticket.ended
         await submit(engine, ids(50)).wait()
+
+    asyncio.run(scenario())
+
+
+def test_what_there_is_no_room_for_is_known_before_it_is_prepared(engine: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        engine.check_room(1, tokens=10_000)  # nothing waits: of any size
+        first = hold(model, engine)
+        waiting = submit(engine, ids(*[50] * 3))
+        engine.check_room(1, tokens=50)
+        with pytest.raises(Overloaded):
+            engine.check_room(1, tokens=51)
+        model.gate.set()
+        await asyncio.gather(first.wait(), waiting.wait())
 
     asyncio.run(scenario())
 
