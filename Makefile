@@ -43,7 +43,7 @@ serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACTS)  ## serve the artifacts on
 	exec .venv/$(EXTRA)/bin/python -m service --host $(BIND) --port $(PORT) --timeout-graceful-shutdown 30
 
 test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched $(JS_CLIENTS)/node_modules/.installed  ## run every test
-	.venv/dev/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	.venv/dev/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/dev/.installed  ## lint, format, types, import contracts
 	.venv/dev/bin/ruff check

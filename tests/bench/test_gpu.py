@@ -12,7 +12,8 @@ from bench.gpu.__main__ import held
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.providers import CPU
 from tests.checkpoints import write_bert
-from tests.conftest import ROOT, exported
+from tests.conftest import ROOT
+from tests.exports import Exports
 
 FLASH = (
     "2026-11-26 21:38:28.93 [V:onnxruntime:Default, attention.cc:1450 ComputeInternal] "
@@ -36,12 +37,11 @@ def test_the_log_tells_of_each_operator() -> None:
     }  # fmt: skip
 
 
-def test_other_weights_are_other_answers(encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_other_weights_are_other_answers(encoder: TextEncoder, exports: Exports, tmp_path: Path) -> None:
     same = agreement.differences(encoder, encoder)
     assert same["embedding_max_abs"] == same["rollout_max_abs"] == 0
     assert same["embedding_min_cosine"] == pytest.approx(1)
-    source = write_bert(tmp_path_factory.mktemp("source") / "other", seed=1)
-    other = open_encoder(exported(source, "other", tmp_path_factory), device="cpu")
+    other = open_encoder(exports(write_bert(tmp_path / "other", seed=1), "other"), device="cpu")
     assert isinstance(other, TextEncoder)
     unlike = agreement.differences(other, encoder)
     assert unlike["embedding_min_cosine"] < 0.9

@@ -17,12 +17,18 @@ from export.precision.prose import LONGEST, SHORTEST, texts
 from export.precision.rounding import WEIGHT_LIMIT, rounded
 from export.subjects.base import Feeds, Item, Subject
 from export.subjects.opening import open_subject
-from export.tracing import attention_operators, to_onnx
+from export.tracing import attention_operators
 from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.asking import asking
 from tests.checkpoints import WORDS, write_bert, write_roberta
 from tests.encoders import write
+from tests.exports import Exports
+
+
+def _opened(source: Path, name: str, exports: Exports) -> tuple[Subject, onnx.ModelProto]:
+    """The encoder and its graph, as it was traced."""
+    return open_subject(source, Options()), onnx.load(exports(source, name) / "model.onnx")
 
 
 def _items(seed: int, count: int = 24) -> list[Item]:
@@ -43,10 +49,11 @@ def _count(model: onnx.ModelProto, operator: str) -> int:
     return sum(node.op_type == operator for node in model.graph.node)
 
 
-@pytest.mark.parametrize(("writer", "layers"), [(write_bert, 2), (write_roberta, 3)])
-def test_every_linear_layer_multiplies_bytes(writer: Callable[[Path], Path], layers: int, tmp_path: Path) -> None:
-    subject = open_subject(writer(tmp_path / "source"), Options())
-    full = to_onnx(subject)
+@pytest.mark.parametrize(("writer", "name", "layers"), [(write_bert, "tiny", 2), (write_roberta, "roberta", 3)])
+def test_every_linear_layer_multiplies_bytes(
+    writer: Callable[[Path], Path], name: str, layers: int, exports: Exports, tmp_path: Path
+) -> None:
+    subject, full = _opened(writer(tmp_path), name, exports)
     before = full.SerializeToString()
     reduced = quantize(full, [_feeds(subject, _items(0))])
     assert full.SerializeToString() == before
@@ -62,9 +69,8 @@ def test_every_linear_layer_multiplies_bytes(writer: Callable[[Path], Path], lay
     assert found.neighbours_max_abs < 1e-6
 
 
-def test_observed_attention_is_quantized_too(tiny_source: Path) -> None:
-    subject = open_subject(tiny_source, Options())
-    full = to_onnx(subject)
+def test_observed_attention_is_quantized_too(tiny_source: Path, exports: Exports) -> None:
+    subject, full = _opened(tiny_source, "tiny", exports)
     feeds = _feeds(subject, _items(0), tensors.pooled("rollout"))
     wanted, found = (
         onnxruntime.InferenceSession(model.SerializeToString()).run([tensors.pooled("rollout")], feeds)[0]
@@ -74,9 +80,8 @@ def test_observed_attention_is_quantized_too(tiny_source: Path) -> None:
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
-def test_pictures(tmp_path: Path) -> None:
-    subject = open_subject(write("vit", tmp_path / "source"), Options())
-    full = to_onnx(subject)
+def test_pictures(exports: Exports, tmp_path: Path) -> None:
+    subject, full = _opened(write("vit", tmp_path), "vit", exports)
     batches = list(subject.batches(np.random.default_rng(0)))
     reduced = quantize(full, [_feeds(subject, batch) for batch in batches])
     assert _count(reduced, "MatMulIntegerToFloat") > 8

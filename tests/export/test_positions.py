@@ -14,19 +14,19 @@ from export import parity
 from export.errors import ParityError
 from export.nodes import all_nodes
 from export.options import Options
-from export.pipeline import export
 from export.subjects.opening import open_subject
 from models.contract import tensors
 from models.contract.arrays import Data, Floats
 from service.runtime.encoder import EMBEDDING_ONLY, VECTORS, AnyEncoder, open_encoder
 from tests.checkpoints import WORDS, write_bert
 from tests.encoders import pictures, write
+from tests.exports import Exports
 from tests.hf_text import write_text
 
 RAGGED = (7, 1, 30, 12)
 
 POOLS: dict[str, Callable[[Floats], Floats]] = {
-    "mean_tokens": lambda rows: rows.mean(axis=0),
+    "mean": lambda rows: rows.mean(axis=0),
     "cls_token": lambda rows: rows[0],
     "lasttoken": lambda rows: rows[-1],
 }
@@ -46,9 +46,9 @@ def rows(encoder: AnyEncoder, items: list[Data]) -> list[Floats]:
 
 
 @pytest.mark.parametrize("pooling", POOLS)
-def test_the_pooling_of_a_texts_tokens_is_its_embedding(pooling: str, tmp_path: Path) -> None:
-    export(write_bert(tmp_path / "source", pooling=pooling), tmp_path / "artifacts" / "bert")
-    encoder = open_encoder(tmp_path / "artifacts" / "bert", device="cpu")
+def test_the_pooling_of_a_texts_tokens_is_its_embedding(pooling: str, exports: Exports, tmp_path: Path) -> None:
+    source = write_bert(tmp_path, pooling=pooling, normalize=pooling != "cls_token")
+    encoder = open_encoder(exports(source, "tiny"), device="cpu")
     found = rows(encoder, texts())
     pooled = np.stack([POOLS[pooling](each) for each in found])
     embeddings = encoder.run(texts())[tensors.EMBEDDING]
@@ -57,9 +57,9 @@ def test_the_pooling_of_a_texts_tokens_is_its_embedding(pooling: str, tmp_path: 
     assert np.abs(np.diff(found[2], axis=0)).max() > 0.1, "one vector for all"
 
 
-def test_what_follows_the_pooling_is_done_to_each_token(tmp_path: Path) -> None:
-    export(write_text("clip", tmp_path / "source"), tmp_path / "artifacts" / "clip", Options(modality="text"))
-    encoder = open_encoder(tmp_path / "artifacts" / "clip", device="cpu")
+def test_what_follows_the_pooling_is_done_to_each_token(exports: Exports, tmp_path: Path) -> None:
+    artifact = exports(write_text("clip", tmp_path), "clip", Options(modality="text"))
+    encoder = open_encoder(artifact, device="cpu")
     found = rows(encoder, texts())
     assert [each.shape for each in found] == [(n, 24) for n in RAGGED], "states are 32 wide"
     np.testing.assert_allclose(
@@ -68,9 +68,8 @@ def test_what_follows_the_pooling_is_done_to_each_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "prefix"), [("vit", 1), ("alternet", 0), ("conv", 0)])
-def test_a_picture_has_a_vector_for_each_cell(name: str, prefix: int, tmp_path: Path) -> None:
-    export(write(name, tmp_path / "source"), tmp_path / "artifacts" / name)
-    encoder = open_encoder(tmp_path / "artifacts" / name, device="cpu")
+def test_a_picture_has_a_vector_for_each_cell(name: str, prefix: int, exports: Exports, tmp_path: Path) -> None:
+    encoder = open_encoder(exports(write(name, tmp_path), name), device="cpu")
     items = list(pictures(3).numpy())
     found = np.stack(rows(encoder, items))
     spec = encoder.manifest.image

@@ -14,21 +14,22 @@ from export.options import Options
 from export.pipeline import export
 from export.subjects.opening import open_subject
 from models.contract import tensors
-from models.contract.artifact import verify
 from models.contract.asking import asking
+from models.contract.manifest import Manifest
 from models.contract.specs import AttentionSpec
 from models.encoders.vit import VitConfig
 from tests.checkpoints import write_image_encoder
 from tests.encoders import CONFIGS, pictures, write
+from tests.exports import Exports
 
 NAMES = ["text-relative", "vit-relative", "alternet", "nonlocal-shared", "dynamic-conv", "conv"]
 """One of each kind, in its least usual form; the others go through the server's tests."""
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_encoder_of_ours_exports(name: str, tmp_path: Path) -> None:
-    manifest = export(write(name, tmp_path / "source"), tmp_path / "artifacts" / name)
-    assert verify(tmp_path / "artifacts" / name) == manifest
+def test_an_encoder_of_ours_exports(name: str, exports: Exports, tmp_path: Path) -> None:
+    artifact = exports(write(name, tmp_path), name)
+    manifest = Manifest.read(artifact)
     assert manifest.architecture == CONFIGS[name]["kind"]
     assert manifest.embedding.space == name
     assert manifest.embedding.positions == "parts"
@@ -37,16 +38,17 @@ def test_an_encoder_of_ours_exports(name: str, tmp_path: Path) -> None:
         assert manifest.graph.outputs == ("item_embedding", "position_embeddings")
         return
     assert manifest.graph.attention_operators == manifest.attention.layers
-    always = onnx.load(tmp_path / "artifacts" / name / "model.onnx", load_external_data=False).graph.node
+    always = onnx.load(artifact / "model.onnx", load_external_data=False).graph.node
     assert "Softmax" not in {node.op_type for node in always}
 
 
-def test_a_picture_graph_takes_any_batch_and_tells_attention_on_the_grid(tmp_path: Path) -> None:
-    manifest = export(write("alternet", tmp_path / "source"), tmp_path / "artifacts" / "alternet")
+def test_a_picture_graph_takes_any_batch_and_tells_attention_on_the_grid(exports: Exports, tmp_path: Path) -> None:
+    artifact = exports(write("alternet", tmp_path), "alternet")
+    manifest = Manifest.read(artifact)
     assert manifest.image is not None
     assert manifest.attention is not None
     assert (manifest.image.grid, manifest.image.prefix, manifest.attention.heads) == ((8, 8), 0, (6, 12, 24))
-    session = onnxruntime.InferenceSession(tmp_path / "artifacts" / "alternet" / "model.onnx")
+    session = onnxruntime.InferenceSession(artifact / "model.onnx")
     asked = [tensors.pooled("rollout"), tensors.weights(2)]
     asking_all_heads = asking(manifest.graph.outputs, asked, range(24))
     for count in (1, 5):

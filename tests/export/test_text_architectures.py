@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from export.options import Options
-from export.pipeline import export
+from models.contract.manifest import Manifest
+from tests.exports import Exports
 from tests.hf_text import CONFIGS, write_text
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_a_text_encoder_exports(kind: str, tmp_path: Path) -> None:
-    manifest = export(write_text(kind, tmp_path / "source"), tmp_path / "artifacts" / "model", Options(modality="text"))
+def test_a_text_encoder_exports(kind: str, exports: Exports, tmp_path: Path) -> None:
+    manifest = Manifest.read(exports(write_text(kind, tmp_path), kind, Options(modality="text")))
     assert manifest.architecture == kind
     assert manifest.attention is not None
     assert manifest.graph.attention_operators == manifest.attention.layers == 2

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from export.pipeline import export
 from models.attention import Observer
 from models.contract.manifest import TextSpec
 from models.contract.packing import pack
@@ -19,6 +18,7 @@ from models.packed import Layout, torch_spelling
 from models.preprocess.text import TextPreprocessor
 from models.relevance import told
 from tests.encoders import CONFIGS, make_image, make_text, pictures, write
+from tests.exports import Exports
 from tests.pictures import encoded_pixels
 from tests.server import Server, serve
 
@@ -27,13 +27,10 @@ TEXT = "The old keeper reads a lamp."
 
 
 @pytest.fixture(scope="module")
-def every(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def every(exports: Exports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server of all of them."""
-    sources = [write(name, tmp_path_factory.mktemp("sources") / name) for name in NAMES]
-    artifacts = tmp_path_factory.mktemp("artifacts")
-    for source in sources:
-        export(source, artifacts / source.name)
-    with serve(*(artifacts / name for name in NAMES)) as running:
+    sources = tmp_path_factory.mktemp("sources")
+    with serve(*(exports(write(name, sources / name), name) for name in NAMES)) as running:
         yield running
 
 
