@@ -47,7 +47,7 @@ async def encoded(state: State, texts: list[str], model: str | None, dimensions:
     found = EncodeRequest.parse(fields, state.settings.max_items)
     deadline = time.monotonic() + state.settings.request_timeout_ms / 1000
     asked = Asked(found.texts, model=found.model, dimensions=found.dimensions, names=NAMES)
-    embedded = await embed_for(state, asked, deadline)
+    embedded = await embed_for(state, asked, deadline, [])  # of vectors alone nothing is promised
     return [item.vector.tolist() for item in embedded.items]
 
 

@@ -17,8 +17,8 @@ SMALL_SHARE = 4
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """Most `tokens` waiting, and most `attention_bytes` promised to requests that are not answered yet: vectors
-    of positions are counted with it.
+    """Most `tokens` waiting, and most `attention_bytes` promised to requests whose answer is not sent yet:
+    vectors of positions are counted with it.
 
     A request larger than the whole queue is taken when nothing else waits, as is attention when none is promised.
     Requests of at most `small_tokens` are small.
@@ -45,7 +45,7 @@ class Admission:
         return not waiting or waiting + tokens <= self._limits.tokens or own_room
 
     def admit(self, ticket: Ticket, tokens: int, attention_bytes: int, *, waiting: int, owed: int) -> None:
-        """Count a request in, until `release`; `owed` tokens wait or run. Raises Overloaded."""
+        """Count a request in, until it is `answered` and `sent`; `owed` tokens wait or run. Raises Overloaded."""
         promised = self._attention_bytes + attention_bytes
         if attention_bytes and self._attention_bytes and promised > self._limits.attention_bytes:
             raise self.overloaded(owed, "as much attention as can be held is promised to others")
@@ -56,11 +56,15 @@ class Admission:
         self._small_tokens += ticket.small_tokens
         self._attention_bytes += attention_bytes
 
-    def release(self, ticket: Ticket) -> None:
-        """The request is answered, or nobody waits for it."""
+    def answered(self, ticket: Ticket) -> None:
+        """Nothing of the request waits or runs any more; what it was promised is held until it is `sent`."""
         self._small_tokens -= ticket.small_tokens
+        ticket.small_tokens = 0
+
+    def sent(self, ticket: Ticket) -> None:
+        """Nothing is owed to the request any more."""
         self._attention_bytes -= ticket.attention_bytes
-        ticket.small_tokens = ticket.attention_bytes = 0
+        ticket.attention_bytes = 0
 
     def overloaded(self, owed: int, told: str = "the queue is full") -> Overloaded:
         return Overloaded(told, self.drain.retry_after_s(owed))

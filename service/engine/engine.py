@@ -90,6 +90,10 @@ class Engine:
             if not ticket.closed:
                 self._queue.withdraw(ticket)
 
+    def sent(self, ticket: Ticket) -> None:
+        """The request's answer has been handed over. Until then the attention in it counts as promised."""
+        self._queue.sent(ticket)
+
     def close(self) -> None:
         """Finish what is queued, then end the threads."""
         self._queue.close()

@@ -59,7 +59,9 @@ class Outcomes:
             return
         ticket.closed = True
         ticket.ended = time.monotonic()
-        self._admission.release(ticket)
+        self._admission.answered(ticket)
+        if error:
+            self._admission.sent(ticket)
         self._waiting.withdraw(ticket)
         self._metrics.queue_items.set(self._waiting.items)
         with suppress(RuntimeError):  # the event loop is closed: nobody is there to be told

@@ -144,6 +144,13 @@ class Queue:
         """Nobody waits for this request any more: what is queued for it alone is not run."""
         with self._changed:
             self._outcomes.close(ticket)
+            self._admission.sent(ticket)
+
+    def sent(self, ticket: Ticket) -> None:
+        """The answer has been handed over: the attention in it is held no more."""
+        if ticket.attention_bytes:
+            with self._changed:
+                self._admission.sent(ticket)
 
     def expire(self, within_s: float, ended: threading.Event) -> None:
         """Wait for the next deadline, or so long, and answer the requests whose deadline has passed then: for when no

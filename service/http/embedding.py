@@ -35,16 +35,27 @@ async def embed(request: Request, asked: Asked) -> Embedded:
     if asked.model is not None:
         request.state.model = state.model(asked.model).name
     deadline = deadline_of(request, state.settings.request_timeout_ms)
+    request.state.tickets = []
     async with Watch(request):
-        embedded = await embed_for(state, asked, deadline)
+        embedded = await embed_for(state, asked, deadline, request.state.tickets)
     request.state.model = embedded.encoder.name
     request.state.items, request.state.positions = len(embedded.items), embedded.positions
     request.state.timing = embedded.timing
     return embedded
 
 
-async def embed_for(state: State, asked: Asked, deadline: float) -> Embedded:
-    """The same for who is no HTTP client."""
+def release(request: Request) -> None:
+    """The answer is sent, or will not be: what of it was promised is owed no more."""
+    state: State = request.app.state.headlight
+    for ticket in getattr(request.state, "tickets", ()):
+        state.engine.sent(ticket)
+    request.state.tickets = ()  # they hold the results
+
+
+async def embed_for(state: State, asked: Asked, deadline: float, tickets: list[Ticket]) -> Embedded:
+    """The same for who is no HTTP client. Of each of `tickets`, which are added to, the engine must be told that its
+    answer is `sent`.
+    """
     count, most = len(asked.inputs), state.settings.max_items
     if count > most:
         raise TooManyInputs(f"{count} inputs, at most {most} are taken", asked.names(most))
@@ -53,6 +64,7 @@ async def embed_for(state: State, asked: Asked, deadline: float) -> Embedded:
     state.engine.check_room(count, sum(_tokens_about(value, encoder.max_positions) for value in asked.inputs))
     sizes = Sizes(state.settings, len(groups))
     parts = [_Part(state, of, asked, places, deadline, (sizes, i)) for i, (of, places) in enumerate(groups)]
+    tickets += [part.ticket for part in parts]
     items = await parts[0].items() if len(parts) == 1 else await _together(parts, count)
     return Embedded(encoder, items, Timing.of([part.ticket for part in parts]))
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.errors import Fault, HeadlightError, MethodNotAllowed
-from service.http import body, keys, problems
+from service.http import body, embedding, keys, problems
 
 logger = logging.getLogger(__name__)
 
@@ -69,14 +69,20 @@ class Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         try:
-            response = await self._answer(request)
+            response = await self._response(request)
+            await response(scope, receive, send)
+        finally:
+            embedding.release(request)
+
+    async def _response(self, request: Request) -> Response:
+        try:
+            return await self._answer(request)
         except HeadlightError as error:
-            response = self.problem(request, error)
             # They lead to the request and all it held, which lead back here: it would stay for the collector.
             error.__traceback__ = error.__context__ = None
+            return self.problem(request, error)
         finally:
             body.release(request)
-        await response(scope, receive, send)
 
     def problem(self, request: Request, error: HeadlightError) -> Response:
         """The error as the request's dialect tells it."""

@@ -91,7 +91,10 @@ def test_attention_is_charged_by_the_bytes_it_returns(roomy: Engine, model: Fake
         plain = submit(roomy, ids(15))
         model.gate.set()
         await asyncio.gather(first.wait(), plain.wait(), waiting.wait())
-        assert len(await submit(roomy, ids(6), EVERYONE).wait()) == 1, "what was answered is owed no more"
+        with pytest.raises(Overloaded, match="attention"):
+            submit(roomy, ids(6), EVERYONE)
+        roomy.sent(waiting.ticket)
+        assert len(await submit(roomy, ids(6), EVERYONE).wait()) == 1, "what was sent is owed no more"
 
     asyncio.run(scenario())
 
