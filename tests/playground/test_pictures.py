@@ -6,10 +6,12 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, Route
 
 from tests.conftest import ROOT
-from tests.playground.conftest import Opened
+from tests.playground.conftest import Opened, check, watched
 from tests.playground.test_texts import run
+from tests.server import Server
 
 SCENE = ROOT / "docs/scene.png"
 
@@ -118,3 +120,21 @@ def test_choosing_the_image_model_shows_it_a_scene(opened: Opened) -> None:
     opened.page.wait_for_selector(".cell[data-weight]")
     opened.page.select_option("#model", "all-MiniLM-L6-v2")
     opened.page.wait_for_selector(".running .token")
+
+
+def test_the_image_model_can_be_chosen_before_the_scenes_have_come(browser: Browser, both: Server) -> None:
+    page = browser.new_page()
+    opened = watched(page, both.url)
+    held: list[Route] = []
+    page.route("**/playground/scenes", lambda route: held.append(route))
+    page.goto(both.url)
+    opened.settled()
+    page.select_option("#model", "scenes-vit")
+    opened.wait("document.querySelectorAll('.thumb').length === 0")
+    assert len(held) == 1, "asked for once"
+    held[0].continue_()
+    page.wait_for_selector(".cell[data-weight]")
+    opened.wait("document.querySelectorAll('.thumb').length === 20")
+    assert page.locator("#other-scene option").count() == 21, "and the one that is none"
+    page.close()
+    check(opened)

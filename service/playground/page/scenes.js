@@ -9,13 +9,15 @@ import { rove } from "./roving.js";
 const BEST = 6;
 
 let scenes = [];
+let coming = null;
 let picked = { pick: () => {}, fail: () => {}, count: 0 };
 const vectors = new Map();
 
 /** Put them up; `pick(input)` is told which is chosen, `fail(error)` that it cannot be had. */
 export async function offer(pick, fail) {
   picked = { pick, fail, count: 0 };
-  scenes = (await ask("playground/scenes")).data;
+  scenes = await listed();
+  if ($("scenes").hasChildNodes()) return; // asked for twice while they were on their way
   const buttons = scenes.map((scene) => element("button", { type: "button", class: "thumb", title: scene.caption, "aria-label": scene.caption }, thumbnail(scene)));
   $("scenes").replaceChildren(...buttons);
   rove($("scenes"), buttons, { point: () => {}, pin: (i) => { if (i >= 0) take(scenes[i]); } });
@@ -24,9 +26,16 @@ export async function offer(pick, fail) {
 }
 
 /** What to show an image model when nothing else was picked. */
-export const first = () => input(scenes[0]);
+export const first = async () => input((await listed())[0]);
 
 export const chosen = () => $("other-scene").value && input(scenes[Number($("other-scene").value)]);
+
+/** All of them, asked for once; again after a failure. */
+function listed() {
+  coming ??= ask("playground/scenes").then((answer) => answer.data);
+  coming.catch(() => { coming = null; });
+  return coming;
+}
 
 /** Fetch it and tell; of two that are picked at once the later counts. */
 async function take(scene) {
