@@ -24,8 +24,8 @@ from service.http.withdrawal import Watch
 from service.runtime.encoder import AnyEncoder, TextEncoder
 from service.state import State
 
-CHARACTERS_A_TOKEN = 8
-"""More than a token of prose has. What there is no room for by this count is refused before it is tokenized, which
+CHARACTERS_A_TOKEN = 5
+"""About what a token of prose has. What there is no room for by this count is refused before it is tokenized, which
 takes as long as all else of a refusal; a text of longer words may be refused a little early."""
 
 
@@ -78,7 +78,7 @@ def text_encoder(state: State, name: str | None) -> TextEncoder:
 
 
 def _tokens_about(value: Input, most: int) -> int:
-    """Of an input that is not prepared yet: rather fewer than it will have."""
+    """Of an input that is not prepared yet."""
     if isinstance(value, Image):
         return 1
     length = len(value.ids) if isinstance(value, TokenIds) else len(value) // CHARACTERS_A_TOKEN
