@@ -41,11 +41,12 @@ def check_scans(scans: int, width: int, height: int, max_pixels: int) -> None:
 def jpeg_scans(data: bytes) -> int:
     """How many scans a JPEG has. Raises NotAnImage for one of too many parts, and for one that is broken."""
     markers = _markers(data)
-    at, parts, between, scans = 2, 0, 0, 0
+    at, parts, between, scans, end = 2, 0, 0, 0, len(data)
     while (next := int(markers.searchsorted(at))) < len(markers):
         place = int(markers[next])
         marker = data[place + 1]
         if marker == _EOI and scans:
+            end = place  # what some cameras fill the file up with behind it, no decoder reads
             break
         parts += 1
         between += 0 if scans else place - at
@@ -56,7 +57,7 @@ def jpeg_scans(data: bytes) -> int:
         if marker not in _SEGMENTS or (marker == _DAC and b"\xff" in data[place + 2 : at]):
             raise NotAnImage("the image is broken")
         scans += marker == _SOS
-    if _FILL in data:
+    if data.find(_FILL, 0, end) >= 0:
         raise NotAnImage("the image is of too many parts")
     return scans
 

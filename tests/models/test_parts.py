@@ -5,6 +5,7 @@ import time
 import zlib
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -92,3 +93,9 @@ def test_a_small_picture_may_have_many_scans() -> None:
 def test_a_file_of_many_parts_is_still_one() -> None:
     assert decoded(grey_png(PROFILE + png_chunk(b"aaAa") * 10_000)).size == (4, 4)
     assert decoded(JPEG[:2] + segment(0xFE) * (MOST_PARTS // 2) + JPEG[2:]).size == (48, 32)
+
+
+def test_what_stands_behind_the_end_is_not_counted() -> None:
+    """Some cameras fill their files up."""
+    for file in (JPEG, PLAIN):
+        assert np.array_equal(decoded(file + b"\xff" * 100_000), decoded(file))
