@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from bench.server import ROOT, START_S, STOP_S, environment
 from service import VERSION
 from service.probe import ready
 from service.settings import Settings
+from tests.programs import needed
 from tests.server import Server
 from tests.waiting import eventually
 
@@ -146,10 +146,11 @@ def test_the_probe_speaks_tls_where_the_server_does(server: Server) -> None:
     assert ready([*plain, "--ssl-certfile", "cert.pem", "--ssl-cert-reqs=2"])
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
 def test_the_probe_by_tls(tmp_path: Path, tiny: Path) -> None:
     made = ["-keyout", f"{tmp_path}/key", "-out", f"{tmp_path}/cert", "-subj", "/CN=headlight", "-days", "1", "-nodes"]
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", *made], check=True, capture_output=True)
+    subprocess.run(
+        [needed("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", *made], check=True, capture_output=True
+    )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         options = ["--port", str(free.getsockname()[1]), f"--ssl-certfile={tmp_path}/cert", "--ssl-keyfile"]
