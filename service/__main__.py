@@ -39,9 +39,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def check(settings: Settings) -> None:
     """Raises ArtifactError or ProviderUnavailable for what could not be served."""
-    chosen = {choose(settings.device, manifest.graph.devices) for _, manifest in look_at(settings)}
-    if settings.device != "auto" and chosen != {CPU}:
-        driver.check()
+    for _, manifest in look_at(settings):
+        if choose(settings.device, manifest.graph.devices) != CPU and settings.device != "auto":
+            driver.check()
 
 
 def _refuse(reason: str) -> int:

@@ -42,9 +42,13 @@ class ProviderUnavailable(RuntimeError):
 def choose(asked: Asked, supported: tuple[Device, ...]) -> str:
     """The provider for a graph that can run on `supported`.
 
-    "auto" takes CUDA where the installed ONNX Runtime offers it and the graph is for it. A graph that is for CPU alone
-    runs there whatever was asked for, and is reported so. Raises ProviderUnavailable for what cannot be had.
+    "auto" takes CUDA where the installed ONNX Runtime offers it and the graph is for it, as one in 8 bits is not.
+    Raises ProviderUnavailable for what cannot be had.
     """
+    if asked in BY_NAME and "cuda" not in supported:
+        raise ProviderUnavailable(
+            f"device {asked} was asked for, but a model was exported for cpu alone; auto serves it"
+        )
     if "cuda" not in supported or (asked == "cpu" and "cpu" in supported):
         return CPU
     wanted = BY_NAME.get(asked, CUDA)
