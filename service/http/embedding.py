@@ -61,7 +61,7 @@ async def embed_for(state: State, asked: Asked, deadline: float, tickets: list[T
         raise TooManyInputs(f"{count} inputs, at most {most} are taken", asked.names(most))
     encoder = state.model(asked.model) if asked.model is not None else state.first(modality(asked.inputs[0]))
     groups = _by_model(state, encoder, asked)
-    state.engine.check_room(count, sum(_tokens_about(value, encoder.max_positions) for value in asked.inputs))
+    state.engine.check_room(count, sum(_tokens_about(asked.inputs[i], of) for of, places in groups for i in places))
     sizes = Sizes(state.settings, len(groups))
     parts = [_Part(state, of, asked, places, deadline, (sizes, i)) for i, (of, places) in enumerate(groups)]
     tickets += [part.ticket for part in parts]
@@ -77,12 +77,12 @@ def text_encoder(state: State, name: str | None) -> TextEncoder:
     return encoder
 
 
-def _tokens_about(value: Input, most: int) -> int:
-    """Of an input that is not prepared yet."""
+def _tokens_about(value: Input, encoder: AnyEncoder) -> int:
+    """Of an input that is not prepared yet; every picture has as many positions."""
     if isinstance(value, Image):
-        return 1
+        return encoder.max_positions
     length = len(value.ids) if isinstance(value, TokenIds) else len(value) // CHARACTERS_A_TOKEN
-    return min(max(1, length), most)
+    return min(max(1, length), encoder.max_positions)
 
 
 def check_prompt(encoder: TextEncoder, name: str | None) -> None:
@@ -117,6 +117,7 @@ async def _together(parts: "Sequence[_Part]", count: int) -> list[Item]:
     finally:
         for other in waiting:
             other.cancel()
+        await asyncio.wait(waiting)  # what they were promised is theirs until they have left
     found: dict[int, Item] = {}
     for part, items in zip(parts, made, strict=True):
         found.update(zip(part.places, items, strict=True))
