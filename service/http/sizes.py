@@ -42,7 +42,9 @@ class Sizes:
         if size > most:
             told = f"the attention of {n} positions takes {size} bytes to compute, at most {most} are held"
             shorter = f"send at most {plan.longest(n, most)} tokens, or " if texts else ""
-            raise AttentionTooLarge(f"{told}; {shorter}ask for reduce=raw with fewer layers and heads", "attention")
+            raise AttentionTooLarge(
+                f"{told}; {shorter}ask /v1/embeddings for reduce=raw with fewer layers and heads", "attention"
+            )
 
 
 def _answered(plan: AttentionPlan | VectorPlan, items: Sequence[Prepared]) -> int:

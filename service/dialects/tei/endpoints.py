@@ -1,5 +1,6 @@
 """text-embeddings-inference: `/embed`, `/similarity`, `/tokenize`, `/decode`, `/info`, `/health`."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -41,8 +42,13 @@ async def embedding_all(request: Request) -> Response:
     """Vectors of all tokens of texts, as they are pooled."""
     asked = replace((await EmbedAllRequest.read(request)).asked(), vectors=True)
     embedded = await embed(request, asked)
-    vectors = (Numbers(item.vectors) for item in embedded.items if item.vectors is not None)
-    return _timed(request, asked, embedded, await responses.in_pieces(Listed(vectors)))
+
+    def texts() -> Iterator[Numbers]:
+        for item in embedded.items:
+            assert item.vectors is not None
+            yield Numbers(item.vectors)
+
+    return _timed(request, asked, embedded, await responses.in_pieces(Listed(texts())))
 
 
 async def similarity(request: Request) -> Response:
