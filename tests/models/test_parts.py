@@ -5,7 +5,6 @@ import time
 import zlib
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -98,4 +97,4 @@ def test_a_file_of_many_parts_is_still_one() -> None:
 def test_what_stands_behind_the_end_is_not_counted() -> None:
     """Some cameras fill their files up."""
     for file in (JPEG, PLAIN):
-        assert np.array_equal(decoded(file + b"\xff" * 100_000), decoded(file))
+        assert decoded(file + b"\xff" * 100_000).tobytes() == decoded(file).tobytes()
