@@ -20,6 +20,8 @@ from pathlib import Path
 ENGINES = ("docker", "podman")
 CONFINED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 PROBE = ("python3", "-I", "-S", "/app/service/probe.py")
+"""As the image's HEALTHCHECK: it finds out by itself where the server listens."""
+
 COMMAND_S = 60
 """No single command of an engine takes longer."""
 
@@ -58,7 +60,6 @@ class Container:
     """One that was started; `process` is the engine's own, in the foreground, and ends with the container's code."""
 
     name: str
-    port: int
     process: subprocess.Popen[bytes]
     log: Path
     started: float
@@ -77,7 +78,7 @@ class Container:
             if self.process.poll() is not None:
                 raise CheckFailed(f"it ended before it was ready: {self.said()}")
             try:
-                self.inside(*PROBE, str(self.port))
+                self.inside(*PROBE)
             except CheckFailed:
                 time.sleep(0.2)
             else:
@@ -100,7 +101,7 @@ def running(image: str, *options: str, port: int = 3000, arguments: Sequence[str
             started = time.monotonic()
             process = subprocess.Popen([*wanted, *arguments], stdout=file, stderr=file)
         try:
-            yield Container(name, port, process, log, started)
+            yield Container(name, process, log, started)
         finally:
             if process.poll() is None:
                 subprocess.run(
