@@ -1,6 +1,6 @@
 """The engine: a bounded queue, and threads that empty it batch by batch.
 
-A batch is taken the moment a thread is free; there is no waiting window. A batch that fails is run again in halves, so
+A batch is taken the moment a thread is free; there is no waiting window, but see `gathering`. A batch that fails is run again in halves, so
 that a bad one costs only its own request. A batch that does not end is given up after a while: its requests are
 answered, another thread takes over, and `alive` is False until it does end. A fault in a thread, or a model that runs
 nothing any more, answers every request, and `alive` says so.
@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future
 from models.preprocess.prepared import Prepared
 from service.engine.admission import QueueLimits
 from service.engine.cache import EmbeddingCache
+from service.engine.gathering import Gathering
 from service.engine.items import ItemResult, Ticket
 from service.engine.lengths import BatchLimits
 from service.engine.plan import AttentionPlan, VectorPlan
@@ -33,10 +34,13 @@ class Engine:
         batches: Mapping[str, BatchLimits],
         metrics: Metrics,
         in_flight: int = 1,
+        gather_tokens: int = 0,
         stuck_after_s: float = 60.0,
         cache_bytes: int = 0,
     ) -> None:
-        self._queue = Queue(limits, batches, metrics, EmbeddingCache(cache_bytes))
+        """While all threads but one are at work, a batch of fewer than `gather_tokens` may wait to grow."""
+        gathering = Gathering(gather_tokens, busy=max(1, in_flight - 1))
+        self._queue = Queue(limits, batches, metrics, EmbeddingCache(cache_bytes), gathering)
         running = Running(models, metrics)
         self._workers = Workers(self._queue, running, count=in_flight, stuck_after_s=stuck_after_s)
 

@@ -13,13 +13,14 @@ from models.contract import tensors
 from models.preprocess.prepared import Prepared
 from service.engine.admission import Admission, QueueLimits
 from service.engine.cache import EmbeddingCache
+from service.engine.gathering import Gathering
 from service.engine.items import Item, Lane, Seat, Ticket
 from service.engine.lengths import BatchLimits
 from service.engine.outcomes import Outcomes
 from service.engine.plan import AttentionPlan, VectorPlan
 from service.engine.sharing import Shares
 from service.engine.waiting import Waiting
-from service.errors import HeadlightError, InferenceFailed, NotReady, Overloaded
+from service.errors import HeadlightError, NotReady, Overloaded
 from service.metrics import Metrics
 
 COMPANY_S = 0.1
@@ -48,19 +49,23 @@ class Queue:
         batches: Mapping[str, BatchLimits],
         metrics: Metrics,
         cache: EmbeddingCache,
+        gathering: Gathering,
     ) -> None:
-        """`batches`: how large a batch of each model may be."""
+        """`batches`: how large a batch of each model may be; `gathering`: whether a small one waits to grow."""
         self._batches = batches
         self._metrics = metrics
         self._waiting = Waiting()
         self._admission = Admission(limits)
         self._outcomes = Outcomes(self._waiting, self._admission, cache, metrics)
+        self._gathering = gathering
+        self._one_gathers = False
         self._running: set[Batch] = set()
         self._last_company = -math.inf
         self._closing = False
         lock = threading.RLock()
         self._changed, self._sooner = threading.Condition(lock), threading.Condition(lock)
         self._looks_at = math.inf
+        metrics.queue_items.set_function(lambda: self._waiting.items)
 
     @property
     def open(self) -> bool:
@@ -99,15 +104,16 @@ class Queue:
                 self._metrics.shed.labels("overloaded").inc(len(items))
                 raise
             ticket.expect(prepared)
-            if lane.plain:
-                items = [item for item in items if not self._outcomes.remembered(item)]
+            unknown = self._outcomes.remembered(items) if lane.plain else items
+            now = time.monotonic()
             if self._busy:
-                self._last_company = time.monotonic()
+                self._last_company = now
             else:
-                self._admission.drain.begin(time.monotonic())
-            self._waiting.add(items)
-            self._metrics.queue_items.set(self._waiting.items)
-            self._changed.notify()
+                self._admission.drain.begin(now)
+            self._waiting.add(unknown)
+            self._gathering.stirred = now
+            if not self._one_gathers or self._gathers_until <= now:
+                self._changed.notify()
             if ticket.deadline < self._looks_at:
                 self._sooner.notify()
 
@@ -117,37 +123,37 @@ class Queue:
             while True:
                 self._outcomes.expire(self._owed)
                 if self._waiting.items:
-                    return self._take()
-                if self._closing:
+                    if (left_s := self._gathers_until - time.monotonic()) <= 0:
+                        return self._take()
+                    self._gather(left_s)
+                elif self._closing:
                     return None
-                self._changed.wait()
+                else:
+                    self._changed.wait()
 
     def finish(self, batch: Batch, outcomes: Sequence[Shares]) -> None:
         """Hand out what became of each of the batch's items."""
         with self._changed:
-            self._admission.drain.served(batch.tokens, time.monotonic())
-            for item, outcome in zip(batch.items, outcomes, strict=True):
-                if isinstance(outcome, InferenceFailed):
-                    self._outcomes.fail(item, outcome)
-                else:
-                    self._outcomes.hand_out(item, outcome)
+            now = time.monotonic()
+            self._admission.drain.served(batch.tokens, now)
+            self._gathering.handed_out = now
+            self._outcomes.hand_out(batch.items, outcomes)
             self._running.discard(batch)  # last: what a fault leaves unanswered is still to be found
 
     def give_up(self, batch: Batch, error: HeadlightError) -> None:
         """Answer a batch's requests with `error`, whatever becomes of it later."""
         with self._changed:
             self._running.discard(batch)
-            for item in batch.items:
-                self._outcomes.fail(item, error)
+            self._outcomes.fail(batch.items, error)
 
     def withdraw(self, ticket: Ticket) -> None:
         """Nobody waits for this request any more: what is queued for it alone is not run."""
         with self._changed:
-            self._outcomes.close(ticket)
-            self._admission.sent(ticket)
+            self._outcomes.withdraw(ticket)
 
     def sent(self, ticket: Ticket) -> None:
         """The answer has been handed over: the attention in it is held no more."""
+        self._gathering.stirred = time.monotonic()
         if ticket.attention_bytes:
             with self._changed:
                 self._admission.sent(ticket)
@@ -178,8 +184,7 @@ class Queue:
         """Close, and answer everything that waits or runs with `error`."""
         self.close()
         with self._changed:
-            for item in [*self._waiting, *(item for batch in self._running for item in batch.items)]:
-                self._outcomes.fail(item, error)
+            self._outcomes.fail([*self._waiting, *(item for batch in self._running for item in batch.items)], error)
 
     def _take(self) -> Batch:
         now = time.monotonic()
@@ -191,10 +196,19 @@ class Queue:
             for seat in item.seats:
                 seat.ticket.run(now)
         self._running.add(batch)
-        self._metrics.queue_items.set(self._waiting.items)
         if self._waiting.items:
             self._changed.notify()  # each put wakes one thread; the rest of a large request is for the others
         return batch
+
+    def _gather(self, seconds: float) -> None:
+        """Wait for more to come, or for so long."""
+        self._one_gathers = True
+        self._changed.wait(seconds)
+        self._one_gathers = False
+
+    @property
+    def _gathers_until(self) -> float:
+        return -math.inf if self._closing else self._gathering.until(self._waiting.tokens, len(self._running))
 
     @property
     def _busy(self) -> bool:

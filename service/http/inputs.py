@@ -1,4 +1,4 @@
-"""From a request's inputs to prepared items, on threads: the event loop neither tokenizes nor decodes.
+"""From a request's inputs to prepared items, on threads: the event loop tokenizes what is brief, and decodes nothing.
 
 Shared by the dialects. Every refusal names its input.
 """
@@ -49,8 +49,8 @@ async def prepare(
     """Have the inputs at `places`, of the encoder's modality, made what it takes, and then submitted.
 
     A few are made at a time, in turn with those of other requests, and `check` is asked of those there are, so that
-    what is refused is refused early. Raises RequestError for an image that gives no picture, and DeadlineExceeded. Of a
-    text's preparation the ticket is told.
+    what is refused is refused early. Raises RequestError, DeadlineExceeded, Overloaded or NotReady; of texts that
+    are not brief the ticket is told instead.
     """
     if isinstance(encoder, TextEncoder):
         texts = [_text(asked.inputs[place]) for place in places]

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from models.contract.specs import TextSpec
 from models.preprocess.errors import NotInVocabulary, TokenizerError
-from models.preprocess.text import MOST_READ, TextPreprocessor
+from models.preprocess.text import BRIEF, MOST_READ, TextPreprocessor
 from models.preprocess.tokens import Tokens
 from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer
 
@@ -52,6 +52,14 @@ def test_truncation_is_ours_and_said(preprocess: TextPreprocessor) -> None:
 
 def test_the_empty_text_is_its_special_tokens(preprocess: TextPreprocessor) -> None:
     assert preprocess([""])[0].ids.tolist() == [CLS, SEP]
+
+
+def test_brief_texts_give_what_they_give_among_others(preprocess: TextPreprocessor) -> None:
+    brief = ["The  LAMP reads", "lamp " * 19]
+    among = preprocess([*brief, "light " * BRIEF])[:2]
+    for tokens, same in zip(preprocess(brief), among, strict=True):
+        assert tokens.ids.tolist() == same.ids.tolist()
+        assert (tokens.pieces, tokens.truncated) == (same.pieces, same.truncated)
 
 
 @pytest.mark.parametrize(

@@ -146,3 +146,19 @@ def test_a_cancelled_request_is_dropped_unexecuted(engine: Engine, model: FakeMo
 
     asyncio.run(scenario())
     assert model.batches == [[1], [2]]
+
+
+def test_the_requests_of_a_batch_are_told_together(
+    engine: Engine, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        first = hold(model, engine)
+        waiting = [submit(engine, ids(4)) for _ in range(5)]
+        loop, told = asyncio.get_running_loop(), list[object]()
+        tell = loop.call_soon_threadsafe
+        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *given: told.append(given) or tell(*given))
+        model.gate.set()
+        await asyncio.gather(first.wait(), *(request.wait() for request in waiting))
+        assert len(told) == len(model.batches) == 2
+
+    asyncio.run(scenario())

@@ -18,6 +18,7 @@ from tests.pictures import as_data_url, encoded, scene
 from tests.service.conftest import GOOD, URL
 
 IMAGE = {"image": as_data_url(encoded(scene()))}
+NOT_BRIEF = {**GOOD, "input": "the old lamp " * 50}
 HELD_S = 20.0
 
 
@@ -50,7 +51,7 @@ async def status_of_one_that_leaves(client: TestClient, path: str, body: object)
     ("threads", "path", "body"),
     [
         ("decoding", URL, {"model": "tiny-image", "input": [IMAGE] * 3}),
-        ("tokenizing", URL, GOOD),
+        ("tokenizing", URL, NOT_BRIEF),
         ("decoding", "/v1/attention/image", GOOD),
         ("tokenizing", "/tokenize", {"inputs": "the old lamp"}),
         ("tokenizing", "/decode", {"ids": [3]}),
@@ -93,7 +94,21 @@ def test_one_text_does_not_wait_for_all_of_another_request(client: TestClient) -
     state: State = client.app.state.headlight  # type: ignore[attr-defined]
     while not state.tokenizing._threads:
         threading.Event().wait(0.01)
+    assert client.post(URL, json=NOT_BRIEF).status_code == 200
     assert client.post(URL, json=GOOD).status_code == 200
     assert not answers
     bulk.join()
     assert answers == [200]
+
+
+def test_a_brief_text_needs_no_thread(client: TestClient) -> None:
+    state: State = client.app.state.headlight  # type: ignore[attr-defined]
+    over = threading.Event()
+    state.tokenizing.submit(over.wait, HELD_S)
+    try:
+        assert client.post(URL, json=GOOD).status_code == 200
+        refused = client.post(URL, json={**GOOD, "input": [[2**40]]})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_tokens")
+        assert not over.is_set()
+    finally:
+        over.set()
