@@ -36,7 +36,7 @@ class AccessLog:
 
 def _line(answered: Answered) -> bytes:
     """Times are in ms; `tokens` are positions of pictures too."""
-    stages = {name: round(took, 2) for name, took in answered.stages_ms.items() if name != "total"}
+    stages = {name: took for name, took in answered.stages_ms.items() if name != "total"}
     return orjson.dumps(
         {
             "time": datetime.now(UTC),

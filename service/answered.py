@@ -18,13 +18,15 @@ class Answered:
     """Of the answer, once it has begun."""
     route: str = ""
     model: str = ""
+    """As served, once it is known."""
     items: int = 0
     positions: int = 0
     timing: Timing | None = None
+    probe: bool = False
     stages_ms: dict[str, float] = field(default_factory=dict)
 
-    def begun(self, timing: Timing | None) -> None:
+    def begun(self) -> None:
         """The answer's first bytes are on their way: how long each stage took is known."""
-        if timing:
-            self.timing = timing
-            self.stages_ms = timing.stages_ms() | {"total": (time.monotonic() - self.came) * 1000}
+        if self.timing:
+            self.stages_ms = self.timing.stages_ms()
+            self.stages_ms["total"] = round((time.monotonic() - self.came) * 1000, 2)

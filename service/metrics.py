@@ -33,9 +33,7 @@ class Metrics:
         self._requests = Counter(
             "headlight_requests", "Requests answered.", ["route", "model", "code"], registry=self.registry
         )
-        self.request_seconds = self._seconds(
-            "request", "From the request's headers to the answer's last byte.", "route"
-        )
+        requests = self._seconds("request", "From the request's headers to the answer's last byte.", "route")
         self._preprocess_seconds = self._seconds("preprocess", "Tokenization or decoding of a request.", "model")
         self._queue_seconds = self._seconds("queue", "An item's wait for its batch.", "model")
         self._inference_seconds = self._seconds("inference", "One ONNX Runtime run.", "model")
@@ -64,6 +62,8 @@ class Metrics:
         self._gc_began = 0.0
         self.answered = cache(self._requests.labels)
         """The counter of answers by route template, model and code."""
+        self.request_seconds = cache(requests.labels)
+        """Their durations by route template."""
         self.of = cache(self._of)
         """The meters of a served model, by its name."""
 

@@ -42,8 +42,8 @@ class State:
 
     `leaving` is only said: everything is still served. Once `draining`, no request is taken any more.
 
-    What is not brief the event loop neither tokenizes nor decodes: `tokenizing` and `decoding` do, as few threads as bound
-    what decoded pictures take, each up to `max_image_pixels` several times over.
+    What is not brief the event loop neither tokenizes nor decodes: `tokenizing` and `decoding` are the threads that do,
+    as few as bound what decoded pictures take, each up to `max_image_pixels` several times over.
     """
 
     settings: Settings

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import numpy as np
 from pydantic import BaseModel, Field, StrictInt, StrictStr
-from starlette.requests import Request
 from starlette.responses import Response
 
 from models.contract.arrays import Floats
@@ -17,10 +16,10 @@ from service.http import pieces, problems, responses
 from service.http.asked import Asked, Image, Input
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
+from service.http.exchange import Exchange
 from service.http.pieces import base64_of
 from service.http.validation import Body, Dimensions
 from service.runtime.encoder import TextEncoder
-from service.state import State
 
 PROMPTS = {"search_query": "query", "search_document": "document"}
 """Names of prompts that models have for these; a model without them embeds all texts alike."""
@@ -128,17 +127,17 @@ def _input(value: CohereInput) -> Input:
     return content.text if isinstance(content, TextContent) else Image(content.image_url.url)
 
 
-def _asked(request: Request, found: CohereRequest) -> Asked:
+def _asked(request: Exchange, found: CohereRequest) -> Asked:
     """With the model's own prompt for this type of input, where it has one."""
     asked = found.asked()
-    state: State = request.app.state.headlight
+    state = request.headlight
     encoder = state.model(found.model)
     prompt = PROMPTS.get(found.input_type or "")
     known = isinstance(encoder, TextEncoder) and prompt in encoder.prompts
     return replace(asked, prompt=prompt) if known else asked
 
 
-async def embedding(request: Request) -> Response:
+async def embedding(request: Exchange) -> Response:
     """Vectors in each of the types asked for."""
     found = await CohereRequest.read(request)
     embedded = await embed(request, _asked(request, found))

@@ -3,11 +3,11 @@
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, RootModel, StrictInt, StrictStr, WithJsonSchema
-from starlette.requests import Request
 
 from service.errors import UnsupportedMediaType
 from service.http import body
 from service.http.asked import Input, TokenIds
+from service.http.exchange import Exchange
 
 MOST_IDS = 131_072
 """Of one text: more than any model's limit, and so few that checking them takes no time."""
@@ -44,7 +44,7 @@ IMAGE_SCHEMA: dict[str, Any] = {
 Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=MOST_IDS, fail_fast=True)]
 
 
-def is_image(request: Request) -> bool:
+def is_image(request: Exchange) -> bool:
     """Whether the body is an image itself, and else JSON. Raises UnsupportedMediaType for what is neither."""
     kind = body.media_type(request)
     if kind not in (body.JSON, *IMAGE_TYPES):

@@ -8,7 +8,6 @@ import time
 from typing import ClassVar
 
 from pydantic import StrictStr
-from starlette.requests import Request
 from starlette.responses import Response
 
 from service.dialects.inputs import Strings, Vectors
@@ -17,6 +16,7 @@ from service.http.asked import Asked
 from service.http.described import ErrorResponse
 from service.http.embedding import embed, embed_for
 from service.http.endpoints import Dialect, Endpoint
+from service.http.exchange import Exchange
 from service.http.pieces import Numbers
 from service.http.validation import Body, Dimensions
 from service.state import State
@@ -34,7 +34,7 @@ class EncodeRequest(Body):
     dimensions: Dimensions | None = None
 
 
-async def encode(request: Request) -> Response:
+async def encode(request: Exchange) -> Response:
     """Vectors of texts."""
     found = await EncodeRequest.read(request)
     embedded = await embed(request, Asked(found.texts, model=found.model, dimensions=found.dimensions, names=NAMES))

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictInt, StrictStr
-from starlette.requests import Request
 from starlette.responses import Response
 
 from service import VERSION
@@ -17,10 +16,10 @@ from service.http.asked import Asked, Embedded
 from service.http.described import PlainError
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
+from service.http.exchange import Exchange
 from service.http.pieces import Numbers
 from service.http.validation import Body, whole
 from service.runtime.encoder import AnyEncoder
-from service.state import State
 
 LATEST = ":latest"
 """The tag of a name without one; nothing here has another."""
@@ -69,7 +68,7 @@ class OllamaEmbeddingsAnswer(BaseModel):
     embedding: list[float]
 
 
-async def embedding(request: Request) -> Response:
+async def embedding(request: Exchange) -> Response:
     """Vectors of texts, scaled to length 1."""
     began = time.monotonic()
     asked = await OllamaEmbedRequest.read(request)
@@ -88,32 +87,32 @@ async def embedding(request: Request) -> Response:
     )
 
 
-async def old_embedding(request: Request) -> Response:
+async def old_embedding(request: Exchange) -> Response:
     """The vector of a text, as the model pools it."""
     asked = await OllamaEmbeddingsRequest.read(request)
     embedded = await _embed(request, asked.name(), [asked.prompt] if asked.prompt else [], normalize=False)
     return responses.json({"embedding": embedded.items[0].vector if embedded else []})
 
 
-async def tags(request: Request) -> Response:
+async def tags(request: Exchange) -> Response:
     """The served models."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     return responses.json({"models": [_told(encoder) for encoder in state.models.values()]})
 
 
-async def told_version(_request: Request) -> Response:
+async def told_version(_request: Exchange) -> Response:
     """This server's."""
     return responses.json({"version": VERSION})
 
 
 async def _embed(
-    request: Request, model: str, texts: Sequence[str], *, dimensions: int | None = None, truncate: bool = True,
+    request: Exchange, model: str, texts: Sequence[str], *, dimensions: int | None = None, truncate: bool = True,
     normalize: bool = True,
 ) -> Embedded | None:  # fmt: skip
-    state: State = request.app.state.headlight
+    state = request.headlight
     width = state.model(model).manifest.embedding.width
     if not texts:
-        request.state.model = model
+        request.answered.model = model
         return None
     if dimensions is not None and dimensions > width:
         dimensions = None  # as there: the whole vector

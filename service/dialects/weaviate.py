@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, Field, StrictStr
-from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import EmptyInput
@@ -16,6 +15,7 @@ from service.http.asked import Asked, Image
 from service.http.described import PlainError
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
+from service.http.exchange import Exchange
 from service.http.pieces import Numbers
 from service.http.validation import Body, Dimensions
 from service.runtime.encoder import AnyEncoder, TextEncoder
@@ -63,11 +63,11 @@ class VectorizeAnswer(BaseModel):
     imageVectors: list[list[float]]  # noqa: N815
 
 
-async def vectors(request: Request) -> Response:
+async def vectors(request: Exchange) -> Response:
     """text2vec-transformers: the vector of a text."""
     asked = await VectorsRequest.read(request)
     config = asked.config or VectorConfig()
-    state: State = request.app.state.headlight
+    state = request.headlight
     encoder = state.first("text")
     known = encoder.prompts if isinstance(encoder, TextEncoder) else ()
     embedded = await embed(
@@ -85,13 +85,13 @@ async def vectors(request: Request) -> Response:
     return responses.json({"text": asked.text, "vector": vector, "dim": len(vector), "dims": len(vector)})
 
 
-async def vectorize(request: Request) -> Response:
+async def vectorize(request: Exchange) -> Response:
     """multi2vec-clip: vectors of texts and images, of one space."""
     asked = await VectorizeRequest.read(request)
     texts, images = asked.texts or [], [Image(image) for image in asked.images or []]
     if not texts and not images:
         raise EmptyInput("there are neither texts nor images")
-    state: State = request.app.state.headlight
+    state = request.headlight
     model = _of_both(state) or state.first("image" if images else "text")
     count = len(texts)
 
@@ -102,9 +102,9 @@ async def vectorize(request: Request) -> Response:
     return await responses.in_pieces({"textVectors": Numbers(found[:count]), "imageVectors": Numbers(found[count:])})
 
 
-async def meta(request: Request) -> Response:
+async def meta(request: Exchange) -> Response:
     """The model that texts go to, or pictures where none takes texts."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     encoders = sorted(state.models.values(), key=lambda encoder: encoder.manifest.modality != "text")
     manifest = encoders[0].manifest
     return responses.json(
@@ -113,16 +113,16 @@ async def meta(request: Request) -> Response:
     )  # fmt: skip
 
 
-async def ready(request: Request) -> Response:
+async def ready(request: Exchange) -> Response:
     """204 when ready."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     state.check_ready()
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-async def live(request: Request) -> Response:
+async def live(request: Exchange) -> Response:
     """204 while the engine is at work."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     state.check_alive()
     return Response(status_code=HTTPStatus.NO_CONTENT)
 

@@ -1,9 +1,9 @@
 """The engine: a bounded queue, and threads that empty it batch by batch.
 
-A batch is taken the moment a thread is free; there is no waiting window, but see `gathering`. A batch that fails is run again in halves, so
-that a bad one costs only its own request. A batch that does not end is given up after a while: its requests are
-answered, another thread takes over, and `alive` is False until it does end. A fault in a thread, or a model that runs
-nothing any more, answers every request, and `alive` says so.
+A batch is taken the moment a thread is free; there is no waiting window, save what `gathering` tells of. A batch
+that fails is run again in halves, so that a bad one costs only its own request. A batch that does not end is given up
+after a while: its requests are answered, another thread takes over, and `alive` is False until it does end. A fault in
+a thread, or a model that runs nothing any more, answers every request, and `alive` says so.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """What becomes of requests: results, errors, and deadlines that pass. Each is answered once.
 
-Their event loops are told together: told of the first of a batch, a loop would take the interpreter from the thread that
-is still handing out the others.
+Their event loops are told of a batch's together: told of the first, a loop would take the interpreter from the thread
+that is still handing out the others.
 """
 
 import time

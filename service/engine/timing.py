@@ -24,6 +24,9 @@ class Timing:
     @classmethod
     def of(cls, tickets: Sequence[Ticket]) -> Self:
         """Of a request that waited for several models: until the last of each."""
+        if len(tickets) == 1:
+            (one,) = tickets
+            return cls(one.asked, one.queued, one.began, one.ended)
         return cls(
             min(ticket.asked for ticket in tickets),
             max(ticket.queued for ticket in tickets),
@@ -37,5 +40,5 @@ class Timing:
         yield from zip(STAGES, moments[:-1], moments[1:], strict=True)
 
     def stages_ms(self) -> dict[str, float]:
-        """How long each took."""
-        return {name: (end - start) * 1000 for name, start, end in self.stages()}
+        """How long each took, to a hundredth."""
+        return {name: round((end - start) * 1000, 2) for name, start, end in self.stages()}

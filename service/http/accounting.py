@@ -4,10 +4,10 @@ Of a request's content nothing is told anywhere but in its answer.
 """
 
 import asyncio
+import random
 import re
 import time
 from http import HTTPStatus
-from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -40,12 +40,12 @@ class Accounting:
         state: State = app.state.headlight
         answered = Answered(scope["method"], _request_id(scope))
         told = scope.setdefault("state", {})
-        told["request_id"] = answered.request_id.decode("ascii")
+        told["answered"] = answered
 
         async def watched_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answered.status = message["status"]
-                answered.begun(told.get("timing"))
+                answered.begun()
                 headers = [*_headers(answered), *(_LAST if state.leaving else ())]
                 message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
@@ -66,11 +66,9 @@ def _account(state: State, scope: Scope, answered: Answered) -> None:
     # What the connection was refused with is what the client got, whatever the app made of its leaving.
     answered.status = told.get("refused") or answered.status or HTTPStatus.INTERNAL_SERVER_ERROR
     answered.route = matched.path if isinstance(matched, Route) else UNMATCHED
-    answered.model = told.get("model", "")
-    answered.items, answered.positions = told.get("items", 0), told.get("positions", 0)
     state.metrics.answered(answered.route, answered.model, str(answered.status)).inc()
-    state.metrics.request_seconds.labels(answered.route).observe(answered.ended - answered.came)
-    if told.get("probe") and answered.status < HTTPStatus.BAD_REQUEST:
+    state.metrics.request_seconds(answered.route).observe(answered.ended - answered.came)
+    if answered.probe and answered.status < HTTPStatus.BAD_REQUEST:
         return
     if state.access_log:
         state.access_log.add(answered)
@@ -83,10 +81,10 @@ def _request_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == REQUEST_ID and _REQUEST_ID.fullmatch(value):
             return bytes(value)
-    return uuid4().hex.encode()
+    return b"%032x" % random.getrandbits(128)  # no secret, and no system call
 
 
 def _headers(answered: Answered) -> list[tuple[bytes, bytes]]:
-    stages = ", ".join(f"{name};dur={took:.2f}" for name, took in answered.stages_ms.items())
+    stages = ", ".join(f"{name};dur={took}" for name, took in answered.stages_ms.items())
     timing = [(b"server-timing", stages.encode())] if stages else []
     return [(REQUEST_ID, answered.request_id), *timing]

@@ -93,6 +93,11 @@ class Embedded:
         return np.stack([item.vector for item in self.items])
 
     @property
+    def numbers(self) -> int:
+        """How many are in all vectors of items."""
+        return sum(item.vector.size for item in self.items)
+
+    @property
     def positions(self) -> int:
         """Tokens of texts and positions of pictures, that were computed."""
         return sum(item.prepared.positions for item in self.items)

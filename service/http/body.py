@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
 import orjson
-from starlette.requests import Request
 
 from service.errors import BodyTooLarge, InvalidJson, Overloaded, UnsupportedMediaType
 from service.http import structure
-from service.state import State
+from service.http.exchange import Exchange
 
 JSON = "application/json"
 
@@ -26,19 +25,19 @@ SLICE_BYTES, MOST_MEMBERS = 64 * 1024, 1_000
 EITHER = 32 + zlib.MAX_WBITS  # the format is told by its header
 
 
-def media_type(request: Request) -> str:
+def media_type(request: Exchange) -> str:
     """What the body is said to be, in lower case and without parameters; a missing Content-Type is JSON."""
-    return request.headers.get("content-type", JSON).partition(";")[0].strip().lower() or JSON
+    return request.fields.get("content-type", JSON).partition(";")[0].strip().lower() or JSON
 
 
-async def read(request: Request) -> bytes:
+async def read(request: Exchange) -> bytes:
     """The body, decoded; it counts as held until `release`.
 
     Raises UnsupportedMediaType, InvalidJson when decoding fails, BodyTooLarge, or Overloaded.
     """
-    state: State = request.app.state.headlight
+    state = request.headlight
     most = state.settings.max_body_bytes
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    coding = request.fields.get("content-encoding", "identity").strip().lower()
     if coding not in ("identity", "gzip", "x-gzip", "deflate"):
         raise UnsupportedMediaType("the body may be encoded as gzip or deflate, or not at all")
     content = await _receive(request, most)
@@ -53,21 +52,20 @@ async def read(request: Request) -> bytes:
     return inflated
 
 
-def release(request: Request) -> None:
+def release(request: Exchange) -> None:
     """The request's body is held no more."""
     _hold(request, 0)
 
 
-def _hold(request: Request, size: int) -> None:
+def _hold(request: Exchange, size: int) -> None:
     """Count so many bytes as this request's. Raises Overloaded."""
-    state: State = request.app.state.headlight
-    held = getattr(request.state, "body_bytes", 0)
+    state = request.headlight
     try:
-        state.bodies.change(held, size, state.settings.max_body_bytes)
+        state.bodies.change(request.body_bytes, size, state.settings.max_body_bytes)
     except Overloaded:
         state.metrics.shed.labels("overloaded").inc()
         raise
-    request.state.body_bytes = size
+    request.body_bytes = size
 
 
 def parse(body: bytes, max_containers: int = structure.MAX_CONTAINERS) -> object:
@@ -112,8 +110,8 @@ def _inflated(content: bytes, most: int) -> Iterator[bytes]:
         raise zlib.error("cut off")
 
 
-async def _receive(request: Request, most: int) -> bytes:
-    declared = request.headers.get("content-length", "")
+async def _receive(request: Exchange, most: int) -> bytes:
+    declared = request.fields.get("content-length", "")
     stream = request.stream()
     body = bytearray()
     size = int(declared[:20]) if declared.isdecimal() else 0
@@ -127,7 +125,7 @@ async def _receive(request: Request, most: int) -> bytes:
                 _hold(request, len(body))
         else:
             return bytes(body)
-    if "expect" not in request.headers:  # a client that asks before it sends waits for the answer
+    if "expect" not in request.fields:  # a client that asks before it sends waits for the answer
         await _drop(stream, DROPPED_TIMES * most)
     raise _too_large(most)
 

@@ -2,17 +2,16 @@
 
 import time
 
-from starlette.requests import Request
-
 from service.errors import InvalidParameter
 from service.http import numbers
+from service.http.exchange import Exchange
 
 HEADER = "x-request-timeout-ms"
 
 
-def deadline_of(request: Request, most_ms: int) -> float:
+def deadline_of(request: Exchange, most_ms: int) -> float:
     """On `time.monotonic`'s clock. Raises InvalidParameter when the header is no count of milliseconds."""
-    told = request.headers.get(HEADER)
+    told = request.fields.get(HEADER)
     if told is None:
         return time.monotonic() + most_ms / 1000
     what = "a whole number of milliseconds, at least 1"

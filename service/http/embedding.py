@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 
 import numpy as np
-from starlette.requests import Request
 
 from models.preprocess.prepared import Prepared
 from service.engine.items import Ticket
@@ -19,6 +18,7 @@ from service.errors import (
 from service.http import inputs
 from service.http.asked import Asked, Embedded, Image, Input, Item, TokenIds, modality
 from service.http.deadline import deadline_of
+from service.http.exchange import Exchange
 from service.http.sizes import Sizes
 from service.http.withdrawal import Watch
 from service.runtime.encoder import AnyEncoder, TextEncoder
@@ -29,27 +29,26 @@ CHARACTERS_A_TOKEN = 5
 takes as long as all else of a refusal; a text of longer words may be refused a little early."""
 
 
-async def embed(request: Request, asked: Asked) -> Embedded:
+async def embed(request: Exchange, asked: Asked) -> Embedded:
     """Raises RequestError, ModelNotFound, Unavailable or InferenceFailed; ClientDisconnect when the client goes."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     if asked.model is not None:
-        request.state.model = state.model(asked.model).name
+        request.answered.model = state.model(asked.model).name
     deadline = deadline_of(request, state.settings.request_timeout_ms)
-    request.state.tickets = []
+    request.tickets = tickets = list[Ticket]()
     async with Watch(request):
-        embedded = await embed_for(state, asked, deadline, request.state.tickets)
-    request.state.model = embedded.encoder.name
-    request.state.items, request.state.positions = len(embedded.items), embedded.positions
-    request.state.timing = embedded.timing
+        embedded = await embed_for(state, asked, deadline, tickets)
+    answered = request.answered
+    answered.model, answered.timing = embedded.encoder.name, embedded.timing
+    answered.items, answered.positions = len(embedded.items), embedded.positions
     return embedded
 
 
-def release(request: Request) -> None:
+def release(request: Exchange) -> None:
     """The answer is sent, or will not be: what of it was promised is owed no more."""
-    state: State = request.app.state.headlight
-    for ticket in getattr(request.state, "tickets", ()):
-        state.engine.sent(ticket)
-    request.state.tickets = ()  # they hold the results
+    for ticket in request.tickets:
+        request.headlight.engine.sent(ticket)
+    request.tickets = ()  # they hold the results
 
 
 async def embed_for(state: State, asked: Asked, deadline: float, tickets: list[Ticket]) -> Embedded:
@@ -159,7 +158,7 @@ class _Part:
             self._state, self._encoder, self._asked, self.places, self.ticket, self._check, self._submit
         )
         results = await self._state.engine.results(self.ticket)
-        pooled = np.stack([result.embedding for result in results])
+        pooled = np.array([result.embedding for result in results])
         vectors = self._encoder.finish(pooled, self._asked.dimensions, normalize=self._asked.normalize)
         return [
             Item(self._encoder, prepared, vector, result.attention, result.vectors)

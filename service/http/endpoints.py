@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.errors import Fault, HeadlightError, MethodNotAllowed
 from service.http import body, embedding, keys, problems
+from service.http.exchange import Exchange
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class Endpoint:
 
     method: Literal["GET", "POST"]
     path: str
-    handler: Callable[[Request], Awaitable[Response]]
+    handler: Callable[[Exchange], Awaitable[Response]]
     summary: str
     request: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
@@ -67,14 +68,14 @@ class Resource:
         self._served: dict[str, tuple[Dialect, Endpoint]] = {each[1].method: each for each in served}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
+        request = Exchange(scope, receive, send)
         try:
             response = await self._response(request)
             await response(scope, receive, send)
         finally:
             embedding.release(request)
 
-    async def _response(self, request: Request) -> Response:
+    async def _response(self, request: Exchange) -> Response:
         try:
             return await self._answer(request)
         except HeadlightError as error:
@@ -92,12 +93,12 @@ class Resource:
     def _asked(self, request: Request) -> tuple[Dialect, Endpoint] | None:
         return self._served.get("GET" if request.method == "HEAD" else request.method)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Exchange) -> Response:
         asked = self._asked(request)
         if asked is None:
             raise MethodNotAllowed(self._served)
         _, endpoint = asked
-        request.state.probe = endpoint.probe
+        request.answered.probe = endpoint.probe
         if not endpoint.keyless:
             keys.check(request)
         return await endpoint.handler(request)
@@ -105,7 +106,7 @@ class Resource:
 
 async def handle_fault(request: Request, error: Exception) -> Response:
     """A fault of ours: logged whole, told as nothing but a fault, in the dialect's own shape."""
-    logger.error("unhandled fault in request %s", request.state.request_id, exc_info=error)
+    logger.error("unhandled fault in request %s", request.state.answered.request_id.decode("ascii"), exc_info=error)
     resource = request.scope.get("endpoint")
     fault = Fault("internal error")
     return resource.problem(request, fault) if isinstance(resource, Resource) else problems.openai(fault)

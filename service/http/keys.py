@@ -1,25 +1,23 @@
 """Where a request carries its API key."""
 
-from starlette.requests import Request
-
 from service.errors import InvalidApiKey
-from service.state import State
+from service.http.exchange import Exchange
 
 HEADERS = ("x-api-key", "api-key")
 """Beside `Authorization: Bearer`: where other servers' clients put a key."""
 
 
-def check(request: Request) -> None:
+def check(request: Exchange) -> None:
     """Raises InvalidApiKey unless the request brings one of the keys."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     # Headers were decoded as latin-1.
-    if not any(state.keys.admits(key.encode("latin-1")) for key in _presented(request)):
+    if not state.keys.open and not any(state.keys.admits(key.encode("latin-1")) for key in _presented(request)):
         raise InvalidApiKey("the API key is missing or wrong")
 
 
-def _presented(request: Request) -> list[str]:
-    found = [request.headers.get(name, "") for name in HEADERS]
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+def _presented(request: Exchange) -> list[str]:
+    found = [request.fields.get(name, "") for name in HEADERS]
+    scheme, _, key = request.fields.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         found.append(key.strip(" \t"))  # of HTTP's white space alone: a key may end in a byte that is another's
     return found

@@ -1,5 +1,6 @@
-"""A request's texts made tokens. A brief one at once: to wake a thread costs several times as much. Others on threads, a
-few at a time: after each few, others have a turn."""
+"""A request's texts made tokens: brief ones at once, for to wake a thread costs several times as much; others on
+threads, a few at a time, and after each few, others have a turn.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

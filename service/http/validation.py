@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, StrictInt, ValidationError
 from pydantic_core import ErrorDetails
-from starlette.requests import Request
 
 from service.errors import (
     EmptyInput,
@@ -21,7 +20,7 @@ from service.errors import (
     UnsupportedMediaType,
 )
 from service.http import body, structure
-from service.state import State
+from service.http.exchange import Exchange
 
 CONTAINERS_AN_ITEM = 8
 """Lists and objects that an input may have in any dialect."""
@@ -55,21 +54,21 @@ def whole(value: object) -> object:
 Dimensions = Annotated[Annotated[StrictInt, Field(ge=1)], BeforeValidator(whole)]
 
 
-async def fields(request: Request) -> object:
+async def fields(request: Exchange) -> object:
     """A request's JSON, not validated yet. Raises RequestError, BodyTooLarge or UnsupportedMediaType."""
     if body.media_type(request) != body.JSON:
         raise UnsupportedMediaType(f"send the body as Content-Type: {body.JSON}")
     return parsed(request, await body.read(request))
 
 
-def parsed(request: Request, content: bytes) -> object:
+def parsed(request: Exchange, content: bytes) -> object:
     """The JSON that a request's body holds. Raises InvalidJson."""
     return body.parse(content, max(structure.MAX_CONTAINERS, CONTAINERS_AN_ITEM * max_items(request)))
 
 
-def max_items(request: Request) -> int:
+def max_items(request: Exchange) -> int:
     """Most inputs that a request may have."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     return state.settings.max_items
 
 
@@ -83,7 +82,7 @@ class Body(BaseModel):
     INPUT: ClassVar[str] = "must be a string or a list of strings"
 
     @classmethod
-    async def read(cls, request: Request) -> Self:
+    async def read(cls, request: Exchange) -> Self:
         """The request's body. Raises RequestError, BodyTooLarge or UnsupportedMediaType."""
         return cls.parse(await fields(request), max_items(request))
 

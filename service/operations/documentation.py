@@ -12,12 +12,12 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from service import VERSION
 from service.dialects import DIALECTS
 from service.http.endpoints import Dialect, Endpoint
+from service.http.exchange import Exchange
 
 JSON = "application/json"
 
@@ -39,12 +39,12 @@ ERRORS = {
 _PARAMETER = re.compile(r"{(\w+)}")
 
 
-async def openapi(_request: Request) -> Response:
+async def openapi(_request: Exchange) -> Response:
     """The document."""
     return Response(_document(), media_type=JSON)
 
 
-async def page(_request: Request) -> Response:
+async def page(_request: Exchange) -> Response:
     """The document as a page."""
     return HTMLResponse(files(__package__).joinpath("docs.html").read_text(encoding="utf-8"))
 

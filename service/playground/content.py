@@ -4,8 +4,9 @@ import hashlib
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from starlette.requests import Request
 from starlette.responses import Response
+
+from service.http.exchange import Exchange
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -33,10 +34,10 @@ class Content:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tag", f'"{hashlib.sha256(self.body).hexdigest()[:32]}"')
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: Exchange) -> Response:
         """The body, or 304 for who has it."""
         headers = {**HEADERS, "ETag": self.tag}
-        if self._is_known(request.headers.get("if-none-match", "")):
+        if self._is_known(request.fields.get("if-none-match", "")):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(self.body, headers=headers, media_type=self.media_type)
 

@@ -3,10 +3,10 @@
 from importlib.resources import files
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import NotFound
+from service.http.exchange import Exchange
 from service.playground.content import Content
 
 INDEX = "index.html"
@@ -19,12 +19,12 @@ FILES: Final = {
 }
 
 
-async def index(request: Request) -> Response:
+async def index(request: Exchange) -> Response:
     """The page."""
     return FILES[INDEX].answer(request)
 
 
-async def file(request: Request) -> Response:
+async def file(request: Exchange) -> Response:
     """One of the files that it loads. Raises NotFound."""
     found = FILES.get(request.path_params["file"])
     if found is None:

@@ -7,12 +7,12 @@ from io import BytesIO
 import numpy as np
 import orjson
 from PIL import Image
-from starlette.requests import Request
 from starlette.responses import Response
 
 from models.scenes.description import draw_distinct
 from models.scenes.rendering import Scene, render
 from service.errors import NotFound
+from service.http.exchange import Exchange
 from service.playground.content import Content
 
 COUNT, SIDE_PX = 20, 160
@@ -23,12 +23,12 @@ PATH = "playground/scenes/{}.png"
 """Relative to the page, which may stand behind a proxy's prefix."""
 
 
-async def scenes(request: Request) -> Response:
+async def scenes(request: Exchange) -> Response:
     """Their list: captions, and where the pictures are."""
     return (await _made())[0].answer(request)
 
 
-async def picture(request: Request) -> Response:
+async def picture(request: Exchange) -> Response:
     """One of them. Raises NotFound."""
     found = (await _made())[1].get(request.path_params["scene"])
     if found is None:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from functools import partial
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from models.preprocess.decoding import decode
@@ -16,6 +15,7 @@ from service.http import body
 from service.http.asked import Image, Input, Item
 from service.http.deadline import deadline_of
 from service.http.embedding import embed
+from service.http.exchange import Exchange
 from service.http.inputs import file_bytes
 from service.http.withdrawal import Watch
 from service.pictures.page import png
@@ -30,7 +30,7 @@ NARROWEST_PX, WIDEST_PX = 400, 2_000
 """Of a picture that is drawn as wide as it is."""
 
 
-async def attention_image(request: Request) -> Response:
+async def attention_image(request: Exchange) -> Response:
     """One text or image, with its attention over it, as a PNG."""
     options: AttentionImageOptions
     value: Input
@@ -39,7 +39,7 @@ async def attention_image(request: Request) -> Response:
     else:
         options = found = await AttentionImageRequest.read(request)
         value = found.value()
-    state: State = request.app.state.headlight
+    state = request.headlight
     deadline = deadline_of(request, state.settings.request_timeout_ms)
     (item,) = (await embed(request, options.asked(value))).items
     drawing = partial(_drawn, state, options, value, item, deadline)

@@ -4,7 +4,6 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from service.dialects import aligned
@@ -16,9 +15,9 @@ from service.errors import AttentionTooLarge, InvalidParameter
 from service.http import responses
 from service.http.asked import Embedded, TokenIds
 from service.http.embedding import embed
+from service.http.exchange import Exchange
 from service.http.pieces import Numbers
 from service.http.withdrawal import Watch
-from service.state import State
 
 MEANING = (
     "attribution, not cause: where the parts' vectors point, and how much attention they are given; the similarity "
@@ -26,14 +25,14 @@ MEANING = (
 )
 
 
-async def match(request: Request) -> Response:
+async def match(request: Exchange) -> Response:
     """Compare two inputs: a text and a text, a text and an image, an image and an image."""
     asked = await MatchRequest.read(request)
     two = asked.asked()
     words = asked.units == "words"
     if words and any(isinstance(value, TokenIds) for value in two.inputs):
         raise InvalidParameter("token ids come without their words; send the text", "units")
-    state: State = request.app.state.headlight
+    state = request.headlight
     embedded = await embed(request, two)
     if asked.pairs:
         _check_size(embedded, state.settings.max_attention_bytes, words=words)

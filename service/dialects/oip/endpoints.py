@@ -3,7 +3,6 @@
 from typing import Any
 
 from pydantic import BaseModel, Field
-from starlette.requests import Request
 from starlette.responses import Response
 
 from models.contract.arrays import Floats
@@ -15,9 +14,9 @@ from service.http.asked import Asked
 from service.http.described import PlainError
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
+from service.http.exchange import Exchange
 from service.http.validation import max_items, parsed
 from service.runtime.encoder import AnyEncoder
-from service.state import State
 
 HEADER_LENGTH = "inference-header-content-length"
 """Of a body with tensors behind its JSON: how long that is."""
@@ -58,34 +57,34 @@ class InferAnswer(BaseModel):
     outputs: list[ResponseTensor]
 
 
-async def server(_request: Request) -> Response:
+async def server(_request: Exchange) -> Response:
     """What this server is."""
     return responses.json({"name": "headlight", "version": SERVER_VERSION, "extensions": ["binary_tensor_data"]})
 
 
-async def live(request: Request) -> Response:
+async def live(request: Exchange) -> Response:
     """200 while the engine is at work."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     state.check_alive()
     return responses.json({"live": True})
 
 
-async def ready(request: Request) -> Response:
+async def ready(request: Exchange) -> Response:
     """200 once warmed up and not draining."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     state.check_ready()
     return responses.json({"ready": True})
 
 
-async def model_ready(request: Request) -> Response:
+async def model_ready(request: Exchange) -> Response:
     """200 for a served model."""
     encoder = _encoder(request)
-    state: State = request.app.state.headlight
+    state = request.headlight
     state.check_ready()
     return responses.json({"name": encoder.name, "ready": True})
 
 
-async def model(request: Request) -> Response:
+async def model(request: Exchange) -> Response:
     """What a model takes and gives."""
     manifest = _encoder(request).manifest
     inputs = [(IMAGE, "BYTES", [-1])] if manifest.image else [(TEXT, "BYTES", [-1]), (IDS, "INT64", [-1, -1])]
@@ -101,7 +100,7 @@ async def model(request: Request) -> Response:
     )
 
 
-async def infer(request: Request) -> Response:
+async def infer(request: Exchange) -> Response:
     """Embed texts, token ids or images."""
     encoder = _encoder(request)
     content, behind = await _parts(request)
@@ -115,9 +114,9 @@ async def infer(request: Request) -> Response:
     return await _answer(found, encoder, embedded.vectors)
 
 
-async def _parts(request: Request) -> tuple[bytes, bytes]:
+async def _parts(request: Exchange) -> tuple[bytes, bytes]:
     """The JSON of a request, and the tensors behind it."""
-    told = request.headers.get(HEADER_LENGTH)
+    told = request.fields.get(HEADER_LENGTH)
     if body.media_type(request) not in (body.JSON, BINARY):
         raise UnsupportedMediaType(f"send the body as Content-Type: {body.JSON}, or {BINARY} with tensors behind it")
     content = await body.read(request)
@@ -144,8 +143,8 @@ async def _answer(found: InferRequest, encoder: AnyEncoder, vectors: Floats) -> 
     return Response(header + packed, headers={HEADER_LENGTH: str(len(header))}, media_type=BINARY)
 
 
-def _encoder(request: Request) -> AnyEncoder:
-    state: State = request.app.state.headlight
+def _encoder(request: Exchange) -> AnyEncoder:
+    state = request.headlight
     if request.path_params.get("version", VERSION) != VERSION:
         return state.model("")
     return state.model(request.path_params["model"])

@@ -9,7 +9,7 @@ from service.dialects import aligned
 from service.dialects.openai.request import EmbeddingOptions
 from service.http import responses
 from service.http.asked import Embedded
-from service.http.pieces import Listed, base64_of
+from service.http.pieces import NUMBER_BYTES, PIECE_BYTES, Listed, base64_of
 from service.runtime.encoder import AnyEncoder
 
 
@@ -25,8 +25,10 @@ async def embeddings(options: EmbeddingOptions, embedded: Embedded) -> Response:
             yield entry
 
     usage = {"prompt_tokens": embedded.positions, "total_tokens": embedded.positions}
-    answer = {"object": "list", "model": embedded.encoder.name, "data": Listed(entries()), "usage": usage}
-    return await responses.in_pieces(answer)
+    answer = {"object": "list", "model": embedded.encoder.name, "usage": usage}
+    if options.attention is None and embedded.numbers * NUMBER_BYTES <= PIECE_BYTES:
+        return responses.json({**answer, "data": list(entries())})
+    return await responses.in_pieces({**answer, "data": Listed(entries())})
 
 
 def model(encoder: AnyEncoder) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`POST /v1/embeddings` and `GET /v1/models`, extended with images, token ids and attention."""
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from service.dialects.described import PIXEL
@@ -12,7 +11,7 @@ from service.http.asked import Image
 from service.http.described import ErrorResponse
 from service.http.embedding import embed
 from service.http.endpoints import Dialect, Endpoint
-from service.state import State
+from service.http.exchange import Exchange
 
 EXAMPLES = {
     "one text": {"model": "all-MiniLM-L6-v2", "input": "A lighthouse keeper reads by the lamp."},
@@ -33,7 +32,7 @@ QUERY = (
 )
 
 
-async def embeddings(request: Request) -> Response:
+async def embeddings(request: Exchange) -> Response:
     """Texts, token ids and images, alone or mixed; an image can also be the body itself."""
     options: EmbeddingOptions
     if is_image(request):
@@ -45,9 +44,9 @@ async def embeddings(request: Request) -> Response:
     return await answer.embeddings(options, await embed(request, asked))
 
 
-async def models(request: Request) -> Response:
+async def models(request: Exchange) -> Response:
     """The served models and what they can do."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     return responses.json({"object": "list", "data": list(map(answer.model, state.models.values()))})
 
 
@@ -57,9 +56,9 @@ _QUERY = [
 ]
 
 
-async def model(request: Request) -> Response:
+async def model(request: Exchange) -> Response:
     """One of them."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     return responses.json(answer.model(state.model(request.path_params["model"])))
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from service import VERSION, errors
@@ -27,18 +26,18 @@ from service.http import responses, validation
 from service.http.asked import Asked, Embedded
 from service.http.embedding import embed, text_encoder
 from service.http.endpoints import Dialect, Endpoint
+from service.http.exchange import Exchange
 from service.http.pieces import Listed, Numbers
 from service.http.validation import max_items
 from service.runtime.providers import CPU
-from service.state import State
 
 
-async def embedding(request: Request) -> Response:
+async def embedding(request: Exchange) -> Response:
     """Vectors of texts."""
     return await _embedding(request, await TeiEmbedRequest.read(request))
 
 
-async def embedding_all(request: Request) -> Response:
+async def embedding_all(request: Exchange) -> Response:
     """Vectors of all tokens of texts, as they are pooled."""
     asked = replace((await EmbedAllRequest.read(request)).asked(), vectors=True)
     embedded = await embed(request, asked)
@@ -48,15 +47,15 @@ async def embedding_all(request: Request) -> Response:
             assert item.vectors is not None
             yield Numbers(item.vectors)
 
-    return _timed(request, asked, embedded, await responses.in_pieces(Listed(texts())))
+    return _timed(asked, embedded, await responses.in_pieces(Listed(texts())))
 
 
-async def similarity(request: Request) -> Response:
+async def similarity(request: Exchange) -> Response:
     """Cosines of one text with others."""
     return await _similarity(request, await SimilarityRequest.read(request))
 
 
-async def embedding_or_similarity(request: Request) -> Response:
+async def embedding_or_similarity(request: Exchange) -> Response:
     """`POST /` is that server's one task; here the request says which."""
     fields = await validation.fields(request)
     if isinstance(fields, dict) and isinstance(fields.get("inputs"), dict):
@@ -64,9 +63,9 @@ async def embedding_or_similarity(request: Request) -> Response:
     return await _embedding(request, TeiEmbedRequest.parse(fields, max_items(request)))
 
 
-async def info(request: Request) -> Response:
+async def info(request: Exchange) -> Response:
     """The model that is meant where none is named."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     settings = state.settings
     encoder = text_encoder(state, request.query_params.get("model"))
     manifest = encoder.manifest
@@ -91,31 +90,31 @@ async def info(request: Request) -> Response:
     )
 
 
-async def health(request: Request) -> Response:
+async def health(request: Exchange) -> Response:
     """200 when ready, with nothing in it."""
-    state: State = request.app.state.headlight
+    state = request.headlight
     state.check_ready()
     return Response()
 
 
-async def _embedding(request: Request, found: TeiEmbedRequest) -> Response:
+async def _embedding(request: Exchange, found: TeiEmbedRequest) -> Response:
     asked = found.asked()
     embedded = await embed(request, asked)
-    return _timed(request, asked, embedded, await responses.in_pieces(Numbers(embedded.vectors)))
+    return _timed(asked, embedded, await responses.in_pieces(Numbers(embedded.vectors)))
 
 
-async def _similarity(request: Request, found: SimilarityRequest) -> Response:
+async def _similarity(request: Exchange, found: SimilarityRequest) -> Response:
     if not found.inputs.sentences:
         raise errors.EmptyInput("inputs.sentences must not be empty", "inputs.sentences")
     asked = found.asked()
     embedded = await embed(request, asked)
     source, others = embedded.vectors[0], embedded.vectors[1:]
-    return _timed(request, asked, embedded, responses.json(others @ source))
+    return _timed(asked, embedded, responses.json(others @ source))
 
 
-def _timed(request: Request, asked: Asked, embedded: Embedded, response: Response) -> Response:
+def _timed(asked: Asked, embedded: Embedded, response: Response) -> Response:
     """That server's headers; durations are in ms."""
-    took = request.state.timing.stages_ms()
+    took = embedded.timing.stages_ms()
     characters = sum(len(text) for text in asked.inputs if isinstance(text, str))
     response.headers.update(
         {

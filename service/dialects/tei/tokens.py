@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from starlette.requests import Request
 from starlette.responses import Response
 
 from models.preprocess.errors import NotInVocabulary
@@ -14,19 +13,19 @@ from service import errors
 from service.dialects.tei.request import DecodeRequest, TokenizeRequest
 from service.http import body, pieces, responses
 from service.http.embedding import check_prompt, text_encoder
+from service.http.exchange import Exchange
 from service.http.withdrawal import Watch
-from service.state import State
 
 MOST_CHARACTERS = 100_000
 """Of the texts of one request to be tokenized whole: their answer has up to 70 times as many bytes."""
 
 
-async def tokenize(request: Request) -> Response:
+async def tokenize(request: Exchange) -> Response:
     """All tokens of texts, uncut."""
     asked = await TokenizeRequest.read(request)
     if sum(map(len, asked.inputs)) > MOST_CHARACTERS:
         raise errors.InvalidInput(f"the texts have more than {MOST_CHARACTERS} characters", "inputs")
-    state: State = request.app.state.headlight
+    state = request.headlight
     encoder = text_encoder(state, asked.model)
     check_prompt(encoder, asked.prompt_name)
 
@@ -39,10 +38,10 @@ async def tokenize(request: Request) -> Response:
     return Response(written, media_type=body.JSON)
 
 
-async def decode(request: Request) -> Response:
+async def decode(request: Exchange) -> Response:
     """Texts of token ids."""
     asked = await DecodeRequest.read(request)
-    state: State = request.app.state.headlight
+    state = request.headlight
     encoder = text_encoder(state, asked.model)
 
     def run() -> list[str]:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -154,11 +155,11 @@ def test_the_requests_of_a_batch_are_told_together(
     async def scenario() -> None:
         first = hold(model, engine)
         waiting = [submit(engine, ids(4)) for _ in range(5)]
-        loop, told = asyncio.get_running_loop(), list[object]()
-        tell = loop.call_soon_threadsafe
-        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *given: told.append(given) or tell(*given))
+        loop = asyncio.get_running_loop()
+        tell = Mock(side_effect=loop.call_soon_threadsafe)
+        monkeypatch.setattr(loop, "call_soon_threadsafe", tell)
         model.gate.set()
         await asyncio.gather(first.wait(), *(request.wait() for request in waiting))
-        assert len(told) == len(model.batches) == 2
+        assert tell.call_count == len(model.batches) == 2
 
     asyncio.run(scenario())
