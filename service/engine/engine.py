@@ -38,8 +38,9 @@ class Engine:
         stuck_after_s: float = 60.0,
         cache_bytes: int = 0,
     ) -> None:
-        """While all threads but one are at work, a batch of fewer than `gather_tokens` may wait to grow."""
-        gathering = Gathering(gather_tokens, busy=max(1, in_flight - 1))
+        """While all threads but one are at work, a batch of fewer than `gather_tokens` may wait to grow; while several
+        are free, a batch of more leaves the others their part."""
+        gathering = Gathering(gather_tokens, in_flight)
         self._queue = Queue(limits, batches, metrics, EmbeddingCache(cache_bytes), gathering)
         running = Running(models, metrics)
         self._workers = Workers(self._queue, running, count=in_flight, stuck_after_s=stuck_after_s)

@@ -1,8 +1,9 @@
-"""Whether a batch that would be small waits a moment for company.
+"""How much a thread that is free takes of what waits.
 
 Clients that wait for their answers come back one by one when a batch has been handed out, and the first of them would
-be the whole of the next batch. So a thread that is free lets it wait, as long as others use the processors, and keep
-coming. Otherwise it does not: what comes while nobody was just answered, or while little runs, is run at once.
+be the whole of the next batch. So a free thread lets it wait for the others, as long as the processors are used, and
+something stirs. Otherwise nothing waits: what comes while nobody was just answered, when all who were are back, or
+while little runs, is run at once. And where several threads are free, one does not take what is enough for all.
 """
 
 import math
@@ -17,20 +18,40 @@ GAP_S = 0.0015
 
 @dataclass(slots=True)
 class Gathering:
-    """Of `enough` tokens nothing waits, and while fewer than `busy` batches run. Moments are on one clock, in s.
+    """Of `threads` that run batches; a batch of `enough` tokens is as fast, for each, as a larger one. 0 for: nothing
+    ever waits, and one thread takes all. Moments are on one clock, in s.
 
     Not thread-safe: the queue holds its lock around each call.
     """
 
     enough: int
-    busy: int
-    handed_out: float = -math.inf
-    """When the last batch was."""
-    stirred: float = -math.inf
-    """When the last request came, or the last answer was sent, if that was later."""
+    threads: int
+    _handed_out: float = -math.inf
+    _stirred: float = -math.inf
+    _away: int = 0
+    """Of those who were just answered, so many are not back."""
+
+    def handed_out(self, answered: int, now: float) -> None:
+        """A batch was, with which so many requests were answered."""
+        before = self._away if now - self._handed_out < LONGEST_S else 0
+        self._away, self._handed_out = before + answered, now
+
+    def came(self, now: float) -> None:
+        """A request, which may be of one who was answered."""
+        self._away = max(0, self._away - 1)
+        self._stirred = now
+
+    def sent(self, now: float) -> None:
+        """An answer is on its way to its client."""
+        self._stirred = now
 
     def until(self, tokens: int, running: int) -> float:
-        """The moment up to which a batch of so many tokens waits, beside so many that run; it may have passed."""
-        if tokens >= self.enough or running < self.busy:
+        """The moment up to which so many waiting tokens wait, beside so many batches; it may have passed."""
+        if tokens >= self.enough or running < max(1, self.threads - 1) or not self._away:
             return -math.inf
-        return min(self.handed_out + LONGEST_S, max(self.handed_out, self.stirred) + GAP_S)
+        return min(self._handed_out + LONGEST_S, max(self._handed_out, self._stirred) + GAP_S)
+
+    def most(self, tokens: int, running: int) -> float:
+        """Of so many waiting tokens, those that one batch should have, beside so many batches."""
+        free = self.threads - running
+        return max(self.enough, tokens / free) if self.enough and free > 1 else math.inf

@@ -24,6 +24,10 @@ class BatchLimits:
     tokens: int
     cells: int
 
+    def within(self, most_tokens: float) -> "BatchLimits":
+        """These, but no more than so many tokens."""
+        return self if most_tokens >= self.tokens else BatchLimits(int(most_tokens), self.cells)
+
     def hold(self, items: int, tokens: int, longest: int, *, observed: bool) -> bool:
         """Around attention a batch is `items` times `longest`: no more than half of that may be padding."""
         if observed and items * longest**2 > self.cells:

@@ -47,14 +47,17 @@ class Outcomes:
             self._answer(ticket, DeadlineExceeded("the request waited past its deadline", wait_s))
         self._tell()
 
-    def hand_out(self, items: Sequence[Item], outcomes: Sequence[Shares]) -> None:
-        """Give each who waits for one of the items a result, or its failure; who has all of theirs is answered."""
+    def hand_out(self, items: Sequence[Item], outcomes: Sequence[Shares]) -> int:
+        """Give each who waits for one of the items a result, or its failure; who has all of theirs is answered. Returns
+        how many were."""
         for item, outcome in zip(items, outcomes, strict=True):
             if isinstance(outcome, InferenceFailed):
                 self._fail(item, outcome)
             else:
                 self._fill(item, outcome)
+        answered = len(self._untold)
         self._tell()
+        return answered
 
     def fail(self, items: Iterable[Item], error: HeadlightError) -> None:
         """Answer all who wait for the items with `error`."""

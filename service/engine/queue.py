@@ -111,7 +111,7 @@ class Queue:
             else:
                 self._admission.drain.begin(now)
             self._waiting.add(unknown)
-            self._gathering.stirred = now
+            self._gathering.came(now)
             if not self._one_gathers or self._gathers_until <= now:
                 self._changed.notify()
             if ticket.deadline < self._looks_at:
@@ -136,8 +136,7 @@ class Queue:
         with self._changed:
             now = time.monotonic()
             self._admission.drain.served(batch.tokens, now)
-            self._gathering.handed_out = now
-            self._outcomes.hand_out(batch.items, outcomes)
+            self._gathering.handed_out(self._outcomes.hand_out(batch.items, outcomes), now)
             self._running.discard(batch)  # last: what a fault leaves unanswered is still to be found
 
     def give_up(self, batch: Batch, error: HeadlightError) -> None:
@@ -153,7 +152,7 @@ class Queue:
 
     def sent(self, ticket: Ticket) -> None:
         """The answer has been handed over: the attention in it is held no more."""
-        self._gathering.stirred = time.monotonic()
+        self._gathering.sent(time.monotonic())
         if ticket.attention_bytes:
             with self._changed:
                 self._admission.sent(ticket)
@@ -187,11 +186,13 @@ class Queue:
             self._outcomes.fail([*self._waiting, *(item for batch in self._running for item in batch.items)], error)
 
     def _take(self) -> Batch:
-        now = time.monotonic()
-        items = self._waiting.take(self._batches)
+        now, running = time.monotonic(), len(self._running)
+        alone = not running and now - self._last_company > COMPANY_S
+        most = math.inf if alone else self._gathering.most(self._waiting.tokens, running)
+        items = self._waiting.take(self._batches, most)
         if self._busy:
-            self._last_company = now
-        batch = Batch(items, alone=now - self._last_company > COMPANY_S)
+            self._last_company, alone = now, False
+        batch = Batch(items, alone=alone)
         for item in items:
             for seat in item.seats:
                 seat.ticket.run(now)

@@ -54,10 +54,11 @@ class Waiting:
                 same.seats += item.seats
             ticket.waiting[same] = None
 
-    def take(self, limits: Mapping[str, BatchLimits]) -> list[Item]:
-        """Remove and return the next batch, within its model's limits. There must be an item waiting."""
+    def take(self, limits: Mapping[str, BatchLimits], most_tokens: float = math.inf) -> list[Item]:
+        """Remove and return the next batch, within its model's limits and so many tokens: one item at least. There must
+        be one waiting."""
         first = next(iter(self._next().waiting))
-        batch = self._lanes[first.lane].batch(first, limits[first.lane.model])
+        batch = self._lanes[first.lane].batch(first, limits[first.lane.model].within(most_tokens))
         for item in batch:
             self._remove(item)
             for ticket in {seat.ticket for seat in item.seats}:
