@@ -13,6 +13,7 @@ from bench.server import running_server
 from bench.workloads import Workload, alone, workloads
 from models.preprocess.prepared import Prepared
 from service.engine.attention import AttentionQuery
+from service.process import tune
 from service.runtime.encoder import AnyEncoder
 from service.settings import Settings
 from service.state import State
@@ -33,6 +34,7 @@ def measure(artifacts: Sequence[Path], names: Sequence[str], length: Length) -> 
     peak = machine.sgemm_gflops()
     with running_server(artifacts) as url:
         state = State.open(Settings(models=tuple(artifacts)))
+        tune()  # as the process that serves is
         for workload in [*workloads(), *alone()]:
             if names and workload.name not in names:
                 continue

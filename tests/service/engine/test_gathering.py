@@ -1,4 +1,5 @@
-"""A batch that would be small waits a moment for those who were just answered, and for nobody else."""
+"""A batch that would be small waits a moment for those who were just answered, and for nobody else; and free threads
+share what waits."""
 
 import asyncio
 import math
@@ -16,20 +17,58 @@ from tests.waiting import PATIENCE_S
 ENOUGH = 6
 
 
-@pytest.mark.parametrize(
-    ("tokens", "running", "handed_out", "stirred", "until"),
-    [
-        (ENOUGH, 1, 9.0, 9.0, -math.inf),
-        (1, 0, 9.0, 9.0, -math.inf),
-        (1, 1, 9.0, 8.0, 9.0 + GAP_S),
-        (1, 1, 9.0, 9.0 + LONGEST_S / 2, 9.0 + LONGEST_S / 2 + GAP_S),
-        (1, 1, 9.0, 9.0 + LONGEST_S, 9.0 + LONGEST_S),
-        (1, 1, -math.inf, 9.0, -math.inf),
-    ],
-    ids=["enough", "little runs", "just handed out", "some came", "too long", "nobody was answered"],
-)
-def test_how_long(tokens: int, running: int, handed_out: float, stirred: float, until: float) -> None:
-    assert Gathering(ENOUGH, busy=1, handed_out=handed_out, stirred=stirred).until(tokens, running) == until
+NOW = 9.0
+SOON = NOW + LONGEST_S / 2
+
+
+@pytest.fixture
+def gathers() -> Gathering:
+    """Of two threads, of which one has just answered three requests."""
+    found = Gathering(ENOUGH, threads=2)
+    found.handed_out(3, NOW)
+    return found
+
+
+def test_until_nothing_stirs(gathers: Gathering) -> None:
+    assert gathers.until(1, running=1) == NOW + GAP_S
+    gathers.sent(SOON)
+    assert gathers.until(1, running=1) == SOON + GAP_S
+    gathers.came(SOON + GAP_S / 2)
+    assert gathers.until(1, running=1) == SOON + GAP_S / 2 + GAP_S
+    gathers.sent(NOW + LONGEST_S)
+    assert gathers.until(1, running=1) == NOW + LONGEST_S
+
+
+def test_not_for_what_is_enough_nor_while_little_runs(gathers: Gathering) -> None:
+    assert gathers.until(ENOUGH, running=1) == -math.inf
+    assert gathers.until(1, running=0) == -math.inf
+    assert Gathering(ENOUGH, threads=4).until(1, running=2) == -math.inf
+
+
+def test_until_all_who_were_answered_are_back(gathers: Gathering) -> None:
+    for _ in range(2):
+        gathers.came(NOW)
+        assert gathers.until(1, running=1) > NOW
+    gathers.came(NOW)
+    assert gathers.until(1, running=1) == -math.inf
+
+
+def test_those_of_two_batches_are_waited_for_together_but_not_those_of_long_ago(gathers: Gathering) -> None:
+    gathers.handed_out(1, SOON)
+    for _ in range(3):
+        gathers.came(SOON)
+    assert gathers.until(1, running=1) > SOON
+    gathers.handed_out(1, SOON + 2 * LONGEST_S)
+    gathers.came(SOON + 2 * LONGEST_S)
+    assert gathers.until(1, running=1) == -math.inf
+
+
+def test_free_threads_share_what_is_enough_for_each() -> None:
+    gathers = Gathering(ENOUGH, threads=2)
+    assert gathers.most(10 * ENOUGH, running=0) == 5 * ENOUGH
+    assert gathers.most(10 * ENOUGH, running=1) == math.inf
+    assert gathers.most(ENOUGH + 1, running=0) == ENOUGH
+    assert Gathering(0, threads=2).most(100, running=0) == math.inf
 
 
 @pytest.fixture
@@ -41,9 +80,12 @@ def patient(model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engin
 
 
 async def answered_and_held(engine: Engine, model: FakeModel) -> Request:
-    """One batch has just been handed out, and another runs until the gate opens."""
-    await submit(engine, ids(2)).wait()
+    """Three requests have just been answered, and one of them is back and runs until the gate opens."""
+    first = hold(model, engine)
+    others = [submit(engine, ids(2)), submit(engine, ids(4))]
     model.enter()
+    model.gate.set()
+    await asyncio.gather(first.wait(), *(other.wait() for other in others))
     return hold(model, engine)
 
 
@@ -62,6 +104,34 @@ def test_the_first_who_is_back_waits_for_the_second(patient: Engine, model: Fake
     assert [3, 4] in [sorted(batch) for batch in model.batches]
 
 
+def test_all_who_are_back_wait_for_nobody(patient: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        held = await answered_and_held(patient, model)
+        back = [submit(patient, ids(2)), submit(patient, ids(3))]
+        model.enter()
+        model.gate.set()
+        await asyncio.gather(held.wait(), *(request.wait() for request in back))
+
+    asyncio.run(scenario())
+    assert [2, 3] in [sorted(batch) for batch in model.batches]
+
+
+def test_two_free_threads_share_a_request(patient: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        held = await answered_and_held(patient, model)
+        model.gate.set()
+        await held.wait()
+        model.gate.clear()
+        large = submit(patient, ids(*[3] * 8))
+        model.enter()
+        model.enter()
+        model.gate.set()
+        await large.wait()
+
+    asyncio.run(scenario())
+    assert model.batches[-2:] == [[3] * 4, [3] * 4]
+
+
 def test_nobody_waits_when_nothing_else_runs(patient: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         held = await answered_and_held(patient, model)
@@ -70,7 +140,7 @@ def test_nobody_waits_when_nothing_else_runs(patient: Engine, model: FakeModel) 
         await asyncio.wait_for(asyncio.gather(held.wait(), alone.wait()), PATIENCE_S / 2)
 
     asyncio.run(scenario())
-    assert model.batches == [[2], [1], [3]]
+    assert model.batches[-2:] == [[1], [3]]
 
 
 def test_nobody_waits_where_nobody_was_answered(patient: Engine, model: FakeModel) -> None:
