@@ -89,7 +89,7 @@ class State:
             batches=batches,
             metrics=metrics,
             in_flight=in_flight,
-            gather_tokens=GATHER_TOKENS if on_cpu else 0,
+            gather_tokens=GATHER_TOKENS if all(encoder.provider == CPU for encoder in models.values()) else 0,
             stuck_after_s=max(STUCK_AT_LEAST_S, STUCK_TIMES * longest_s),
             cache_bytes=settings.cache_bytes,
         )

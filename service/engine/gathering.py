@@ -28,21 +28,25 @@ class Gathering:
     threads: int
     _handed_out: float = -math.inf
     _stirred: float = -math.inf
+    _answered: int = 0
+    """With the last batch that was handed out."""
     _away: int = 0
-    """Of those who were just answered, so many are not back."""
+    """Clients answered with it, or the one before if that was lately, who are not back. An estimate: some never are."""
 
     def handed_out(self, answered: int, now: float) -> None:
         """A batch was, with which so many requests were answered."""
-        before = self._away if now - self._handed_out < LONGEST_S else 0
-        self._away, self._handed_out = before + answered, now
+        if not answered:
+            return
+        before = min(self._away, self._answered) if now - self._handed_out < LONGEST_S else 0
+        self._away, self._answered, self._handed_out = before + answered, answered, now
 
     def came(self, now: float) -> None:
-        """A request, which may be of one who was answered."""
+        """A request that waits, which may be of one who was answered."""
         self._away = max(0, self._away - 1)
         self._stirred = now
 
     def sent(self, now: float) -> None:
-        """An answer is on its way to its client."""
+        """An answer is on its way to its client. This alone needs no lock."""
         self._stirred = now
 
     def until(self, tokens: int, running: int) -> float:
@@ -52,6 +56,7 @@ class Gathering:
         return min(self._handed_out + LONGEST_S, max(self._handed_out, self._stirred) + GAP_S)
 
     def most(self, tokens: int, running: int) -> float:
-        """Of so many waiting tokens, those that one batch should have, beside so many batches."""
+        """Of so many waiting tokens, those that one batch should have, beside so many batches: its part, if each
+        thread's is enough."""
         free = self.threads - running
-        return max(self.enough, tokens / free) if self.enough and free > 1 else math.inf
+        return tokens / free if free > 1 and 0 < self.enough * free <= tokens else math.inf

@@ -5,12 +5,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from models.contract import tensors
 from models.contract.arrays import Data, Floats
 from models.preprocess.prepared import Prepared
 from service.engine.condensing import Weights
-from service.engine.plan import AttentionPlan
+from service.engine.plan import AttentionPlan, VectorPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,13 @@ class Lane:
     model: str
     outputs: tuple[str, ...]
     heads: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, model: str, attention: AttentionPlan | None, vectors: VectorPlan | None) -> Self:
+        """That of a request's items."""
+        positions = (tensors.POSITIONS,) if vectors else ()
+        observed, heads = (attention.outputs, attention.chosen_heads) if attention else ((), ())
+        return cls(model, (tensors.EMBEDDING, *positions, *observed), heads)
 
     @property
     def plain(self) -> bool:
@@ -120,3 +128,15 @@ class Item:
     @property
     def data(self) -> Data:
         return self.prepared.data
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """What one thread runs. `alone`: nothing else ran or waited when it was taken, nor for a while before."""
+
+    items: list[Item]
+    alone: bool
+
+    @property
+    def tokens(self) -> int:
+        return sum(item.positions for item in self.items)

@@ -35,7 +35,7 @@ class Outcomes:
         if not self._cache.max_bytes:
             return items
         unknown = [item for item in items if not self._remembered(item)]
-        self._tell()
+        self.tell()
         return unknown
 
     def expire(self, owed: int) -> None:
@@ -45,31 +45,36 @@ class Outcomes:
             self._waiting.withdraw(ticket)
             wait_s = self._admission.drain.retry_after_s(owed)
             self._answer(ticket, DeadlineExceeded("the request waited past its deadline", wait_s))
-        self._tell()
+        self.tell()
 
     def hand_out(self, items: Sequence[Item], outcomes: Sequence[Shares]) -> int:
-        """Give each who waits for one of the items a result, or its failure; who has all of theirs is answered. Returns
-        how many were."""
+        """Give each who waits for one of the items a result, or its failure; who has all of theirs is answered, but not
+        told. Returns how many were."""
         for item, outcome in zip(items, outcomes, strict=True):
             if isinstance(outcome, InferenceFailed):
                 self._fail(item, outcome)
             else:
                 self._fill(item, outcome)
-        answered = len(self._untold)
-        self._tell()
-        return answered
+        return len(self._untold)
 
     def fail(self, items: Iterable[Item], error: HeadlightError) -> None:
         """Answer all who wait for the items with `error`."""
         for item in items:
             self._fail(item, error)
-        self._tell()
+        self.tell()
 
     def withdraw(self, ticket: Ticket) -> None:
         """Nobody waits for this request any more; what waits for it alone is dropped unexecuted."""
         if not ticket.closed:
             self._close(ticket)
         self._admission.sent(ticket)
+
+    def tell(self) -> None:
+        """Wake each event loop once for all of its requests that were answered."""
+        untold, self._untold = self._untold, []
+        for loop in {ticket.loop for ticket, _ in untold}:
+            with suppress(RuntimeError):  # the event loop is closed: nobody is there to be told
+                loop.call_soon_threadsafe(_settle, [answer for answer in untold if answer[0].loop is loop])
 
     def _remembered(self, item: Item) -> bool:
         found = self._cache.get((item.lane.model, item.prepared.key))
@@ -104,13 +109,6 @@ class Outcomes:
         ticket.ended = time.monotonic()
         self._admission.answered(ticket)
         self._waiting.withdraw(ticket)
-
-    def _tell(self) -> None:
-        """Wake each event loop once for all of its requests that were answered."""
-        untold, self._untold = self._untold, []
-        for loop in {ticket.loop for ticket, _ in untold}:
-            with suppress(RuntimeError):  # the event loop is closed: nobody is there to be told
-                loop.call_soon_threadsafe(_settle, [answer for answer in untold if answer[0].loop is loop])
 
 
 def _settle(answers: Sequence[Answer]) -> None:

@@ -7,14 +7,12 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from models.contract import tensors
 from models.preprocess.prepared import Prepared
 from service.engine.admission import Admission, QueueLimits
 from service.engine.cache import EmbeddingCache
 from service.engine.gathering import Gathering
-from service.engine.items import Item, Lane, Seat, Ticket
+from service.engine.items import Batch, Item, Lane, Seat, Ticket
 from service.engine.lengths import BatchLimits
 from service.engine.outcomes import Outcomes
 from service.engine.plan import AttentionPlan, VectorPlan
@@ -26,18 +24,6 @@ from service.metrics import Metrics
 COMPANY_S = 0.1
 """How long after two requests or batches met none is taken to be alone: many clients that each wait for their answer
 leave moments in which nothing waits, and a batch that spreads over the machine then is in the way of the next."""
-
-
-@dataclass(slots=True, eq=False)
-class Batch:
-    """What one thread runs. `alone`: nothing else ran or waited when it was taken, nor for a while before."""
-
-    items: list[Item]
-    alone: bool
-
-    @property
-    def tokens(self) -> int:
-        return sum(item.positions for item in self.items)
 
 
 class Queue:
@@ -89,7 +75,7 @@ class Queue:
         vectors: VectorPlan | None = None,
     ) -> None:
         """Queue one request's items. Raises Overloaded or NotReady."""
-        lane = _lane(model, attention, vectors)
+        lane = Lane.of(model, attention, vectors)
         plans = [plan for plan in (attention, vectors) if plan]
         promised = sum(plan.answer_bytes(item.positions) for plan in plans for item in prepared)
         items = [Item(lane, item, [Seat(ticket, i, attention)]) for i, item in enumerate(prepared)]
@@ -110,6 +96,8 @@ class Queue:
                 self._last_company = now
             else:
                 self._admission.drain.begin(now)
+            if not unknown:
+                return
             self._waiting.add(unknown)
             self._gathering.came(now)
             if not self._one_gathers or self._gathers_until <= now:
@@ -137,7 +125,8 @@ class Queue:
             now = time.monotonic()
             self._admission.drain.served(batch.tokens, now)
             self._gathering.handed_out(self._outcomes.hand_out(batch.items, outcomes), now)
-            self._running.discard(batch)  # last: what a fault leaves unanswered is still to be found
+            self._running.discard(batch)  # only now: what a fault leaves unanswered is still to be found
+            self._outcomes.tell()  # last: who is told takes the interpreter, and soon wants the lock
 
     def give_up(self, batch: Batch, error: HeadlightError) -> None:
         """Answer a batch's requests with `error`, whatever becomes of it later."""
@@ -203,13 +192,17 @@ class Queue:
 
     def _gather(self, seconds: float) -> None:
         """Wait for more to come, or for so long."""
-        self._one_gathers = True
-        self._changed.wait(seconds)
-        self._one_gathers = False
+        self._one_gathers = True  # and no second: all the others are at work
+        try:
+            self._changed.wait(seconds)
+        finally:
+            self._one_gathers = False
 
     @property
     def _gathers_until(self) -> float:
-        return -math.inf if self._closing else self._gathering.until(self._waiting.tokens, len(self._running))
+        """Nothing waits past a deadline."""
+        until = self._gathering.until(self._waiting.tokens, len(self._running))
+        return -math.inf if self._closing or until >= self._waiting.next_deadline() else until
 
     @property
     def _busy(self) -> bool:
@@ -224,9 +217,3 @@ class Queue:
     def _owed(self) -> int:
         """Tokens that wait or run."""
         return self._waiting.tokens + sum(batch.tokens for batch in self._running)
-
-
-def _lane(model: str, attention: AttentionPlan | None, vectors: VectorPlan | None) -> Lane:
-    positions = (tensors.POSITIONS,) if vectors else ()
-    observed, heads = (attention.outputs, attention.chosen_heads) if attention else ((), ())
-    return Lane(model, (tensors.EMBEDDING, *positions, *observed), heads)

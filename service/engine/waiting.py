@@ -76,7 +76,9 @@ class Waiting:
         self._leave(ticket)
 
     def next_deadline(self) -> float:
-        """No request's deadline is sooner."""
+        """The soonest of the requests that have not begun."""
+        while self._deadlines and self._deadlines[0][1] not in self._expiring:
+            heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else math.inf
 
     def expired(self, now: float) -> list[Ticket]:

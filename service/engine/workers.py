@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.engine.queue import Batch, Queue
+from service.engine.items import Batch
+from service.engine.queue import Queue
 from service.engine.running import Running
 from service.errors import InferenceFailed, NotReady
 

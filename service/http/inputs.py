@@ -49,8 +49,8 @@ async def prepare(
     """Have the inputs at `places`, of the encoder's modality, made what it takes, and then submitted.
 
     A few are made at a time, in turn with those of other requests, and `check` is asked of those there are, so that
-    what is refused is refused early. Raises RequestError, DeadlineExceeded, Overloaded or NotReady; of texts that
-    are not brief the ticket is told instead.
+    what is refused is refused early. Raises RequestError, DeadlineExceeded, Overloaded or NotReady; of texts
+    that are not few and brief the ticket is told instead.
     """
     if isinstance(encoder, TextEncoder):
         texts = [_text(asked.inputs[place]) for place in places]

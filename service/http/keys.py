@@ -11,7 +11,7 @@ def check(request: Exchange) -> None:
     """Raises InvalidApiKey unless the request brings one of the keys."""
     state = request.headlight
     # Headers were decoded as latin-1.
-    if not state.keys.open and not any(state.keys.admits(key.encode("latin-1")) for key in _presented(request)):
+    if not (state.keys.open or any(state.keys.admits(key.encode("latin-1")) for key in _presented(request))):
         raise InvalidApiKey("the API key is missing or wrong")
 
 

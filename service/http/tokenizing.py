@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from models.preprocess.errors import NotInVocabulary
 from models.preprocess.prepared import Prepared
-from models.preprocess.text import BRIEF
 from models.preprocess.tokens import Tokens
 from service.engine.items import Ticket
 from service.errors import DeadlineExceeded, InvalidTokens, NotReady
@@ -48,14 +47,18 @@ class Tokenizing:
         self._items: list[Tokens] = []
 
     def begin(self) -> None:
-        """Begin; brief texts are done then. Raises for those what threads tell the ticket."""
-        if sum(map(len, self._texts)) <= BRIEF:
+        """Begin; a few brief texts are done then. Raises for those what threads tell the ticket, and NotReady."""
+        few = len(self._texts) <= AT_ONCE
+        if few and self._encoder.is_brief(self._texts, prompt=self._asked.prompt, kept=self._asked.kept):
             self._next()
         else:
             self._go_on()
 
     def _go_on(self) -> None:
-        self._state.engine.submit_from(self._state.tokenizing, self._ticket, self._next)
+        try:
+            self._state.engine.submit_from(self._state.tokenizing, self._ticket, self._next)
+        except RuntimeError:  # the threads take no more
+            raise NotReady("the server is stopping") from None
 
     def _next(self) -> None:
         ticket, texts, items, metrics = self._ticket, self._texts, self._items, self._state.metrics
@@ -71,10 +74,7 @@ class Tokenizing:
             metrics.of(self._encoder.name).preprocess_seconds.observe(time.monotonic() - ticket.asked)
             self._submit(items)
             return
-        try:
-            self._go_on()
-        except RuntimeError:  # the threads take no more
-            raise NotReady("the server is stopping") from None
+        self._go_on()
 
 
 def _stretches(texts: Sequence[Text]) -> Iterator[slice]:

@@ -115,6 +115,10 @@ class TextEncoder(Encoder[str]):
         """Tokenize behind the prompt of that name, cut to the model's limit. Raises KeyError for an unknown one."""
         return self._preprocess(sources, prompt=prompt, kept=kept)
 
+    def is_brief(self, texts: Sequence[str | Sequence[int]], *, prompt: str | None, kept: Kept) -> bool:
+        """Whether these texts, or ids, are prepared sooner than a thread is woken for it."""
+        return self._preprocess.is_brief(list(map(len, texts)), prompt=prompt, kept=kept)
+
     def given(self, ids: Sequence[int], *, kept: Kept = "start") -> Tokens:
         """Ids that another has tokenized, cut to the model's limit. Raises NotInVocabulary."""
         return self._preprocess.given(ids, kept=kept)

@@ -63,6 +63,26 @@ def test_brief_texts_give_what_they_give_among_others(preprocess: TextPreprocess
 
 
 @pytest.mark.parametrize(
+    ("lengths", "prompt", "kept", "brief"),
+    [
+        ([BRIEF], "none", "start", True),
+        ([BRIEF, 1], "none", "start", False),
+        ([BRIEF - 5], "five", "start", True),
+        ([BRIEF - 9, 0], "five", "start", False),
+        ([1], "none", "end", False),
+        ([], "five", "start", True),
+    ],
+)
+def test_what_is_brief(
+    tmp_path: Path, lengths: list[int], prompt: str, kept: Literal["start", "end"], brief: bool
+) -> None:
+    write_tokenizer(tmp_path)
+    spec = limited_to(20, prompts={"none": "", "five": "lamp "})
+    preprocess = TextPreprocessor((tmp_path / "tokenizer.json").read_text(), spec)
+    assert preprocess.is_brief(lengths, prompt=prompt, kept=kept) is brief
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "the old lamp reads. " * 5_000,

@@ -12,6 +12,9 @@ from service.http.asked import Embedded
 from service.http.pieces import NUMBER_BYTES, PIECE_BYTES, Listed, base64_of
 from service.runtime.encoder import AnyEncoder
 
+ENTRY_BYTES = 100
+"""Of JSON beside each vector."""
+
 
 async def embeddings(options: EmbeddingOptions, embedded: Embedded) -> Response:
     """The answer of `/v1/embeddings`."""
@@ -26,7 +29,8 @@ async def embeddings(options: EmbeddingOptions, embedded: Embedded) -> Response:
 
     usage = {"prompt_tokens": embedded.positions, "total_tokens": embedded.positions}
     answer = {"object": "list", "model": embedded.encoder.name, "usage": usage}
-    if options.attention is None and embedded.numbers * NUMBER_BYTES <= PIECE_BYTES:
+    size = embedded.numbers * NUMBER_BYTES + len(embedded.items) * ENTRY_BYTES
+    if options.attention is None and size <= PIECE_BYTES:
         return responses.json({**answer, "data": list(entries())})
     return await responses.in_pieces({**answer, "data": Listed(entries())})
 

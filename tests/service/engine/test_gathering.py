@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.engine import gathering
+from service.engine import gathering, queue
 from service.engine.engine import Engine
 from service.engine.gathering import GAP_S, LONGEST_S, Gathering
 from tests.service.engine.fakes import FakeModel
@@ -15,6 +15,7 @@ from tests.service.engine.requests import Request, hold, ids, running, submit
 from tests.waiting import PATIENCE_S
 
 ENOUGH = 6
+FOR_EVER_S = 10 * PATIENCE_S
 
 
 NOW = 9.0
@@ -58,6 +59,8 @@ def test_those_of_two_batches_are_waited_for_together_but_not_those_of_long_ago(
     for _ in range(3):
         gathers.came(SOON)
     assert gathers.until(1, running=1) > SOON
+    gathers.handed_out(0, SOON + LONGEST_S / 2)
+    assert gathers.until(1, running=1) == SOON + GAP_S, "with nobody's answer nothing was handed out"
     gathers.handed_out(1, SOON + 2 * LONGEST_S)
     gathers.came(SOON + 2 * LONGEST_S)
     assert gathers.until(1, running=1) == -math.inf
@@ -67,32 +70,35 @@ def test_free_threads_share_what_is_enough_for_each() -> None:
     gathers = Gathering(ENOUGH, threads=2)
     assert gathers.most(10 * ENOUGH, running=0) == 5 * ENOUGH
     assert gathers.most(10 * ENOUGH, running=1) == math.inf
-    assert gathers.most(ENOUGH + 1, running=0) == ENOUGH
+    assert gathers.most(2 * ENOUGH - 1, running=0) == math.inf
     assert Gathering(0, threads=2).most(100, running=0) == math.inf
 
 
 @pytest.fixture
 def patient(model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """Two batches at a time, and no end of waiting for those who were answered."""
-    monkeypatch.setattr(gathering, "LONGEST_S", PATIENCE_S)
-    monkeypatch.setattr(gathering, "GAP_S", PATIENCE_S)
+    monkeypatch.setattr(gathering, "LONGEST_S", FOR_EVER_S)
+    monkeypatch.setattr(gathering, "GAP_S", FOR_EVER_S)
+    monkeypatch.setattr(queue, "COMPANY_S", FOR_EVER_S)
     yield from running(model, max_queue_tokens=200, in_flight=2, gather_tokens=ENOUGH)
 
 
 async def answered_and_held(engine: Engine, model: FakeModel) -> Request:
-    """Three requests have just been answered, and one of them is back and runs until the gate opens."""
+    """Four requests have just been answered, and one of them is back and runs until the gate opens."""
     first = hold(model, engine)
-    others = [submit(engine, ids(2)), submit(engine, ids(4))]
+    second = submit(engine, ids(5))
     model.enter()
+    others = [submit(engine, ids(2)), submit(engine, ids(4))]
     model.gate.set()
-    await asyncio.gather(first.wait(), *(other.wait() for other in others))
+    await asyncio.gather(first.wait(), second.wait(), *(other.wait() for other in others))
+    model.enter()
     return hold(model, engine)
 
 
 def test_the_first_who_is_back_waits_for_the_second(patient: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         held = await answered_and_held(patient, model)
-        first = submit(patient, ids(3))
+        first = submit(patient, ids(3), timeout_s=2 * FOR_EVER_S)
         await asyncio.sleep(0.05)
         assert not model.entered.acquire(blocking=False)
         second = submit(patient, ids(4))
@@ -107,13 +113,24 @@ def test_the_first_who_is_back_waits_for_the_second(patient: Engine, model: Fake
 def test_all_who_are_back_wait_for_nobody(patient: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         held = await answered_and_held(patient, model)
-        back = [submit(patient, ids(2)), submit(patient, ids(3))]
+        back = [submit(patient, ids(1), timeout_s=2 * FOR_EVER_S) for _ in range(3)]
         model.enter()
         model.gate.set()
         await asyncio.gather(held.wait(), *(request.wait() for request in back))
 
     asyncio.run(scenario())
-    assert [2, 3] in [sorted(batch) for batch in model.batches]
+    assert model.batches.count([1] * 3) + model.batches.count([1] * 2) == 1
+
+
+def test_nobody_waits_past_a_deadline(patient: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        held = await answered_and_held(patient, model)
+        hurried = submit(patient, ids(3))
+        model.enter()
+        model.gate.set()
+        await asyncio.gather(held.wait(), hurried.wait())
+
+    asyncio.run(scenario())
 
 
 def test_two_free_threads_share_a_request(patient: Engine, model: FakeModel) -> None:
@@ -135,7 +152,7 @@ def test_two_free_threads_share_a_request(patient: Engine, model: FakeModel) -> 
 def test_nobody_waits_when_nothing_else_runs(patient: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         held = await answered_and_held(patient, model)
-        alone = submit(patient, ids(3))
+        alone = submit(patient, ids(3), timeout_s=2 * FOR_EVER_S)
         model.gate.set()
         await asyncio.wait_for(asyncio.gather(held.wait(), alone.wait()), PATIENCE_S / 2)
 
@@ -158,7 +175,7 @@ def test_waiting_ends_when_nobody_comes(patient: Engine, model: FakeModel, monke
 
     async def scenario() -> None:
         held = await answered_and_held(patient, model)
-        beside = submit(patient, ids(3))
+        beside = submit(patient, ids(3), timeout_s=2 * FOR_EVER_S)
         model.enter()
         model.gate.set()
         await asyncio.gather(held.wait(), beside.wait())
@@ -169,7 +186,7 @@ def test_waiting_ends_when_nobody_comes(patient: Engine, model: FakeModel, monke
 def test_an_engine_that_closes_waits_for_nobody(patient: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         held = await answered_and_held(patient, model)
-        beside = submit(patient, ids(3))
+        beside = submit(patient, ids(3), timeout_s=2 * FOR_EVER_S)
         closing = asyncio.create_task(asyncio.to_thread(patient.close))
         await asyncio.to_thread(model.enter)
         model.gate.set()

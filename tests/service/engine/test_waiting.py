@@ -176,3 +176,11 @@ def test_deadlines_of_what_is_answered_do_not_pile_up(requests: Requests, monkey
     assert set(swept) == {2}, "those that count are kept, and no others"
     assert requests.waiting.next_deadline() == 50
     assert requests.waiting.expired(95) == patient[::-1]
+
+
+def test_the_next_deadline_is_of_one_that_has_not_begun(requests: Requests) -> None:
+    requests.add(3, deadline=5.0)
+    requests.take()
+    assert requests.waiting.next_deadline() == float("inf")
+    requests.add(3, deadline=7.0)
+    assert requests.waiting.next_deadline() == 7.0

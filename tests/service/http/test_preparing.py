@@ -107,6 +107,8 @@ def test_a_brief_text_needs_no_thread(client: TestClient) -> None:
     state.tokenizing.submit(over.wait, HELD_S)
     try:
         assert client.post(URL, json=GOOD).status_code == 200
+        many = client.post(URL, json={**GOOD, "input": [""] * 2})
+        assert many.status_code == 200
         refused = client.post(URL, json={**GOOD, "input": [[2**40]]})
         assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_tokens")
         assert not over.is_set()
