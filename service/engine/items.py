@@ -26,7 +26,8 @@ class ItemResult:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What items must have in common to share a batch: model, the tensors fetched for them, and of which heads."""
+    """What items of a batch have in common: model, the tensors fetched for them, and of which heads. Small batches may be of
+    two lanes, one of which `shares_with` the other."""
 
     model: str
     outputs: tuple[str, ...]
@@ -48,6 +49,16 @@ class Lane:
     def observed(self) -> bool:
         """Attention is among what is fetched."""
         return not set(self.outputs) <= {tensors.EMBEDDING, tensors.POSITIONS}
+
+    def shares_with(self, other: "Lane") -> bool:
+        """Of one model, and of one only the embedding is fetched, of the other attention too."""
+        seen, plain = (self, other) if self.observed else (other, self)
+        return plain.plain and seen.observed and seen.model == plain.model and tensors.POSITIONS not in seen.outputs
+
+
+def lane_of(items: "Sequence[Item]") -> Lane:
+    """What a batch runs as: for an item of which attention is asked, the others are computed with it."""
+    return next((item.lane for item in items if item.lane.observed), items[0].lane)
 
 
 class Ticket:

@@ -61,16 +61,17 @@ class ByLength:
             del self._items[item.positions]
             del self._lengths[bisect_left(self._lengths, item.positions)]
 
-    def batch(self, first: Item, limits: BatchLimits) -> list[Item]:
-        """`first` and those nearest to it in length, the older first, as many as the limits hold. Removes none."""
-        chosen, tokens, longest = [first], first.positions, first.positions
+    def grow(self, batch: list[Item], limits: BatchLimits) -> None:
+        """Add those nearest to the batch's first in length, the older first, as many as the limits hold. Removes
+        none."""
+        first, lengths = batch[0], [item.positions for item in batch]
+        tokens, longest = sum(lengths), max(lengths)
         for item in self._nearest(first):
             grown = tokens + item.positions, max(longest, item.positions)
-            if not limits.hold(len(chosen) + 1, *grown, observed=first.lane.observed):
+            if not limits.hold(len(batch) + 1, *grown, observed=first.lane.observed or item.lane.observed):
                 break
-            chosen.append(item)
+            batch.append(item)
             tokens, longest = grown
-        return chosen
 
     def _nearest(self, first: Item) -> Iterator[Item]:
         here = bisect_left(self._lengths, first.positions)

@@ -178,7 +178,7 @@ class Queue:
         now, running = time.monotonic(), len(self._running)
         alone = not running and now - self._last_company > COMPANY_S
         most = math.inf if alone else self._gathering.most(self._waiting.tokens, running)
-        items = self._waiting.take(self._batches, most)
+        items = self._waiting.take(self._batches, most, self._gathering.enough)
         if self._busy:
             self._last_company, alone = now, False
         batch = Batch(items, alone=alone)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from models.contract.arrays import Data, Floats
-from service.engine.items import Item
+from service.engine.items import Item, lane_of
 from service.engine.sharing import Shares, shares
 from service.errors import InferenceFailed
 from service.metrics import Metrics
@@ -69,7 +69,7 @@ class Running:
         return outcomes
 
     def _try(self, items: Sequence[Item], *, alone: bool) -> list[Shares] | InferenceFailed:
-        lane = items[0].lane
+        lane = lane_of(items)
         model = self._models[lane.model]
         began = time.monotonic()
         try:

@@ -54,11 +54,20 @@ class Waiting:
                 same.seats += item.seats
             ticket.waiting[same] = None
 
-    def take(self, limits: Mapping[str, BatchLimits], most_tokens: float = math.inf) -> list[Item]:
+    def take(
+        self, limits: Mapping[str, BatchLimits], most_tokens: float = math.inf, shared_tokens: float = 0
+    ) -> list[Item]:
         """Remove and return the next batch, within its model's limits and so many tokens: one item at least. There must
-        be one waiting."""
+        be one waiting.
+
+        With items of which only the embedding is asked, and of which attention is too, it is filled up to
+        `shared_tokens`.
+        """
         first = next(iter(self._next().waiting))
-        batch = self._lanes[first.lane].batch(first, limits[first.lane.model].within(most_tokens))
+        batch, bounds = [first], limits[first.lane.model].within(most_tokens)
+        self._lanes[first.lane].grow(batch, bounds)
+        if beside := self._beside(first.lane):
+            beside.grow(batch, bounds.within(shared_tokens))
         for item in batch:
             self._remove(item)
             for ticket in {seat.ticket for seat in item.seats}:
@@ -89,6 +98,10 @@ class Waiting:
             if ticket:
                 found.append(ticket)
         return found
+
+    def _beside(self, lane: Lane) -> ByLength | None:
+        """What can share a batch with that lane, if any waits."""
+        return next((items for other, items in self._lanes.items() if lane.shares_with(other)), None)
 
     def _next(self) -> Ticket:
         """The request whose turn it is, by turns of two rules."""

@@ -11,7 +11,7 @@ from service.engine import gathering, queue
 from service.engine.engine import Engine
 from service.engine.gathering import GAP_S, LONGEST_S, Gathering
 from tests.service.engine.fakes import FakeModel
-from tests.service.engine.requests import Request, hold, ids, running, submit
+from tests.service.engine.requests import POOLED, Request, hold, ids, running, submit
 from tests.waiting import PATIENCE_S
 
 ENOUGH = 6
@@ -193,3 +193,20 @@ def test_an_engine_that_closes_waits_for_nobody(patient: Engine, model: FakeMode
         await asyncio.gather(held.wait(), beside.wait(), closing)
 
     asyncio.run(scenario())
+
+
+def test_each_in_a_shared_batch_is_answered_with_what_it_asked_for(patient: Engine, model: FakeModel) -> None:
+    async def scenario() -> None:
+        first, second = hold(model, patient), submit(patient, ids(5))
+        model.enter()
+        plain, seen = submit(patient, ids(2)), submit(patient, ids(3), POOLED)
+        model.gate.set()
+        await asyncio.gather(first.wait(), second.wait())
+        ((without,), (with_it,)) = await asyncio.gather(plain.wait(), seen.wait())
+        assert (without.embedding.tolist(), without.attention) == ([2, 2], None)
+        assert with_it.embedding.tolist() == [3, 3]
+        assert with_it.attention
+        assert with_it.attention.values.tolist() == pytest.approx([1 / 3] * 3)
+
+    asyncio.run(scenario())
+    assert [2, 3] in [sorted(batch) for batch in model.batches]

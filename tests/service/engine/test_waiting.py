@@ -184,3 +184,38 @@ def test_the_next_deadline_is_of_one_that_has_not_begun(requests: Requests) -> N
     assert requests.waiting.next_deadline() == float("inf")
     requests.add(3, deadline=7.0)
     assert requests.waiting.next_deadline() == 7.0
+
+
+def shared(requests: Requests, tokens: int) -> list[tuple[Lane, int]]:
+    return [(item.lane, item.positions) for item in requests.waiting.take(LIMITS, shared_tokens=tokens)]
+
+
+@pytest.mark.parametrize("first", [PLAIN, SEEN])
+def test_a_small_batch_is_filled_with_those_of_which_attention_is_asked_or_not(requests: Requests, first: Lane) -> None:
+    other = SEEN if first is PLAIN else PLAIN
+    requests.add(5, lane=first)
+    for n in (4, 6, 5, 7):
+        requests.add(n, lane=other)
+    assert shared(requests, 16) == [(first, 5), (other, 5), (other, 4)]
+    assert sorted(shared(requests, 16)) == [(other, 6), (other, 7)]
+
+
+def test_a_batch_that_is_large_enough_is_of_one_lane(requests: Requests) -> None:
+    requests.add(5, 5, 5, 5)
+    requests.add(5, lane=SEEN)
+    assert shared(requests, 16) == [(PLAIN, 5)] * 4
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Lane("another", SEEN.outputs),
+        Lane("fake", (tensors.EMBEDDING, tensors.POSITIONS)),
+        Lane("fake", (tensors.EMBEDDING, tensors.POSITIONS, tensors.pooled("rollout"))),
+    ],
+    ids=["of another model", "vectors", "vectors and attention"],
+)
+def test_others_share_no_batch(requests: Requests, other: Lane) -> None:
+    requests.add(5, lane=PLAIN)
+    requests.add(5, lane=other)
+    assert shared(requests, 16) == [(PLAIN, 5)]
