@@ -26,8 +26,9 @@ class ItemResult:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What items of a batch have in common: model, the tensors fetched for them, and of which heads. Small batches may be of
-    two lanes, one of which `shares_with` the other."""
+    """What items of a batch have in common: model, the tensors fetched for them, and of which heads. Small batches may
+    be of two lanes, one of which `shares_with` the other.
+    """
 
     model: str
     outputs: tuple[str, ...]
