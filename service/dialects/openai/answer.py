@@ -28,11 +28,11 @@ async def embeddings(options: EmbeddingOptions, embedded: Embedded) -> Response:
             yield entry
 
     usage = {"prompt_tokens": embedded.positions, "total_tokens": embedded.positions}
-    answer = {"object": "list", "model": embedded.encoder.name, "usage": usage}
     size = embedded.numbers * NUMBER_BYTES + len(embedded.items) * ENTRY_BYTES
-    if options.attention is None and size <= PIECE_BYTES:
-        return responses.json({**answer, "data": list(entries())})
-    return await responses.in_pieces({**answer, "data": Listed(entries())})
+    at_a_stretch = options.attention is None and size <= PIECE_BYTES
+    data = list(entries()) if at_a_stretch else Listed(entries())
+    answer = {"object": "list", "model": embedded.encoder.name, "data": data, "usage": usage}
+    return responses.json(answer) if at_a_stretch else await responses.in_pieces(answer)
 
 
 def model(encoder: AnyEncoder) -> dict[str, Any]:
