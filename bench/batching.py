@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 import orjson
 
 from bench import wrk
 from bench.server import running, running_server
 from bench.serving import Length
+from bench.turns import Target, in_turn, medians
 from bench.workloads import TEXT_MODEL, body, prose
 
 CONNECTIONS = 16
@@ -25,19 +25,12 @@ def measure(artifacts: Sequence[Path], length: Length) -> dict[str, float]:
     with running_server([text]) as ours, running(command, {"BENCH_ARTIFACT": str(text)}) as theirs:
         for kind in ("short", "mixed", "long"):
             texts = prose(kind, REQUESTS)
-            ways = {
-                "headlight": (ours + "/v1/embeddings", [_asked(text) for text in texts]),
-                "batchable": (theirs.url + "/embed", [orjson.dumps({"texts": [text]}) for text in texts]),
+            targets = {
+                "headlight": Target(ours + "/v1/embeddings", [_asked(text) for text in texts]),
+                "batchable": Target(theirs.url + "/embed", [orjson.dumps({"texts": [text]}) for text in texts]),
             }
-            sent: dict[str, list[wrk.Sent]] = {name: [] for name in ways}
-            for _ in range(length.rounds):
-                for name, (url, bodies) in ways.items():
-                    seconds = 2 * length.seconds
-                    sent[name].append(wrk.closed_loop_at(url, bodies, connections=CONNECTIONS, seconds=seconds))
-            for name, each in sent.items():
-                found[f"{kind}_{name}_per_s"] = median(one.requests_per_second for one in each)
-                found[f"{kind}_{name}_p50_ms"] = median(one.p50_ms for one in each)
-                found[f"{kind}_{name}_p99_ms"] = median(one.p99_ms for one in each)
+            figures = medians(in_turn(targets, connections=CONNECTIONS, length=length))
+            found |= {f"{kind}_{name}": value for name, value in figures.items()}
     print(f"batching: {', '.join(f'{key} {value:.4g}' for key, value in found.items())}", file=sys.stderr, flush=True)
     return found
 

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from models.preprocess.prepared import Prepared
 from service.engine.admission import Admission, QueueLimits
+from service.engine.atwork import AtWork
 from service.engine.cache import EmbeddingCache
+from service.engine.deadlines import Deadlines
 from service.engine.gathering import Gathering
 from service.engine.items import Batch, Item, Lane, Seat, Ticket
 from service.engine.lengths import BatchLimits
@@ -20,10 +22,6 @@ from service.engine.sharing import Shares
 from service.engine.waiting import Waiting
 from service.errors import HeadlightError, NotReady, Overloaded
 from service.metrics import Metrics
-
-COMPANY_S = 0.1
-"""How long after two requests or batches met none is taken to be alone: many clients that each wait for their answer
-leave moments in which nothing waits, and a batch that spreads over the machine then is in the way of the next."""
 
 
 class Queue:
@@ -45,12 +43,11 @@ class Queue:
         self._outcomes = Outcomes(self._waiting, self._admission, cache, metrics)
         self._gathering = gathering
         self._one_gathers = False
-        self._running: set[Batch] = set()
-        self._last_company = -math.inf
+        self._at_work = AtWork()
         self._closing = False
         lock = threading.RLock()
-        self._changed, self._sooner = threading.Condition(lock), threading.Condition(lock)
-        self._looks_at = math.inf
+        self._changed = threading.Condition(lock)
+        self._deadlines = Deadlines(self._waiting, lock)
         metrics.queue_items.set_function(lambda: self._waiting.items)
 
     @property
@@ -93,7 +90,7 @@ class Queue:
             unknown = self._outcomes.remembered(items) if lane.plain else items
             now = time.monotonic()
             if self._busy:
-                self._last_company = now
+                self._at_work.met(now)
             else:
                 self._admission.drain.begin(now)
             if not unknown:
@@ -102,8 +99,7 @@ class Queue:
             self._gathering.came(now)
             if not self._one_gathers or self._gathers_until <= now:
                 self._changed.notify()
-            if ticket.deadline < self._looks_at:
-                self._sooner.notify()
+            self._deadlines.came(ticket.deadline)
 
     def take(self) -> Batch | None:
         """Wait for a batch; None when the queue is closing and nothing is left."""
@@ -125,13 +121,13 @@ class Queue:
             now = time.monotonic()
             self._admission.drain.served(batch.tokens, now)
             self._gathering.handed_out(self._outcomes.hand_out(batch.items, outcomes), now)
-            self._running.discard(batch)  # only now: what a fault leaves unanswered is still to be found
+            self._at_work.end(batch)  # only now: what a fault leaves unanswered is still to be found
             self._outcomes.tell()  # last: who is told takes the interpreter, and soon wants the lock
 
     def give_up(self, batch: Batch, error: HeadlightError) -> None:
         """Answer a batch's requests with `error`, whatever becomes of it later."""
         with self._changed:
-            self._running.discard(batch)
+            self._at_work.end(batch)
             self._outcomes.fail(batch.items, error)
 
     def withdraw(self, ticket: Ticket) -> None:
@@ -150,17 +146,14 @@ class Queue:
         """Wait for the next deadline, or so long, and answer the requests whose deadline has passed then: for when no
         thread is free to notice. What sets `ended` must `wake` who waits.
         """
-        with self._sooner:
-            now = time.monotonic()
-            self._looks_at = min(now + within_s, self._waiting.next_deadline())
-            if not ended.is_set():
-                self._sooner.wait(max(0.0, self._looks_at - now))
+        with self._changed:
+            self._deadlines.pass_by(within_s, ended)
             self._outcomes.expire(self._owed)
 
     def wake(self) -> None:
         """End a wait for deadlines."""
-        with self._sooner:
-            self._sooner.notify()
+        with self._changed:
+            self._deadlines.wake()
 
     def close(self) -> None:
         """Take no more. What waits is still to be taken."""
@@ -172,20 +165,21 @@ class Queue:
         """Close, and answer everything that waits or runs with `error`."""
         self.close()
         with self._changed:
-            self._outcomes.fail([*self._waiting, *(item for batch in self._running for item in batch.items)], error)
+            self._outcomes.fail([*self._waiting, *(item for batch in self._at_work for item in batch.items)], error)
 
     def _take(self) -> Batch:
-        now, running = time.monotonic(), len(self._running)
-        alone = not running and now - self._last_company > COMPANY_S
-        most = math.inf if alone else self._gathering.most(self._waiting.tokens, running)
+        now = time.monotonic()
+        alone = self._at_work.nothing_met(now)
+        most = math.inf if alone else self._gathering.most(self._waiting.tokens, len(self._at_work))
         items = self._waiting.take(self._batches, most, self._gathering.enough)
         if self._busy:
-            self._last_company, alone = now, False
+            self._at_work.met(now)
+            alone = False
         batch = Batch(items, alone=alone)
         for item in items:
             for seat in item.seats:
                 seat.ticket.run(now)
-        self._running.add(batch)
+        self._at_work.begin(batch)
         if self._waiting.items:
             self._changed.notify()  # each put wakes one thread; the rest of a large request is for the others
         return batch
@@ -201,13 +195,13 @@ class Queue:
     @property
     def _gathers_until(self) -> float:
         """Nothing waits past a deadline."""
-        until = self._gathering.until(self._waiting.tokens, len(self._running))
+        until = self._gathering.until(self._waiting.tokens, len(self._at_work))
         return -math.inf if self._closing or until >= self._waiting.next_deadline() else until
 
     @property
     def _busy(self) -> bool:
         """Something runs or waits."""
-        return bool(self._running) or self._waiting.items > 0
+        return len(self._at_work) > 0 or self._waiting.items > 0
 
     def _refuse_if_closing(self) -> None:
         if self._closing:
@@ -216,4 +210,4 @@ class Queue:
     @property
     def _owed(self) -> int:
         """Tokens that wait or run."""
-        return self._waiting.tokens + sum(batch.tokens for batch in self._running)
+        return self._waiting.tokens + self._at_work.tokens
