@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from service.engine import queue
+from service.engine import atwork
 from service.engine.engine import Engine
 from tests.service.engine.fakes import FakeItem, FakeModel
 from tests.service.engine.requests import POOLED, hold, ids, running, submit
@@ -74,7 +74,7 @@ def test_attention_has_a_lane_of_its_own(engine: Engine, model: FakeModel) -> No
 def test_a_batch_has_the_machine_only_when_nothing_else_runs_or_waits(
     model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "COMPANY_S", 60.0)
+    monkeypatch.setattr(atwork, "COMPANY_S", 60.0)
 
     async def scenario(engine: Engine) -> None:
         await submit(engine, ids(3)).wait()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.engine import gathering, queue
+from service.engine import atwork, gathering
 from service.engine.engine import Engine
 from service.engine.gathering import GAP_S, LONGEST_S, Gathering
 from tests.service.engine.fakes import FakeModel
@@ -79,7 +79,7 @@ def patient(model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engin
     """Two batches at a time, and no end of waiting for those who were answered."""
     monkeypatch.setattr(gathering, "LONGEST_S", FOR_EVER_S)
     monkeypatch.setattr(gathering, "GAP_S", FOR_EVER_S)
-    monkeypatch.setattr(queue, "COMPANY_S", FOR_EVER_S)
+    monkeypatch.setattr(atwork, "COMPANY_S", FOR_EVER_S)
     yield from running(model, max_queue_tokens=200, in_flight=2, gather_tokens=ENOUGH)
 
 
