@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from models.contract import artifact, tensors
@@ -13,6 +14,7 @@ from models.contract.errors import ArtifactError
 from models.contract.manifest import FileDigest, GraphSpec, Manifest
 from service import opening
 from service.errors import InferenceFailed
+from service.runtime import session
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.session import Session
 from service.settings import Settings
@@ -28,6 +30,28 @@ def encoder(tiny: Path) -> TextEncoder:
 
 def test_the_graph_runs_on_the_provider_it_reports(encoder: TextEncoder) -> None:
     assert encoder.provider == "CPUExecutionProvider"
+
+
+def test_what_is_slower_on_cpu_is_not_made_of_the_graph(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_run = tmp_path / "as_run.onnx"
+    options = onnxruntime.SessionOptions
+
+    def keeping() -> onnxruntime.SessionOptions:
+        made = options()
+        made.optimized_model_filepath = str(as_run)
+        return made
+
+    def operators() -> set[str]:
+        open_encoder(tiny, device="cpu", threads=1)
+        return {node.op_type for node in onnx.load(as_run, load_external_data=False).graph.node}
+
+    monkeypatch.setattr(onnxruntime, "SessionOptions", keeping)
+    slower = {"SkipLayerNormalization", "BiasGelu"}
+    assert operators().isdisjoint(slower)
+    monkeypatch.setattr(session, "SLOWER_ON_CPU", ())
+    assert operators() >= slower, "it would be, by this ONNX Runtime"
 
 
 def test_only_the_outputs_asked_for_come_back(encoder: TextEncoder) -> None:
