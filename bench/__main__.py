@@ -11,14 +11,15 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bench import against, answers, batching, graphs, overload, serving, soak, tail, wrk
+from bench.rounds import Length
 from bench.server import ServerFailed
 from bench.workloads import TEXT_MODEL
 
 USUAL = ("graphs", "serving", "attention", "tail")
-"""What is measured unless told otherwise. `batching` is for docs/adr/0012, `soak` takes half an hour, and `against`
-wants another server."""
+"""What is measured unless told otherwise. Of the others `batching` is for docs/adr/0012, `soak` takes half an hour, and
+`against` wants another server."""
 
-PARTS = (*USUAL, "overload", "batching", "soak", "against")
+PARTS = (*USUAL, "overload", "batching", "against", "soak")
 
 Figures = dict[str, float]
 
@@ -58,7 +59,7 @@ def _arguments() -> argparse.Namespace:
 
 def _measures(given: argparse.Namespace) -> dict[str, Callable[[], dict[str, Figures]]]:
     """In the order in which they are measured."""
-    artifacts, length = [given.text, given.image], serving.Length(given.rounds, seconds=3)
+    artifacts, length = [given.text, given.image], Length(given.rounds, seconds=3)
     return {
         "graphs": lambda: _graphs(given.text, given.int8, given.threads),
         "serving": lambda: serving.measure(artifacts, given.workloads, length),

@@ -1,6 +1,7 @@
 """Side by side: this server, and another one that serves the same model by OpenAI's contract and runs already."""
 
 import base64
+import http.client
 import sys
 import urllib.error
 import urllib.request
@@ -12,8 +13,8 @@ import numpy as np
 import orjson
 
 from bench import wrk
+from bench.rounds import Length
 from bench.server import ServerFailed, running_server
-from bench.serving import Length
 from bench.turns import Target, in_turn, medians
 from bench.workloads import TEXT_MODEL, WORDS, body, prose
 from models.contract.arrays import Floats
@@ -47,7 +48,7 @@ def measure(artifacts: Sequence[Path], other: str, model: str, length: Length) -
                     "other": Target(other, _bodies(model, texts, per_request)),
                 }
                 sent = in_turn(targets, connections=connections, length=length)
-                figures = medians(sent) | _ratios(sent["ours"], sent["other"])
+                figures = medians(sent) | ratios(sent["ours"], sent["other"])
                 found |= {f"{kind}_{clients}_{name}": value for name, value in figures.items()}
                 told = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
                 print(f"{kind}, {clients}: {told}", file=sys.stderr, flush=True)
@@ -66,15 +67,16 @@ def check_alike(ours: str, other: str, model: str) -> None:
     texts = [text for kind in WORDS for text in prose(kind, 4)]
     mine, theirs = _embedded(ours, TEXT_MODEL, texts), _embedded(other, model, texts)
     if mine.shape != theirs.shape:
-        raise ServerFailed(f"{other} answers with vectors of {theirs.shape[-1]} numbers, not {mine.shape[-1]}")
+        told = f"{len(theirs)} vectors of {theirs.shape[-1]} numbers, not {len(mine)} of {mine.shape[-1]}"
+        raise ServerFailed(f"{other} answers with {told}")
     cosines = (mine * theirs).sum(1) / np.linalg.norm(mine, axis=1) / np.linalg.norm(theirs, axis=1)
     if not cosines.min() > ALIKE:  # nor where it is no number
         raise ServerFailed(f"{other} embeds otherwise (a cosine of {cosines.min():.3f}): another model, or pooling")
 
 
-def _ratios(ours: Sequence[wrk.Sent], other: Sequence[wrk.Sent]) -> dict[str, float]:
-    """A rate of more than 1 and a p50 of less say that ours is faster. Of one client that waits for seconds, only the
-    p50 tells: of the last request, which is not counted, the rate lacks all."""
+def ratios(ours: Sequence[wrk.Sent], other: Sequence[wrk.Sent]) -> dict[str, float]:
+    """A rate of more than 1 and a p50 of less say that ours is faster. Where one client's request takes seconds, trust
+    the p50 alone: the request that is under way when the time is over is not counted."""
     pairs = list(zip(ours, other, strict=True))
     return {
         "rate_of_other": median(one.requests_per_second / two.requests_per_second for one, two in pairs),
@@ -84,13 +86,15 @@ def _ratios(ours: Sequence[wrk.Sent], other: Sequence[wrk.Sent]) -> dict[str, fl
 
 def _embedded(url: str, model: str, texts: Sequence[str]) -> Floats:
     headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, body(model, texts, attention=False), headers)  # noqa: S310  # given by hand
     try:
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
-            vectors = [_vector(one["embedding"]) for one in orjson.loads(answer.read())["data"]]
-    except (urllib.error.URLError, ConnectionError, ValueError, KeyError) as error:
+        request = urllib.request.Request(url, body(model, texts, attention=False), headers)  # noqa: S310  # given by hand
+        with urllib.request.urlopen(request, timeout=wrk.ANSWER_WITHIN_S) as answer:  # noqa: S310
+            return np.array([_vector(one["embedding"]) for one in orjson.loads(answer.read())["data"]])
+    except urllib.error.HTTPError as error:
+        said = error.read(200).decode(errors="replace")
+        raise ServerFailed(f"{url} answers with {error.code}: {said}") from error
+    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
         raise ServerFailed(f"{url} does not answer as OpenAI's endpoint does ({error!r})") from error
-    return np.array(vectors)
 
 
 def _vector(told: str | list[float]) -> Floats:

@@ -13,7 +13,7 @@ from service.runtime.encoder import AnyEncoder
 BUDGETS = (128, 256, 512)
 """Tokens of a batch that are tried: fewer and more were never faster on this machine."""
 
-TRIES, TRIED_ITEMS = 3, 64
+TRIES, TRIED_ITEMS = 5, 64
 """How often each way is tried, in turn, and on how many items at least: the same ones for each way."""
 
 Batch = Sequence[Prepared]

@@ -7,8 +7,8 @@ from pathlib import Path
 import orjson
 
 from bench import wrk
+from bench.rounds import Length
 from bench.server import running, running_server
-from bench.serving import Length
 from bench.turns import Target, in_turn, medians
 from bench.workloads import TEXT_MODEL, body, prose
 

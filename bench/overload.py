@@ -19,8 +19,8 @@ import uvloop
 from bench import wrk
 from bench.connection import Connection
 from bench.openloop import Request, open_loop
+from bench.rounds import Length
 from bench.server import running_server
-from bench.serving import Length
 from bench.workloads import TEXT_MODEL, Workload, body, prose
 
 TIMES = 10

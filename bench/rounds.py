@@ -2,7 +2,16 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from statistics import median
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long is measured: `rounds` of `seconds` each way."""
+
+    rounds: int
+    seconds: int
 
 
 def medians_ms(alternatives: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:

@@ -3,12 +3,12 @@
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from bench import inside, machine, wrk
 from bench.bare import Bare
+from bench.rounds import Length
 from bench.server import running_server
 from bench.workloads import Workload, alone, workloads
 from models.preprocess.prepared import Prepared
@@ -17,14 +17,6 @@ from service.process import tune
 from service.runtime.encoder import AnyEncoder
 from service.settings import Settings
 from service.state import State
-
-
-@dataclass(frozen=True)
-class Length:
-    """How long is measured: `rounds` of `seconds` each way."""
-
-    rounds: int
-    seconds: int
 
 
 def measure(artifacts: Sequence[Path], names: Sequence[str], length: Length) -> dict[str, dict[str, float]]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from bench import wrk
 from bench.openloop import Request, open_loop
+from bench.rounds import Length
 from bench.server import running_server
-from bench.serving import Length
 from bench.workloads import TEXT_MODEL, Workload, body, prose
 
 LOAD = 0.7

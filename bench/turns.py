@@ -1,11 +1,16 @@
 """Servers side by side, each in its turn: what is slow about the machine for a while is slow for all of them."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from bench import wrk
-from bench.serving import Length
+from bench.rounds import Length
+from bench.server import ServerFailed
+
+SETTLE_S = 2
+"""Between two turns: a server may still compute what nobody waits for any more."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +22,27 @@ class Target:
 
 
 def in_turn(targets: Mapping[str, Target], *, connections: int, length: Length) -> dict[str, list[wrk.Sent]]:
-    """What came of each one's closed loops, round by round. A round is twice `length.seconds`."""
+    """What came of each one's closed loops, round by round; a turn is twice `length.seconds`, for servers of other make
+    tell only what they have answered in all.
+
+    Raises ServerFailed where one answers nothing, or anything with an error.
+    """
     sent: dict[str, list[wrk.Sent]] = {name: [] for name in targets}
     for _ in range(length.rounds):
         for name, target in targets.items():
-            seconds = 2 * length.seconds
-            sent[name].append(wrk.closed_loop_at(target.url, target.bodies, connections=connections, seconds=seconds))
+            sent[name].append(_turn(target, connections, 2 * length.seconds))
+            time.sleep(SETTLE_S)
     return sent
+
+
+def _turn(target: Target, connections: int, seconds: int) -> wrk.Sent:
+    try:
+        came = wrk.closed_loop_at(target.url, target.bodies, connections=connections, seconds=seconds)
+    except wrk.RunFailed as error:
+        raise ServerFailed(f"{target.url}: {error}") from error
+    if not came.requests_per_second:
+        raise ServerFailed(f"{target.url} answered nothing in {seconds} s")
+    return came
 
 
 def medians(sent: Mapping[str, Sequence[wrk.Sent]]) -> dict[str, float]:

@@ -31,6 +31,10 @@ class WrkMissing(RuntimeError):
         super().__init__("wrk is not installed; on Debian: apt-get install wrk")
 
 
+class RunFailed(RuntimeError):
+    """The run came to no end, or not every answer was 200."""
+
+
 @dataclass(frozen=True)
 class Sent:
     """What came of a closed loop."""
@@ -81,13 +85,13 @@ def _running(url: str, bodies: Sequence[bytes], connections: int, seconds: int) 
 
 
 def _sent(process: "subprocess.Popen[str]") -> Sent:
-    """Wait for the end. Raises RuntimeError if any answer was not 200."""
+    """Wait for the end. Raises RunFailed."""
     told, _ = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"wrk failed\n{told}")
+        raise RunFailed(f"wrk failed\n{told}")
     result = json.loads(told.splitlines()[-1])
     if result.pop("failed"):
-        raise RuntimeError(f"not every request was answered with 200\n{told}")
+        raise RunFailed(f"not every request was answered with 200\n{told}")
     return Sent(result.pop("requests") / result.pop("seconds"), **result)
 
 

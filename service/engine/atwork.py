@@ -15,7 +15,7 @@ class AtWork:
 
     def __init__(self) -> None:
         self._batches: set[Batch] = set()
-        self._last_met = -math.inf
+        self._last_company = -math.inf
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -27,13 +27,13 @@ class AtWork:
     def tokens(self) -> int:
         return sum(batch.tokens for batch in self._batches)
 
-    def met(self, now: float) -> None:
-        """Something else ran or waited, at that moment, when a request came or a batch was taken."""
-        self._last_met = now
+    def had_company(self, now: float) -> None:
+        """When a request came, or a batch was taken, something else ran or waited."""
+        self._last_company = now
 
-    def nothing_met(self, now: float) -> bool:
-        """Nothing runs, nor met for a while."""
-        return not self._batches and now - self._last_met > COMPANY_S
+    def would_be_alone(self, now: float) -> bool:
+        """No batch runs, and for a while none had company."""
+        return not self._batches and now - self._last_company > COMPANY_S
 
     def begin(self, batch: Batch) -> None:
         self._batches.add(batch)

@@ -12,7 +12,7 @@ from models.preprocess.prepared import Prepared
 from service.engine.admission import Admission, QueueLimits
 from service.engine.atwork import AtWork
 from service.engine.cache import EmbeddingCache
-from service.engine.deadlines import Deadlines
+from service.engine.deadlines import DeadlineWatch
 from service.engine.gathering import Gathering
 from service.engine.items import Batch, Item, Lane, Seat, Ticket
 from service.engine.lengths import BatchLimits
@@ -47,7 +47,7 @@ class Queue:
         self._closing = False
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
-        self._deadlines = Deadlines(self._waiting, lock)
+        self._deadlines = DeadlineWatch(self._waiting, lock)
         metrics.queue_items.set_function(lambda: self._waiting.items)
 
     @property
@@ -90,7 +90,7 @@ class Queue:
             unknown = self._outcomes.remembered(items) if lane.plain else items
             now = time.monotonic()
             if self._busy:
-                self._at_work.met(now)
+                self._at_work.had_company(now)
             else:
                 self._admission.drain.begin(now)
             if not unknown:
@@ -147,7 +147,7 @@ class Queue:
         thread is free to notice. What sets `ended` must `wake` who waits.
         """
         with self._changed:
-            self._deadlines.pass_by(within_s, ended)
+            self._deadlines.wait_for_next(within_s, ended)
             self._outcomes.expire(self._owed)
 
     def wake(self) -> None:
@@ -169,11 +169,11 @@ class Queue:
 
     def _take(self) -> Batch:
         now = time.monotonic()
-        alone = self._at_work.nothing_met(now)
+        alone = self._at_work.would_be_alone(now)
         most = math.inf if alone else self._gathering.most(self._waiting.tokens, len(self._at_work))
         items = self._waiting.take(self._batches, most, self._gathering.enough)
         if self._busy:
-            self._at_work.met(now)
+            self._at_work.had_company(now)
             alone = False
         batch = Batch(items, alone=alone)
         for item in items:

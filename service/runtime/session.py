@@ -27,9 +27,9 @@ SPIN_US = 1_000
 """How long an idle thread of a pool looks for work before it sleeps: long enough between two operators. Left alone it
 burns 55 ms of a processor after each run, which whoever reads and answers requests lacks."""
 
-SLOWER_ON_CPU = ("SkipLayerNormFusion", "BiasGeluFusion")
-"""What ONNX Runtime 1.31 makes of several operators when it opens a graph, and is slower on CPU than they are: of 230
-tokens, 384 wide, 465 us instead of 100, and 470 instead of 365."""
+FUSIONS_SLOWER_ON_CPU = ("SkipLayerNormFusion", "BiasGeluFusion")
+"""What ONNX Runtime 1.31 makes of several operators when it opens a graph, and runs slower on CPU than those: with them
+a text takes 2 to 3 % longer (docs/benchmarks.md)."""
 
 _RUN_ERRORS = (
     ort_errors.EPFail,
@@ -117,7 +117,7 @@ class Session:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         # Without its own fallback, by which an option that is none, or a failing run, moves a session to CPU unsaid.
         chain = providers.chain(provider, self._precision)
-        left_out = SLOWER_ON_CPU if provider == providers.CPU else ()
+        left_out = FUSIONS_SLOWER_ON_CPU if provider == providers.CPU else ()
         return onnxruntime.InferenceSession(
             self._path, options, providers=chain, enable_fallback=0, disabled_optimizers=left_out
         )

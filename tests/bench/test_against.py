@@ -1,8 +1,9 @@
 """Another server is compared with only where it embeds alike."""
 
 import base64
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,19 +11,26 @@ import numpy as np
 import orjson
 import pytest
 
-from bench.against import check_alike
+from bench.__main__ import main
+from bench.against import check_alike, ratios
 from bench.server import ServerFailed
+from bench.turns import medians
+from bench.wrk import Sent
+
+Answering = Callable[[Sequence[str]], tuple[int, object]]
+"""From texts to status and JSON."""
 
 
 @contextmanager
-def embedding(width: int, *, turned: float = 0.0, base64_known: bool = True, field: str = "data") -> Iterator[str]:
-    """The URL of a server whose vectors depend on the texts alone, `turned` aside by such a share of their length."""
+def serving(answering: Answering) -> Iterator[str]:
+    """The URL of a server of embeddings."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = orjson.loads(self.rfile.read(int(self.headers["content-length"])))
-            body = orjson.dumps({field: [{"embedding": told(text)} for text in asked["input"]]})
-            self.send_response(200)
+            status, answer = answering(asked["input"])
+            body = orjson.dumps(answer)
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -30,41 +38,69 @@ def embedding(width: int, *, turned: float = 0.0, base64_known: bool = True, fie
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    def told(text: str) -> str | list[float]:
-        rng = np.random.default_rng(list(text.encode()))
-        vector = rng.standard_normal(width) + turned * rng.standard_normal(width)
-        plain = vector.astype("<f4")
-        return base64.b64encode(plain.tobytes()).decode() if base64_known else plain.tolist()
-
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1/embeddings"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/v1/embeddings"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def embedding(width: int, *, turned: float = 0.0, base64_known: bool = True) -> Answering:
+    """A vector of a text depends on the text alone, and is turned aside by such a share of its length."""
+
+    def told(text: str) -> str | list[float]:
+        rng = np.random.default_rng(list(text.encode()))
+        vector = (rng.standard_normal(width) + turned * rng.standard_normal(width)).astype("<f4")
+        return base64.b64encode(vector.tobytes()).decode() if base64_known else vector.tolist()
+
+    return lambda texts: (200, {"data": [{"embedding": told(text)} for text in texts]})
 
 
 def test_rounding_and_the_way_of_writing_make_no_difference() -> None:
-    with embedding(384) as ours, embedding(384, turned=1e-3, base64_known=False) as other:
+    with serving(embedding(384)) as ours, serving(embedding(384, turned=1e-3, base64_known=False)) as other:
         check_alike(ours, other, "their-name")
 
 
-def test_another_pooling_is_told() -> None:
-    with (
-        embedding(384) as ours,
-        embedding(384, turned=0.5) as other,
-        pytest.raises(ServerFailed, match=r"cosine of 0\.[89]"),
-    ):
+@pytest.mark.parametrize(
+    ("answering", "told"),
+    [
+        (embedding(384, turned=0.5), r"cosine of 0\.[89]"),
+        (embedding(768), "12 vectors of 768 numbers, not 12 of 384"),
+        (lambda texts: embedding(384)(texts[:1]), "1 vectors of 384 numbers, not 12 of 384"),
+        (lambda _: (401, {"detail": "a key is wanted"}), "401: .*a key is wanted"),
+        (lambda _: (200, {"vectors": []}), "as OpenAI's endpoint does"),
+        (lambda _: (200, [[0.5, 0.5]]), "as OpenAI's endpoint does"),
+        (
+            lambda texts: (200, {"data": [{"embedding": [0.5] * len(text)} for text in texts]}),
+            "as OpenAI's endpoint does",
+        ),
+    ],
+    ids=["pooling", "width", "one text", "key", "no data", "list", "ragged"],
+)
+def test_who_embeds_otherwise_is_told(answering: Answering, told: str) -> None:
+    with serving(embedding(384)) as ours, serving(answering) as other, pytest.raises(ServerFailed, match=told):
         check_alike(ours, other, "m")
 
 
-def test_another_width_is_told() -> None:
-    with embedding(384) as ours, embedding(768) as other, pytest.raises(ServerFailed, match="768 numbers, not 384"):
-        check_alike(ours, other, "m")
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1/embeddings", "127.0.0.1/v1/embeddings"])
+def test_who_is_not_there_is_told(url: str) -> None:
+    with serving(embedding(384)) as ours, pytest.raises(ServerFailed, match="as OpenAI's endpoint does"):
+        check_alike(ours, url, "m")
 
 
-def test_who_speaks_no_openai_is_told() -> None:
-    with embedding(384) as ours, embedding(384, field="vectors") as other, pytest.raises(ServerFailed, match="OpenAI"):
-        check_alike(ours, other, "m")
-    with embedding(384) as ours, pytest.raises(ServerFailed, match="OpenAI"):
-        check_alike(ours, "http://127.0.0.1:1/v1/embeddings", "m")
+def test_ratios_are_of_each_round_and_medians_of_those() -> None:
+    ours = [Sent(100, 10, 20), Sent(50, 20, 40), Sent(90, 11, 22)]
+    other = [Sent(50, 20, 30), Sent(25, 40, 60), Sent(90, 11, 30)]
+    assert ratios(ours, other) == {"rate_of_other": 2, "p50_of_other": 0.5}
+    assert medians({"ours": ours}) == {"ours_per_s": 90, "ours_p50_ms": 11, "ours_p99_ms": 22}
+
+
+def test_it_takes_another_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    artifacts = ["--text", "a", "--int8", "b", "--image", "c"]
+    monkeypatch.setattr(sys, "argv", ["bench", *artifacts, "--only", "against"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "--other" in capsys.readouterr().err

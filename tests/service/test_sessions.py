@@ -50,7 +50,7 @@ def test_what_is_slower_on_cpu_is_not_made_of_the_graph(
     monkeypatch.setattr(onnxruntime, "SessionOptions", keeping)
     slower = {"SkipLayerNormalization", "BiasGelu"}
     assert operators().isdisjoint(slower)
-    monkeypatch.setattr(session, "SLOWER_ON_CPU", ())
+    monkeypatch.setattr(session, "FUSIONS_SLOWER_ON_CPU", ())
     assert operators() >= slower, "it would be, by this ONNX Runtime"
 
 
