@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 
 from service.runtime import providers
+from service.runtime.session import FUSIONS_SLOWER_ON_CPU
 
 Chain = list[tuple[str, dict[str, str]]]
 
@@ -19,13 +20,17 @@ class GpuRuntime:
     def __init__(self, at_work: str | None = None, broken: Sequence[str] = ()) -> None:
         self.opened: list[Chain] = []
         self.fallback: list[int] = []
+        self.left_out: list[Sequence[str]] = []
         self.at_work = at_work
         self.broken = broken
 
-    def session(self, path: Path, options: Any, *, providers: Chain, enable_fallback: int) -> "GpuSession":
+    def session(
+        self, path: Path, options: Any, *, providers: Chain, enable_fallback: int, disabled_optimizers: Sequence[str]
+    ) -> "GpuSession":
         """In place of `onnxruntime.InferenceSession`."""
         self.opened.append(providers)
         self.fallback.append(enable_fallback)
+        self.left_out.append(disabled_optimizers)
         if providers[0][0] in self.broken:
             raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
         return GpuSession(path, options, providers, self.at_work or providers[0][0])
@@ -40,7 +45,8 @@ class GpuRuntime:
 
 class GpuSession(onnxruntime.InferenceSession):  # type: ignore[misc]
     def __init__(self, path: Path, options: Any, chain: Chain, at_work: str) -> None:
-        super().__init__(path, options, providers=[providers.CPU])
+        # Fused as on CPU, whatever was asked for: what it computes is compared number by number.
+        super().__init__(path, options, providers=[providers.CPU], disabled_optimizers=FUSIONS_SLOWER_ON_CPU)
         self._names = [name for name, _ in chain]
         self._at_work = at_work
 

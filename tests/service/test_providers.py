@@ -14,7 +14,7 @@ from models.contract.specs import Device
 from service.runtime import providers
 from service.runtime.encoder import open_encoder
 from service.runtime.providers import CPU, CUDA, TENSORRT, Asked, ProviderUnavailable
-from service.runtime.session import Session
+from service.runtime.session import FUSIONS_SLOWER_ON_CPU, Session
 from tests.fake_ort import GpuRuntime
 from tests.service.conftest import Serving
 
@@ -102,6 +102,13 @@ def test_no_session_falls_back_by_itself(tiny: Path, monkeypatch: pytest.MonkeyP
     for asked in ("cpu", "cuda", "tensorrt"):
         open_encoder(tiny, device=asked)
     assert runtime.fallback == [0, 0, 0]
+
+
+def test_only_on_cpu_fusions_are_left_out(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = GpuRuntime().install(monkeypatch)
+    for asked in ("cpu", "cuda", "tensorrt"):
+        open_encoder(tiny, device=asked)
+    assert runtime.left_out == [FUSIONS_SLOWER_ON_CPU, (), ()]
 
 
 def test_a_graph_that_is_none_is_the_artifact_s_fault_whatever_it_was_tried_on(
