@@ -2,10 +2,8 @@
 
 import base64
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import orjson
@@ -16,6 +14,7 @@ from bench.against import check_alike, ratios
 from bench.server import ServerFailed
 from bench.turns import medians
 from bench.wrk import Sent
+from tests.bench.listening import Quiet, listening
 
 Answering = Callable[[Sequence[str]], tuple[int, object]]
 """From texts to status and JSON."""
@@ -25,27 +24,14 @@ Answering = Callable[[Sequence[str]], tuple[int, object]]
 def serving(answering: Answering) -> Iterator[str]:
     """The URL of a server of embeddings."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Handler(Quiet):
+        def do_POST(self) -> None:  # noqa: N802  # as http.server calls it
             asked = orjson.loads(self.rfile.read(int(self.headers["content-length"])))
             status, answer = answering(asked["input"])
-            body = orjson.dumps(answer)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(status, orjson.dumps(answer))
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/v1/embeddings"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Handler) as url:
+        yield f"{url}/v1/embeddings"
 
 
 def embedding(width: int, *, turned: float = 0.0, base64_known: bool = True) -> Answering:

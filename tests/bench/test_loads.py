@@ -1,10 +1,8 @@
 """What the bench sends, and how it times: a stalled server must show, and a wrong answer must not pass."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
 import orjson
@@ -13,6 +11,7 @@ import pytest
 from bench.bare import Way, _batches
 from bench.openloop import Request, open_loop
 from bench.workloads import WORDS, Workload, prose, scenes
+from tests.bench.listening import Quiet, listening
 from tests.service.engine.fakes import FakeItem, ones
 
 
@@ -22,30 +21,18 @@ def answering(status: int, stalls_s: float = 0.0) -> Iterator[str]:
     served = count(1)
     open_again = [0.0]
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:
+        def do_POST(self) -> None:  # noqa: N802  # as http.server calls it
             self.rfile.read(int(self.headers["content-length"]))
             if next(served) == 10:
                 open_again[0] = time.monotonic() + stalls_s
             time.sleep(max(0.0, open_again[0] - time.monotonic()))
-            self.send_response(status)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
+            self.answer(status, b"{}")
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Handler) as url:
+        yield url
 
 
 def test_a_stalled_server_shows_in_every_request_that_was_due_meanwhile() -> None:
