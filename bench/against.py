@@ -16,7 +16,7 @@ from bench import wrk
 from bench.rounds import Length
 from bench.server import ServerFailed, running_server
 from bench.turns import Target, in_turn, medians
-from bench.workloads import TEXT_MODEL, WORDS, body, prose
+from bench.workloads import TEXT_MODEL, WORDS, Workload, body, prose
 from models.contract.arrays import Floats
 
 TEXTS = 512
@@ -44,8 +44,8 @@ def measure(artifacts: Sequence[Path], other: str, model: str, length: Length) -
             for clients, (connections, per_request) in CLIENTS.items():
                 texts = prose(kind, TEXTS)
                 targets = {
-                    "ours": Target(ours, _bodies(TEXT_MODEL, texts, per_request)),
-                    "other": Target(other, _bodies(model, texts, per_request)),
+                    "ours": Target(ours, Workload(kind, TEXT_MODEL, texts, per_request).bodies),
+                    "other": Target(other, Workload(kind, model, texts, per_request).bodies),
                 }
                 sent = in_turn(targets, connections=connections, length=length)
                 figures = medians(sent) | ratios(sent["ours"], sent["other"])
@@ -53,13 +53,6 @@ def measure(artifacts: Sequence[Path], other: str, model: str, length: Length) -
                 told = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
                 print(f"{kind}, {clients}: {told}", file=sys.stderr, flush=True)
     return found
-
-
-def _bodies(model: str, texts: Sequence[str], per_request: int) -> list[bytes]:
-    return [
-        body(model, texts[i : i + per_request], attention=False)
-        for i in range(0, len(texts) - per_request + 1, per_request)
-    ]
 
 
 def check_alike(ours: str, other: str, model: str) -> None:

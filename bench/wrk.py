@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.server import ServerFailed
 from bench.workloads import Workload
 
 REPLAY = Path(__file__).with_name("replay.lua")
@@ -29,10 +30,6 @@ class WrkMissing(RuntimeError):
 
     def __init__(self) -> None:
         super().__init__("wrk is not installed; on Debian: apt-get install wrk")
-
-
-class RunFailed(RuntimeError):
-    """The run came to no end, or not every answer was 200."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +82,15 @@ def _running(url: str, bodies: Sequence[bytes], connections: int, seconds: int) 
 
 
 def _sent(process: "subprocess.Popen[str]") -> Sent:
-    """Wait for the end. Raises RunFailed."""
+    """Wait for the end. Raises ServerFailed where nothing was answered, or anything with an error."""
     told, _ = process.communicate()
     if process.returncode:
-        raise RunFailed(f"wrk failed\n{told}")
+        raise ServerFailed(f"wrk failed\n{told}")
     result = json.loads(told.splitlines()[-1])
     if result.pop("failed"):
-        raise RunFailed(f"not every request was answered with 200\n{told}")
+        raise ServerFailed(f"not every request was answered with 200\n{told}")
+    if not result["requests"]:
+        raise ServerFailed(f"nothing was answered in {result['seconds']} s")
     return Sent(result.pop("requests") / result.pop("seconds"), **result)
 
 
