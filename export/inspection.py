@@ -33,6 +33,6 @@ def verify(directory: Path, source: Path) -> Parity:
     same = (subject.text, subject.image, subject.attention) == (manifest.text, manifest.image, manifest.attention)
     if not same or subject.embedding(manifest.name).width != manifest.embedding.width:
         raise ExportError(f"{source} is another model than {directory} was exported from")
-    figures = parity.measure(directory, subject)
+    figures = parity.measure(directory, subject, manifest.precision)
     parity.judge(figures, manifest.precision)
     return figures

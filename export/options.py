@@ -29,8 +29,6 @@ class Options:
     def chosen_precision(self) -> Precision:
         """The precision: fp32, on CUDA fp16, unless one is given. Raises OptionError for one that the device lacks."""
         precision = self.precision or ("fp16" if self.device == "cuda" else "fp32")
-        if precision == "fp32" and self.lossy:
-            raise OptionError("allow-lossy is for a reduced precision: fp32 loses nothing")
         if self.device and self.device not in DEVICES[precision]:
             raise OptionError(f"precision {precision} is for {', '.join(DEVICES[precision])}, not for {self.device}")
         return precision

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import onnx
 
-from export import parity, seal, weights
+from export import parity, seal
 from export.options import Options
 from export.precision import quality, reduction
 from export.progress import Progress
@@ -37,15 +37,14 @@ def export(
         with step("load the encoder"):
             subject = open_subject(directory, options)
         with step("trace the graph"):
-            model = to_onnx(subject, half=precision == "fp16")
+            model = to_onnx(subject, staged, half=precision == "fp16")
         found = None
         if precision == "int8":
             with step("fit its layers to bytes"):
-                model = reduction.to_bytes(model, subject)
+                model = reduction.to_bytes(model, staged, subject)
         with step("compare with the original"):
-            weights.write(model, staged)
             subject.copy_files(staged)
-            figures = parity.measure(staged, subject)
+            figures = parity.measure(staged, subject, precision)
         if precision != "fp32":
             with step("compare with full precision"):
                 found = reduction.quality_of(staged, subject, precision)
@@ -93,6 +92,7 @@ def _manifest(
         ),
         parity=measured[0],
         quality=measured[1],
+        notes=subject.notes,
         tools={tool: version(tool) for tool in TOOLS},
         files=seal.digests(staged, subject.modality),
     )

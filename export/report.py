@@ -2,13 +2,7 @@
 
 from models.contract.manifest import Manifest, Parity, Quality
 
-_FIGURES = {
-    "embedding": "embedding_max_abs",
-    "positions": "positions_max_abs",
-    "weights": "weights_max_abs",
-    "relevance": "relevance_max_abs",
-    "by neighbours": "neighbours_max_abs",
-}
+_FIGURES = ("embedding", "positions", "weights", "relevance", "batch")
 
 
 def report(manifest: Manifest) -> str:
@@ -21,7 +15,9 @@ def report(manifest: Manifest) -> str:
             f"  {manifest.architecture}, {_takes(manifest)}, {manifest.embedding.width} wide, "
             f"{manifest.embedding.pooling} pooling, {_attention(manifest)}",
             f"  {manifest.precision} for {devices}, {megabytes:.0f} MB, {_fused(manifest)}",
-            f"  against the original on {manifest.parity.items} items: {differences(manifest.parity)}",
+            f"  against the original in float64 on {manifest.parity.items} items (in brackets its own error in this "
+            f"precision): {differences(manifest.parity)}",
+            *(f"  note: {note}" for note in manifest.notes),
             *quality,
         )
     )
@@ -46,10 +42,10 @@ def _fused(manifest: Manifest) -> str:
 
 
 def differences(parity: Parity) -> str:
-    """The figures of a comparison with the original."""
-    found = {said: getattr(parity, name) for said, name in _FIGURES.items()}
-    differences = [f"{said} {value:.1e}" for said, value in found.items() if value is not None]
-    return f"cosine >= {parity.embedding_min_cosine:.7f}, {', '.join(differences)}"
+    """The figures of a comparison with the original in float64, and next to each the original's own."""
+    found = {name: getattr(parity, name) for name in _FIGURES}
+    differences = [f"{name} {each.graph:.1e} ({each.original:.1e})" for name, each in found.items() if each]
+    return f"cosine >= {1 - parity.embedding_cosine.graph:.7f}, {', '.join(differences)}"
 
 
 def _kept(quality: Quality) -> str:

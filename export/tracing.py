@@ -1,28 +1,39 @@
-"""The graph of an artifact, traced from one encoder: the embedding, its positions' vectors, its attention."""
+"""The graph of an artifact, traced from one encoder: the embedding, its positions' vectors, its attention.
+
+Weights are never copied into the graph in memory: they go from the encoder straight into the file next to it.
+"""
 
 import copy
 import logging
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 import onnx
+import onnx_ir
 import torch
 from torch import nn
 
+from export import weights
 from export.errors import GraphError
 from export.gating import gate
 from export.nodes import all_nodes
 from export.spelling import OPSET
 from export.subjects.base import Axes, Subject, as_tensors
 from models.contract import tensors
+from models.contract.arrays import Data
+from models.contract.artifact import WEIGHTS_FILE
 
 
-def to_onnx(subject: Subject, *, half: bool = False) -> onnx.ModelProto:
-    """Trace, clean and check the graph, `half` for float16 within. Raises GraphError if attention is not fused."""
+def to_onnx(subject: Subject, directory: Path, *, half: bool = False) -> onnx.ModelProto:
+    """Trace, clean, check and write the graph into `directory`; `half` for float16 within.
+
+    Raises GraphError if attention is not fused.
+    """
     module = subject.module().eval()
-    model = _trace(subject, copy.deepcopy(module).half() if half else module)
+    model, arrays = _detach(_trace(subject, copy.deepcopy(module).half() if half else module))
     _drop_unused_caches(model)
     _forget_tracing(model)
     _name_axes(model, subject.axes)
@@ -30,6 +41,7 @@ def to_onnx(subject: Subject, *, half: bool = False) -> onnx.ModelProto:
     found, wanted = attention_operators(model), subject.fused_attentions
     if found != wanted:
         raise GraphError(f"{found} fused attention operators, {wanted} were expected")
+    weights.write(model, directory, arrays)
     return model
 
 
@@ -38,7 +50,7 @@ def attention_operators(model: onnx.ModelProto) -> int:
     return sum(node.op_type == "Attention" and node.domain == "" for node in all_nodes(model.graph))
 
 
-def _trace(subject: Subject, module: nn.Module) -> onnx.ModelProto:
+def _trace(subject: Subject, module: nn.Module) -> torch.onnx.ONNXProgram:
     heads = {tensors.HEADS: np.resize(subject.heads, 2)}  # of a length of 1 the tracer would make a constant
     example = as_tensors(subject.feed(subject.example()) | heads)
     axes = {
@@ -58,11 +70,32 @@ def _trace(subject: Subject, module: nn.Module) -> onnx.ModelProto:
                 input_names=list(subject.axes),
                 output_names=list(subject.outputs),
                 verbose=False,
+                optimize=False,
             )
         except torch.onnx.OnnxExporterError as error:
             cause = error.__cause__ or error
             raise GraphError(f"this {subject.architecture} cannot be traced: {str(cause).splitlines()[0]}") from error
-    return program.model_proto
+    return program
+
+
+def _detach(program: torch.onnx.ONNXProgram) -> tuple[onnx.ModelProto, dict[str, Data]]:
+    """The optimized graph, its large initializers left empty, and their arrays by name: most are the encoder's own
+    memory, and none of it stays with the tracer."""
+    traced = list(program.model.graph.initializers.values())
+    program.optimize()
+    model, arrays = program.model, dict[str, Data]()
+    for name, value in model.graph.initializers.items():
+        tensor = value.const_value
+        if tensor is None or tensor.nbytes < weights.INLINE_BYTES:
+            continue
+        arrays[name] = tensor.numpy()
+        value.const_value = onnx_ir.ExternalTensor(
+            WEIGHTS_FILE, None, None, tensor.dtype, shape=onnx_ir.Shape(tensor.shape.numpy()), name=name
+        )
+    proto = onnx_ir.to_proto(model)
+    for value in traced:  # the library keeps what it has folded into another initializer
+        value.const_value = None
+    return proto, arrays
 
 
 def _drop_unused_caches(model: onnx.ModelProto) -> None:

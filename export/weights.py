@@ -1,12 +1,19 @@
-"""The weights beside the graph: equal tensors are stored once, aligned so that they can be memory-mapped."""
+"""The weights file of a graph: equal tensors are stored once, aligned so that they can be memory-mapped.
+
+A large initializer of a graph under construction holds no data. Its array is read where it lies: in the traced
+encoder, or in the weights file that an earlier step wrote.
+"""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import GraphError
+from models.contract.arrays import Data
 from models.contract.artifact import GRAPH_FILE, WEIGHTS_FILE
 
 ALIGNMENT_BYTES = 4096
@@ -16,28 +23,42 @@ INLINE_BYTES = 1024
 """Smaller tensors (shapes, scalars) stay inside the graph, where shape inference can see them."""
 
 
-def write(model: onnx.ModelProto, directory: Path) -> None:
-    """Write the graph into `directory`, its large initializers into one file beside it. Raises GraphError.
+def write(model: onnx.ModelProto, directory: Path, arrays: Mapping[str, Data] | None = None) -> None:
+    """Write the graph into `directory`, its large initializers into one file next to it, and leave `model` as written.
 
-    The error is for a graph that is no valid ONNX.
+    `arrays` holds initializers by name; the others are read from `model`, or from the weights file that is in
+    `directory`, which is replaced. Raises GraphError for a graph that is not valid ONNX.
     """
-    offsets: dict[str, int] = {}
-    with (directory / WEIGHTS_FILE).open("wb") as file:
+    arrays = arrays or {}
+    offsets: dict[bytes, int] = {}
+    new = directory / f"{WEIGHTS_FILE}.new"
+    with new.open("wb") as file:
         for tensor in model.graph.initializer:
-            data = numpy_helper.to_array(tensor).tobytes()
-            if len(data) < INLINE_BYTES:
+            data = arrays[tensor.name] if tensor.name in arrays else array(tensor, directory)
+            if data.nbytes < INLINE_BYTES:
                 continue
-            key = hashlib.sha256(data).hexdigest()
+            raw = np.ascontiguousarray(data).data.cast("B")
+            key = hashlib.sha256(raw).digest()
             if key not in offsets:
                 file.seek(-file.tell() % ALIGNMENT_BYTES, 1)
                 offsets[key] = file.tell()
-                file.write(data)
-            _point_at(tensor, offsets[key], len(data))
+                file.write(raw)
+            _point_at(tensor, offsets[key], len(raw))
+    new.replace(directory / WEIGHTS_FILE)
     (directory / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
     try:
-        onnx.checker.check_model(directory / GRAPH_FILE)  # by its path, for no graph in memory may be past 2 GB
+        onnx.checker.check_model(directory / GRAPH_FILE)  # by its path: a graph in memory may not exceed 2 GB
     except onnx.checker.ValidationError as error:
         raise GraphError(f"the graph is not valid ONNX: {str(error).splitlines()[0]}") from error
+
+
+def array(tensor: TensorProto, directory: Path) -> Data:
+    """The values of an initializer. One that lies in the weights file in `directory` is mapped, not read."""
+    if tensor.data_location != TensorProto.EXTERNAL:
+        return numpy_helper.to_array(tensor)
+    place = {entry.key: entry.value for entry in tensor.external_data}
+    dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    return np.memmap(directory / place["location"], dtype, "r", int(place["offset"]), tuple(tensor.dims))
 
 
 def _point_at(tensor: TensorProto, offset: int, length: int) -> None:

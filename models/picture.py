@@ -61,10 +61,14 @@ class PictureEncoder(nn.Module, ABC):
         """[b or 1, s]: what each position has of the vector that `observer` saw made, summing to 1."""
         if observer.shares is not None:
             return observer.shares
-        positions = torch.arange(self.prefix + self.grid[0] * self.grid[1])[None]
-        exact = torch.promote_types(self.dtype, torch.float32)
-        return shares(positions >= (0 if self.pooling == "cls" else self.prefix), self.pooling, exact)
+        return pooled_shares(self.pooling, self.grid, self.prefix, torch.promote_types(self.dtype, torch.float32))
 
     def on_grid(self, weights: Sequence[Tensor]) -> list[Tensor]:
         """The watched layers' weights over the same positions: `prefix`, then `grid` row by row, `[b, h, s, s]`."""
         return list(weights)
+
+
+def pooled_shares(pooling: Pooling, grid: tuple[int, int], prefix: int, dtype: torch.dtype) -> Tensor:
+    """[1, s]: what each of `prefix` positions and the cells of `grid` has of the vector, where it is pooled by rule."""
+    positions = torch.arange(prefix + grid[0] * grid[1])[None]
+    return shares(positions >= (0 if pooling == "cls" else prefix), pooling, dtype)

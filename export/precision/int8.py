@@ -39,8 +39,10 @@ _SILENT = np.float32(1e-12)
 """Scale of a row of zeros."""
 
 
-def quantize(model: onnx.ModelProto, calibration: Sequence[Feeds]) -> onnx.ModelProto:
+def quantize(model: onnx.ModelProto, calibration: Sequence[Feeds], directory: Path = Path()) -> onnx.ModelProto:
     """A copy of `model` whose linear layers multiply bytes. `calibration` holds batches as the graph takes them.
+
+    `directory` is where the weights file of `model` is, for a model that has one.
 
     A few thousand rows are enough, and all that the layers read of them is held at once. Raises GraphError if there
     is nothing to quantize, or if the graph computes something not finite on those batches.
@@ -48,7 +50,7 @@ def quantize(model: onnx.ModelProto, calibration: Sequence[Feeds]) -> onnx.Model
     if not calibration:
         raise ValueError("calibration needs at least one batch")
     _check_opset(model)
-    groups = by_source(model.graph)
+    groups = by_source(model.graph, directory)
     if not groups:
         raise GraphError("the graph has no linear layer to quantize")
     seen = _observe(model, list(groups), calibration)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
 from export.nodes import drop_unused
+from export.weights import array
 from models.contract.arrays import Floats
 
 _PLAIN_GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0}
@@ -37,10 +39,13 @@ class Linear:
         return str(self.node.input[2]) if len(self.node.input) > 2 and self.node.input[2] else None
 
 
-def by_source(graph: onnx.GraphProto) -> dict[str, list[Linear]]:
-    """All linear layers, those that read the same x together, in the graph's order."""
+def by_source(graph: onnx.GraphProto, directory: Path) -> dict[str, list[Linear]]:
+    """All linear layers, those that read the same x together, in the graph's order.
+
+    `directory` is where the graph's weights file is, if it has one.
+    """
     groups: dict[str, list[Linear]] = {}
-    for layer in _layers(graph):
+    for layer in _layers(graph, directory):
         groups.setdefault(layer.source, []).append(layer)
     return groups
 
@@ -53,7 +58,7 @@ def replace(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto], constants: 
     drop_unused(graph)
 
 
-def _layers(graph: onnx.GraphProto) -> Iterator[Linear]:
+def _layers(graph: onnx.GraphProto, directory: Path) -> Iterator[Linear]:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type not in ("MatMul", "Gemm") or node.domain or node.input[0] in constants:
@@ -64,5 +69,5 @@ def _layers(graph: onnx.GraphProto) -> Iterator[Linear]:
         options = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
         if any(options.get(name, value) != value for name, value in _PLAIN_GEMM.items()):
             continue
-        weights = np.asarray(numpy_helper.to_array(matrix), np.float32)
+        weights = np.asarray(array(matrix, directory), np.float32)
         yield Linear(node, weights.T if options.get("transB") else weights)

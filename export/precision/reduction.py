@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from export import weights
 from export.precision import quality
 from export.precision.int8 import quantize
 from export.subjects.base import Feeds, Item, Subject
@@ -21,10 +22,13 @@ from models.contract.specs import Precision
 BATCH = 16
 
 
-def to_bytes(model: onnx.ModelProto, subject: Subject) -> onnx.ModelProto:
-    """The graph with its linear layers in bytes (`export.precision.int8`), fitted to the subject's own corpus."""
+def to_bytes(model: onnx.ModelProto, directory: Path, subject: Subject) -> onnx.ModelProto:
+    """Replace the graph in `directory` by one with its linear layers in bytes, fitted to the subject's own corpus."""
     items = sorted(subject.corpus("calibration"), key=len)
-    return quantize(model, [_feeds(subject, batch) for batch in _batches(items)])
+    subject.release()
+    reduced = quantize(model, [_feeds(subject, batch) for batch in _batches(items)], directory)
+    weights.write(reduced, directory)
+    return reduced
 
 
 def quality_of(staged: Path, subject: Subject, precision: Precision) -> Quality:

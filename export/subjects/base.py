@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from export.precision.use import Use
 from export.subjects.original import Expected, Original
@@ -29,19 +30,24 @@ Item = npt.NDArray[Any]
 Feeds = dict[str, npt.NDArray[Any]]
 Axes = dict[str, tuple[str, ...]]
 Encoder = PackedEncoder | PictureEncoder
+EncoderT = TypeVar("EncoderT", bound=Encoder, default=Any)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is known of an encoder beside its weights. Without a `space` it has the artifact's name for one."""
+    """Facts about an encoder besides its weights. Without a `space` it has the artifact's name for one.
+
+    `notes` are lines for the person who exports it: assumptions, and what was left out.
+    """
 
     architecture: str
     normalize: bool
     space: str | None
+    notes: tuple[str, ...] = ()
 
 
-class Subject(ABC):
-    """An encoder to export: `encoder` is traced, `original` is what it is held against.
+class Subject(ABC, Generic[EncoderT]):
+    """An encoder to export, and the trained original that it is compared with.
 
     `axes` names the dynamic axes of the graph's inputs by the house's letters.
     """
@@ -52,11 +58,17 @@ class Subject(ABC):
     attention: AttentionSpec | None
     axes: Axes
 
-    def __init__(self, facts: Facts, encoder: Encoder, original: Callable[[], Original]) -> None:
-        self.architecture = facts.architecture
+    def __init__(self, facts: Facts, load: Callable[[], EncoderT], original: Callable[[torch.dtype], Original]) -> None:
+        """`load` reads the encoder, `original` the trained one that it is compared with, in a given precision.
+
+        Each may be called several times: neither is kept in memory longer than it is needed.
+        """
+        self.architecture, self.notes = facts.architecture, facts.notes
         self._facts = facts
-        self._encoder = encoder
+        self._load = load
         self._original = original
+        encoder = self._encoder
+        self._width, self._pooling, self._positions = encoder.width, encoder.pooling, encoder.positions
 
     @abstractmethod
     def module(self) -> nn.Module:
@@ -89,27 +101,43 @@ class Subject(ABC):
     def embedding(self, name: str) -> EmbeddingSpec:
         """How vectors come about; `name` is the artifact's."""
         return EmbeddingSpec(
-            width=self._encoder.width,
-            pooling=self._encoder.pooling,
+            width=self._width,
+            pooling=self._pooling,
             normalize=self._facts.normalize,
-            positions=self._encoder.positions,
+            positions=self._positions,
             space=self._facts.space or name,
         )
 
     @torch.no_grad()
-    def expect(self, items: Sequence[Item]) -> list[Expected]:
-        """What the trained original, in float64 and one item at a time, says of each."""
-        original, prefix = self._original(), self.image.prefix if self.image else 0
-        return [Expected.of(original(torch.from_numpy(item)[None]), prefix) for item in items]
+    def expect(self, items: Sequence[Item], dtype: torch.dtype = torch.float64) -> Iterator[Expected]:
+        """What the trained original, in that precision and one item at a time, answers for each."""
+        original, prefix = self._original(dtype), self.image.prefix if self.image else 0
+        for item in items:
+            yield Expected.of(original(torch.from_numpy(item)[None]), prefix)
+
+    def tables(self) -> list[Floats]:
+        """The encoder's embedding tables, `[rows, width]` each."""
+        return [
+            module.weight.detach().numpy() for module in self._encoder.modules() if isinstance(module, nn.Embedding)
+        ]
+
+    def release(self) -> None:
+        """Free the encoder's memory; it is read again when it is needed."""
+        self.__dict__.pop("_encoder", None)
+
+    @cached_property
+    def _encoder(self) -> EncoderT:
+        return self._load()
 
     @torch.no_grad()
     def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
         """The encoder's own vectors `[b, e]`, by torch in float32, or in float16 throughout."""
-        vectors: Floats = self.run(self._half if half else self._encoder, items).float().numpy()
+        encoder: nn.Module = self._half if half else self._encoder
+        vectors: Floats = self.run(encoder, items).float().numpy()
         return vectors
 
     @cached_property
-    def _half(self) -> Encoder:
+    def _half(self) -> nn.Module:
         return copy.deepcopy(self._encoder).half()
 
     @property
@@ -120,7 +148,7 @@ class Subject(ABC):
     @property
     def parts(self) -> bool:
         """The pooling of the positions' vectors is the item's."""
-        return self._encoder.positions == "parts"
+        return self._positions == "parts"
 
     @property
     def heads(self) -> range:

@@ -10,10 +10,10 @@ from export.options import Options
 from export.processor import read as read_processor
 from export.subjects.image import ImageFacts, ImageSubject
 from export.subjects.original import Answer, Original
-from models.attention import Observer
-from models.picture import Channels, PictureEncoder
+from models.picture import Channels, pooled_shares
 from models.pretrained.originals import Original as Its
 from models.pretrained.originals import original
+from models.pretrained.picture_encoder import Plan
 from models.pretrained.vision import open_vision, recognise
 
 
@@ -24,14 +24,15 @@ def open_image(directory: Path, config: Any, options: Options) -> ImageSubject:
     middle, spread = _over(processor.mean, brightest), _over(processor.std, brightest)
     size_px = processor.rows_px, processor.columns_px
     opened = recognise(directory, config, middle=middle, spread=spread, pooling=options.pooling, size_px=size_px)
-    encoder = open_vision(opened)
     facts = ImageFacts(
         architecture=config.model_type,
-        image=processor.image(grid=encoder.grid, prefix=encoder.prefix),
+        image=processor.image(grid=opened.plan.grid, prefix=opened.plan.prefix),
         normalize=options.normalize is not False,
         space=options.space,
     )
-    return ImageSubject(facts, encoder, lambda: _answering(original(opened), encoder))
+    return ImageSubject(
+        facts, lambda: open_vision(opened), lambda dtype: _answering(original(opened, dtype), opened.plan)
+    )
 
 
 def _over(channels: Channels, brightest: float) -> Channels:
@@ -40,12 +41,14 @@ def _over(channels: Channels, brightest: float) -> Channels:
     return red, green, blue
 
 
-def _answering(answer: Callable[[Tensor], Its], encoder: PictureEncoder) -> Original:
-    """Where no probe pools, what each position has of the vector is known beforehand."""
+def _answering(answer: Callable[[Tensor], Its], plan: Plan) -> Original:
+    """Where no probe pools, the pooling alone says what each position has of the vector."""
 
     def run(pixels: Tensor) -> Answer:
         seen = answer(pixels)
-        shares = encoder.shares(Observer()).double() if seen.shares is None else seen.shares
+        shares = seen.shares
+        if shares is None:
+            shares = pooled_shares(plan.pooling, plan.grid, plan.prefix, seen.vector.dtype)
         return Answer(seen.vector, seen.positions, seen.weights, shares)
 
     return run

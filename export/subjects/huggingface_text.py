@@ -48,8 +48,12 @@ def open_text(directory: Path, config: Any, options: Options) -> TextSubject:
         normalize=usage.normalize if options.normalize is None else options.normalize,
         space=options.space,
     )
-    encoder = PretrainedTextEncoder(directory, config.model_type, pooling)
-    return TextSubject(facts, encoder, lambda: _eager(directory, config.model_type, pooling, offset))
+    kind = config.model_type
+    return TextSubject(
+        facts,
+        lambda: PretrainedTextEncoder(directory, kind, pooling),
+        lambda dtype: _eager(directory, kind, pooling, offset, dtype),
+    )
 
 
 def _max_tokens(positions: int, usage: Usage, options: Options, architecture: TextArchitecture) -> int:
@@ -64,9 +68,9 @@ def _max_tokens(positions: int, usage: Usage, options: Options, architecture: Te
     return wanted or min(usage.max_tokens or positions, positions)
 
 
-def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int) -> Original:
-    """The trained encoder in float64 with its own eager attention."""
-    model = load_text(directory, model_type, attention="eager").double()
+def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int, dtype: torch.dtype) -> Original:
+    """The trained encoder in that precision with its own eager attention."""
+    model = load_text(directory, model_type, attention="eager").to(dtype)
 
     def run(ids: Tensor) -> Answer:
         positions = torch.arange(ids.shape[1]) + offset

@@ -38,16 +38,17 @@ class ImageFacts(Facts):
     image: ImageSpec
 
 
-class ImageSubject(Subject):
+class ImageSubject(Subject[PictureEncoder]):
     """A picture encoder, each picture an item."""
 
     modality = "image"
-    _encoder: PictureEncoder
 
-    def __init__(self, facts: ImageFacts, encoder: PictureEncoder, original: Callable[[], Original]) -> None:
-        super().__init__(facts, encoder, original)
+    def __init__(
+        self, facts: ImageFacts, load: Callable[[], PictureEncoder], original: Callable[[torch.dtype], Original]
+    ) -> None:
+        super().__init__(facts, load, original)
         self.image = self._image = facts.image
-        seen = watched(encoder)(torch.from_numpy(np.stack(self.example())))
+        seen = watched(self._encoder)(torch.from_numpy(np.stack(self.example())))
         heads = tuple(layer.shape[1] for layer in seen.weights)
         self.attention = AttentionSpec(heads=heads) if heads else None
         self.axes: Axes = {tensors.PIXELS: ("b",)}
@@ -58,7 +59,7 @@ class ImageSubject(Subject):
     @override
     def fused_attentions(self) -> int:
         """Where a probe pools the positions, that is one more, though no layer of the encoder."""
-        return super().fused_attentions + (self._encoder.pooling == "attention")
+        return super().fused_attentions + (self._pooling == "attention")
 
     @override
     def module(self) -> nn.Module:

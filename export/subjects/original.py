@@ -16,7 +16,7 @@ from models.relevance import over_heads, told
 
 @dataclass(frozen=True)
 class Answer:
-    """The vector, those of the positions, each layer's weights and each position's share of the vector, in float64."""
+    """The vector, those of the positions, each layer's weights and each position's share of the vector."""
 
     vector: Tensor  # [1, e]
     positions: Tensor  # [1, n, e]
@@ -43,11 +43,12 @@ class Expected:
     def of(cls, answer: Answer, prefix: int) -> "Expected":
         """Of what an `Original` answered. `prefix` positions belong to no part of the item."""
         relevances = told(answer.weights, answer.shares, prefix)
+        vector = answer.vector.double()
         return cls(
-            embedding=(answer.vector / answer.vector.norm())[0].numpy(),
-            positions=answer.positions[0].numpy(),
-            shares=answer.shares[0].numpy(),
-            weights=[layer[0].numpy() for layer in answer.weights],
+            embedding=(vector / vector.norm())[0].numpy(),
+            positions=answer.positions[0].double().numpy(),
+            shares=answer.shares[0].double().numpy(),
+            weights=[layer[0].float().numpy() for layer in answer.weights],  # in half the memory
             matrices={r: each.matrix[0].numpy() for r, each in relevances.items()},
             pooled={r: each.pooled[0].numpy() for r, each in relevances.items()},
         )

@@ -55,7 +55,7 @@ def _image(encoder: ImageEncoder, options: Options) -> ImageSubject:
         normalize=options.normalize is not False,
         space=options.space or config.space,
     )
-    return ImageSubject(facts, encoder, lambda: watched(copy.deepcopy(encoder).double()))
+    return ImageSubject(facts, lambda: encoder, lambda dtype: watched(copy.deepcopy(encoder).to(dtype)))
 
 
 def _text(directory: Path, encoder: TextTransformer, options: Options) -> TextSubject:
@@ -75,18 +75,17 @@ def _text(directory: Path, encoder: TextTransformer, options: Options) -> TextSu
         normalize=options.normalize is not False,
         space=options.space or config.space,
     )
-    return TextSubject(facts, encoder, lambda: _spelled_out(encoder))
+    return TextSubject(facts, lambda: encoder, lambda dtype: _spelled_out(copy.deepcopy(encoder).to(dtype)))
 
 
-def _spelled_out(encoder: TextTransformer) -> Original:
-    """The encoder in float64, one item at a time, its attention spelled out in torch."""
-    original = copy.deepcopy(encoder).double()
+def _spelled_out(original: TextTransformer) -> Original:
+    """The encoder one item at a time, its attention spelled out in torch."""
 
     def run(ids: Tensor) -> Answer:
         packed = as_tensors({**pack([*ids.numpy()])})
         layout = Layout(packed["pack_index"], packed["unpack_index"], packed["lengths"], torch_spelling)
         vector = original(packed["input_ids"], packed["position_ids"], layout)
         positions = layout.unpack(left(layout.positions))
-        return Answer(vector, positions, layout.weights, shares(layout.real(), encoder.pooling, vector.dtype))
+        return Answer(vector, positions, layout.weights, shares(layout.real(), original.pooling, vector.dtype))
 
     return run

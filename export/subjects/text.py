@@ -41,14 +41,15 @@ class TextFacts(Facts):
     attention: AttentionSpec
 
 
-class TextSubject(Subject):
+class TextSubject(Subject[PackedEncoder]):
     """A packed encoder, the token ids of each text an item."""
 
     modality = "text"
-    _encoder: PackedEncoder
 
-    def __init__(self, facts: TextFacts, encoder: PackedEncoder, original: Callable[[], Original]) -> None:
-        super().__init__(facts, encoder, original)
+    def __init__(
+        self, facts: TextFacts, load: Callable[[], PackedEncoder], original: Callable[[torch.dtype], Original]
+    ) -> None:
+        super().__init__(facts, load, original)
         self.text = self._limits = facts.text
         self.attention = facts.attention
         self._tokenizer = facts.tokenizer

@@ -30,6 +30,7 @@ __all__ = [
     "FORMAT",
     "MANIFEST_FILE",
     "AttentionSpec",
+    "Deviation",
     "Device",
     "EmbeddingSpec",
     "FileDigest",
@@ -44,7 +45,7 @@ __all__ = [
     "TextSpec",
 ]
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 """Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
 
 MANIFEST_FILE = "manifest.json"
@@ -57,18 +58,30 @@ class FileDigest(Part):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+class Deviation(Part):
+    """One figure of the comparison with the original in float64: how far the graph is off, and how far the original
+    itself is when it runs in the precision of the graph. `limit` is the most that is accepted, None for a figure that
+    does not decide."""
+
+    graph: float
+    original: float
+    limit: float | None
+
+
 class Parity(Part):
-    """Largest differences between the graph and the trained original, measured when the artifact was sealed."""
+    """Largest differences from the trained original in float64, measured over `items` when the artifact was sealed."""
 
     items: int = Field(gt=0)
-    embedding_max_abs: float
-    embedding_min_cosine: float
-    positions_max_abs: float = Field(description="Of vectors of positions, each scaled to length 1, and their pooling.")
-    weights_max_abs: float | None = Field(description="None where there is no attention.")
-    relevance_max_abs: float | None = Field(description="None where there is no attention.")
-    neighbours_max_abs: float = Field(
-        description="Largest change of an embedding, or of a position's, by the items batched with it."
+    embedding: Deviation = Field(description="Of embeddings scaled to length 1, in any component.")
+    embedding_cosine: Deviation = Field(description="1 minus the cosine of two embeddings.")
+    positions: Deviation = Field(description="Of vectors of positions, each scaled to length 1, and their pooling.")
+    weights: Deviation | None = Field(description="Of attention weights; None where there is no attention.")
+    relevance: Deviation | None = Field(description="Of reductions of attention; None where there is no attention.")
+    batch: Deviation = Field(
+        description="Change of an embedding, or of a position's, by the items in the same batch. The original runs one "
+        "item at a time: its figure is the larger one of its embeddings and positions."
     )
+    tables: int = Field(ge=0, description="Embedding tables that were compared bit for bit with the encoder's.")
 
 
 class Quality(Part):
@@ -84,7 +97,7 @@ class Quality(Part):
 class Manifest(Part):
     """Everything a reader needs to serve the artifact, and the digest of every other file in it."""
 
-    format: Literal[5] = FORMAT
+    format: Literal[6] = FORMAT
     name: Name
     modality: Modality
     architecture: str
@@ -96,6 +109,7 @@ class Manifest(Part):
     graph: GraphSpec
     parity: Parity
     quality: Quality | None = Field(None, description="None where nothing was reduced.")
+    notes: tuple[str, ...] = Field((), description="What its exporter was informed of: an assumption, say.")
     tools: dict[str, str]
     files: dict[Name, FileDigest]
 

@@ -1,4 +1,4 @@
-"""The same checkpoints by `transformers`' own attention in float64: what parity is measured against.
+"""The same checkpoints by `transformers`' own attention: what parity is measured against, in float64.
 
 Nothing here goes through `models.attention` or `models.pretrained.routing`.
 
@@ -29,15 +29,15 @@ class Original:
     shares: Tensor | None
 
 
-def original(opened: Opened) -> Callable[[Tensor], Original]:
-    """A function of pixels `[b, y, x, 3]`, 0 to 255. Raises PretrainedError."""
-    middle, spread = torch.tensor(opened.middle).double(), torch.tensor(opened.spread).double()
-    model: Any = opened.load("eager").double()
+def original(opened: Opened, dtype: torch.dtype = torch.float64) -> Callable[[Tensor], Original]:
+    """A function of pixels `[b, y, x, 3]`, 0 to 255, that computes in `dtype`. Raises PretrainedError."""
+    middle, spread = torch.tensor(opened.middle, dtype=dtype), torch.tensor(opened.spread, dtype=dtype)
+    model: Any = opened.load("eager").to(dtype)
     watch = _windows_watched if opened.architecture.windowed else _watched
 
     @torch.no_grad()
     def answer(pixels: Tensor) -> Original:
-        images = (pixels.double() / 255 - middle) / spread
+        images = (pixels.to(dtype) / 255 - middle) / spread
         return watch(model, images.permute(0, 3, 1, 2), opened)
 
     return answer

@@ -23,12 +23,7 @@ def test_an_image_encoder_exports(name: str, tmp_path: Path) -> None:
     assert manifest.embedding.positions == {"beit": "mapped", "siglip": "states", "siglip-vision": "states"}.get(
         name, "parts"
     )
-    for figure in (
-        parity.embedding_max_abs,
-        parity.positions_max_abs,
-        parity.weights_max_abs,
-        parity.relevance_max_abs,
-    ):
+    for figure in (parity.embedding, parity.positions, parity.weights, parity.relevance, parity.batch):
         assert figure is not None
-        assert figure <= 1e-5
-    assert parity.neighbours_max_abs <= 1e-5
+        assert figure.limit is not None
+        assert figure.graph <= figure.limit

@@ -33,7 +33,7 @@ def test_an_encoder_of_ours_exports(name: str, exports: Exports, tmp_path: Path)
     assert manifest.architecture == CONFIGS[name]["kind"]
     assert manifest.embedding.space == name
     assert manifest.embedding.positions == "parts"
-    assert manifest.parity.positions_max_abs <= 1e-5
+    assert manifest.parity.positions.graph <= 1e-5
     if manifest.attention is None:
         assert manifest.graph.outputs == ("item_embedding", "position_embeddings")
         return

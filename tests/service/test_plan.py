@@ -5,7 +5,7 @@ import pytest
 
 from models.contract import tensors
 from models.contract.arrays import Floats
-from models.contract.manifest import AttentionSpec, EmbeddingSpec, GraphSpec, ImageSpec, Manifest, Parity
+from models.contract.manifest import AttentionSpec, Deviation, EmbeddingSpec, GraphSpec, ImageSpec, Manifest, Parity
 from models.preprocess.image import Picture
 from service.engine.attention import AttentionQuery
 from service.engine.plan import VectorPlan
@@ -18,14 +18,16 @@ IMAGE = ImageSpec(
 
 def manifest(*heads: int) -> Manifest:
     """An image model with so many heads a layer."""
+    none = Deviation(graph=0, original=0, limit=0)
     unmeasured = Parity(
         items=1,
-        embedding_max_abs=0,
-        embedding_min_cosine=1,
-        positions_max_abs=0,
-        weights_max_abs=None,
-        relevance_max_abs=None,
-        neighbours_max_abs=0,
+        tables=0,
+        embedding=none,
+        embedding_cosine=none,
+        positions=none,
+        weights=None,
+        relevance=None,
+        batch=none,
     )
     return Manifest(
         name="any",
