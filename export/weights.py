@@ -52,9 +52,9 @@ def write(model: onnx.ModelProto, directory: Path, arrays: Mapping[str, Data] | 
         raise GraphError(f"the graph is not valid ONNX: {str(error).splitlines()[0]}") from error
 
 
-def array(tensor: TensorProto, directory: Path) -> Data:
+def array(tensor: TensorProto, directory: Path | None) -> Data:
     """The values of an initializer. One that lies in the weights file in `directory` is mapped, not read."""
-    if tensor.data_location != TensorProto.EXTERNAL:
+    if directory is None or tensor.data_location != TensorProto.EXTERNAL:
         return numpy_helper.to_array(tensor)
     place = {entry.key: entry.value for entry in tensor.external_data}
     dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)

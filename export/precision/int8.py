@@ -14,7 +14,7 @@ bytes. Letters: t rows, k inputs of a layer, n outputs.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import GraphError
 from export.precision.linear import Linear, by_source, replace
-from export.precision.rounding import ACTIVATION_LIMIT, rounded, smoothing, whole_range, zero_point
+from export.precision.rounding import ACTIVATION_LIMIT, rounded, smoothing, spread, whole_range, zero_point
 from export.subjects.base import Feeds
 from models.contract.arrays import Floats
 
@@ -35,17 +35,20 @@ MICROSOFT = "com.microsoft"
 OLDEST_OPSET = 21
 """The first whose QuantizeLinear takes a scale for each row."""
 
+OBSERVED_BYTES = 4 * 2**30
+"""The most that observed tensors of all batches may take at once, were each batch as large as the largest."""
+
 _SILENT = np.float32(1e-12)
 """Scale of a row of zeros."""
 
 
-def quantize(model: onnx.ModelProto, calibration: Sequence[Feeds], directory: Path = Path()) -> onnx.ModelProto:
+def quantize(model: onnx.ModelProto, calibration: Sequence[Feeds], directory: Path | None = None) -> onnx.ModelProto:
     """A copy of `model` whose linear layers multiply bytes. `calibration` holds batches as the graph takes them.
 
     `directory` is where the weights file of `model` is, for a model that has one.
 
-    A few thousand rows are enough, and all that the layers read of them is held at once. Raises GraphError if there
-    is nothing to quantize, or if the graph computes something not finite on those batches.
+    A few thousand rows are enough. Raises GraphError if there is nothing to quantize, or if the graph computes a value
+    that is not finite on those batches.
     """
     if not calibration:
         raise ValueError("calibration needs at least one batch")
@@ -53,11 +56,13 @@ def quantize(model: onnx.ModelProto, calibration: Sequence[Feeds], directory: Pa
     groups = by_source(model.graph, directory)
     if not groups:
         raise GraphError("the graph has no linear layer to quantize")
-    seen = _observe(model, list(groups), calibration)
     quantized = onnx.ModelProto()
     quantized.CopyFrom(model)
     normed = {node.output[0] for node in model.graph.node if node.op_type == "LayerNormalization"}
-    parts = {source: _bytes(layers, seen.pop(source), bounded=source in normed) for source, layers in groups.items()}
+    parts = {
+        source: _bytes(groups[source], x, bounded=source in normed)
+        for source, x in _observe(model, list(groups), calibration, directory)
+    }
     _rewrite(quantized.graph, parts)
     if all(opset.domain != MICROSOFT for opset in quantized.opset_import):
         quantized.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
@@ -91,8 +96,9 @@ def _bytes(layers: Sequence[Linear], x: Floats, *, bounded: bool) -> _Part:
     x = x / divisors
     smooth = part.node("Mul", [layers[0].source, part.constant("multipliers", 1 / divisors)], "smooth")
     whole, zero, step, row_step = (_by_range if bounded else _by_row)(part, smooth, x)
+    corrections = spread(x)
     for layer in layers:
-        weights, scales = rounded(layer.weights * divisors[:, None], x)
+        weights, scales = rounded(layer.weights * divisors[:, None], corrections)
         prefix = layer.target
         inputs = [whole, part.constant(f"{prefix}/weights", weights), step, part.constant(f"{prefix}/scales", scales)]
         steps = [("MatMulIntegerToFloat", [*inputs, zero], MICROSOFT)]
@@ -141,22 +147,34 @@ def _rewrite(graph: onnx.GraphProto, parts: dict[str, _Part]) -> None:
     replace(graph, nodes, [constant for part in parts.values() for constant in part.constants])
 
 
-def _observe(model: onnx.ModelProto, names: Sequence[str], calibration: Sequence[Feeds]) -> dict[str, Floats]:
-    """Run `model` on `calibration` -> rows `[t, k]` of each tensor in `names`."""
+def _observe(
+    model: onnx.ModelProto, names: Sequence[str], calibration: Sequence[Feeds], directory: Path | None
+) -> Iterator[tuple[str, Floats]]:
+    """Run `model` on `calibration`, and give the rows `[t, k]` of each tensor in `names`.
+
+    A few tensors are observed at a time, in as many runs as their size demands.
+    """
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     del watched.graph.output[:]
     watched.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "watched.onnx"
-        onnx.save_model(watched, path, save_as_external_data=True)  # past 2 GB a protobuf cannot be one string
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        runs = [dict(zip(names, session.run(list(names), feeds), strict=True)) for feeds in calibration]
-    seen = {name: np.concatenate([_rows(run.pop(name)) for run in runs]) for name in names}
-    for name, rows in seen.items():
-        if not len(rows) or not np.isfinite(rows).all():
-            raise GraphError(f"{name} is empty or not finite on the calibration batches")
-    return seen
+    with tempfile.NamedTemporaryFile(
+        suffix=".onnx", dir=directory
+    ) as file:  # next to the weights, where they are found
+        file.write(watched.SerializeToString())
+        file.flush()
+        session = onnxruntime.InferenceSession(file.name, providers=["CPUExecutionProvider"])
+    largest = max(calibration, key=lambda feeds: sum(array.nbytes for array in feeds.values()))
+    sizes = [x.nbytes * len(calibration) for x in session.run(list(names), largest)]
+    at_once = max(1, int(OBSERVED_BYTES // (sum(sizes) / len(sizes) + 1)))
+    for first in range(0, len(names), at_once):
+        few = list(names[first : first + at_once])
+        runs = [dict(zip(few, session.run(few, feeds), strict=True)) for feeds in calibration]
+        for name in few:
+            rows = np.concatenate([_rows(run.pop(name)) for run in runs])
+            if not len(rows) or not np.isfinite(rows).all():
+                raise GraphError(f"{name} is empty or not finite on the calibration batches")
+            yield name, rows
 
 
 def _rows(x: Floats) -> Floats:

@@ -39,7 +39,7 @@ class Linear:
         return str(self.node.input[2]) if len(self.node.input) > 2 and self.node.input[2] else None
 
 
-def by_source(graph: onnx.GraphProto, directory: Path) -> dict[str, list[Linear]]:
+def by_source(graph: onnx.GraphProto, directory: Path | None) -> dict[str, list[Linear]]:
     """All linear layers, those that read the same x together, in the graph's order.
 
     `directory` is where the graph's weights file is, if it has one.
@@ -58,7 +58,7 @@ def replace(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto], constants: 
     drop_unused(graph)
 
 
-def _layers(graph: onnx.GraphProto, directory: Path) -> Iterator[Linear]:
+def _layers(graph: onnx.GraphProto, directory: Path | None) -> Iterator[Linear]:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type not in ("MatMul", "Gemm") or node.domain or node.input[0] in constants:

@@ -10,11 +10,13 @@ Letters: t rows of x that calibration saw, k inputs of a layer, n outputs.
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from models.contract.arrays import Floats
 
 Bytes = npt.NDArray[np.int8]
-_Doubles = npt.NDArray[np.float64]
+Doubles = npt.NDArray[np.float64]
+"""A matrix whose rounding errors matter."""
 
 WEIGHT_LIMIT = 64
 """Largest weight in magnitude. Without VNNI a processor adds two products of unsigned and signed bytes in 16 bits,
@@ -28,7 +30,7 @@ _BALANCE = 0.5
 _DAMPING = 0.01
 """Share of the mean second moment added to all, as GPTQ's authors do: channels that calibration hardly moved."""
 
-_BLOCK = 128
+_BLOCK = 64
 """Channels whose errors are collected before the rest of the weights hears of them; speed only."""
 
 _MARGIN = 1.05
@@ -59,12 +61,11 @@ def whole_range(x: Floats) -> tuple[int, np.float32]:
     return round(below / step), np.float32(step)
 
 
-def rounded(weights: Floats, x: Floats) -> tuple[Bytes, Floats]:
-    """Whole numbers `[k, n]` and scales `[n]` whose product stands for `weights` where inputs are like x `[t, k]`."""
+def rounded(weights: Floats, spread: Doubles) -> tuple[Bytes, Floats]:
+    """Whole numbers `[k, n]` and scales `[n]` whose product stands for `weights`; `spread` is that of their inputs."""
     rest = weights.astype(np.float64)
     scales = np.abs(rest).max(axis=0) / WEIGHT_LIMIT
     scales[scales == 0] = 1
-    spread = _spread(x)
     whole = np.zeros_like(rest)
     for start in range(0, len(rest), _BLOCK):
         block = slice(start, min(start + _BLOCK, len(rest)))
@@ -78,8 +79,16 @@ def rounded(weights: Floats, x: Floats) -> tuple[Bytes, Floats]:
     return whole.astype(np.int8), scales.astype(np.float32)
 
 
-def _spread(x: Floats) -> _Doubles:
-    """[k, k], upper: how an error in one channel is best made good by the later ones."""
-    moments: _Doubles = x.T.astype(np.float64) @ x / len(x)
-    moments[np.diag_indices_from(moments)] += _DAMPING * moments.diagonal().mean() + _TINY**2
-    return np.asarray(np.linalg.cholesky(np.linalg.inv(moments)).T, np.float64)
+def spread(x: Floats) -> Doubles:
+    """x `[t, k]` -> `[k, k]`, upper: how an error in one channel is best made good by the later ones.
+
+    It is U where U^T U is the inverse of the second moments. Theirs is R R^T with R upper, so that U is the inverse of
+    R: a triangular system costs a quarter of inverting the moments and factoring that.
+    """
+    rows = torch.from_numpy(x)
+    moments = (rows.T @ rows).double() / len(rows)
+    moments.diagonal().add_(_DAMPING * moments.diagonal().mean() + _TINY**2)
+    upper = torch.linalg.cholesky(moments.flip(0, 1)).flip(0, 1)
+    identity = torch.eye(len(upper), dtype=torch.float64)
+    found: Doubles = torch.linalg.solve_triangular(upper, identity, upper=True).numpy()
+    return found

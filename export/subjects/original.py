@@ -42,8 +42,8 @@ class Expected:
     @classmethod
     def of(cls, answer: Answer, prefix: int) -> "Expected":
         """Of what an `Original` answered. `prefix` positions belong to no part of the item."""
-        relevances = told(answer.weights, answer.shares, prefix)
-        vector = answer.vector.double()
+        vector, shares = answer.vector.double(), _at_least_single(answer.shares)
+        relevances = told([_at_least_single(layer) for layer in answer.weights], shares, prefix)
         return cls(
             embedding=(vector / vector.norm())[0].numpy(),
             positions=answer.positions[0].double().numpy(),
@@ -62,3 +62,8 @@ class Expected:
             found[tensors.combined(layer, how)] = matrix
             found[tensors.pooled_combined(layer, how)] = self.shares @ matrix
         return found
+
+
+def _at_least_single(tensor: Tensor) -> Tensor:
+    """An original in half precision is reduced in float32: the reductions are no part of it."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -14,7 +14,7 @@ from export.options import Options
 from export.precision import quality
 from export.precision.int8 import quantize
 from export.precision.prose import LONGEST, SHORTEST, texts
-from export.precision.rounding import WEIGHT_LIMIT, rounded
+from export.precision.rounding import WEIGHT_LIMIT, rounded, spread
 from export.subjects.base import Feeds, Item, Subject
 from export.subjects.opening import open_subject
 from export.tracing import attention_operators
@@ -139,11 +139,11 @@ def test_rounding_errs_less_on_what_it_saw_than_to_the_nearest() -> None:
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(64, 32)).astype(np.float32)
     x = (rng.normal(size=(500, 8)) @ rng.normal(size=(8, 64)) + 0.1 * rng.normal(size=(500, 64))).astype(np.float32)
-    whole, scales = rounded(weights, x)
+    whole, scales = rounded(weights, spread(x))
     nearest = np.rint(weights / scales) * scales
     assert np.abs(whole.astype(int)).max() <= WEIGHT_LIMIT
     assert np.square(x @ (whole * scales - weights)).mean() < 0.5 * np.square(x @ (nearest - weights)).mean()
-    assert not rounded(np.zeros((4, 3), np.float32), np.zeros((5, 4), np.float32))[0].any()
+    assert not rounded(np.zeros((4, 3), np.float32), spread(np.zeros((5, 4), np.float32)))[0].any()
 
 
 def test_quality_of_the_same_of_noise_and_of_an_embedding_that_hears_its_neighbours() -> None:
