@@ -19,6 +19,7 @@ from export.subjects.text import TextFacts, TextSubject
 from models.contract.specs import AttentionSpec, Pooling, TextSpec
 from models.pooling import pool, shares
 from models.pretrained.dense import Dense, read_dense
+from models.pretrained.exact import Exact
 from models.pretrained.text import (
     ARCHITECTURES,
     PretrainedTextEncoder,
@@ -82,7 +83,8 @@ def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int, dens
 
     def run(ids: Tensor) -> Answer:
         positions = torch.arange(ids.shape[1]) + offset
-        out = model(input_ids=ids, position_ids=positions[None], output_attentions=True)
+        with Exact():
+            out = model(input_ids=ids, position_ids=positions[None], output_attentions=True)
         real = torch.ones_like(ids, dtype=torch.bool)
         vector, positions = (
             after(project(model, ARCHITECTURES[model_type], states))

@@ -11,6 +11,7 @@ Letters: b items, h heads, s longest item, d width of one head, e = h*d, p the e
 Sources: He et al., "DeBERTa" (2021), section 3.1; He et al., "DeBERTaV3" (2023).
 """
 
+import copy
 from typing import Any
 
 import torch
@@ -31,25 +32,20 @@ class DistanceBias(nn.Module):
     def __init__(self, own: Any, embeddings: Tensor, buckets: Tensor) -> None:
         super().__init__()
         self.buckets = nn.Buffer(buckets, persistent=False)
-        shared = own.share_att_key
-        maps = {"c2p": "key_proj" if shared else "pos_key_proj", "p2c": "query_proj" if shared else "pos_query_proj"}
-        self.tables = nn.ParameterDict(
-            {
-                term: nn.Parameter(
-                    rearrange(own.get_submodule(maps[term])(embeddings), "n (h d) -> h n d", h=own.num_attention_heads)
-                )
-                for term in TERMS
-                if term in own.pos_att_type
-            }
-        )
+        prefix = "" if own.share_att_key else "pos_"
+        maps = {"c2p": f"{prefix}key_proj", "p2c": f"{prefix}query_proj"}
+        self.tables = nn.ParameterDict()
+        for term in own.pos_att_type:
+            table = _exact(own.get_submodule(maps[term]))(embeddings).float()
+            self.tables[term] = nn.Parameter(rearrange(table, "n (h d) -> h n d", h=own.num_attention_heads))
 
     def forward(self, q: Tensor, k: Tensor, scale: float) -> Tensor:
         """q, k `[b, h, s, d]` -> `[b, h, s, s]`"""
         terms = []
         if "c2p" in self.tables:
-            terms.append(_by_distance(q, self.tables["c2p"] * scale, self.buckets[0]))
+            terms.append(_by_distance(q, self.tables["c2p"], self.buckets[0], scale))
         if "p2c" in self.tables:
-            terms.append(_by_distance(k, self.tables["p2c"] * scale, self.buckets[1]).transpose(-1, -2))
+            terms.append(_by_distance(k, self.tables["p2c"], self.buckets[1], scale).transpose(-1, -2))
         return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
 
@@ -78,16 +74,23 @@ class RoutedSelfAttention(nn.Module):
 def route_attention(model: PreTrainedModel) -> None:
     """Replace the attention layers of a DebertaV2Model, and what it makes over the whole sequence for them."""
     encoder: Any = model.encoder
-    embeddings = encoder.get_rel_embedding()
+    embeddings = encoder.rel_embeddings.weight.double() if encoder.relative_attention else None
+    if embeddings is not None and "layer_norm" in encoder.norm_rel_ebd:
+        embeddings = _exact(encoder.LayerNorm)(embeddings)
     for layer in encoder.layer:
         own = layer.attention.self
-        biased = own.relative_attention and own.pos_att_type
+        biased = embeddings is not None and own.pos_att_type
         bias = DistanceBias(own, embeddings[: 2 * own.pos_ebd_size], _buckets(own, model.config)) if biased else None
         layer.attention.self = RoutedSelfAttention(own, bias)
     encoder.get_rel_embedding = encoder.get_rel_pos = lambda *_args, **_kwargs: None
     encoder.get_attention_mask = lambda mask: mask
     if encoder.conv is not None:
         encoder.conv.conv = ItemConvolution(encoder.conv.conv)
+
+
+def _exact(module: nn.Module) -> nn.Module:
+    """A copy in float64, so that what is computed once is rounded once."""
+    return copy.deepcopy(module).double()
 
 
 def _buckets(own: Any, config: Any) -> Tensor:
@@ -106,14 +109,15 @@ def _buckets(own: Any, config: Any) -> Tensor:
     return (both + own.pos_ebd_size).clamp(0, 2 * own.pos_ebd_size - 1)
 
 
-def _by_distance(x: Tensor, table: Tensor, buckets: Tensor) -> Tensor:
-    """[b, h, s, d] -> [b, h, s, s]: at (i, j) the product of row i and the table's row for the distance of i and j.
+def _by_distance(x: Tensor, table: Tensor, buckets: Tensor, scale: float) -> Tensor:
+    """[b, h, s, d] -> [b, h, s, s]: at (i, j) the scaled product of row i and the table's row for j - i.
 
-    The product with the 2s distances nearest to zero has at (i, c) that of distance c - (s - 1) from row i; in one
-    line, 2s - 1 cells on from (i, j)'s is (i + 1, j)'s.
+    The product with the 2s distances nearest to zero has at (i, c) that of row i and the distance c - (s - 1); in one
+    line, (i + 1, j) comes 2s - 1 cells after (i, j).
     """
     s = x.shape[2]
     nearest = torch.arange(2 * s, device=x.device) + (buckets.shape[0] // 2 - s)
     rows = table.index_select(1, buckets.index_select(0, nearest))
+    rows = rows if scale == 1 else rows * scale  # the table itself, scaled, would be stored as a second one
     line = (x @ rows.transpose(-1, -2)).flatten(2)
     return line[:, :, s - 1 : s - 1 + s * (2 * s - 1)].unflatten(2, (s, 2 * s - 1))[:, :, :, :s]
