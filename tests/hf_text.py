@@ -139,14 +139,19 @@ VARIANTS: dict[str, Any] = {
 """What else is trained in these architectures, by names of our own."""
 
 
-def write_text(kind: str, directory: Path, *, seed: int = 0) -> Path:
-    """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen."""
+def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None) -> Path:
+    """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen.
+
+    `config` is the kind's own unless given.
+    """
     torch.manual_seed(seed)
-    model = transformers.AutoModel.from_config((CONFIGS | VARIANTS)[kind]())
+    model = transformers.AutoModel.from_config(config or (CONFIGS | VARIANTS)[kind]())
     with torch.no_grad():
         for parameter in model.parameters():
             noise = torch.randn_like(parameter)
-            parameter.copy_(parameter + noise / 10 if parameter.ndim == 1 else noise * _SPREAD.get(kind, 0.3))
+            parameter.copy_(
+                parameter + noise / 10 if parameter.ndim == 1 else noise * _SPREAD.get(kind.partition("-")[0], 0.3)
+            )
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     write_tokenizer(directory)

@@ -20,12 +20,16 @@ def check(config: Any, path: object) -> None:
 def _rope(config: Any) -> Iterator[str]:
     rope = getattr(config, "rope_parameters", None) or {}
     for part in (rope, *rope.values()):
-        kind = part.get("rope_type") if isinstance(part, dict) else None
+        if not isinstance(part, dict) or "rope_type" not in part:
+            continue
+        kind = part["rope_type"]
         if kind in _PER_RUN:
             yield (
                 f"rope_type {kind!r}, with which a vector depends on its batch; remove the entry and keep to the "
                 "length before the scaling, or scale by yarn or linear"
             )
+        if part.get("type", kind) != kind or (kind == "default" and part.get("factor", 1) != 1):
+            yield f"a rope scaling {part} that transformers leaves out; call its type rope_type, or remove it"
 
 
 def _windows(config: Any) -> Iterator[str]:
