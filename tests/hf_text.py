@@ -84,6 +84,18 @@ CONFIGS: dict[str, Any] = {
 """By `model_type`."""
 
 VARIANTS: dict[str, Any] = {
+    "siglip-2": lambda: transformers.SiglipConfig(  # as google/siglip2-giant-opt-patch16-256, whose text tower widens
+        text_config={
+            **_SIZES,
+            "vocab_size": 2 * len(WORDS),
+            "max_position_embeddings": 64,
+            "projection_size": 48,
+            "bos_token_id": 2,
+            "eos_token_id": 1,
+            "pad_token_id": 0,
+        },
+        vision_config={**_VISION, "hidden_size": 48},
+    ),
     "albert-inner": lambda: transformers.AlbertConfig(
         **{**_SIZES, "num_hidden_layers": 3}, embedding_size=24, num_hidden_groups=2, inner_group_num=2
     ),
