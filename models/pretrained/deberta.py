@@ -79,8 +79,9 @@ def route_attention(model: PreTrainedModel) -> None:
         embeddings = _exact(encoder.LayerNorm)(embeddings)
     for layer in encoder.layer:
         own = layer.attention.self
-        biased = embeddings is not None and own.pos_att_type
-        bias = DistanceBias(own, embeddings[: 2 * own.pos_ebd_size], _buckets(own, model.config)) if biased else None
+        bias = None
+        if embeddings is not None and own.pos_att_type:
+            bias = DistanceBias(own, embeddings[: 2 * own.pos_ebd_size], _buckets(own, model.config))
         layer.attention.self = RoutedSelfAttention(own, bias)
     encoder.get_rel_embedding = encoder.get_rel_pos = lambda *_args, **_kwargs: None
     encoder.get_attention_mask = lambda mask: mask
@@ -105,8 +106,8 @@ def _buckets(own: Any, config: Any) -> Tensor:
         for pair in ((line, line[:1]), (line[:1], line))
     )
     buckets = torch.cat([after[:, 0].flip(0)[1:], before[0, 1:]])  # of the distances p - 1 ... -p
-    both = torch.stack([buckets, -buckets])
-    return (both + own.pos_ebd_size).clamp(0, 2 * own.pos_ebd_size - 1)
+    span: int = own.pos_ebd_size
+    return (torch.stack([buckets, -buckets]) + span).clamp(0, 2 * span - 1)
 
 
 def _by_distance(x: Tensor, table: Tensor, buckets: Tensor, scale: float) -> Tensor:
@@ -119,5 +120,5 @@ def _by_distance(x: Tensor, table: Tensor, buckets: Tensor, scale: float) -> Ten
     nearest = torch.arange(2 * s, device=x.device) + (buckets.shape[0] // 2 - s)
     rows = table.index_select(1, buckets.index_select(0, nearest))
     rows = rows if scale == 1 else rows * scale  # the table itself, scaled, would be stored as a second one
-    line = (x @ rows.transpose(-1, -2)).flatten(2)
-    return line[:, :, s - 1 : s - 1 + s * (2 * s - 1)].unflatten(2, (s, 2 * s - 1))[:, :, :, :s]
+    line = (x @ rows.transpose(-1, -2)).flatten(2)[:, :, s - 1 : s - 1 + s * (2 * s - 1)]
+    return line.reshape(*line.shape[:2], s, 2 * s - 1)[:, :, :, :s]

@@ -33,7 +33,11 @@ ModelBias = Callable[[PreTrainedModel, Layout], Tensor | None]
 
 
 def causal(_model: PreTrainedModel, layout: Layout) -> Tensor:
-    """Nothing after itself is seen by a token."""
+    """Nothing after itself is seen by a token.
+
+    The operator's own `is_causal` is of no use here: with `nonpad_kv_seqlen`, ONNX Runtime 1.31 aligns it with the end
+    of the queries, padding included.
+    """
     return _unseen(_ahead(layout) > 0)
 
 
@@ -136,7 +140,9 @@ def load_text(directory: Path, model_type: str, *, attention: str) -> PreTrained
 
 def attention_heads(config: Any) -> tuple[int, ...]:
     """The heads of each attention layer that runs, of a text tower's config: ALBERT repeats layers within layers."""
-    return (config.num_attention_heads,) * (config.num_hidden_layers * getattr(config, "inner_group_num", 1))
+    layers: int = config.num_hidden_layers * getattr(config, "inner_group_num", 1)
+    heads: int = config.num_attention_heads
+    return (heads,) * layers
 
 
 class PretrainedTextEncoder(PackedEncoder):

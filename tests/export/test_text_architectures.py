@@ -6,10 +6,10 @@ from pathlib import Path
 import onnx
 import pytest
 
+from export import sentence_transformers
 from export.options import Options
 from export.pipeline import export
 from export.sentence_transformers import Usage
-from export.subjects import huggingface_text
 from models.contract.manifest import Manifest
 from tests.dense import write_dense
 from tests.exports import Exports
@@ -57,7 +57,7 @@ def test_dense_stages_export(
     for i, (folder, name) in enumerate(zip(folders, activations, strict=True)):
         write_dense(folder, 32 - 8 * i, 24 - 8 * i, activation_function=f"torch.nn.modules.{name}")
     usage = _DenseUsage(pooling="mean", dense_folders=folders)
-    monkeypatch.setattr(huggingface_text.sentence_transformers, "read", lambda _directory: usage)
+    monkeypatch.setattr(sentence_transformers, "read", lambda _directory: usage)
     manifest = export(source, tmp_path / "artifacts" / "dense")
     assert manifest.embedding.width == 32 - 8 * len(activations)
     assert manifest.embedding.positions == positions
