@@ -8,18 +8,25 @@ from models.pretrained.errors import PretrainedError
 _PER_RUN = ("dynamic", "longrope")
 """Rotations whose frequencies depend on the longest text of a batch."""
 
+_DECODERS = ("qwen3", "gemma3_text")
+_GEMMA_ENTRY = "use_bidirectional_attention"
+
+
+def bidirectional(config: Any) -> bool:
+    """Return True if a decoder's config lets tokens attend to those after them."""
+    return bool(getattr(config, _GEMMA_ENTRY, False)) or not getattr(config, "is_causal", True)
+
 
 def check(config: Any, path: object) -> None:
     """Raise PretrainedError for an entry of a text tower's config, read from `path`, that cannot be exported."""
-    for problem in (*_rope(config), *_windows(config), *_disentangled(config)):
+    for problem in (*_rope(config), *_decoder(config), *_disentangled(config)):
         raise PretrainedError(f"{path} has {problem}")
-    if getattr(config, "attn_logit_softcapping", None) is not None:
-        raise PretrainedError(f"{path} has attn_logit_softcapping, which transformers' own attention leaves out")
 
 
 def _rope(config: Any) -> Iterator[str]:
-    rope = getattr(config, "rope_parameters", None) or {}
-    for part in (rope, *rope.values()):
+    rope = getattr(config, "rope_parameters", None)
+    parts = (rope, *rope.values()) if isinstance(rope, dict) else ()
+    for part in parts:
         if not isinstance(part, dict) or "rope_type" not in part:
             continue
         kind = part["rope_type"]
@@ -32,7 +39,13 @@ def _rope(config: Any) -> Iterator[str]:
             yield f"a rope scaling {part} that transformers leaves out; call its type rope_type, or remove it"
 
 
-def _windows(config: Any) -> Iterator[str]:
+def _decoder(config: Any) -> Iterator[str]:
+    if config.model_type not in _DECODERS:
+        return
+    if getattr(config, "attn_logit_softcapping", None) is not None:
+        yield "attn_logit_softcapping, which transformers leaves out; remove the entry if it was trained so"
+    if config.model_type != "gemma3_text" and getattr(config, _GEMMA_ENTRY, False):
+        yield f"{_GEMMA_ENTRY}, which transformers leaves out for {config.model_type}; say is_causal false instead"
     kinds = set(getattr(config, "layer_types", None) or ())
     unknown = kinds - {"full_attention", "sliding_attention"}
     if unknown:

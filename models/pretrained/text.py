@@ -35,17 +35,15 @@ ModelBias = Callable[[PreTrainedModel, Layout], Tensor | None]
 def causal(_model: PreTrainedModel, layout: Layout) -> Tensor:
     """Nothing after itself is seen by a token.
 
-    The operator's own `is_causal` is of no use here: with `nonpad_kv_seqlen`, ONNX Runtime 1.31 aligns it with the end
-    of the queries, padding included.
+    The operator's own `is_causal` cannot stand for it: with `nonpad_kv_seqlen`, ONNX Runtime 1.31 aligns the last
+    query, padding included, with the last key that is not.
     """
     return _unseen(_ahead(layout) > 0)
 
 
 def causal_by_config(model: PreTrainedModel, layout: Layout) -> Tensor | None:
     """As `causal`, unless the decoder's config makes it an encoder."""
-    config = model.config
-    both_ways = getattr(config, "use_bidirectional_attention", False) or not getattr(config, "is_causal", True)
-    return None if both_ways else causal(model, layout)
+    return None if supported.bidirectional(model.config) else causal(model, layout)
 
 
 def _ahead(layout: Layout) -> Tensor:

@@ -34,6 +34,8 @@ from tests.hf_text import write_text
         ("modernbert", {"rope_parameters": None, "rope_scaling": {"factor": 8.0}}, "rope_type"),
         ("qwen3", {"layer_types": ["full_attention", "sliding_attention"]}, "sliding_window None"),
         ("qwen3-sliding", {"is_causal": False}, "is_causal"),
+        ("qwen3", {"use_bidirectional_attention": True}, "use_bidirectional_attention.*is_causal false instead"),
+        ("qwen3", {"layer_types": ["full_attention", "chunked_attention"]}, "layer_types.*'chunked_attention'"),
         ("gemma3_text", {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping"),
         ("deberta-v2", {"pos_att_type": ["c2p", "p2p"]}, "'p2p'.*known: c2p, p2c"),
     ],
