@@ -17,7 +17,7 @@ from tests.hf_text import CONFIGS, write_text
 
 LAYERS = {"albert-inner": 6}
 
-UNLIKE = ["albert-inner", "deberta-v2-xlarge", "qwen3-sliding", "siglip-2"]
+UNLIKE = ["albert-inner", "deberta-v2-xlarge", "qwen3-sliding"]
 """Variants whose graphs are unlike those of their families."""
 
 
