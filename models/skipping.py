@@ -17,7 +17,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.attention import Observer, attention_weights
-from models.packed import Layout, Spelling, padding_bias
+from models.packed import Bias, Layout, Spelling, made_bias, padding_bias
 
 
 def skip_small(weights: Tensor, threshold: float) -> Tensor:
@@ -92,11 +92,12 @@ def skipping_spelling(skipping: Skipping) -> Spelling:
     """The same over packed text."""
 
     def spell(
-        q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
+        q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Bias | None
     ) -> tuple[Tensor, Tensor]:
         q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
         real = layout.real()
-        weights = attention_weights(q, k, bias=padding_bias(q, layout, bias), scale=scale)
+        padding = padding_bias(q, layout, made_bias(bias, q, k, scale))
+        weights = attention_weights(q, k, bias=padding, scale=scale)
         out, kept = skipping.mix(weights, v, real, real)
         return rearrange(out, "b h s d -> b s (h d)"), kept
 
