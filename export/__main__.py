@@ -12,7 +12,7 @@ from typing import get_args
 from export.errors import ExportError
 from export.hub import local
 from export.inspection import inspect, verify
-from export.options import Options
+from export.options import Options, Task
 from export.pipeline import export, steps
 from export.progress import Progress
 from export.report import differences, report
@@ -67,6 +67,7 @@ def _options(given: argparse.Namespace) -> Options:
         max_tokens=given.max_tokens,
         space=given.space,
         lossy=given.allow_lossy,
+        task=given.task,
     )
 
 
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--artifacts", type=Path, default=Path("artifacts"), help="where artifacts live (artifacts)")
     add("--replace", action="store_true", help="replace an artifact of the same name")
     add("--modality", choices=get_args(Modality), help="which tower of a source that has two")
+    add("--task", choices=get_args(Task), help="export a reranker's or classifier's encoder for its pooled states")
     add("--precision", choices=get_args(Precision), help="fp32 (default), fp16 for CUDA, int8 for CPU")
     add("--device", choices=get_args(Device), help="what it will be served on; cuda takes fp16 unless told otherwise")
     add("--pooling", choices=get_args(Pooling), help="instead of the source's own")

@@ -33,11 +33,15 @@ Encoder = PackedEncoder | PictureEncoder
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is known of an encoder beside its weights. Without a `space` it has the artifact's name for one."""
+    """What is known of an encoder beside its weights. Without a `space` it has the artifact's name for one.
+
+    `notes` are for the person who exports: what was chosen for want of a file, and what the vectors are worth.
+    """
 
     architecture: str
     normalize: bool
     space: str | None
+    notes: tuple[str, ...] = ()
 
 
 class Subject(ABC):
@@ -54,6 +58,7 @@ class Subject(ABC):
 
     def __init__(self, facts: Facts, encoder: Encoder, original: Callable[[], Original]) -> None:
         self.architecture = facts.architecture
+        self.notes = facts.notes
         self._facts = facts
         self._encoder = encoder
         self._original = original

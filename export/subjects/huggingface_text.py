@@ -7,11 +7,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from export import sentence_transformers, tokenizer
+from export import st_config, tokenizer
 from export.errors import OptionError, SourceError
 from export.files import CONFIG_FILE
+from export.layout import Layout
 from export.options import Options
-from export.sentence_transformers import Usage
+from export.st_config import SentenceTransformersConfig
 from export.subjects.original import Answer, Original
 from export.subjects.text import TextFacts, TextSubject
 from models.contract.specs import AttentionSpec, Pooling, TextSpec
@@ -19,9 +20,12 @@ from models.pooling import pool, shares
 from models.pretrained.text import ARCHITECTURES, PretrainedTextEncoder, TextArchitecture, load_text, project
 
 
-def open_text(directory: Path, config: Any, options: Options) -> TextSubject:
-    """Raises PretrainedError, SourceError, OptionError."""
-    architecture, usage = ARCHITECTURES[config.model_type], sentence_transformers.read(directory)
+def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, ...] = ()) -> TextSubject:
+    """Open the text encoder of a layout. Raises PretrainedError, SourceError, OptionError."""
+    directory, architecture = layout.encoder, ARCHITECTURES[config.model_type]
+    usage = st_config.read(layout, pooling=options.pooling, normalize=options.normalize)
+    if usage.dense_folders:
+        raise SourceError(f"{usage.dense_folders[0]} is a Dense stage, which cannot be exported")
     size = config.get_text_config()
     pooling = options.pooling or usage.pooling or architecture.pooling
     if pooling == "attention":
@@ -45,14 +49,17 @@ def open_text(directory: Path, config: Any, options: Options) -> TextSubject:
         tokenizer=tokenizer.read(directory, text, lower_case=usage.lower_case),
         text=text,
         attention=attention,
-        normalize=usage.normalize if options.normalize is None else options.normalize,
+        normalize=usage.normalize,
         space=options.space,
+        notes=(*notes, *usage.notes),
     )
     encoder = PretrainedTextEncoder(directory, config.model_type, pooling)
     return TextSubject(facts, encoder, lambda: _eager(directory, config.model_type, pooling, offset))
 
 
-def _max_tokens(positions: int, usage: Usage, options: Options, architecture: TextArchitecture) -> int:
+def _max_tokens(
+    positions: int, usage: SentenceTransformersConfig, options: Options, architecture: TextArchitecture
+) -> int:
     """What is asked for, or what the source says, and never more than there are positions."""
     wanted = options.max_tokens
     if wanted and wanted > positions:
