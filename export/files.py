@@ -1,7 +1,7 @@
 """The files of a source, before any library opens them: plain, inside the directory, whole, and of a safe kind."""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,6 +25,7 @@ class _Shards(BaseModel):
     """Which file each weight is in."""
 
     weight_map: dict[str, str]
+    metadata: dict[str, Any] | None = None
 
 
 def check(directory: Path) -> None:
@@ -50,7 +51,8 @@ def check_links(directory: Path) -> None:
 
 
 def _check_shards(path: Path) -> None:
-    for name in sorted(set(parse(path, _Shards).weight_map.values())):
+    shards = parse(path, _Shards)
+    for name in sorted(set(shards.weight_map.values())):
         if Path(name).name != name:
             raise SourceError(f"{path} names {name!r}, which is not a file beside it")
         if not name.endswith(".safetensors"):
@@ -58,6 +60,8 @@ def _check_shards(path: Path) -> None:
         if not (path.parent / name).is_file():
             raise SourceError(f"{path.parent} has no {name}, which {path.name} names")
         refuse_stand_in(path.parent / name)
+    if shards.metadata is None:
+        raise SourceError(f'{path} has no metadata, without which transformers reads no shard; add "metadata": {{}}')
 
 
 def refuse_stand_in(path: Path) -> None:

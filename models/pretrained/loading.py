@@ -139,4 +139,5 @@ def _missing(directory: Path, names: list[str]) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    first = next(iter(str(error).splitlines()), type(error).__name__)
+    return f"there is no {first}" if isinstance(error, KeyError) else first

@@ -148,7 +148,7 @@ _SWIN = {
     "num_heads": [3, 6, 12, 24], "num_layers": 4, "patch_size": 4, "path_norm": True, "qkv_bias": True,
     "use_absolute_embeddings": False, "window_size": 7,
 }  # fmt: skip
-_GENERATION = {
+_GENERATION: dict[str, Any] = {
     "add_cross_attention": False, "bad_words_ids": None, "cross_attention_hidden_size": None, "diversity_penalty": 0.0,
     "encoder_no_repeat_ngram_size": 0, "is_decoder": False, "is_encoder_decoder": False, "length_penalty": 1.0,
     "max_length": 20, "num_beam_groups": 1, "output_attentions": False, "prefix": None, "pruned_heads": {},
