@@ -62,6 +62,9 @@ _SIZES: Mapping[str, tuple[str, ...]] = {
 """Other names of what every config has, by the common name."""
 
 _COMMON = {alias: name for name, aliases in _SIZES.items() for alias in aliases}
+_ROTARY_TYPES = ("default", *sorted(ROPE_INIT_FUNCTIONS.keys() - {"dynamic", "longrope"}))
+"""Types whose frequencies do not depend on the longest text of a batch."""
+
 _POSITIONS = ("n_positions", "n_ctx", "max_trained_positions", "max_positions", "max_position_embeddings")
 _GATED = {"swiglu": "silu", "geglu": "gelu", "gelu_python": "gelu"}
 """Names of activations that older code used: with a gate, or for the exact GELU."""
@@ -137,10 +140,10 @@ def _rotations(config: Any) -> list[dict[str, Any]]:
 def _check_rotations(path: Path, config: Any) -> None:
     for rotation in _rotations(config):
         kind = rotation.get("rope_type", "default")
-        if kind == "longrope" or (kind != "default" and kind not in ROPE_INIT_FUNCTIONS):
+        if kind not in _ROTARY_TYPES:
             raise PretrainedError(
                 f"{path} asks for rotary positions of the type {kind!r}, which cannot be exported; the exported types "
-                f"are default, {', '.join(name for name in sorted(ROPE_INIT_FUNCTIONS) if name != 'longrope')}"
+                f"are {', '.join(_ROTARY_TYPES)}"
             )
 
 

@@ -295,7 +295,7 @@ def test_dropped_entry_is_refused_by_file_and_name(
         check_entries(tmp_path / "config.json", config)
 
 
-@pytest.mark.parametrize("kind", ["ntk", "longrope"])
+@pytest.mark.parametrize("kind", ["ntk", "dynamic", "longrope"])
 def test_rotary_type_that_cannot_be_exported_is_refused(tmp_path: Path, kind: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps(_GTE))
     config = AutoConfig.from_pretrained(tmp_path)
