@@ -18,7 +18,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.attention import Observer, Spread, as_computed
-from models.packed import Layout, padding_bias
+from models.packed import Bias, Layout, made_bias, padding_bias
 
 OPSET = 24
 
@@ -38,16 +38,20 @@ class OnnxSpelling:
     _bias: tuple[Tensor | None, Tensor] | None = None
 
     def __call__(
-        self, q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
+        self, q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Bias | None
     ) -> tuple[Tensor, Tensor | None]:
         cache = (q.shape[0], heads, q.shape[1], q.shape[2] // heads)
         attributes = {"q_num_heads": heads, "kv_num_heads": heads, "scale": scale}
-        mask = None if bias is None else bias.to(q.dtype)
-        out = _operator((q, k, v, mask, None, None, layout.lengths), attributes, [q.shape, cache, cache])
+        rows = q, k
+        q, k = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in rows)
+        mask = made_bias(bias, q, k, scale)
+        mask = None if mask is None else mask.to(q.dtype)
+        out = _operator((*rows, v, mask, None, None, layout.lengths), attributes, [v.shape, cache, cache])
         if self.heads is None:
             return out, None
-        q, k = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k))
-        masked = self._masked(q, layout, bias)
+        # A layer's own bias is made again, of the scaled query and key as the scores are: nodes unlike those above,
+        # which only the branch of the attention has. The ones above would be kept for it, of all layers at once.
+        masked = self._masked(q, layout, made_bias(bias, q * scale, k * scale, 1.0))
         self.chosen.append(_weights_of(self.heads, q, k, masked, scale))
         return out, _weights(q, k, masked, scale)
 

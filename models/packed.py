@@ -18,10 +18,15 @@ from typing_extensions import override
 from models.attention import Observer, attend
 from models.contract.specs import Pooling, Positions
 
-Spelling = Callable[[Tensor, Tensor, Tensor, "Layout", int, float, Tensor | None], tuple[Tensor, Tensor | None]]
-"""(q, k, v `[b, s, h*d]`, layout, heads, scale, bias) -> (out `[b, s, h*d]`, weights `[b, h, s, s]` or None).
+Relative = Callable[[Tensor, Tensor, float], Tensor]
+"""(q, k `[b, h, s, d]`, scale) -> the bias `[b, h, s, s]` that a layer makes of its own queries and keys, linear in
+both, times the scale."""
 
-The bias, where there is one, is added to the scores of every item: `[1, h, s, s]`."""
+Bias = Tensor | Relative
+"""Added to the scores of each item: `[1, h, s, s]` (or 1 for h), or made for each item by a layer."""
+
+Spelling = Callable[[Tensor, Tensor, Tensor, "Layout", int, float, Bias | None], tuple[Tensor, Tensor | None]]
+"""(q, k, v `[b, s, h*d]`, layout, heads, scale, bias) -> (out `[b, s, h*d]`, weights `[b, h, s, s]` or None)."""
 
 
 @dataclass
@@ -81,9 +86,7 @@ class PackedObserver(Observer):
         return packed_attention(q, k, v, self.layout, scale, bias), None
 
 
-def packed_attention(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float, bias: Tensor | None = None
-) -> Tensor:
+def packed_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float, bias: Bias | None = None) -> Tensor:
     """Attention among each item's own tokens: q, k, v `[1, h, t, d]` -> the same."""
     _, h, t, d = q.shape
     q, k, v = (layout.unpack(x.transpose(1, 2).reshape(t, h * d)) for x in (q, k, v))
@@ -94,21 +97,27 @@ def packed_attention(
 
 
 def torch_spelling(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Bias | None
 ) -> tuple[Tensor, Tensor | None]:
     """The reference: the primitive of `models.attention` with padding biased away."""
     q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
-    out, weights = attend(q, k, v, bias=padding_bias(q, layout, bias), scale=scale, need_weights=True)
+    padding = padding_bias(q, layout, made_bias(bias, q, k, scale))
+    out, weights = attend(q, k, v, bias=padding, scale=scale, need_weights=True)
     return rearrange(out, "b h s d -> b s (h d)"), weights
 
 
 def torch_fused(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Tensor | None
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Bias | None
 ) -> tuple[Tensor, None]:
     """The same by torch's fused kernel, whose weights are never made."""
     q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
-    out, _ = attend(q, k, v, bias=padding_bias(q, layout, bias), scale=scale)
+    out, _ = attend(q, k, v, bias=padding_bias(q, layout, made_bias(bias, q, k, scale)), scale=scale)
     return rearrange(out, "b h s d -> b s (h d)"), None
+
+
+def made_bias(bias: Bias | None, q: Tensor, k: Tensor, scale: float) -> Tensor | None:
+    """The bias as a tensor; q, k `[b, h, s, d]`."""
+    return bias if bias is None or isinstance(bias, Tensor) else bias(q, k, scale)
 
 
 def padding_bias(q: Tensor, layout: Layout, bias: Tensor | None) -> Tensor:

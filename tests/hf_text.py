@@ -26,6 +26,25 @@ _VISION = {
     "image_size": 32,
     "patch_size": 16,
 }
+_DEBERTA_V3: dict[str, Any] = {
+    "relative_attention": True,
+    "position_buckets": 8,  # of distances up to 40: all but the nearest three share one
+    "pos_att_type": "p2c|c2p",
+    "share_att_key": True,
+    "norm_rel_ebd": "layer_norm",
+    "position_biased_input": False,
+}
+_GEMMA: dict[str, Any] = {
+    "num_key_value_heads": 2,
+    "head_dim": 12,
+    "query_pre_attn_scalar": 20,
+    "layer_types": ["sliding_attention", "full_attention"],
+    "rope_local_base_freq": 100.0,
+    "rope_theta": 1000.0,
+}
+
+_SPREAD = {"mobilebert": 0.15}
+"""Of the weights: without norms, larger ones make states that no float32 is exact about."""
 
 CONFIGS: dict[str, Any] = {
     "bert": lambda: transformers.BertConfig(**_SIZES),
@@ -48,17 +67,103 @@ CONFIGS: dict[str, Any] = {
     "siglip": lambda: transformers.SiglipConfig(
         text_config={**_SIZES, **_IDS, "projection_size": 32}, vision_config=_VISION
     ),
+    "siglip2": lambda: transformers.Siglip2Config(
+        text_config={**_SIZES, **_IDS, "projection_size": 24},
+        vision_config={**_VISION, "num_patches": 4},
+    ),
+    "albert": lambda: transformers.AlbertConfig(**_SIZES, **_IDS, embedding_size=16, num_hidden_groups=2),
+    "deberta-v2": lambda: transformers.DebertaV2Config(**_SIZES, **_DEBERTA_V3),
+    "mobilebert": lambda: transformers.MobileBertConfig(
+        **_SIZES, embedding_size=16, intra_bottleneck_size=16, num_feedforward_networks=2
+    ),
+    "qwen3": lambda: transformers.Qwen3Config(**_SIZES, **_IDS, num_key_value_heads=2, head_dim=12),
+    "gemma3_text": lambda: transformers.Gemma3TextConfig(
+        **_SIZES, **_IDS, **_GEMMA, use_bidirectional_attention=True, sliding_window=8
+    ),
 }
+"""By `model_type`."""
+
+VARIANTS: dict[str, Any] = {
+    "siglip-2": lambda: transformers.SiglipConfig(  # as google/siglip2-giant-opt-patch16-256, whose text tower widens
+        text_config={
+            **_SIZES,
+            "vocab_size": 2 * len(WORDS),
+            "max_position_embeddings": 64,
+            "projection_size": 48,
+            "bos_token_id": 2,
+            "eos_token_id": 1,
+            "pad_token_id": 0,
+        },
+        vision_config={**_VISION, "hidden_size": 48},
+    ),
+    "albert-inner": lambda: transformers.AlbertConfig(
+        **{**_SIZES, "num_hidden_layers": 3}, embedding_size=24, num_hidden_groups=2, inner_group_num=2
+    ),
+    "deberta-v2-xlarge": lambda: transformers.DebertaV2Config(
+        **_SIZES, **{**_DEBERTA_V3, "pos_att_type": ["c2p", "p2c"]}, conv_kernel_size=3, conv_act="gelu"
+    ),
+    "deberta-v2-wide-kernel": lambda: transformers.DebertaV2Config(
+        **_SIZES, **_DEBERTA_V3, conv_kernel_size=5, conv_groups=2, embedding_size=16
+    ),
+    "deberta-v2-own-projections": lambda: transformers.DebertaV2Config(
+        **_SIZES, **{**_DEBERTA_V3, "share_att_key": False, "norm_rel_ebd": "none"}, type_vocab_size=2
+    ),
+    "deberta-v2-no-buckets": lambda: transformers.DebertaV2Config(
+        **_SIZES, **{**_DEBERTA_V3, "position_buckets": -1, "max_relative_positions": 6}
+    ),
+    "deberta-v2-one-term": lambda: transformers.DebertaV2Config(
+        **_SIZES, **{**_DEBERTA_V3, "pos_att_type": "p2c", "share_att_key": False, "position_biased_input": True}
+    ),
+    "deberta-v2-absolute": lambda: transformers.DebertaV2Config(
+        **_SIZES, **{**_DEBERTA_V3, "relative_attention": False, "position_biased_input": True}
+    ),
+    "mobilebert-plain": lambda: transformers.MobileBertConfig(
+        **_SIZES, embedding_size=16, use_bottleneck=False, normalization_type="layer_norm"
+    ),
+    "mobilebert-no-trigram": lambda: transformers.MobileBertConfig(
+        **_SIZES, embedding_size=16, trigram_input=False, intra_bottleneck_size=16, use_bottleneck_attention=True
+    ),
+    "qwen3-sliding": lambda: transformers.Qwen3Config(
+        **_SIZES,
+        **_IDS,
+        num_key_value_heads=1,
+        head_dim=8,
+        use_sliding_window=True,
+        sliding_window=5,
+        max_window_layers=1,
+    ),
+    "qwen3-bidirectional": lambda: transformers.Qwen3Config(
+        **_SIZES, **_IDS, num_key_value_heads=4, head_dim=8, attention_bias=True, is_causal=False
+    ),
+    "qwen3-yarn": lambda: transformers.Qwen3Config(
+        **_SIZES,
+        **_IDS,
+        head_dim=16,
+        num_key_value_heads=2,
+        rope_theta=5000.0,
+        rope_scaling={"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 10},
+    ),
+    "gemma3_text-causal": lambda: transformers.Gemma3TextConfig(**_SIZES, **_IDS, **_GEMMA, sliding_window=5),
+    "gemma3_text-odd": lambda: transformers.Gemma3TextConfig(
+        **_SIZES, **_IDS, **_GEMMA, use_bidirectional_attention=True, sliding_window=5
+    ),
+}
+"""What else is trained in these architectures, by names of our own."""
 
 
-def write_text(kind: str, directory: Path, *, seed: int = 0) -> Path:
-    """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen."""
+def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None) -> Path:
+    """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen.
+
+    `config` is the kind's own unless given.
+    """
     torch.manual_seed(seed)
-    model = transformers.AutoModel.from_config(CONFIGS[kind]())
+    model = transformers.AutoModel.from_config(config or (CONFIGS | VARIANTS)[kind]())
     with torch.no_grad():
         for parameter in model.parameters():
             noise = torch.randn_like(parameter)
-            parameter.copy_(parameter + noise / 10 if parameter.ndim == 1 else noise * 0.3)
+            parameter.copy_(
+                parameter + noise / 10 if parameter.ndim == 1 else noise * _SPREAD.get(kind.partition("-")[0], 0.3)
+            )
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     write_tokenizer(directory)

@@ -1,11 +1,13 @@
 """The text encoder of a Hugging Face directory: its packed form is traced, its own eager attention judges."""
 
+import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from export import st_config, tokenizer
 from export.errors import OptionError, SourceError
@@ -17,7 +19,16 @@ from export.subjects.original import Answer, Original
 from export.subjects.text import TextFacts, TextSubject
 from models.contract.specs import AttentionSpec, Pooling, TextSpec
 from models.pooling import pool, shares
-from models.pretrained.text import ARCHITECTURES, PretrainedTextEncoder, TextArchitecture, load_text, project
+from models.pretrained.dense import Dense, read_dense
+from models.pretrained.exact import Exact
+from models.pretrained.text import (
+    ARCHITECTURES,
+    PretrainedTextEncoder,
+    TextArchitecture,
+    attention_heads,
+    load_text,
+    project,
+)
 
 
 def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, ...] = ()) -> TextSubject:
@@ -40,7 +51,7 @@ def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, .
             prompts=usage.prompts,
             default_prompt=usage.default_prompt,
         )
-        attention = AttentionSpec(heads=(size.num_attention_heads,) * size.num_hidden_layers)
+        attention = AttentionSpec(heads=attention_heads(size))
     except (AttributeError, TypeError, ValidationError) as error:
         first = str(error).splitlines()[0]
         raise SourceError(f"{directory / CONFIG_FILE} lacks sizes that an encoder has: {first}") from error
@@ -53,8 +64,9 @@ def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, .
         space=options.space,
         notes=(*notes, *usage.notes),
     )
-    encoder = PretrainedTextEncoder(directory, config.model_type, pooling)
-    return TextSubject(facts, encoder, lambda: _eager(directory, config.model_type, pooling, offset))
+    dense = [read_dense(folder) for folder in getattr(usage, "dense_folders", ())]
+    encoder = PretrainedTextEncoder(directory, config.model_type, pooling, dense)
+    return TextSubject(facts, encoder, lambda: _eager(directory, config.model_type, pooling, offset, dense))
 
 
 def _max_tokens(
@@ -71,16 +83,18 @@ def _max_tokens(
     return wanted or min(usage.max_tokens or positions, positions)
 
 
-def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int) -> Original:
+def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int, dense: Sequence[Dense]) -> Original:
     """The trained encoder in float64 with its own eager attention."""
     model = load_text(directory, model_type, attention="eager").double()
+    after = copy.deepcopy(nn.Sequential(*dense)).double()
 
     def run(ids: Tensor) -> Answer:
         positions = torch.arange(ids.shape[1]) + offset
-        out = model(input_ids=ids, position_ids=positions[None], output_attentions=True)
+        with Exact():
+            out = model(input_ids=ids, position_ids=positions[None], output_attentions=True)
         real = torch.ones_like(ids, dtype=torch.bool)
         vector, positions = (
-            project(model, ARCHITECTURES[model_type], states)
+            after(project(model, ARCHITECTURES[model_type], states))
             for states in (pool(out.last_hidden_state, real, pooling), out.last_hidden_state)
         )
         return Answer(vector, positions, out.attentions, shares(real, pooling, vector.dtype))

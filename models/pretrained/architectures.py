@@ -7,7 +7,7 @@ mean over the last stage. What follows the pooling is applied to each position a
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -81,7 +81,7 @@ class Architecture:
     """`cls` positions come first, then the config's registers if it has `registers`, then the patches.
 
     `width` names the config's entry; `oblong` says that pictures need not be square, `flexible` that the model's own
-    code takes other sizes than its config's; `options` are for loading.
+    code takes other sizes than its config's; `options` are for loading. `refusal` says why it cannot be exported.
     """
 
     pools: Callable[[Any], Pools]
@@ -93,6 +93,7 @@ class Architecture:
     width: str = "hidden_size"
     auto: Any = AutoModel
     options: Mapping[str, Any] = field(default_factory=dict)
+    refusal: str | None = None
 
 
 _HEADLESS = {"add_pooling_layer": False}
@@ -103,6 +104,11 @@ _CLIP = Architecture(
     auto=CLIPVisionModelWithProjection,
 )
 _SIGLIP = Architecture(_of_siglip, cls=0)
+_NAFLEX = replace(
+    _SIGLIP,
+    refusal="cuts each picture into patches by its own aspect ratio (NaFlex), and exported pictures have one shape; "
+    "export a SigLIP 2 of a fixed resolution, whose model_type is siglip",
+)
 
 ARCHITECTURES = {
     "vit": _VIT,
@@ -118,6 +124,8 @@ ARCHITECTURES = {
     "CLIPVisionModel": Architecture(_always({"cls": Pool(_own, _normed)})),
     "siglip": _SIGLIP,
     "siglip_vision_model": _SIGLIP,
+    "siglip2": _NAFLEX,
+    "siglip2_vision_model": _NAFLEX,
     "swin": Architecture(_MEAN, cls=0, oblong=True, windowed=True),
 }
 """By `model_type`; a name in the config's `architectures` comes before it."""

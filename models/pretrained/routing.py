@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
+from models.packed import Relative
+
 ROUTED = "headlight"
 
 
@@ -24,7 +26,8 @@ ROUTED = "headlight"
 class Call:
     """One call of attention: q, k, v `[b, h, s, d]`, and the bias `[b, h, s, s]` (or 1 for each) of the model's own.
 
-    `window` is how far a position sees to either side, itself included; None is all the way.
+    `window` is how far a position sees to either side, itself included; None is all the way. `relative` makes a bias
+    of the layer's queries and keys.
     """
 
     q: Tensor
@@ -33,6 +36,7 @@ class Call:
     bias: Tensor | None
     scale: float
     window: int | None
+    relative: Relative | None = None
 
 
 Attend = Callable[[Call], Tensor]

@@ -3,30 +3,45 @@
 Letters: b items, t tokens of all items, s longest item, h heads, e width.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, CLIPConfig, CLIPTextModelWithProjection, PreTrainedModel, SiglipTextModel
+from transformers import (
+    AutoModel,
+    CLIPConfig,
+    CLIPTextModelWithProjection,
+    PreTrainedModel,
+    Siglip2TextModel,
+    SiglipTextModel,
+)
 from typing_extensions import override
 
 from models.contract.specs import Pooling
 from models.packed import Layout, PackedEncoder, packed_attention
 from models.pooling import pool
-from models.pretrained import mpnet, towers
+from models.pretrained import deberta, mpnet, sequences, supported, towers
+from models.pretrained.dense import Dense, chained_width
 from models.pretrained.loading import load, read_config
 from models.pretrained.routing import ROUTED, Call, routed
 
-Bias = Callable[[PreTrainedModel, Layout], Tensor]
+ModelBias = Callable[[PreTrainedModel, Layout], Tensor | None]
 """What a model adds to the scores of every item: `[1, h or 1, s, s]`."""
 
 
 def causal(_model: PreTrainedModel, layout: Layout) -> Tensor:
     """Nothing after itself is seen by a token."""
     return _unseen(_ahead(layout) > 0)
+
+
+def causal_by_config(model: PreTrainedModel, layout: Layout) -> Tensor | None:
+    """As `causal`, unless the decoder's config makes it an encoder."""
+    config = model.config
+    both_ways = getattr(config, "use_bidirectional_attention", False) or not getattr(config, "is_causal", True)
+    return None if both_ways else causal(model, layout)
 
 
 def _ahead(layout: Layout) -> Tensor:
@@ -50,7 +65,7 @@ class TextArchitecture:
     """
 
     after_padding: bool = False
-    bias: Bias | None = None
+    bias: ModelBias | None = None
     auto: Any = AutoModel
     options: dict[str, Any] = field(default_factory=dict)
     prepare: Callable[[PreTrainedModel], None] | None = None
@@ -74,6 +89,8 @@ _CLIP = TextArchitecture(
 _SIGLIP = TextArchitecture(
     auto=SiglipTextModel, prepare=towers.take_packed_positions, head="head", pooling="last", fixed_length=True
 )
+_SIGLIP2 = replace(_SIGLIP, auto=Siglip2TextModel)
+_DECODER = TextArchitecture(bias=causal_by_config, pooling="last")
 
 ARCHITECTURES: dict[str, TextArchitecture] = {
     "bert": _BERT,
@@ -90,12 +107,19 @@ ARCHITECTURES: dict[str, TextArchitecture] = {
     "nomic_bert": TextArchitecture(options=_HEADLESS),
     "gte": TextArchitecture(options=_HEADLESS),
     "eurobert": _ROTARY,
+    "albert": TextArchitecture(options=_HEADLESS),
+    "deberta-v2": TextArchitecture(prepare=deberta.route_attention),
+    "mobilebert": TextArchitecture(options=_HEADLESS, prepare=sequences.take_trigrams),
+    "qwen3": _DECODER,
+    "gemma3_text": replace(_DECODER, pooling="mean"),
     "clip": _CLIP,
     "clip_text_model": _CLIP,
     "siglip": _SIGLIP,
     "siglip_text_model": _SIGLIP,
+    "siglip2": _SIGLIP2,
+    "siglip2_text_model": _SIGLIP2,
 }
-"""By `model_type`. The last four read the text towers of two-tower models."""
+"""By `model_type`. The last six read the text towers of two-tower models."""
 
 
 def load_text(directory: Path, model_type: str, *, attention: str) -> PreTrainedModel:
@@ -105,22 +129,34 @@ def load_text(directory: Path, model_type: str, *, attention: str) -> PreTrained
     tower = config.get_text_config()
     if isinstance(config, CLIPConfig):
         tower.projection_dim = config.projection_dim  # the pair's own counts, whatever its towers say
+    supported.check(tower, directory / "config.json")
+    tower.use_cache = False  # of the keys of a text that is not continued
     return load(architecture.auto, directory, attention=attention, config=tower, **architecture.options)
+
+
+def attention_heads(config: Any) -> tuple[int, ...]:
+    """The heads of each attention layer that runs, of a text tower's config: ALBERT repeats layers within layers."""
+    return (config.num_attention_heads,) * (config.num_hidden_layers * getattr(config, "inner_group_num", 1))
 
 
 class PretrainedTextEncoder(PackedEncoder):
     """The text encoder in a Hugging Face directory, over packed ids. Raises PretrainedError when there is none.
 
-    `pooling` is the architecture's own unless given.
+    `pooling` is the architecture's own unless given. `dense` follows the pooling.
     """
 
-    def __init__(self, directory: Path, model_type: str, pooling: Pooling | None = None) -> None:
+    def __init__(
+        self, directory: Path, model_type: str, pooling: Pooling | None = None, dense: Sequence[Dense] = ()
+    ) -> None:
         super().__init__()
         self._architecture = ARCHITECTURES[model_type]
         self.pooling = pooling or self._architecture.pooling
         self.model = load_text(directory, model_type, attention=ROUTED)
         head = self._architecture.head
         self.width = self.model.get_submodule(head).out_features if head else self.model.config.hidden_size
+        self.dense = nn.Sequential(*dense)
+        self.width = chained_width(self.width, dense)
+        self.positions = "parts" if all(stage.linear for stage in dense) else "mapped"
         if self._architecture.prepare:
             self._architecture.prepare(self.model)
 
@@ -129,13 +165,18 @@ class PretrainedTextEncoder(PackedEncoder):
         bias = self._architecture.bias and self._architecture.bias(self.model, layout)
 
         def attend(call: Call) -> Tensor:
-            return packed_attention(call.q, call.k, call.v, layout, call.scale, _within(call.window, layout, bias))
+            own = call.relative or _within(call.window, layout, bias)
+            return packed_attention(call.q, call.k, call.v, layout, call.scale, own)
 
-        with routed(attend):
+        with routed(attend), sequences.laid_out(layout):
             out = self.model(input_ids=input_ids[None], position_ids=position_ids[None])
-        layout.positions = project(self.model, self._architecture, out.last_hidden_state[0])
+        layout.positions = self._vectors(out.last_hidden_state[0])
         rows = layout.unpack(out.last_hidden_state[0])
-        return project(self.model, self._architecture, pool(rows, layout.real(), self.pooling))
+        return self._vectors(pool(rows, layout.real(), self.pooling))
+
+    def _vectors(self, states: Tensor) -> Tensor:
+        vectors: Tensor = self.dense(project(self.model, self._architecture, states))
+        return vectors
 
 
 def project(model: PreTrainedModel, architecture: TextArchitecture, states: Tensor) -> Tensor:

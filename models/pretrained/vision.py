@@ -57,8 +57,10 @@ def recognise(
     """
     architecture = find(config)
     if architecture is None:
-        known = ", ".join(name for name in ARCHITECTURES if name.islower())
+        known = ", ".join(name for name, each in ARCHITECTURES.items() if name.islower() and not each.refusal)
         raise PretrainedError(f"model_type {config.model_type!r} is no image encoder that is known: {known}")
+    if architecture.refusal:
+        raise PretrainedError(f"the image tower of {config.model_type} in {directory} {architecture.refusal}")
     tower = _tower(config)
     own_px = _size_px(architecture, tower)
     if size_px not in (None, own_px) and not architecture.flexible:

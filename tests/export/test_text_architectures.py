@@ -1,23 +1,71 @@
 """Every text architecture exports fused, and answers as the trained original: parity is measured on the way."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 import pytest
 
 from export.options import Options
+from export.pipeline import export
+from export.sentence_transformers import Usage
+from export.subjects import huggingface_text
 from models.contract.manifest import Manifest
+from tests.dense import write_dense
 from tests.exports import Exports
 from tests.hf_text import CONFIGS, write_text
 
+LAYERS = {"albert-inner": 6}
 
-@pytest.mark.parametrize("kind", CONFIGS)
+UNLIKE = ["albert-inner", "deberta-v2-xlarge", "qwen3-sliding", "siglip-2"]
+"""Variants whose graphs are unlike those of their families."""
+
+
+@pytest.mark.parametrize("kind", [*CONFIGS, *UNLIKE])
 def test_a_text_encoder_exports(kind: str, exports: Exports, tmp_path: Path) -> None:
     manifest = Manifest.read(exports(write_text(kind, tmp_path), kind, Options(modality="text")))
-    assert manifest.architecture == kind
+    assert kind in CONFIGS or kind.startswith(f"{manifest.architecture}-")
     assert manifest.attention is not None
-    assert manifest.graph.attention_operators == manifest.attention.layers == 2
-    parity = manifest.parity
+    assert manifest.graph.attention_operators == manifest.attention.layers == LAYERS.get(kind, 2)
     assert manifest.embedding.positions == "parts"
+    _judge(manifest)
+
+
+@pytest.mark.parametrize(("kind", "linear"), [("deberta-v2", 2 * 6), ("gemma3_text-causal", 2 * 7)])
+def test_every_linear_layer_becomes_bytes(kind: str, linear: int, exports: Exports, tmp_path: Path) -> None:
+    artifact = exports(write_text(kind, tmp_path), kind, Options(precision="int8", lossy=True))
+    nodes = onnx.load(artifact / "model.onnx", load_external_data=False).graph.node
+    assert sum(node.op_type == "MatMulIntegerToFloat" for node in nodes) == linear
+    quality = Manifest.read(artifact).quality
+    assert quality is not None
+    assert quality.mean_cosine > 0.99
+
+
+@dataclass(frozen=True)
+class _DenseUsage(Usage):
+    dense_folders: tuple[Path, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("activations", "positions"), [(("linear.Identity",) * 2, "parts"), (("activation.Tanh",), "mapped")]
+)
+def test_dense_stages_export(
+    activations: tuple[str, ...], positions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_text("bert", tmp_path / "source")
+    folders = tuple(source / f"{i}_Dense" for i in range(2, 2 + len(activations)))
+    for i, (folder, name) in enumerate(zip(folders, activations, strict=True)):
+        write_dense(folder, 32 - 8 * i, 24 - 8 * i, activation_function=f"torch.nn.modules.{name}")
+    usage = _DenseUsage(pooling="mean", dense_folders=folders)
+    monkeypatch.setattr(huggingface_text.sentence_transformers, "read", lambda _directory: usage)
+    manifest = export(source, tmp_path / "artifacts" / "dense")
+    assert manifest.embedding.width == 32 - 8 * len(activations)
+    assert manifest.embedding.positions == positions
+    _judge(manifest)
+
+
+def _judge(manifest: Manifest) -> None:
+    parity = manifest.parity
     for figure in (
         parity.embedding_max_abs,
         parity.positions_max_abs,

@@ -43,11 +43,14 @@ def test_packed_equals_eager(kind: str, tmp_path: Path) -> None:
             assert (layer[row, :, :n, n:] == 0).all()
 
 
-@pytest.mark.parametrize(("kind", "named"), [("clip", "text_embeds"), ("siglip", "pooler_output")])
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [("clip", "text_embeds"), ("siglip", "pooler_output"), ("siglip-2", "pooler_output"), ("siglip2", "pooler_output")],
+)
 @torch.no_grad()
 def test_text_towers_give_the_vector_that_their_own_code_gives(kind: str, named: str, tmp_path: Path) -> None:
-    source = write_text(kind, tmp_path)
+    source, model_type = write_text(kind, tmp_path), kind.partition("-")[0]
     ids = np.array([1, 5, 6, 7, len(WORDS) - 1])  # the highest id ends a text, to a CLIP of this config
-    vector, _ = run_packed(PretrainedTextEncoder(source, kind), [ids], 0)
-    out = load_text(source, kind, attention="eager")(input_ids=torch.from_numpy(ids)[None])
+    vector, _ = run_packed(PretrainedTextEncoder(source, model_type), [ids], 0)
+    out = load_text(source, model_type, attention="eager")(input_ids=torch.from_numpy(ids)[None])
     torch.testing.assert_close(vector, getattr(out, named), atol=1e-5, rtol=0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from einops import reduce
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -285,3 +286,10 @@ def test_what_takes_one_size_refuses_another(tmp_path: Path) -> None:
     write("vit", tmp_path)
     with pytest.raises(PretrainedError, match=r"takes pictures of \(32, 32\) px, its processor makes them \(48, 48\)"):
         recognise_sample(tmp_path, size_px=(48, 48))
+
+
+def test_the_image_tower_of_a_naflex_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    transformers.Siglip2Config().save_pretrained(tmp_path)
+    config = read_config(tmp_path)
+    with pytest.raises(PretrainedError, match=r"siglip2 in .* own aspect ratio \(NaFlex\).*model_type is siglip"):
+        recognise(tmp_path, config, middle=MIDDLE, spread=SPREAD)

@@ -1,0 +1,116 @@
+"""The Dense stages that sentence-transformers puts behind the pooling: a linear map and an activation each.
+
+A stage's folder holds `config.json` and `model.safetensors`. Letters: k inputs, n outputs of a stage.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from typing_extensions import override
+
+from models.contract.errors import first_problem
+from models.pretrained.errors import PretrainedError
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    kind.__name__: kind for kind in (nn.Identity, nn.Tanh, nn.ReLU, nn.GELU, nn.SiLU, nn.Sigmoid)
+}
+_VECTOR = "sentence_embedding"
+
+
+class _Config(BaseModel):
+    """A stage's config.json, with the defaults of sentence-transformers for entries that older releases did not write.
+
+    Unknown entries are refused: sentence-transformers leaves them out with a warning.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    in_features: PositiveInt
+    out_features: PositiveInt
+    bias: bool = True
+    activation_function: str = "torch.nn.modules.activation.Tanh"
+    module_input_name: str = _VECTOR
+    module_output_name: str | None = None
+    use_residual: bool = False
+
+
+class Dense(nn.Module):
+    """One stage, `[..., k]` -> `[..., n]`. `linear` says that the mean of its outputs is the output for the mean."""
+
+    def __init__(self, config: _Config) -> None:
+        super().__init__()
+        k, n = config.in_features, config.out_features
+        activation = _ACTIVATIONS[config.activation_function.rpartition(".")[2]]
+        self.map = nn.Linear(k, n, bias=config.bias)
+        self.activation = activation()
+        self.residual = nn.Linear(k, n, bias=False) if config.use_residual and k != n else None
+        self.adds_input = config.use_residual
+        self.linear = activation is nn.Identity
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.activation(self.map(x))
+        if not self.adds_input:
+            return out
+        added: Tensor = x if self.residual is None else self.residual(x)
+        return out + added
+
+
+def read_dense(folder: Path) -> Dense:
+    """The stage in `folder`. Raises PretrainedError for one that cannot be exported, by file and entry."""
+    path = folder / "config.json"
+    try:
+        config = _Config.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise PretrainedError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise PretrainedError(f"{path} does not describe a Dense stage: {first_problem(error, ' ')}") from error
+    package, _, name = config.activation_function.rpartition(".")
+    if not f"{package}.".startswith("torch.nn.") or name not in _ACTIVATIONS:
+        known = ", ".join(_ACTIVATIONS)
+        raise PretrainedError(
+            f"{path} has activation_function {config.activation_function!r}; known, of torch.nn: {known}"
+        )
+    if (config.module_input_name, config.module_output_name or _VECTOR) != (_VECTOR, _VECTOR):
+        raise PretrainedError(f"{path} maps {config.module_input_name}, and only {_VECTOR} can be exported")
+    stage = Dense(config)
+    names = {"linear.weight": "map.weight", "linear.bias": "map.bias", "residual.weight": "residual.weight"}
+    wanted = {theirs: stage.state_dict()[ours] for theirs, ours in names.items() if ours in stage.state_dict()}
+    weights = _weights(folder, {name: list(tensor.shape) for name, tensor in wanted.items()})
+    stage.load_state_dict({names[name]: weight.float() for name, weight in weights.items()})
+    return stage.eval()
+
+
+def chained_width(width: int, stages: Sequence[Dense]) -> int:
+    """The width of the vector behind the stages of one `width` wide. Raises PretrainedError if a stage does not fit."""
+    for i, stage in enumerate(stages, start=1):
+        if stage.map.in_features != width:
+            raise PretrainedError(f"Dense stage {i} takes in_features {stage.map.in_features}, its input has {width}")
+        width = stage.map.out_features
+    return width
+
+
+def _weights(folder: Path, shapes: dict[str, list[int]]) -> dict[str, Tensor]:
+    """Exactly the tensors of `shapes`, from the folder's safetensors file. Raises PretrainedError."""
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        pickled = next((each.name for each in sorted(folder.glob("*.bin"))), None)
+        why = f", and {pickled} is pickled, which is never opened" if pickled else ""
+        raise PretrainedError(
+            f"{folder} has no model.safetensors{why}; save the model again with sentence-transformers"
+        )
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise PretrainedError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    found = {name: list(tensor.shape) for name, tensor in weights.items()}
+    if found != shapes:
+        raise PretrainedError(f"{path} holds {found}, its config.json says {shapes}")
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
+        raise PretrainedError(f"{path} holds a value that is not finite")
+    return weights
