@@ -11,7 +11,6 @@ from export import sentence_transformers, tokenizer
 from export.errors import OptionError, SourceError
 from export.files import CONFIG_FILE
 from export.options import Options
-from export.sentence_transformers import Usage
 from export.subjects.original import Answer, Original
 from export.subjects.text import TextFacts, TextSubject
 from models.contract.specs import AttentionSpec, Pooling, TextSpec
@@ -24,12 +23,13 @@ def open_text(directory: Path, config: Any, options: Options) -> TextSubject:
     architecture, usage = ARCHITECTURES[config.model_type], sentence_transformers.read(directory)
     size = config.get_text_config()
     pooling = options.pooling or usage.pooling or architecture.pooling
+    own_limit = usage.max_tokens or tokenizer.max_length(directory)
     if pooling == "attention":
         raise OptionError("no text encoder pools by attention; choose mean, cls or last")
     try:
         offset = size.pad_token_id + 1 if architecture.after_padding else 0
         text = TextSpec(
-            max_tokens=_max_tokens(size.max_position_embeddings - offset, usage, options, architecture),
+            max_tokens=_max_tokens(size.max_position_embeddings - offset, own_limit, options, architecture),
             vocabulary_size=size.vocab_size,
             position_offset=offset,
             padding_id=tokenizer.padding_id(directory, size.pad_token_id) if architecture.fixed_length else None,
@@ -52,8 +52,8 @@ def open_text(directory: Path, config: Any, options: Options) -> TextSubject:
     return TextSubject(facts, encoder, lambda: _eager(directory, config.model_type, pooling, offset))
 
 
-def _max_tokens(positions: int, usage: Usage, options: Options, architecture: TextArchitecture) -> int:
-    """What is asked for, or what the source says, and never more than there are positions."""
+def _max_tokens(positions: int, own_limit: int | None, options: Options, architecture: TextArchitecture) -> int:
+    """The limit that is asked for, or the source's own, and never more than there are positions."""
     wanted = options.max_tokens
     if wanted and wanted > positions:
         raise OptionError(f"max-tokens {wanted} is more than the {positions} positions of the encoder")
@@ -61,7 +61,7 @@ def _max_tokens(positions: int, usage: Usage, options: Options, architecture: Te
         if wanted not in (None, positions):
             raise OptionError(f"this encoder takes texts padded to {positions} tokens, no more and no fewer")
         return positions
-    return wanted or min(usage.max_tokens or positions, positions)
+    return wanted or min(own_limit or positions, positions)
 
 
 def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int) -> Original:
