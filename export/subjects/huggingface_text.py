@@ -14,7 +14,6 @@ from export.errors import OptionError, SourceError
 from export.files import CONFIG_FILE
 from export.layout import Layout
 from export.options import Options
-from export.st_config import SentenceTransformersConfig
 from export.subjects.original import Answer, Original
 from export.subjects.text import TextFacts, TextSubject
 from models.contract.specs import AttentionSpec, Pooling, TextSpec
@@ -35,16 +34,15 @@ def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, .
     """Open the text encoder of a layout. Raises PretrainedError, SourceError, OptionError."""
     directory, architecture = layout.encoder, ARCHITECTURES[config.model_type]
     usage = st_config.read(layout, pooling=options.pooling, normalize=options.normalize)
-    if usage.dense_folders:
-        raise SourceError(f"{usage.dense_folders[0]} is a Dense stage, which cannot be exported")
     size = config.get_text_config()
     pooling = options.pooling or usage.pooling or architecture.pooling
+    own_limit = usage.max_tokens or tokenizer.max_length(directory)
     if pooling == "attention":
         raise OptionError("no text encoder pools by attention; choose mean, cls or last")
     try:
         offset = size.pad_token_id + 1 if architecture.after_padding else 0
         text = TextSpec(
-            max_tokens=_max_tokens(size.max_position_embeddings - offset, usage, options, architecture),
+            max_tokens=_max_tokens(size.max_position_embeddings - offset, own_limit, options, architecture),
             vocabulary_size=size.vocab_size,
             position_offset=offset,
             padding_id=tokenizer.padding_id(directory, size.pad_token_id) if architecture.fixed_length else None,
@@ -64,15 +62,13 @@ def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, .
         space=options.space,
         notes=(*notes, *usage.notes),
     )
-    dense = [read_dense(folder) for folder in getattr(usage, "dense_folders", ())]
+    dense = [read_dense(folder) for folder in usage.dense_folders]
     encoder = PretrainedTextEncoder(directory, config.model_type, pooling, dense)
     return TextSubject(facts, encoder, lambda: _eager(directory, config.model_type, pooling, offset, dense))
 
 
-def _max_tokens(
-    positions: int, usage: SentenceTransformersConfig, options: Options, architecture: TextArchitecture
-) -> int:
-    """What is asked for, or what the source says, and never more than there are positions."""
+def _max_tokens(positions: int, own_limit: int | None, options: Options, architecture: TextArchitecture) -> int:
+    """The limit that is asked for, or the source's own, and never more than there are positions."""
     wanted = options.max_tokens
     if wanted and wanted > positions:
         raise OptionError(f"max-tokens {wanted} is more than the {positions} positions of the encoder")
@@ -80,7 +76,7 @@ def _max_tokens(
         if wanted not in (None, positions):
             raise OptionError(f"this encoder takes texts padded to {positions} tokens, no more and no fewer")
         return positions
-    return wanted or min(usage.max_tokens or positions, positions)
+    return wanted or min(own_limit or positions, positions)
 
 
 def _eager(directory: Path, model_type: str, pooling: Pooling, offset: int, dense: Sequence[Dense]) -> Original:
