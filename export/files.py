@@ -28,9 +28,14 @@ class _Shards(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-def check(directory: Path) -> None:
-    """Raise SourceError for a directory whose weights are missing, pickled, or not in it."""
-    check_links(directory)
+def check(directory: Path, root: Path | None = None) -> None:
+    """Raise SourceError for an encoder's directory whose weights are missing, pickled, or not in it.
+
+    `root` is the source that the directory is of, where it is another.
+    """
+    check_links(root or directory)
+    if not directory.is_dir():
+        raise SourceError(f"{directory} is no directory, and the encoder should be there")
     if (directory / "adapter_config.json").exists():
         raise SourceError(f"{directory / 'adapter_config.json'} is of an adapter; merge it into its model first")
     for name in _READ:
@@ -54,7 +59,7 @@ def _check_shards(path: Path) -> None:
     shards = parse(path, _Shards)
     for name in sorted(set(shards.weight_map.values())):
         if Path(name).name != name:
-            raise SourceError(f"{path} names {name!r}, which is not a file beside it")
+            raise SourceError(f"{path} names {name!r}, which is not a file of its folder")
         if not name.endswith(".safetensors"):
             raise SourceError(f"{path} names {name!r}, which is pickled and never opened; save it as safetensors")
         if not (path.parent / name).is_file():
@@ -101,7 +106,7 @@ def parse_if_there(path: Path, kind: type[_Parsed]) -> _Parsed:
 def inside(directory: Path, name: str, source: Path) -> Path:
     """Return the folder `name` of `directory`. Raises SourceError for one elsewhere, which `source` names."""
     if ".." in Path(name).parts or Path(name).is_absolute():
-        raise SourceError(f"{source} names {name!r}, which is not a folder beside it")
+        raise SourceError(f"{source} names {name!r}, which is not a folder of the source")
     return directory / name
 
 

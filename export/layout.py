@@ -101,6 +101,8 @@ def find(directory: Path) -> Layout:
 
 def _encoder_folders(root: Path) -> tuple[str, ...]:
     """The folder of the first stage, where `root` has a modules.json that can be read."""
+    if not (root / MODULES_FILE).is_file():
+        return ()
     try:
         modules = parse(root / MODULES_FILE, RootModel[list[_Module]]).root
     except SourceError:

@@ -1,4 +1,4 @@
-"""What may be asked of an export beside its source and its name."""
+"""Options of an export: everything but its source and its name."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -66,7 +66,7 @@ class _File(BaseModel):
 
 
 def read(encoder: Path, *, modality: str) -> TransformerConfig:
-    """Return the file beside the encoder. Raises SourceError for entries that ask for something else."""
+    """Return what the file in the encoder's folder says. Raises SourceError for entries that ask for something else."""
     path = next((encoder / name for name in FILES if _has_entries(encoder / name)), None)
     if path is None:
         return TransformerConfig()

@@ -17,8 +17,7 @@ _OBJECT = TypeAdapter(dict[str, Any])
 def open_subject(directory: Path, options: Options) -> Subject:
     """Check the directory's files and load the encoder in it. Raises SourceError, OptionError."""
     found = layout.find(directory)
-    files.check_links(found.root)
-    files.check(found.encoder)
+    files.check(found.encoder, found.root)
     if is_ours(directory):
         subject: Subject = ours.open_subject(directory, options)
     else:

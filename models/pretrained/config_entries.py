@@ -166,7 +166,7 @@ def _named_in_source(name: str, kind: Any) -> bool:
 
 @cache
 def _sources(kind: Any) -> tuple[str, str]:
-    """The source of a config class's module, and of the models' beside it."""
+    """The source of a config class's module, and of the module of its models."""
     names = (kind.__module__, kind.__module__.replace(".configuration_", ".modeling_"))
     configuration, modeling = (inspect.getsource(importlib.import_module(name)) for name in names)
     return configuration, modeling

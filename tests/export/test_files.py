@@ -11,7 +11,7 @@ from export.errors import SourceError
 from export.options import Options
 from export.subjects.opening import open_subject
 from tests.checkpoints import write_bert
-from tests.export.sources import HTML_PAGE, LFS_POINTER, opened, refusal, write
+from tests.export.sources import HTML_PAGE, LFS_POINTER, into_folder, opened, refusal, write
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
@@ -53,6 +53,17 @@ def test_a_link_out_of_the_directory_is_refused_and_a_hubs_cache_is_not(tmp_path
         files.check(source)
 
 
+def test_folder_of_an_encoder_in_a_hubs_cache_is_read(tmp_path: Path) -> None:
+    source = into_folder(write_bert(tmp_path / "models--a--b" / "snapshots" / "1"), "0_Transformer")
+    weights = source / "0_Transformer" / "model.safetensors"
+    blob = tmp_path / "models--a--b" / "blobs" / "2"
+    blob.parent.mkdir()
+    weights.rename(blob)
+    weights.symlink_to(blob)
+    opened(source)
+    opened(source / "0_Transformer")
+
+
 def test_links_in_a_loop_and_what_is_no_file_are_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     (source / "extra").symlink_to(source / "extra")
@@ -67,9 +78,9 @@ def test_links_in_a_loop_and_what_is_no_file_are_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("../model.safetensors", "not a file beside it"),
-        ("/etc/passwd", "not a file beside it"),
-        ("a/b.safetensors", "not a file beside it"),
+        ("../model.safetensors", "not a file of its folder"),
+        ("/etc/passwd", "not a file of its folder"),
+        ("a/b.safetensors", "not a file of its folder"),
         ("evil.bin", "pickled and never opened"),
         ("absent.safetensors", r"has no absent\.safetensors"),
     ],

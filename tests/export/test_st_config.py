@@ -131,7 +131,7 @@ def test_a_prompt_left_out_of_the_pooling_is_refused(tmp_path: Path) -> None:
     [
         ("modules.json", '{"a": 1}', r"modules\.json is not what it should be"),
         ("modules.json", "[]", r"modules\.json lists no stage"),
-        ("modules.json", f'[{{"type": "{_OLD}.Transformer", "path": "../p"}}]', "not a folder beside it"),
+        ("modules.json", f'[{{"type": "{_OLD}.Transformer", "path": "../p"}}]', "not a folder of the source"),
         ("modules.json", f'[{{"type": "{_OLD}.Transformer", "path": "0_T"}}]', "0_T is no directory"),
         ("modules.json", f'[{{"type": "{_OLD}.Transformer"}}]', "has no Pooling stage; choose one with --pooling"),
         ("config_sentence_transformers.json", '{"default_prompt_name": "query"}', "the default prompt 'query'"),
