@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add(
         "source",
-        help="a directory: Hugging Face's, sentence-transformers', or a checkpoint of ours; or the id of a model on the hub",
+        help="a directory: Hugging Face's, sentence-transformers', or a checkpoint of ours; or a model's id on the hub",
     )
     add("--name", type=_name, required=True, help="the model's name, and its directory's")
     add("--artifacts", type=Path, default=Path("artifacts"), help="where artifacts live (artifacts)")

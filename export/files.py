@@ -16,7 +16,8 @@ SHARDS_FILE = "model.safetensors.index.json"
 CONFIG_FILE = "config.json"
 
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_READ = (CONFIG_FILE, WEIGHTS_FILE, SHARDS_FILE, TOKENIZER_FILE, "tokenizer_config.json", "preprocessor_config.json")
+_READ = (CONFIG_FILE, WEIGHTS_FILE, SHARDS_FILE, TOKENIZER_FILE, "tokenizer_config.json")
+_READ_BY_IMAGES = ("preprocessor_config.json", "processor_config.json")
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _PAGES = (b"<!doctype html", b"<html")
 
@@ -38,7 +39,7 @@ def check(directory: Path, root: Path | None = None) -> None:
         raise SourceError(f"{directory} is no directory, and the encoder should be there")
     if (directory / "adapter_config.json").exists():
         raise SourceError(f"{directory / 'adapter_config.json'} is of an adapter; merge it into its model first")
-    for name in _READ:
+    for name in (*_READ, *_READ_BY_IMAGES):
         refuse_stand_in(directory / name)
     if (directory / WEIGHTS_FILE).is_file():
         return  # an index is not read then, whatever it names: transformers takes the whole file too

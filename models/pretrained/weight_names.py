@@ -32,9 +32,9 @@ _HARMLESS = (
     r"(^|\.)mask_token$",  # stands for hidden patches in pre-training
     r"^(cls|lm_head|mlm_head|predictions|mask_predictions|lm_predictions|generator_predictions|generator_lm_head"
     r"|discriminator_predictions|vocab_transform|vocab_layer_norm|vocab_projector|sop_classifier|nsp_classifier"
-    r"|seq_relationship|decoder|head|mlm)(\.|$)",  # masked-LM and pre-training heads, behind the encoder
+    r"|seq_relationship|decoder|head)(\.|$)",  # masked-LM and pre-training heads, behind the encoder
     r"^(classifier|pre_classifier|cls_classifier|distillation_classifier|score|qa_outputs|logits_proj"
-    r"|sequence_summary|drop|dropout|linear|fc_norm)\.",  # task heads: export.task refuses them unless insisted on
+    r"|sequence_summary|linear|decode_head|auxiliary_head|fpn[1-4])\.",  # task heads: export.task refuses most of them
     r"(^|\.)pooler\.",  # pre-training's pooling, where another is used
     r"^(logit_scale|logit_bias)$",  # the temperature of a pair of towers: no vector has it
 )
@@ -128,7 +128,7 @@ def _bare(name: str, model: PreTrainedModel) -> str:
 def _is_harmless(name: str, model: PreTrainedModel) -> bool:
     if any(re.search(pattern, name) for pattern in _HARMLESS):
         return True
-    return _is_of_another_tower(name, model) or _is_past_the_layers(name, model) or _is_only_pretraining(name, model)
+    return _is_of_another_tower(name, model) or _is_past_the_layers(name, model) or _is_of_a_familys_head(name, model)
 
 
 def _is_of_another_tower(name: str, model: PreTrainedModel) -> bool:
@@ -141,8 +141,10 @@ def _is_past_the_layers(name: str, model: PreTrainedModel) -> bool:
     return found is not None and int(found[1]) >= model.config.num_hidden_layers
 
 
-def _is_only_pretraining(name: str, model: PreTrainedModel) -> bool:
-    """DeBERTa's absolute positions, which its masked-LM decoder adds where the input has none."""
+def _is_of_a_familys_head(name: str, model: PreTrainedModel) -> bool:
+    """DeBERTa's absolute positions, which its masked-LM decoder adds where the input has none; EuroBERT's classifier."""
+    if model.config.model_type == "eurobert":
+        return name.startswith("dense.")
     return "position_embeddings" in name and getattr(model.config, "position_biased_input", True) is False
 
 

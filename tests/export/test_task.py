@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from export.inspection import verify
+from export.options import Options
+from export.pipeline import export
 from tests import hf_vision
 from tests.checkpoints import write_bert
 from tests.export.sources import add_weights, opened, plain, refusal, rewrite, stages, write
@@ -115,6 +118,13 @@ def test_pretraining_checkpoint_is_exported_with_a_note(tmp_path: Path, name: st
 def test_pretraining_checkpoint_is_seen_by_its_weights(tmp_path: Path) -> None:
     source = add_weights(_classed(tmp_path, "BertModel"), cls__predictions__bias=(14,))
     assert "pre-training checkpoint" in opened(source).notes[0]
+
+
+def test_encoder_of_a_reranker_is_sealed_and_verified_where_the_task_is_given(tmp_path: Path) -> None:
+    source = add_weights(_classed(tmp_path / "source", "BertForSequenceClassification"), classifier__weight=(1, 32))
+    manifest = export(source, tmp_path / "reranker", Options(task="embed", normalize=False))
+    assert manifest.embedding.pooling == "mean"
+    assert verify(tmp_path / "reranker", source).embedding_min_cosine > 0.999
 
 
 def test_plain_encoder_has_no_note(tmp_path: Path) -> None:
