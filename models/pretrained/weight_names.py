@@ -142,7 +142,7 @@ def _is_past_the_layers(name: str, model: PreTrainedModel) -> bool:
 
 
 def _is_of_a_familys_head(name: str, model: PreTrainedModel) -> bool:
-    """DeBERTa's absolute positions, which its masked-LM decoder adds where the input has none; EuroBERT's classifier."""
+    """DeBERTa's absolute positions, where its masked-LM decoder alone adds them, and EuroBERT's classifier."""
     if model.config.model_type == "eurobert":
         return name.startswith("dense.")
     return "position_embeddings" in name and getattr(model.config, "position_biased_input", True) is False

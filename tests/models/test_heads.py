@@ -12,6 +12,10 @@ from models.pretrained.text import load_text
 from tests.hf_text import CONFIGS
 
 
+_OTHER_PREFIX = ("Qwen3ForQuestionAnswering",)
+"""Classes that keep the encoder under a name of their own, where transformers' AutoModel does not find it either."""
+
+
 def _classes() -> Iterator[Any]:
     """(model_type, class): the heads on a family's encoder, in the family's own module."""
     for kind, config in CONFIGS.items():
@@ -22,7 +26,9 @@ def _classes() -> Iterator[Any]:
                 yield pytest.param(kind, found, id=name)
 
 
-@pytest.mark.parametrize(("kind", "head"), [each for each in _classes() if "Image" not in str(each.id)])
+@pytest.mark.parametrize(
+    ("kind", "head"), [each for each in _classes() if "Image" not in str(each.id) and each.id not in _OTHER_PREFIX]
+)
 def test_encoder_behind_a_head_is_loaded(tmp_path: Path, kind: str, head: Any) -> None:
     head(CONFIGS[kind]()).save_pretrained(tmp_path)
     assert load_text(tmp_path, kind, attention="eager").config.model_type
