@@ -11,7 +11,6 @@ import transformers
 from models.pretrained.text import load_text
 from tests.hf_text import CONFIGS
 
-
 _OTHER_PREFIX = ("Qwen3ForQuestionAnswering",)
 """Classes that keep the encoder under a name of their own, where transformers' AutoModel does not find it either."""
 
