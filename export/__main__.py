@@ -12,7 +12,7 @@ from typing import get_args
 from export.errors import ExportError
 from export.hub import local
 from export.inspection import inspect, verify
-from export.options import Options
+from export.options import Options, Task
 from export.pipeline import export, steps
 from export.progress import Progress
 from export.report import differences, report
@@ -67,6 +67,7 @@ def _options(given: argparse.Namespace) -> Options:
         max_tokens=given.max_tokens,
         space=given.space,
         lossy=given.allow_lossy,
+        task=given.task,
     )
 
 
@@ -78,13 +79,21 @@ def _parser() -> argparse.ArgumentParser:
         "A source of such a name is ./inspect or ./verify.",
     )
     add = parser.add_argument
-    add("source", help="a directory: Hugging Face's, sentence-transformers', or a checkpoint of ours; or a hub's id")
+    add(
+        "source",
+        help="a directory: Hugging Face's, sentence-transformers', or a checkpoint of ours; or a model's id on the hub",
+    )
     add("--name", type=_name, required=True, help="the model's name, and its directory's")
     add("--artifacts", type=Path, default=Path("artifacts"), help="where artifacts live (artifacts)")
     add("--replace", action="store_true", help="replace an artifact of the same name")
     add("--modality", choices=get_args(Modality), help="which tower of a source that has two")
+    add("--task", choices=get_args(Task), help="export a reranker's or classifier's encoder for its pooled states")
     add("--precision", choices=get_args(Precision), help="fp32 (default), fp16 for CUDA, int8 for CPU")
-    add("--device", choices=get_args(Device), help="what it will be served on; cuda takes fp16 unless told otherwise")
+    add(
+        "--device",
+        choices=get_args(Device),
+        help="what it will be served on; cuda takes fp16 unless --precision is given",
+    )
     add("--pooling", choices=get_args(Pooling), help="instead of the source's own")
     add("--normalize", action=argparse.BooleanOptionalAction, help="vectors of length 1, or as they come")
     add("--max-tokens", type=_positive, help="cut texts earlier than the source does")

@@ -1,11 +1,12 @@
-"""The files of a source, before any library opens them: plain, inside the directory, and of a safe kind."""
+"""The files of a source, before any library opens them: plain, inside the directory, whole, and of a safe kind."""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from export.errors import SourceError
+from models.contract.artifact import TOKENIZER_FILE
 from models.contract.errors import first_problem
 
 _Parsed = TypeVar("_Parsed", bound=BaseModel)
@@ -15,40 +16,75 @@ SHARDS_FILE = "model.safetensors.index.json"
 CONFIG_FILE = "config.json"
 
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_READ = (CONFIG_FILE, WEIGHTS_FILE, SHARDS_FILE, TOKENIZER_FILE, "tokenizer_config.json")
+_READ_BY_IMAGES = ("preprocessor_config.json", "processor_config.json")
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_PAGES = (b"<!doctype html", b"<html")
 
 
 class _Shards(BaseModel):
     """Which file each weight is in."""
 
     weight_map: dict[str, str]
+    metadata: dict[str, Any] | None = None
 
 
-def check(directory: Path) -> None:
-    """Raises SourceError for a directory whose weights are missing, pickled, or not in it."""
+def check(directory: Path, root: Path | None = None) -> None:
+    """Raise SourceError for an encoder's directory whose weights are missing, pickled, or not in it.
+
+    `root` is the source that the directory is of, where it is another.
+    """
+    check_links(root or directory)
+    if not directory.is_dir():
+        raise SourceError(f"{directory} is no directory, and the encoder should be there")
+    if (directory / "adapter_config.json").exists():
+        raise SourceError(f"{directory / 'adapter_config.json'} is of an adapter; merge it into its model first")
+    for name in (*_READ, *_READ_BY_IMAGES):
+        refuse_stand_in(directory / name)
+    if (directory / WEIGHTS_FILE).is_file():
+        return  # an index is not read then, whatever it names: transformers takes the whole file too
+    if not (directory / SHARDS_FILE).is_file():
+        raise SourceError(_no_weights(directory))
+    _check_shards(directory / SHARDS_FILE)
+
+
+def check_links(directory: Path) -> None:
+    """Raise SourceError for a directory that is missing, or has links out of it or devices in it."""
     if not directory.is_dir():
         raise SourceError(f"{directory} is no directory; give one with a {CONFIG_FILE} and a {WEIGHTS_FILE}")
     for path in sorted(directory.rglob("*")):
         _refuse_foreign(path, directory)
-    if (directory / "adapter_config.json").exists():
-        raise SourceError(f"{directory / 'adapter_config.json'} is of an adapter; merge it into its model first")
-    for path in sorted(directory.glob("*.index.json")):
-        _check_shards(path)
-    if not (directory / WEIGHTS_FILE).is_file() and not (directory / SHARDS_FILE).is_file():
-        raise SourceError(_no_weights(directory))
 
 
 def _check_shards(path: Path) -> None:
-    for name in sorted(set(parse(path, _Shards).weight_map.values())):
+    shards = parse(path, _Shards)
+    for name in sorted(set(shards.weight_map.values())):
         if Path(name).name != name:
-            raise SourceError(f"{path} names {name!r}, which is not a file beside it")
+            raise SourceError(f"{path} names {name!r}, which is not a file of its folder")
         if not name.endswith(".safetensors"):
             raise SourceError(f"{path} names {name!r}, which is pickled and never opened; save it as safetensors")
         if not (path.parent / name).is_file():
             raise SourceError(f"{path.parent} has no {name}, which {path.name} names")
+        refuse_stand_in(path.parent / name)
+    if shards.metadata is None:
+        raise SourceError(f'{path} has no metadata, without which transformers reads no shard; add "metadata": {{}}')
+
+
+def refuse_stand_in(path: Path) -> None:
+    """Raise SourceError for what a broken download leaves in place of a file; one that is absent is no matter."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError:
+        return
+    if start.startswith(_LFS_POINTER):
+        raise SourceError(f"{path} is a Git LFS pointer, not the file: run git lfs pull in its repository")
+    if start.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_PAGES):
+        raise SourceError(f"{path} is an HTML page, not the file: download it again, from its raw or resolve address")
 
 
 def parse(path: Path, kind: type[_Parsed]) -> _Parsed:
-    """A JSON file of the source. Raises SourceError."""
+    """Return a JSON file of the source. Raises SourceError."""
     try:
         return validate(path, kind)
     except ValidationError as error:
@@ -56,7 +92,8 @@ def parse(path: Path, kind: type[_Parsed]) -> _Parsed:
 
 
 def validate(path: Path, kind: type[_Parsed]) -> _Parsed:
-    """As `parse`, for who has a word of their own for what is not of this kind: raises ValidationError, SourceError."""
+    """As `parse`, but raise ValidationError for a caller with its own message; also raises SourceError."""
+    refuse_stand_in(path)
     try:
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -67,9 +104,16 @@ def parse_if_there(path: Path, kind: type[_Parsed]) -> _Parsed:
     return parse(path, kind) if path.is_file() else kind()
 
 
+def inside(directory: Path, name: str, source: Path) -> Path:
+    """Return the folder `name` of `directory`. Raises SourceError for one elsewhere, which `source` names."""
+    if ".." in Path(name).parts or Path(name).is_absolute():
+        raise SourceError(f"{source} names {name!r}, which is not a folder of the source")
+    return directory / name
+
+
 def _refuse_foreign(path: Path, directory: Path) -> None:
-    """Only plain files and folders. A hub's cache links a snapshot's files to its own blobs; any other link leads who
-    knows where."""
+    """Only plain files and folders. A hub's cache links a snapshot's files to its own blobs; any other link leads out
+    of what was given."""
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError

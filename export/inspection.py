@@ -28,6 +28,8 @@ def verify(directory: Path, source: Path) -> Parity:
             modality=manifest.modality,
             pooling=manifest.embedding.pooling,
             max_tokens=manifest.text.max_tokens if manifest.text else None,
+            normalize=manifest.embedding.normalize,
+            task="embed",
         ),
     )
     same = (subject.text, subject.image, subject.attention) == (manifest.text, manifest.image, manifest.attention)

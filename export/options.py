@@ -1,9 +1,12 @@
-"""What may be asked of an export beside its source and its name."""
+"""Options of an export: everything but its source and its name."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from export.errors import OptionError
 from models.contract.specs import Device, Modality, Pooling, Precision
+
+Task = Literal["embed"]
 
 DEVICES: dict[Precision, tuple[Device, ...]] = {"fp32": ("cpu", "cuda"), "fp16": ("cuda",), "int8": ("cpu",)}
 """Where a precision pays: half floats have no fast kernels on CPU, the 8-bit products none on CUDA."""
@@ -14,7 +17,8 @@ class Options:
     """None leaves a choice to the source, or to the device.
 
     `modality` chooses a tower of a source that has two. `space` names the vectors that these can be compared with.
-    `lossy` seals what a gate of `export.parity` would refuse.
+    `lossy` seals what a gate of `export.parity` would refuse. `task` insists on embeddings where the source was trained
+    for something else.
     """
 
     modality: Modality | None = None
@@ -25,6 +29,7 @@ class Options:
     max_tokens: int | None = None
     space: str | None = None
     lossy: bool = False
+    task: Task | None = None
 
     def chosen_precision(self) -> Precision:
         """The precision: fp32, on CUDA fp16, unless one is given. Raises OptionError for one that the device lacks."""

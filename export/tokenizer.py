@@ -1,25 +1,48 @@
-"""The tokenizer of a source, held against its encoder before anything is traced."""
+"""The tokenizer of a source as `transformers` reads it, checked against its encoder before anything is traced.
 
+tokenizer.json alone is not what a source's author serves: `transformers` applies tokenizer_config.json,
+special_tokens_map.json and added_tokens.json over it, and most of its classes rebuild everything but the vocabulary.
+So `transformers` itself opens the directory here, and the artifact gets the tokenizer that comes out of it.
+"""
+
+import json
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from tokenizers import Tokenizer, normalizers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
 
+from export import tokenizer_gate
 from export.errors import OptionError, SourceError
-from export.files import parse_if_there
+from export.files import CONFIG_FILE, parse_if_there
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.specs import TextSpec
 from models.preprocess.errors import TokenizerError
 from models.preprocess.text import TextPreprocessor, open_tokenizer
 
-CONFIG = "tokenizer_config.json"
+CONFIG = tokenizer_gate.CONFIG
+NO_LENGTH = 1e20
+"""`transformers` writes 1e30 as the model_max_length of a tokenizer without one, and takes all from here on as none."""
+
+_FILES = (TOKENIZER_FILE, CONFIG, "added_tokens.json", "special_tokens_map.json")
+"""The files that can name a token."""
+
+
+class _Named(BaseModel):
+    """The part of config.json that chooses the tokenizer's class where tokenizer_config.json does not."""
+
+    tokenizer_class: str | None = None
 
 
 class TokenizerConfig(BaseModel):
-    """The part of tokenizer_config.json that tokenizer.json does not say itself."""
+    """The entries of tokenizer_config.json that are not `transformers`' alone to apply."""
 
     tokenizer_class: str | None = None
+    auto_map: Any = None
     pad_token: str | dict[str, object] | None = None
+    model_max_length: Annotated[float, Field(ge=1)] | None = None
 
     @property
     def padding(self) -> str | None:
@@ -29,51 +52,169 @@ class TokenizerConfig(BaseModel):
 
     @property
     def lowers_case(self) -> bool:
-        """SigLIP 2's class does so in Python, before the tokenizer of the file sees the text."""
+        """Whether the class lowers case, which some releases of `transformers` do in Python, others in the backend."""
         return self.tokenizer_class in ("Siglip2Tokenizer", "Siglip2TokenizerFast")
 
 
 def read_config(directory: Path) -> TokenizerConfig:
-    """Raises SourceError for a file that is malformed; one that is absent says nothing."""
+    """Raises SourceError for a file that is malformed; an absent one has no entries."""
     return parse_if_there(directory / CONFIG, TokenizerConfig)
+
+
+def max_length(directory: Path) -> int | None:
+    """The tokens that the source's tokenizer keeps of a text: its model_max_length, None without one."""
+    length = read_config(directory).model_max_length
+    return None if length is None or length >= NO_LENGTH else int(length)
 
 
 def padding_id(directory: Path, otherwise: int | None) -> int:
     """The id that texts are padded with: its token's, else `otherwise`. Raises SourceError if there is none."""
     token = read_config(directory).padding
-    found = otherwise if token is None else _open(directory).token_to_id(token)
+    found = otherwise if token is None else _backend(directory, _load(directory)).token_to_id(token)
     if found is None:
         raise SourceError(f"{directory / CONFIG} names no pad_token that {TOKENIZER_FILE} has; this encoder needs one")
     return found
 
 
 def read(directory: Path, spec: TextSpec, *, lower_case: bool) -> str:
-    """tokenizer.json, which lowers case if asked to.
+    """The artifact's tokenizer.json, which lowers case if asked to.
 
-    Raises SourceError for one that does not fit the encoder, OptionError for a limit that leaves no room for a text.
+    Raises SourceError for one that does not fit the encoder or tokenizes other than `transformers` does, OptionError
+    for a limit that leaves no room for a text.
     """
-    path = directory / TOKENIZER_FILE
-    tokenizer = _open(directory)
-    if lower_case or read_config(directory).lowers_case:
-        own = [tokenizer.normalizer] if tokenizer.normalizer else []
-        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
-    text: str = tokenizer.to_str()
-    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
-    if not 0 <= largest < spec.vocabulary_size:
-        raise SourceError(f"{path} has the id {largest}, the model embeds {spec.vocabulary_size}")
-    if not TextPreprocessor(text, spec)([""])[0].positions:
-        raise SourceError(f"{path} makes no token of an empty text; give it a post-processor with special tokens")
+    reference = _load(directory)
+    tokenizer = _backend(directory, reference)
+    if lower_case:
+        tokenizer = _lowered(tokenizer)
+        if reference.is_fast:
+            reference.backend_tokenizer.normalizer = tokenizer.normalizer
+    text = _fitting(directory, _lowered(tokenizer) if read_config(directory).lowers_case else tokenizer, spec)
     special = tokenizer.num_special_tokens_to_add(False)
     if spec.max_tokens <= special:
         raise OptionError(f"max-tokens {spec.max_tokens} leaves no room beside {special} special tokens")
+    tokenizer_gate.check(directory, text, spec, reference)
     return text
 
 
-def _open(directory: Path) -> Tokenizer:
-    path = directory / TOKENIZER_FILE
+def _load(directory: Path) -> Any:
+    """The tokenizer as `transformers` opens it, without running or fetching code. Raises SourceError."""
+    transformers_logging.set_verbosity_error()
+    config = read_config(directory)
+    if config.auto_map:
+        raise SourceError(
+            f"{directory / CONFIG} has auto_map, which asks for code that is never run; remove the entry if "
+            f"transformers' own {config.tokenizer_class or 'class'} tokenizes as that code does"
+        )
+    file = directory / TOKENIZER_FILE
+    own = _open(file) if file.exists() else None
+    named = config.tokenizer_class or parse_if_there(directory / CONFIG_FILE, _Named).tokenizer_class
+    try:
+        found = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # `tokenizers` raises no class of its own
+        if own is None or named:
+            raise SourceError(_unread(directory, named, error)) from error
+        found = None
+    if own is None:
+        _check_vocabulary(directory, found)
+    elif found is None or (found.is_fast and _kind(found.backend_tokenizer) != _kind(own)):
+        # Without a tokenizer_class the model_type chooses one, which then builds its own algorithm over the file's
+        # vocabulary: what no author can have meant. Releases before 5 read the file as it is, and so does this class.
+        if named:
+            raise SourceError(
+                f"{directory / CONFIG}: tokenizer_class {named!r} builds a {_kind(found.backend_tokenizer)} tokenizer "
+                f"of the {_kind(own)} in {TOKENIZER_FILE}; if that file is right, name PreTrainedTokenizerFast"
+            )
+        found = PreTrainedTokenizerFast.from_pretrained(directory, local_files_only=True)
+    return found
+
+
+def _backend(directory: Path, reference: Any) -> Tokenizer:
+    """A copy of its Rust tokenizer. For a class in Python tokenizer.json, which the gate then holds against it."""
+    if reference.is_fast:
+        return open_tokenizer(reference.backend_tokenizer.to_str())
+    file = directory / TOKENIZER_FILE
+    if not file.exists():
+        raise SourceError(
+            f"{directory} has no {TOKENIZER_FILE}, and {type(reference).__name__} is a tokenizer in Python, which the "
+            "service does not run; convert it to a fast tokenizer and save that there"
+        )
+    return _open(file)
+
+
+def _lowered(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer, lowering case first, unless a step of its own is to do just that (sentence-transformers' rule)."""
+    own = tokenizer.normalizer
+    steps: list[Any] = [own] if own else []
+    if isinstance(own, normalizers.Sequence):
+        steps = list(own)  # type: ignore[call-overload]  # it has __getitem__ alone
+    if not any(isinstance(step, normalizers.Lowercase) for step in steps):
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
+    return tokenizer
+
+
+def _fitting(directory: Path, tokenizer: Tokenizer, spec: TextSpec) -> str:
+    """Its text, without tokens past the encoder's table that only the defaults of a class have added.
+
+    Raises SourceError for tokens past the table that a file names, and where an empty text has no valid tokens.
+    """
+    path, size = directory / TOKENIZER_FILE, spec.vocabulary_size
+    past = {token: id for token, id in tokenizer.get_vocab(with_added_tokens=True).items() if id >= size}
+    for token, id in sorted(past.items(), key=lambda pair: pair[1]):
+        named = _entry_of(directory, token)
+        if named or token in tokenizer.get_vocab(with_added_tokens=False):
+            raise SourceError(f"{named or path}: the token {token!r} has the id {id}, the model embeds {size}")
+    text: str = tokenizer.to_str()
+    if past:
+        changed = json.loads(text)
+        changed["added_tokens"] = [token for token in changed["added_tokens"] if token["content"] not in past]
+        text = json.dumps(changed, ensure_ascii=False)
+    ids = TextPreprocessor(text, spec)([""])[0].ids
+    if not len(ids):
+        raise SourceError(f"{path} makes no token of an empty text; give it a post-processor with special tokens")
+    if max(ids) >= size:
+        raise SourceError(f"{path}: a special token of every text has the id {max(ids)}, the model embeds {size}")
+    return text
+
+
+def _entry_of(directory: Path, token: str) -> str | None:
+    """The first file and entry that name a token."""
+    said = json.dumps(token)
+    for name in _FILES:
+        file = directory / name
+        entries = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        for entry, value in entries.items():
+            if said in json.dumps({entry: value}):
+                return f"{file} ({entry})"
+    return None
+
+
+def _check_vocabulary(directory: Path, found: Any) -> None:
+    """Raises SourceError where there are no files to load: some classes then make up a vocabulary of five tokens."""
+    names = {name for name in type(found).vocab_files_names.values() if name != TOKENIZER_FILE}
+    if not names or not all((directory / name).is_file() for name in names):
+        raise SourceError(f"{directory} has no {TOKENIZER_FILE}; save the fast tokenizer there")
+
+
+def _unread(directory: Path, named: str | None, error: Exception) -> str:
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    if (directory / TOKENIZER_FILE).exists():
+        return f"{directory / CONFIG}: tokenizer_class {named!r} cannot read {TOKENIZER_FILE}: {first}"
+    models = sorted(path.name for path in directory.glob("*.model"))
+    if models:
+        return (
+            f"{directory} has no {TOKENIZER_FILE}, and {models[0]} is not converted here; where sentencepiece is "
+            "installed, AutoTokenizer.from_pretrained(...).save_pretrained(...) writes one"
+        )
+    return f"{directory} has no {TOKENIZER_FILE}; save the fast tokenizer there"
+
+
+def _kind(tokenizer: Tokenizer) -> str:
+    """The algorithm: BPE, Unigram, WordLevel, WordPiece."""
+    return type(tokenizer.model).__name__
+
+
+def _open(path: Path) -> Tokenizer:
     try:
         return open_tokenizer(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SourceError(f"{directory} has no {TOKENIZER_FILE}; save the fast tokenizer there") from error
     except (OSError, UnicodeDecodeError, TokenizerError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error

@@ -4,8 +4,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from pydantic import RootModel
+
+from export import task
 from export.errors import OptionError, SourceError
-from export.files import CONFIG_FILE
+from export.files import CONFIG_FILE, parse
+from export.layout import Layout
 from export.options import Options
 from export.subjects.base import Subject
 from export.subjects.huggingface_image import open_image
@@ -21,12 +25,17 @@ KNOWN: dict[Modality, Collection[str]] = {"text": TEXT, "image": IMAGE}
 """By `model_type`, and among them what a config's `architectures` can say more exactly."""
 
 
-def open_subject(directory: Path, options: Options) -> Subject:
-    """Raises SourceError when the directory is no encoder that can be exported, OptionError for what it has not."""
+def open_subject(layout: Layout, options: Options) -> Subject:
+    """Open the encoder of a layout.
+
+    Raises SourceError for a directory that is no encoder that can be exported, OptionError for a tower it has not.
+    """
     try:
-        config = read_config(directory)
-        modality = _modality(directory, config, options)
-        return (open_text if modality == "text" else open_image)(directory, config, options)
+        config = read_config(layout.encoder)
+        modality = _modality(layout.encoder, config, options)
+        raw = parse(layout.encoder / CONFIG_FILE, RootModel[dict[str, Any]]).root
+        layout, notes = task.check(layout, raw, modality, options)
+        return (open_text if modality == "text" else open_image)(layout, config, options, notes)
     except PretrainedError as error:
         raise SourceError(str(error)) from error
 

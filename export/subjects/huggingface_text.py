@@ -9,11 +9,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from export import sentence_transformers, tokenizer
+from export import st_config, tokenizer
 from export.errors import OptionError, SourceError
 from export.files import CONFIG_FILE
+from export.layout import Layout
 from export.options import Options
-from export.sentence_transformers import Usage
 from export.subjects.original import Answer, Original
 from export.subjects.text import TextFacts, TextSubject
 from models.contract.specs import AttentionSpec, Pooling, TextSpec
@@ -30,17 +30,19 @@ from models.pretrained.text import (
 )
 
 
-def open_text(directory: Path, config: Any, options: Options) -> TextSubject:
-    """Raises PretrainedError, SourceError, OptionError."""
-    architecture, usage = ARCHITECTURES[config.model_type], sentence_transformers.read(directory)
+def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, ...] = ()) -> TextSubject:
+    """Open the text encoder of a layout. Raises PretrainedError, SourceError, OptionError."""
+    directory, architecture = layout.encoder, ARCHITECTURES[config.model_type]
+    usage = st_config.read(layout, pooling=options.pooling, normalize=options.normalize)
     size = config.get_text_config()
     pooling = options.pooling or usage.pooling or architecture.pooling
+    own_limit = usage.max_tokens or tokenizer.max_length(directory)
     if pooling == "attention":
         raise OptionError("no text encoder pools by attention; choose mean, cls or last")
     try:
         offset = size.pad_token_id + 1 if architecture.after_padding else 0
         text = TextSpec(
-            max_tokens=_max_tokens(size.max_position_embeddings - offset, usage, options, architecture),
+            max_tokens=_max_tokens(size.max_position_embeddings - offset, own_limit, options, architecture),
             vocabulary_size=size.vocab_size,
             position_offset=offset,
             padding_id=tokenizer.padding_id(directory, size.pad_token_id) if architecture.fixed_length else None,
@@ -56,10 +58,11 @@ def open_text(directory: Path, config: Any, options: Options) -> TextSubject:
         tokenizer=tokenizer.read(directory, text, lower_case=usage.lower_case),
         text=text,
         attention=attention,
-        normalize=usage.normalize if options.normalize is None else options.normalize,
+        normalize=usage.normalize,
         space=options.space,
+        notes=(*notes, *usage.notes),
     )
-    kind, dense = config.model_type, [read_dense(folder) for folder in getattr(usage, "dense_folders", ())]
+    kind, dense = config.model_type, [read_dense(folder) for folder in usage.dense_folders]
     return TextSubject(
         facts,
         lambda: PretrainedTextEncoder(directory, kind, pooling, dense),
@@ -67,8 +70,8 @@ def open_text(directory: Path, config: Any, options: Options) -> TextSubject:
     )
 
 
-def _max_tokens(positions: int, usage: Usage, options: Options, architecture: TextArchitecture) -> int:
-    """What is asked for, or what the source says, and never more than there are positions."""
+def _max_tokens(positions: int, own_limit: int | None, options: Options, architecture: TextArchitecture) -> int:
+    """The limit that is asked for, or the source's own, and never more than there are positions."""
     wanted = options.max_tokens
     if wanted and wanted > positions:
         raise OptionError(f"max-tokens {wanted} is more than the {positions} positions of the encoder")
@@ -76,7 +79,7 @@ def _max_tokens(positions: int, usage: Usage, options: Options, architecture: Te
         if wanted not in (None, positions):
             raise OptionError(f"this encoder takes texts padded to {positions} tokens, no more and no fewer")
         return positions
-    return wanted or min(usage.max_tokens or positions, positions)
+    return wanted or min(own_limit or positions, positions)
 
 
 def _eager(

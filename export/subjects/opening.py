@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from export import files
+from export import files, layout
 from export.errors import OptionError
 from export.options import Options
 from export.subjects import huggingface, ours
@@ -16,9 +16,12 @@ _OBJECT = TypeAdapter(dict[str, Any])
 
 def open_subject(directory: Path, options: Options) -> Subject:
     """Check the directory's files and load the encoder in it. Raises SourceError, OptionError."""
-    files.check(directory)
-    of_its_kind = ours.open_subject if is_ours(directory) else huggingface.open_subject
-    subject = of_its_kind(directory, options)
+    found = layout.find(directory)
+    files.check(found.encoder, found.root)
+    if is_ours(directory):
+        subject: Subject = ours.open_subject(directory, options)
+    else:
+        subject = huggingface.open_subject(found, options)
     if options.max_tokens and subject.modality != "text":
         raise OptionError("max-tokens is for texts, and this encoder takes images")
     return subject

@@ -1,5 +1,6 @@
 """Opening a Hugging Face directory without running or fetching anything that is not already here."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,13 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedModel
+from transformers import __version__ as transformers_version
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as transformers_logging
 
+from models.pretrained.config_entries import check_entries
 from models.pretrained.errors import PretrainedError
+from models.pretrained.weight_names import check_read, read_names, wrong_prefix
 
 _LIBRARY_ERRORS = (
     ArithmeticError,
@@ -30,13 +35,19 @@ _REFUSED = {
     "auto_map": "asks for code that is never run; remove the entry if transformers' own {} is what was trained",
     "quantization_config": "is of a quantized model; export the {} that it was made from",
     "transformers_weights": "names its weights itself; call them model.safetensors and remove the entry",
+    "is_decoder": "attends to what came before only; remove the entry if this {} was trained as an encoder",
+    "add_cross_attention": "reads the states of another model; remove the entry if this {} was trained as an encoder",
 }
 """Entries of config.json that lead elsewhere."""
+
+_NATIVE = {"new": "'gte', transformers' own form of this architecture"}
+"""What a checkpoint whose code is in a repository can be converted to."""
 
 
 def read_config(directory: Path) -> Any:
     """config.json as `transformers` reads it, of an architecture that ships with it. Raises PretrainedError."""
     path = directory / "config.json"
+    _check_model_type(path)
     try:
         config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except _LIBRARY_ERRORS as error:
@@ -47,24 +58,61 @@ def read_config(directory: Path) -> Any:
     return config
 
 
-def load(auto: Any, directory: Path, *, attention: str, **options: Any) -> PreTrainedModel:
+def _check_model_type(path: Path) -> None:
+    """The library guesses, or asks for code, where the entry is not one of its own."""
+    try:
+        raw = json.loads(path.read_bytes())
+    except OSError as error:
+        raise PretrainedError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise PretrainedError(f"{path} cannot be read: it is not JSON ({error})") from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("model_type"), str):
+        raise PretrainedError(f'{path} has no model_type; add the one of its architecture, for example "bert"')
+    kind, code = raw["model_type"], raw.get("auto_map")
+    if kind in CONFIG_MAPPING:
+        return
+    if code:
+        native = _NATIVE.get(kind, "a model_type of transformers")
+        raise PretrainedError(
+            f"{path} has the model_type {kind!r}, whose code is elsewhere ({_repository(code)}) and is never run; "
+            f"export a copy of the model that was converted to {native}"
+        )
+    raise PretrainedError(
+        f"{path} cannot be read: transformers {transformers_version} has no model_type {kind!r}; "
+        "convert the model to one that it has"
+    )
+
+
+def _repository(code: Any) -> str:
+    """Where an auto_map points: a repository before "--", else a file of the directory."""
+    values = list(code.values()) if isinstance(code, dict) else [code]
+    first = next((value for value in values if isinstance(value, str)), "auto_map")
+    return f"auto_map: {first.partition('--')[0]}"
+
+
+def load(auto: Any, directory: Path, *, attention: str, config: Any = None, **options: Any) -> PreTrainedModel:
     """Load what `auto` (a class of `transformers` with `from_pretrained`) finds in `directory`, in float32.
 
-    `attention` is `routing.ROUTED`, or a name that `transformers` knows ("eager" returns its weights). Raises
-    PretrainedError for files that are no such model, or that leave any of its weights to chance.
+    `attention` is `routing.ROUTED`, or a name that `transformers` knows ("eager" returns its weights). `config` is
+    the directory's own unless given, for example that of one tower. Raises PretrainedError for files that are no such
+    model, that leave any of its weights to chance, or that hold entries or weights that nothing reads.
     """
+    config = read_config(directory) if config is None else config
+    check_entries(directory / "config.json", config)
+    read_names(directory)  # a file that is cut off is named before the library speaks of it
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
         model, found = auto.from_pretrained(
             directory,
+            config=config,
             attn_implementation=attention,
             dtype=torch.float32,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are told below, by name
+            ignore_mismatched_sizes=True,  # they are refused below, by name
             **options,
         )
     except _LIBRARY_ERRORS as error:
@@ -72,12 +120,24 @@ def load(auto: Any, directory: Path, *, attention: str, **options: Any) -> PreTr
     for name, has, wanted in sorted(found["mismatched_keys"]):
         raise PretrainedError(f"the weights in {directory} have {name} of {list(has)}, its config says {list(wanted)}")
     if found["missing_keys"]:
-        first, *others = sorted(found["missing_keys"])
-        more = f" and {len(others)} more" if others else ""
-        raise PretrainedError(f"the weights in {directory} lack {first}{more}")
+        raise PretrainedError(_missing(directory, sorted(found["missing_keys"])))
+    check_read(directory, model, found["unexpected_keys"])
     loaded: PreTrainedModel = model.eval()
     return loaded
 
 
+def _missing(directory: Path, names: list[str]) -> str:
+    first, *others = names
+    prefix = wrong_prefix(directory, names)
+    if prefix:
+        return (
+            f"the weights in {directory} have {prefix}{first} for {first}: they were saved from inside another module; "
+            f"save the encoder itself with save_pretrained, without the prefix {prefix!r}"
+        )
+    more = f" and {len(others)} more" if others else ""
+    return f"the weights in {directory} lack {first}{more}"
+
+
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    first = next(iter(str(error).splitlines()), type(error).__name__)
+    return f"there is no {first}" if isinstance(error, KeyError) else first

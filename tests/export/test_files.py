@@ -1,7 +1,7 @@
 """Which files a source may have: plain ones, inside it, and none that is pickled."""
 
-import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from export.errors import SourceError
 from export.options import Options
 from export.subjects.opening import open_subject
 from tests.checkpoints import write_bert
+from tests.export.sources import HTML_PAGE, LFS_POINTER, into_folder, opened, refusal, write
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
@@ -52,6 +53,17 @@ def test_a_link_out_of_the_directory_is_refused_and_a_hubs_cache_is_not(tmp_path
         files.check(source)
 
 
+def test_folder_of_an_encoder_in_a_hubs_cache_is_read(tmp_path: Path) -> None:
+    source = into_folder(write_bert(tmp_path / "models--a--b" / "snapshots" / "1"), "0_Transformer")
+    weights = source / "0_Transformer" / "model.safetensors"
+    blob = tmp_path / "models--a--b" / "blobs" / "2"
+    blob.parent.mkdir()
+    weights.rename(blob)
+    weights.symlink_to(blob)
+    opened(source)
+    opened(source / "0_Transformer")
+
+
 def test_links_in_a_loop_and_what_is_no_file_are_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     (source / "extra").symlink_to(source / "extra")
@@ -66,19 +78,61 @@ def test_links_in_a_loop_and_what_is_no_file_are_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("../model.safetensors", "not a file beside it"),
-        ("/etc/passwd", "not a file beside it"),
-        ("a/b.safetensors", "not a file beside it"),
+        ("../model.safetensors", "not a file of its folder"),
+        ("/etc/passwd", "not a file of its folder"),
+        ("a/b.safetensors", "not a file of its folder"),
         ("evil.bin", "pickled and never opened"),
         ("absent.safetensors", r"has no absent\.safetensors"),
     ],
 )
-@pytest.mark.parametrize("index", ["model.safetensors.index.json", "w.safetensors.index.json"])
-def test_a_shard_that_is_elsewhere_or_no_safetensors_is_refused(
-    tmp_path: Path, index: str, name: str, message: str
-) -> None:
+def test_a_shard_that_is_elsewhere_or_no_safetensors_is_refused(tmp_path: Path, name: str, message: str) -> None:
     source = write_bert(tmp_path)
+    (source / "model.safetensors").unlink()
     (source / "evil.bin").write_bytes(b"pickled")
-    (source / index).write_text(json.dumps({"weight_map": {"a": name}}))
+    write(source / "model.safetensors.index.json", {"weight_map": {"a": name}})
     with pytest.raises(SourceError, match=message):
         open_subject(source, Options())
+
+
+def test_index_that_transformers_cannot_read_is_refused(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    (source / "model.safetensors").rename(source / "model-1.safetensors")
+    write(source / "model.safetensors.index.json", {"weight_map": {"a": "model-1.safetensors"}})
+    assert re.search(r"model\.safetensors\.index\.json has no metadata", refusal(source))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pytorch_model.bin.index.json", "tf_model.h5.index.json", "flax_model.msgpack.index.json",
+     "model.safetensors.index.json", "model.fp16.safetensors.index.json"],
+)  # fmt: skip
+def test_stale_index_beside_whole_weights_is_no_matter(tmp_path: Path, name: str) -> None:
+    source = write_bert(tmp_path)
+    write(source / name, {"metadata": {}, "weight_map": {"a": "pytorch_model-00001-of-00002.bin"}})
+    opened(source)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "modules.json",
+                                  "1_Pooling/config.json", "sentence_bert_config.json"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "message"), [(LFS_POINTER, "is a Git LFS pointer.*git lfs pull"), (HTML_PAGE, "is an HTML page")]
+)
+def test_what_stands_for_a_file_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+    source = write_bert(tmp_path)
+    (source / name).write_text(content)
+    assert re.search(rf"{re.escape(name)} {message}", refusal(source))
+
+
+def test_pointer_in_place_of_a_shard_is_named(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    (source / "model.safetensors").unlink()
+    (source / "model-1.safetensors").write_text(LFS_POINTER)
+    write(source / "model.safetensors.index.json", {"metadata": {}, "weight_map": {"a": "model-1.safetensors"}})
+    assert re.search(r"model-1\.safetensors is a Git LFS pointer", refusal(source))
+
+
+def test_pointer_that_nothing_reads_is_no_matter(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    for name in ("pytorch_model.bin", "rust_model.ot", "eval.json"):
+        (source / name).write_text(LFS_POINTER)
+    opened(source)

@@ -75,6 +75,7 @@ def test_a_config_that_cannot_be_is_refused_in_one_line(tmp_path: Path, changes:
         ("{", r"config\.json"),
         ('{"model_type": "mamba"}', r"'mamba' in .*config\.json cannot be exported; text: bert"),
         ('{"model_type": "nonesuch"}', r"config\.json cannot be read: .*nonesuch"),
+        ('{"hidden_size": 32}', r"config\.json has no model_type; add"),
     ],
 )
 def test_a_config_that_is_malformed_or_of_an_unknown_model_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -91,11 +92,19 @@ def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path) -> None:
         open_subject(source, Options())
 
 
-def test_truncated_weights_are_refused(tmp_path: Path) -> None:
-    path = write_bert(tmp_path) / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(SourceError, match="cannot be loaded"):
-        open_subject(tmp_path, Options())
+@pytest.mark.parametrize(
+    ("kind", "code", "message"),
+    [
+        ("new", "Alibaba-NLP/new-impl--modeling.NewModel", r"Alibaba-NLP/new-impl\) and is never run; .*'gte'"),
+        ("own", "modeling.OwnModel", r"modeling\.OwnModel\) and is never run; .*a model_type of transformers"),
+    ],
+)
+def test_model_whose_code_is_elsewhere_is_refused_in_a_whole_sentence(
+    tmp_path: Path, kind: str, code: str, message: str
+) -> None:
+    source = write_bert(tmp_path)
+    rewrite(source / "config.json", model_type=kind, auto_map={"AutoConfig": code, "AutoModel": code})
+    assert re.search(rf"config\.json has the model_type '{kind}', whose code is elsewhere .*{message}", refusal(source))
 
 
 def test_weights_of_another_size_are_refused_by_name(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_graph_that_answers_nan_fails_parity(tiny: Path, tiny_source: Path, mo
 def test_broken_weights_and_a_tokenizer_of_another_model_are_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path / "source")
     (source / "model.safetensors").write_bytes(b"not safetensors")
-    with pytest.raises(SourceError, match=r"the weights in .* cannot be loaded"):
+    with pytest.raises(SourceError, match=r"model\.safetensors \(15 bytes\) is cut off, or not a safetensors file"):
         export(source, tmp_path / "artifacts" / "broken")
     write_bert(source)
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))

@@ -1,17 +1,15 @@
 """Every text architecture exports fused, and answers as the trained original: parity is measured on the way."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 import pytest
 
-from export import sentence_transformers
 from export.options import Options
 from export.pipeline import export
-from export.sentence_transformers import Usage
 from models.contract.manifest import Manifest
 from tests.dense import write_dense
+from tests.export.sources import stages, write
 from tests.exports import Exports
 from tests.hf_text import CONFIGS, write_text
 
@@ -41,23 +39,16 @@ def test_every_linear_layer_becomes_bytes(kind: str, linear: int, exports: Expor
     assert quality.mean_cosine > 0.99
 
 
-@dataclass(frozen=True)
-class _DenseUsage(Usage):
-    dense_folders: tuple[Path, ...] = ()
-
-
 @pytest.mark.parametrize(
     ("activations", "positions"), [(("linear.Identity",) * 2, "parts"), (("activation.Tanh",), "mapped")]
 )
-def test_dense_stages_export(
-    activations: tuple[str, ...], positions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dense_stages_export(activations: tuple[str, ...], positions: str, tmp_path: Path) -> None:
     source = write_text("bert", tmp_path / "source")
     folders = tuple(source / f"{i}_Dense" for i in range(2, 2 + len(activations)))
     for i, (folder, name) in enumerate(zip(folders, activations, strict=True)):
         write_dense(folder, 32 - 8 * i, 24 - 8 * i, activation_function=f"torch.nn.modules.{name}")
-    usage = _DenseUsage(pooling="mean", dense_folders=folders)
-    monkeypatch.setattr(sentence_transformers, "read", lambda _directory: usage)
+    write(source / "1_Pooling" / "config.json", {"pooling_mode": "mean"})
+    stages(source, "Transformer", "Pooling", *("Dense",) * len(activations), "Normalize")
     manifest = export(source, tmp_path / "artifacts" / "dense")
     assert manifest.embedding.width == 32 - 8 * len(activations)
     assert manifest.embedding.positions == positions

@@ -1,16 +1,213 @@
-"""The tokenizer of a source has to fit its encoder."""
+"""The tokenizer of a source is the one that transformers makes of all its files, and it fits its encoder."""
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
+from export import tokenizer, tokenizer_gate
 from export.errors import OptionError, SourceError
 from export.options import Options
 from export.subjects.opening import open_subject
-from tests.checkpoints import WORDS, write_bert
+from models.contract.specs import TextSpec
+from models.preprocess.text import TextPreprocessor
+from tests.checkpoints import write_bert
 from tests.export.sources import refusal, rewrite, spec
 from tests.hf_text import write_text
+from tests.tokenizers import WORD_PIECES, write_byte_level, write_gemma, write_unigram, write_word_piece
+
+SIZE = 400
+SPEC = TextSpec(max_tokens=24, vocabulary_size=SIZE, position_offset=0)
+
+
+def added(content: str, **flags: bool) -> dict[str, object]:
+    own = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
+    return {"content": content, **own, **flags}
+
+
+def source(directory: Path, kind: str = "bert") -> Path:
+    """The directory with the config.json that `transformers` chooses a class by."""
+    (directory / "config.json").write_text(json.dumps({"model_type": kind, "vocab_size": SIZE}))
+    return directory
+
+
+def tokens(directory: Path, text: str, *, lower_case: bool = False, limits: TextSpec = SPEC) -> list[str]:
+    """The tokens that the service makes of a text by what was read of the directory."""
+    preprocess = TextPreprocessor(tokenizer.read(directory, limits, lower_case=lower_case), limits)
+    return [token for token, _, _ in preprocess([text])[0].pieces]
+
+
+def refused(directory: Path, limits: TextSpec = SPEC) -> str:
+    with pytest.raises(SourceError) as error:
+        tokenizer.read(directory, limits, lower_case=False)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("lower", "config", "text", "expected"),
+    [
+        (True, {"do_lower_case": False}, "A É", ["A", "É"]),
+        (False, {"do_lower_case": True}, "A É", ["a", "e"]),
+        (True, {"do_lower_case": True, "strip_accents": False}, "É", ["é"]),
+        (False, {"do_lower_case": False, "strip_accents": True}, "É", ["E"]),
+        (True, {}, "中文", ["中", "文"]),
+        (True, {"tokenize_chinese_chars": False}, "中文", ["中", "##文"]),
+        (True, {"added_tokens_decoder": {"300": added("[LAMP]")}}, "a [LAMP]", ["a", "[LAMP]"]),
+        (True, {"extra_special_tokens": ["[LAMP]"]}, "a[LAMP]", ["a", "[LAMP]"]),
+    ],
+)
+def test_entries_of_tokenizer_config_are_applied(
+    lower: bool, config: dict[str, Any], text: str, expected: list[str], tmp_path: Path
+) -> None:
+    directory = source(write_word_piece(tmp_path, lower=lower, **config))
+    assert tokens(directory, text) == ["[CLS]", *expected, "[SEP]"]
+
+
+def test_other_files_of_tokens_are_applied(tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path))
+    (directory / "special_tokens_map.json").write_text('{"cls_token": "[MASK]"}')
+    (directory / "added_tokens.json").write_text(json.dumps({"[lamp]": len(WORD_PIECES)}))
+    assert tokens(directory, "a [lamp]") == ["[MASK]", "a", "[lamp]", "[SEP]"]
+
+
+@pytest.mark.parametrize("files", [["tokenizer.json"], ["tokenizer.json", "tokenizer_config.json"]])
+def test_a_vocabulary_alone_is_enough(files: list[str], tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path))
+    (directory / "vocab.txt").write_text("\n".join(WORD_PIECES))
+    for name in files:
+        (directory / name).unlink()
+    assert tokens(directory, "Ab") == ["[CLS]", "a", "##b", "[SEP]"]
+
+
+def test_without_a_vocabulary_there_is_no_tokenizer(tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path))
+    (directory / "tokenizer.json").unlink()
+    assert re.search(r"has no tokenizer\.json; save the fast tokenizer there", refused(directory))
+    (directory / "tokenizer_config.json").write_text('{"tokenizer_class": "XLMRobertaTokenizer"}')
+    (directory / "sentencepiece.bpe.model").write_bytes(b"\x0a\x0e")
+    assert "sentencepiece.bpe.model" in refused(directory)
+
+
+@pytest.mark.parametrize(
+    ("write", "kind", "config", "expected"),
+    [
+        (write_byte_level, "roberta", {}, ["<s>", "a", "A", "</s>"]),
+        (write_byte_level, "roberta", {"add_prefix_space": True}, ["<s>", "Ġa", "A", "</s>"]),
+        # No class of transformers but BERT's kin has a do_lower_case: neither RoBERTa's nor XLM-RoBERTa's heeds it.
+        (write_byte_level, "roberta", {"do_lower_case": True}, ["<s>", "a", "A", "</s>"]),
+        (write_unigram, "xlm-roberta", {"do_lower_case": True}, ["<s>", "▁a", "A", "</s>"]),
+        (write_unigram, "xlm-roberta", {"add_prefix_space": False}, ["<s>", "a", "A", "</s>"]),
+    ],
+)
+def test_other_kinds_are_as_transformers_makes_them(
+    write: Callable[..., Path], kind: str, config: dict[str, Any], expected: list[str], tmp_path: Path
+) -> None:
+    assert tokens(source(write(tmp_path, **config), kind), "aA") == expected
+
+
+def test_sentence_transformers_lowers_case_before_all_else(tmp_path: Path) -> None:
+    directory = source(write_byte_level(tmp_path), "roberta")
+    assert tokens(directory, "AA", lower_case=True) == ["<s>", "a", "a", "</s>"]
+
+
+@pytest.mark.parametrize("tokenizer_class", ["PreTrainedTokenizerFast", None])
+def test_a_file_that_no_class_is_named_for_is_read_as_it_is(tokenizer_class: str | None, tmp_path: Path) -> None:
+    """A RoBERTa whose file is of word pieces: the class of its model_type would read them as byte-level BPE."""
+    directory = source(write_word_piece(tmp_path, tokenizer_class=tokenizer_class), "roberta")
+    assert tokens(directory, "Ab") == ["[CLS]", "a", "##b", "[SEP]"]
+
+
+def test_a_class_of_another_algorithm_is_refused(tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path, tokenizer_class="RobertaTokenizer"), "roberta")
+    assert "tokenizer_class 'RobertaTokenizer' builds a BPE tokenizer of the WordPiece" in refused(directory)
+    directory = source(write_word_piece(tmp_path, tokenizer_class="XLMRobertaTokenizer"), "roberta")
+    assert "tokenizer_class 'XLMRobertaTokenizer' cannot read tokenizer.json" in refused(directory)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"truncation_side": "left"}, "truncation_side is 'left'"),
+        ({"split_special_tokens": True}, "split_special_tokens is true"),
+        ({"tokenizer_class": "ByT5Tokenizer"}, "its class is ByT5Tokenizer"),
+        ({"auto_map": {"AutoTokenizer": ["custom.Tokenizer", None]}}, "auto_map"),
+    ],
+)
+def test_tokenization_that_the_service_cannot_do_is_refused(config: dict[str, Any], said: str, tmp_path: Path) -> None:
+    message = refused(source(write_word_piece(tmp_path, **config)))
+    assert "tokenizer_config.json" in message
+    assert said in message
+
+
+def test_the_gate_names_the_first_text_that_differs(tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path))
+    text = tokenizer.read(directory, SPEC, lower_case=False)
+    reference = AutoTokenizer.from_pretrained(directory)
+    tokenizer_gate.check(directory, text, SPEC, reference)
+    with pytest.raises(SourceError, match=r"tokenizer_config\.json: transformers tokenizes 'The QUICK Brown Fox"):
+        tokenizer_gate.check(directory, text.replace('"lowercase":true', '"lowercase":false'), SPEC, reference)
+    with pytest.raises(SourceError, match="otherwise"):  # only texts past the limit show it
+        tokenizer_gate.check(directory, text, SPEC, _Longer(reference))
+    prompted = SPEC.model_copy(update={"default_prompt": "query", "prompts": {"query": "A: "}})
+    tokenizer_gate.check(directory, text, prompted, reference)
+
+
+class _Longer:
+    """A tokenizer that keeps one token more of a text than it is asked to."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+
+    def __call__(self, texts: list[str], *, max_length: int, truncation: bool) -> Any:
+        return self._tokenizer(texts, max_length=max_length + 1, truncation=truncation)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+
+PAST = SPEC.model_copy(update={"vocabulary_size": len(WORD_PIECES)})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "entry"),
+    [
+        ("tokenizer_config.json", {"added_tokens_decoder": {"900": added("[LAMP]")}}, "added_tokens_decoder"),
+        ("tokenizer_config.json", {"mask_token": "[LAMP]"}, "mask_token"),
+        ("tokenizer_config.json", {"extra_special_tokens": ["[LAMP]"]}, "extra_special_tokens"),
+        ("special_tokens_map.json", {"bos_token": "[LAMP]"}, "bos_token"),
+        ("added_tokens.json", {"[LAMP]": len(WORD_PIECES)}, r"\[LAMP\]"),
+    ],
+)
+def test_a_token_past_the_embedding_table_is_refused(
+    name: str, content: dict[str, Any], entry: str, tmp_path: Path
+) -> None:
+    directory = source(write_word_piece(tmp_path))
+    (directory / name).write_text(json.dumps({"tokenizer_class": "BertTokenizer", **content}))
+    if name != "tokenizer_config.json":
+        (directory / name).write_text(json.dumps(content))
+    size = len(WORD_PIECES)
+    found = refused(directory, PAST)
+    assert re.search(rf"{name} \({entry}\): the token '\[LAMP\]' has the id {size}, the model embeds {size}", found)
+
+
+def test_a_token_that_only_a_class_has_added_is_left_out(tmp_path: Path) -> None:
+    """RoBERTa's class adds a <mask> to a vocabulary without one; no text of the source's author holds it."""
+    directory = source(write_byte_level(tmp_path), "roberta")
+    file = directory / "tokenizer.json"
+    changed = json.loads(file.read_text())
+    changed["added_tokens"] = [token for token in changed["added_tokens"] if token["content"] != "<mask>"]
+    vocabulary = changed["model"]["vocab"]
+    last = max(vocabulary, key=lambda piece: vocabulary[piece])
+    vocabulary[last] = vocabulary.pop("<mask>")
+    file.write_text(json.dumps(changed))
+    (directory / "tokenizer_config.json").unlink()
+    limits = SPEC.model_copy(update={"vocabulary_size": len(vocabulary)})
+    assert tokens(directory, "<mask>", limits=limits)[1:-1] == ["<", "m", "a", "s", "k", ">"]
 
 
 def test_a_tokenizer_that_makes_nothing_of_nothing_is_refused(tmp_path: Path) -> None:
@@ -25,17 +222,55 @@ def test_a_limit_without_room_for_a_text_is_refused(tmp_path: Path) -> None:
         open_subject(write_bert(tmp_path), Options(max_tokens=2))
 
 
+@pytest.mark.parametrize(
+    ("config", "limit"),
+    [
+        ({}, 40),
+        ({"model_max_length": 16}, 16),
+        ({"model_max_length": None}, 40),
+        ({"model_max_length": 1e30}, 40),
+        ({"model_max_length": 10**30}, 40),
+        ({"model_max_length": 512}, 40),
+    ],
+)
+def test_the_length_that_the_tokenizer_keeps_is_the_limit(config: dict[str, Any], limit: int, tmp_path: Path) -> None:
+    """tokenizer.json keeps a truncation to 8 tokens, which transformers replaces and does not cut at."""
+    source = write_bert(tmp_path)
+    (source / "tokenizer_config.json").write_text(json.dumps(config))
+    assert spec(source).max_tokens == limit
+    (source / "sentence_bert_config.json").write_text('{"max_seq_length": 20}')
+    assert spec(source).max_tokens == 20
+    assert spec(source, max_tokens=30).max_tokens == 30
+
+
+def test_a_length_of_nothing_is_refused(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    (source / "tokenizer_config.json").write_text('{"model_max_length": 0}')
+    assert re.search(r"tokenizer_config\.json is not what it should be: .*model_max_length", refusal(source))
+
+
 def test_texts_of_siglip_have_one_length_and_their_own_padding(tmp_path: Path) -> None:
     source = write_text("siglip", tmp_path)
-    (source / "tokenizer_config.json").write_text(
-        '{"tokenizer_class": "Siglip2Tokenizer", "pad_token": {"content": "[UNK]"}}'
-    )
-    assert spec(source, modality="text").padding_id == WORDS.index("[UNK]")
+    write_gemma(source, padding_side="right", pad_token={"__type": "AddedToken", **added("<mask>")})
+    limits = SPEC.model_copy(update={"padding_id": tokenizer.padding_id(source, None)})
+    assert limits.padding_id == 4
+    assert tokens(source, "aB", limits=limits) == ["a", "b", "<eos>", *["<mask>"] * 21]
+    write_gemma(source)
+    limits = SPEC.model_copy(update={"padding_id": tokenizer.padding_id(source, 0)})
+    assert "padding_side is 'left'; the service pads at the end" in refused(source, limits)
+    wrong = SPEC.model_copy(update={"padding_id": 3})
+    write_gemma(source, padding_side="right")
+    assert "pad_token is '<pad>', of the id 0, not 3" in refused(source, wrong)
+
+
+def test_a_fixed_length_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="padded to 40 tokens"):
-        spec(source, modality="text", max_tokens=8)
-    (source / "tokenizer_config.json").write_text('{"pad_token": "nonesuch"}')
+        spec(write_text("siglip", tmp_path), modality="text", max_tokens=8)
+
+
+def test_padding_without_a_token_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="names no pad_token"):
-        spec(source, modality="text")
+        tokenizer.padding_id(source(write_word_piece(tmp_path)), None)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"version": "1.0"'])

@@ -1,0 +1,220 @@
+"""The files that sentence-transformers writes around an encoder: how texts become vectors.
+
+The stages that can be exported, in this order: the encoder, a pooling, any number of Dense, a normalization.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, RootModel
+
+from export import st_transformer
+from export.errors import SourceError
+from export.files import parse, parse_if_there
+from export.layout import MODULES_FILE, Layout, Stage
+from export.st_transformer import TransformerConfig
+from models.contract.specs import Modality, Pooling
+
+PROMPTS_FILE = "config_sentence_transformers.json"
+POOLING_FOLDER = "1_Pooling"
+
+_POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
+_FLAGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+"""How releases before 5.4 wrote `pooling_mode`."""
+
+_OF_COLBERT = ("query_prefix", "document_prefix", "do_query_expansion", "attend_to_expansion_tokens", "skiplist_words")
+"""Entries that PyLate adds to the prompts' file."""
+
+_OTHER_MODELS = {
+    "CrossEncoder": "a reranker (cross-encoder)",
+    "SparseEncoder": "a sparse encoder (SPLADE)",
+    "MultiVectorEncoder": "a multi-vector encoder (ColBERT)",
+}
+
+
+@dataclass(frozen=True)
+class SentenceTransformersConfig:
+    """How inputs become vectors around the encoder.
+
+    `pooling` is None where the files do not say. `dense_folders` are Dense stages between pooling and normalization,
+    in order.
+    """
+
+    pooling: Pooling | None = None
+    normalize: bool = True
+    dense_folders: tuple[Path, ...] = ()
+    max_tokens: int | None = None
+    lower_case: bool = False
+    prompts: dict[str, str] = field(default_factory=dict)
+    default_prompt: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class _Prompts(BaseModel):
+    """The part of config_sentence_transformers.json that changes what is embedded."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model_type: str | None = None
+    prompts: dict[str, str | None] | None = None
+    default_prompt_name: str | None = None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Prompts with a text; newer releases write null for the names that have none."""
+        return {name: text for name, text in (self.prompts or {}).items() if text is not None}
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """What the stages behind the encoder do."""
+
+    pooling: Pooling | None = None
+    normalize: bool = True
+    dense_folders: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def other_task(layout: Layout) -> str | None:
+    """What the files describe in place of an embedding model, in words; None for an embedding model."""
+    prompts = parse_if_there(layout.root / PROMPTS_FILE, _Prompts)
+    extra = prompts.model_extra or {}
+    if any(extra.get(name) for name in _OF_COLBERT):
+        return "a multi-vector encoder (ColBERT, of PyLate)"
+    return layout.other_task or _OTHER_MODELS.get(prompts.model_type or "")
+
+
+def read(
+    layout: Layout, *, modality: Modality = "text", pooling: Pooling | None = None, normalize: bool | None = None
+) -> SentenceTransformersConfig:
+    """Read the files; `pooling` and `normalize` were asked for in place of what they say.
+
+    Raises SourceError for files that are malformed, or that ask for something that would not be done.
+    """
+    path = layout.root / PROMPTS_FILE
+    prompts = parse_if_there(path, _Prompts)
+    if prompts.default_prompt_name is not None and prompts.default_prompt_name not in (prompts.prompts or {}):
+        raise SourceError(
+            f"{path} has the default prompt {prompts.default_prompt_name!r} among no prompts of that name"
+        )
+    transformer = st_transformer.read(layout.encoder, modality=modality)
+    vectors = _vectors(layout, transformer, pooling, normalize, prompted=any(prompts.texts.values()))
+    return SentenceTransformersConfig(
+        pooling=vectors.pooling,
+        normalize=vectors.normalize,
+        dense_folders=vectors.dense_folders,
+        max_tokens=transformer.max_tokens,
+        lower_case=transformer.lower_case,
+        prompts=prompts.texts,
+        default_prompt=prompts.default_prompt_name if prompts.default_prompt_name in prompts.texts else None,
+        notes=(*layout.notes, *vectors.notes),
+    )
+
+
+def _vectors(
+    layout: Layout, transformer: TransformerConfig, pooling: Pooling | None, normalize: bool | None, *, prompted: bool
+) -> _Vectors:
+    if layout.stages is None:
+        return _without_modules(layout, pooling, normalized=normalize is not False, prompted=prompted)
+    first, *rest = layout.stages
+    path = layout.root / MODULES_FILE
+    poolings, dense, normalizes = _in_order(path, first, [stage for stage in rest if stage.kind != "Dropout"])
+    for stage in normalizes:
+        _check_features(parse_if_there(stage.folder / "config.json", _Features), stage)
+    for stage in dense:
+        _check_features(parse(stage.folder / "config.json", _Features), stage)
+    normalized = bool(normalizes) if normalize is None else normalize
+    makes_vectors = first.kind == "CLIPModel" or not transformer.token_level
+    if makes_vectors and poolings:
+        raise SourceError(f"{path} pools what its encoder, a {first.kind} of whole vectors, has pooled")
+    if not makes_vectors and not poolings and pooling is None:
+        raise SourceError(f"{path} has no Pooling stage; choose one with --pooling")
+    chosen = pooling
+    if poolings:
+        folder = poolings[0].folder
+        chosen = _pooling(folder, pooling, length_free=normalized and not dense, prompted=prompted)
+    return _Vectors(chosen, normalized, tuple(stage.folder for stage in dense))
+
+
+def _without_modules(layout: Layout, pooling: Pooling | None, *, normalized: bool, prompted: bool) -> _Vectors:
+    """A plain directory is normalized. A pooling folder without modules.json is of a copy that lost the file."""
+    folder = layout.root / POOLING_FOLDER
+    if not (folder / "config.json").is_file():
+        return _Vectors(pooling, normalized)
+    chosen = _pooling(folder, pooling, length_free=normalized, prompted=prompted)
+    note = f"{chosen} pooling is of {POOLING_FOLDER}; there is no {MODULES_FILE}"
+    return _Vectors(chosen, normalized, notes=() if pooling else (note,))
+
+
+def _in_order(path: Path, first: Stage, rest: list[Stage]) -> tuple[list[Stage], list[Stage], list[Stage]]:
+    """The stages behind the encoder by kind. Raises SourceError for an order that is not implemented."""
+    if first.kind not in ("Transformer", "CLIPModel"):
+        raise SourceError(f"{path} begins with {first.kind}; the first stage is the encoder, a Transformer")
+    order = ("Pooling", "Dense", "Normalize")
+    kinds = [stage.kind for stage in rest]
+    if (
+        any(kind not in order for kind in kinds)
+        or kinds != sorted(kinds, key=order.index)
+        or kinds.count("Pooling") > 1
+    ):
+        raise SourceError(
+            f"{path} has the stages {', '.join((first.kind, *kinds))}, an order that cannot be exported; exported is "
+            "an encoder, one Pooling, any Dense, a Normalize"
+        )
+    found = {kind: [stage for stage in rest if stage.kind == kind] for kind in order}
+    return found["Pooling"], found["Dense"], found["Normalize"]
+
+
+class _Features(BaseModel):
+    """Which values a stage reads and writes: a vector of the whole text, unless it says otherwise."""
+
+    module_input_name: str | None = None
+    module_output_name: str | None = None
+
+
+def _check_features(features: _Features, stage: Stage) -> None:
+    for name in (features.module_input_name, features.module_output_name):
+        if name not in (None, "sentence_embedding"):
+            raise SourceError(
+                f"{stage.folder / 'config.json'} is for {name}, not for the vector of a text, which cannot be exported"
+            )
+
+
+def _pooling(folder: Path, asked: Pooling | None, *, length_free: bool, prompted: bool) -> Pooling:
+    """The pooling of a folder, unless another is `asked` for.
+
+    `length_free`: the vector's length is lost behind it, so that a sum over the root of the count is a mean.
+    """
+    path = folder / "config.json"
+    config = parse(path, RootModel[dict[str, Any]]).root
+    if prompted and config.get("include_prompt") is False:
+        raise SourceError(f"{path} pools without the prompt (include_prompt), which cannot be exported")
+    if asked is not None:
+        return asked
+    modes = _modes(config)
+    if modes == ["mean_sqrt_len_tokens"] and length_free:
+        return "mean"
+    if len(modes) != 1 or modes[0] not in _POOLINGS:
+        raise SourceError(
+            f"{path}: pooling {'+'.join(modes)} cannot be exported; known: {', '.join(_POOLINGS)}; --pooling takes one "
+            "in its place"
+        )
+    return _POOLINGS[modes[0]]
+
+
+def _modes(config: dict[str, Any]) -> list[str]:
+    """The modes of a Pooling config: one without any takes the mean, as sentence-transformers does."""
+    mode = config.get("pooling_mode")
+    if mode is None:
+        return [name for flag, name in _FLAGS.items() if config.get(flag)] or ["mean"]
+    modes = mode if isinstance(mode, list) else [mode]
+    return [each if isinstance(each, str) else json.dumps(each) for each in modes]

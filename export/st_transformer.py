@@ -1,0 +1,129 @@
+"""sentence_bert_config.json and its older names: how sentence-transformers runs the encoder stage.
+
+Every entry of it changes the vectors or is known not to. Source: `Transformer.load_config` of sentence-transformers
+6.2, which tries the names in this order and takes the first file that is not empty.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, RootModel
+
+from export.errors import SourceError
+from export.files import parse
+
+FILES = tuple(
+    f"sentence_{kind}_config.json"
+    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+
+_METHODS = {
+    ("forward", "last_hidden_state"): "token_embeddings",
+    ("get_text_features", "pooler_output"): "sentence_embedding",
+    ("get_text_features", None): "sentence_embedding",
+    ("get_image_features", "pooler_output"): "sentence_embedding",
+    ("get_image_features", None): "sentence_embedding",
+}
+"""What can be exported of a model's methods and their outputs, and which feature it makes."""
+
+_NO_MATTER = {
+    "model_args": {"torch_dtype", "dtype", "attn_implementation", "trust_remote_code", "device_map", "use_safetensors",
+                   "low_cpu_mem_usage", "add_pooling_layer", "use_memory_efficient_attention", "unpad_inputs"},
+    "tokenizer_args": {"model_max_length", "use_fast", "padding_side", "trust_remote_code", "padding", "max_length"},
+    "config_args": {"torch_dtype", "dtype", "attn_implementation", "trust_remote_code", "use_cache",
+                    "use_memory_efficient_attention", "unpad_inputs"},
+}  # fmt: skip
+"""Arguments that change how fast or with what padding a model runs; model_max_length is read."""
+
+_NEWER = {"model_kwargs": "model_args", "processor_kwargs": "tokenizer_args", "config_kwargs": "config_args"}
+_PER_TASK = ("query_length", "document_length", "query_expansion")
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """What the encoder stage does beyond the encoder. `token_level`: it makes a state a token, to be pooled."""
+
+    max_tokens: int | None = None
+    lower_case: bool = False
+    token_level: bool = True
+
+
+class _File(BaseModel):
+    """The entries that are known; the others are checked by name."""
+
+    model_config = ConfigDict(extra="allow")
+
+    max_seq_length: PositiveInt | None = None
+    do_lower_case: bool = False
+    transformer_task: str | None = None
+    modality_config: dict[str, Any] | None = None
+    module_output_name: str | None = None
+    processing_kwargs: dict[str, Any] | None = None
+    unpad_inputs: bool | None = None
+
+
+def read(encoder: Path, *, modality: str) -> TransformerConfig:
+    """Return what the file in the encoder's folder says. Raises SourceError for entries that ask for something else."""
+    path = next((encoder / name for name in FILES if _has_entries(encoder / name)), None)
+    if path is None:
+        return TransformerConfig()
+    config = parse(path, _File)
+    for name, value in (config.model_extra or {}).items():
+        _check_extra(path, name, value)
+    if config.transformer_task not in (None, "feature-extraction"):
+        raise SourceError(
+            f"{path} has transformer_task: {config.transformer_task}; only feature-extraction is exported"
+        )
+    for kind in (modality, "common"):
+        if (config.processing_kwargs or {}).get(kind):
+            raise _refused(path, "processing_kwargs", config.processing_kwargs)
+    limit = _arguments(config, "tokenizer_args").get("model_max_length")
+    return TransformerConfig(
+        max_tokens=limit if isinstance(limit, int) else config.max_seq_length,
+        lower_case=config.do_lower_case,
+        token_level=_feature(path, config, modality) == "token_embeddings",
+    )
+
+
+def _has_entries(path: Path) -> bool:
+    return path.is_file() and bool(parse(path, RootModel[dict[str, Any]]).root)
+
+
+def _arguments(config: _File, name: str) -> Mapping[str, Any]:
+    extra = config.model_extra or {}
+    names = (name, *(newer for newer, older in _NEWER.items() if older == name))
+    return {key: value for each in names for key, value in (extra.get(each) or {}).items()}
+
+
+def _check_extra(path: Path, name: str, value: Any) -> None:
+    allowed = _NO_MATTER.get(_NEWER.get(name, name))
+    if not value:
+        return
+    if allowed is None or not isinstance(value, dict):
+        raise _refused(path, name, value)
+    for argument, given in value.items():
+        if argument not in allowed:
+            raise _refused(path, f"{name}.{argument}", given)
+
+
+def _feature(path: Path, config: _File, modality: str) -> str:
+    """The feature that the stage makes of an input: a state a token, or the vector."""
+    if config.modality_config is None:
+        return config.module_output_name or "token_embeddings"
+    asked = config.modality_config.get(modality)
+    if not isinstance(asked, dict):
+        raise SourceError(f"{path} has no modality_config for {modality}, so its model takes none; see {FILES[0]}")
+    feature = _METHODS.get((str(asked.get("method")), asked.get("method_output_name")))
+    if feature is None or config.module_output_name not in (None, feature):
+        raise _refused(path, f"modality_config.{modality}", asked)
+    return feature
+
+
+def _refused(path: Path, name: str, value: Any) -> SourceError:
+    why = "is by task, as multi-vector encoders use it" if name in _PER_TASK else "cannot be exported"
+    return SourceError(
+        f"{path} has {name}: {json.dumps(value)[:80]}, which {why}; remove the entry if the vectors do not depend on it"
+    )

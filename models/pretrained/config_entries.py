@@ -1,0 +1,172 @@
+"""Entries of config.json that `transformers` leaves unread although they change what a model computes.
+
+Its config classes take any entry and keep it, and its modeling code reads the entries that it knows. Releases drop
+entries: `position_embedding_type` was read until 5.0. An entry counts as read when the config class declares it or the
+source of its modules names it. An unread one is refused if its name speaks of the computation, unless it is switched
+off, says what is done anyway, or is known to be harmless.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from transformers import GenerationConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+from models.pretrained.errors import PretrainedError
+
+_SPEAKS = re.compile(
+    r"(^|_)(pos|positions?|positional|rope|rotary|\w*bias(es)?|\w*norm|layernorm|act|activation|scale|scaling|scaled"
+    r"|windows?|attentions?|attn|heads?|n?layers?|pool|pooling|masks?|masked|causal|embed|embeddings?|embd|blocks?"
+    r"|residual|gate|gated|glu|geglu|swiglu|prefix|prompt|adapters?|lora|moe|experts?|interleaved|qkv|relative|alibi"
+    r"|epsilon|eps|bidirectional)(_|\d|$)"
+)
+"""Words of what a model computes; whole parts of a name."""
+
+_HARMLESS = re.compile(
+    r"^_"  # the library's own notes
+    r"|^(pooler|classifier|clf|summary|qa|seq_classif|initializer|auxiliary|finetuning)_"  # heads that are not exported
+    r"|drop(out|_path|_rate)|pdrop|_drop$|loss|prob(ability)?$|freez|checkpoint"  # training
+    r"|^fused_|flash|sdpa|xformers|memory_efficient|implementation|unpad|^pack_qkv$"  # how fast, not what
+    r"|_token(s|_ids?|_index)?$|label|^output_|^return_|dtype|tokenizer"  # the tokenizer's, or a head's
+    r"|^mask_token|^prompt_template|^max_window_layers$"
+    r"|^cross_attention_hidden_size$|^sliding_window_pattern$"
+)
+
+_AS_DONE: Mapping[str, tuple[object, ...]] = {
+    "scale_attn_weights": (True,),  # by the root of a head's width, as everywhere
+    "layer_norm_type": ("layer_norm",),
+    "normalization_type": ("layer_norm",),
+    "down_scale_factor": (1,),  # ALBERT's, never read by any release
+    "qkv_bias": (True,),  # BEiT's; weights that it lacked would be missed
+    "path_norm": (True,),  # Swin's, never read by any release
+    "norm_type": ("layer_norm", "layernorm"),
+}
+"""Values that say what is done anyway. Other values of these entries are refused, switched off or not."""
+
+_ABSOLUTE, _ROTARY = ("absolute",), ("absolute", "rope", "rotary")
+
+_SIZES: Mapping[str, tuple[str, ...]] = {
+    "hidden_size": ("n_embd", "d_model", "dim", "embedding_dim", "embedding_size", "embed_dim"),
+    "num_attention_heads": ("n_head", "n_heads", "num_heads", "num_key_value_heads", "n_kv_heads"),
+    "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
+    "hidden_act": ("activation_function", "activation", "hidden_activation", "hidden_act"),
+    "layer_norm_eps": ("layer_norm_epsilon", "layernorm_epsilon", "norm_epsilon", "norm_eps", "layer_norm_eps"),
+}
+"""Other names of what every config has, by the common name."""
+
+_COMMON = {alias: name for name, aliases in _SIZES.items() for alias in aliases}
+_ROTARY_TYPES = ("default", *sorted(ROPE_INIT_FUNCTIONS.keys() - {"dynamic", "longrope"}))
+"""Types whose frequencies do not depend on the longest text of a batch."""
+
+_POSITIONS = ("n_positions", "n_ctx", "max_trained_positions", "max_positions", "max_position_embeddings")
+_GATED = {"swiglu": "silu", "geglu": "gelu", "gelu_python": "gelu"}
+"""Names of activations that older code used: with a gate, or for the exact GELU."""
+
+
+def check_entries(path: Path, config: Any) -> None:
+    """Raise PretrainedError for an entry of the config.json at `path` that would be dropped.
+
+    `config` is what `transformers` made of it, or of the part for one tower of two.
+    """
+    _check_rotations(path, config)
+    for name, value in _raw(path, config).items():
+        if not _dropped(name, value, config):
+            continue
+        raise PretrainedError(
+            f"{path} has {name}: {json.dumps(value)[:80]}, which transformers does not read for {config.model_type!r}, "
+            "so its vectors would be others; remove the entry if the model was trained without it"
+        )
+
+
+def _raw(path: Path, config: Any) -> dict[str, Any]:
+    """The entries that `config` was made of: a tower's lie in a part of their own, and in one of an older name."""
+    whole: dict[str, Any] = json.loads(path.read_bytes())
+    key = config.base_config_key
+    if whole.get("model_type") == config.model_type or not key:
+        return whole
+    parts = (whole.get(name) for name in (key, f"{key}_dict"))
+    return {name: value for part in parts if isinstance(part, dict) for name, value in part.items()}
+
+
+def _dropped(name: str, value: object, config: Any) -> bool:
+    kind: Any = type(config)
+    if name in _declared(kind) or _named_in_source(name, kind):
+        return False
+    if name in _AS_DONE:
+        return value is not None and value not in _AS_DONE[name]
+    if name == "position_embedding_type":
+        allowed = _ROTARY if _rotations(config) else _ABSOLUTE
+        return value is not None and value not in allowed
+    if not _SPEAKS.search(name) and name not in _COMMON and name not in _POSITIONS:
+        return False
+    return not (_is_off(value) or _HARMLESS.search(name) or _is_as_read(name, value, config))
+
+
+def _is_off(value: object) -> bool:
+    return value in (None, False, "", "absolute", "none") or (isinstance(value, (list, dict)) and not value)
+
+
+def _is_as_read(name: str, value: object, config: Any) -> bool:
+    """Whether the entry is another name of one that is read, with the same value."""
+    if name in _POSITIONS:  # more of them than are served is no harm
+        return isinstance(value, int) and value >= (getattr(config, "max_position_embeddings", None) or 0)
+    if name in ("head_dim", "attention_head_size", "kv_channels"):
+        return bool(value == config.hidden_size // config.num_attention_heads)
+    if name in ("rotary_emb_base", "rope_base", "rotary_base", "rope_theta"):
+        return any(value == each.get("rope_theta") for each in _rotations(config))
+    if name in ("rotary_emb_fraction", "rotary_pct", "partial_rotary_factor"):
+        return any(value == each.get("partial_rotary_factor", 1.0) for each in _rotations(config))
+    common = _COMMON.get(name)
+    aliases = (common, *_SIZES[common], "rms_norm_eps") if common else ()
+    kind: Any = type(config)
+    own = {getattr(config, each) for each in aliases if each != name and each in _declared(kind)}
+    return bool({value, _GATED.get(str(value))} & own) if isinstance(value, (str, int, float)) else False
+
+
+def _rotations(config: Any) -> list[dict[str, Any]]:
+    """The rotary settings: one, or one for each kind of layer."""
+    found = getattr(config, "rope_parameters", None) or {}
+    nested = [each for each in found.values() if isinstance(each, dict)]
+    return nested or ([found] if found else [])
+
+
+def _check_rotations(path: Path, config: Any) -> None:
+    for rotation in _rotations(config):
+        kind = rotation.get("rope_type", "default")
+        if kind not in _ROTARY_TYPES:
+            raise PretrainedError(
+                f"{path} asks for rotary positions of the type {kind!r}, which cannot be exported; the exported types "
+                f"are {', '.join(_ROTARY_TYPES)}"
+            )
+
+
+@cache
+def _declared(kind: Any) -> frozenset[str]:
+    """Entries that a config class has a field for, and those that every config may have."""
+    fields = {field.name for field in dataclasses.fields(kind)}
+    properties = {name for name, value in inspect.getmembers(kind) if isinstance(value, property)}
+    names = {*kind.attribute_map, *kind.attribute_map.values()}
+    rotary = {"rope_theta", "rope_scaling", "partial_rotary_factor"} if "rope_parameters" in fields else set()
+    return frozenset(fields | properties | names | rotary | vars(GenerationConfig()).keys())
+
+
+def _named_in_source(name: str, kind: Any) -> bool:
+    configuration, modeling = _sources(kind)
+    escaped = re.escape(name)
+    read = rf"""config\.{escaped}\b|getattr\([^,()]*config, ["']{escaped}["']"""
+    return bool(re.search(rf"""["']{escaped}["']""", configuration) or re.search(read, configuration + modeling))
+
+
+@cache
+def _sources(kind: Any) -> tuple[str, str]:
+    """The source of a config class's module, and of the module of its models."""
+    names = (kind.__module__, kind.__module__.replace(".configuration_", ".modeling_"))
+    configuration, modeling = (inspect.getsource(importlib.import_module(name)) for name in names)
+    return configuration, modeling

@@ -1,0 +1,373 @@
+"""How texts become vectors is read from the files around the encoder, unless an option says otherwise."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from export import layout, st_config
+from export.errors import OptionError, SourceError
+from export.options import Options
+from export.subjects.opening import open_subject
+from tests import hf_vision
+from tests.checkpoints import write_bert
+from tests.export.sources import (
+    into_folder,
+    opened,
+    plain,
+    refusal,
+    rewrite,
+    spec,
+    stages,
+    write,
+)
+from tests.hf_text import write_text
+
+_OLD = "sentence_transformers.models"
+_BASE = "sentence_transformers.base.modules"
+_OWN = "sentence_transformers.sentence_transformer.modules"
+
+
+def test_limits_come_from_sentence_transformers_and_never_exceed_positions(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    assert spec(source).max_tokens == 40
+    for said, meant in (("16", 16), ("4096", 40), ("null", 40)):
+        (source / "sentence_bert_config.json").write_text(f'{{"max_seq_length": {said}}}')
+        assert spec(source).max_tokens == meant
+    assert spec(source, max_tokens=8).max_tokens == 8
+    with pytest.raises(OptionError, match="max-tokens 41 is more than the 40 positions"):
+        spec(source, max_tokens=41)
+
+
+@pytest.mark.parametrize(
+    ("config", "pooling"),
+    [
+        ('{"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": false}', "mean"),
+        ('{"pooling_mode": "cls"}', "cls"),
+        ('{"pooling_mode_lasttoken": true}', "last"),
+    ],
+)
+def test_both_ways_of_writing_the_pooling_mode(tmp_path: Path, config: str, pooling: str) -> None:
+    source = write_bert(tmp_path)
+    (source / "1_Pooling" / "config.json").write_text(config)
+    assert st_config.read(layout.find(source)).pooling == pooling
+    assert open_subject(source, Options()).embedding("x").pooling == pooling
+    assert open_subject(source, Options(pooling="cls")).embedding("x").pooling == "cls"
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ({"pooling_mode_max_tokens": True}, "max"),
+        ({"pooling_mode_weightedmean_tokens": True}, "weightedmean"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}, "cls+mean"),
+        ({"pooling_mode": ["mean", "max"]}, "mean+max"),
+        ({"pooling_mode": "nonsense"}, "nonsense"),
+        ({"pooling_mode": 3}, "3"),
+    ],
+)
+def test_pooling_that_cannot_be_exported_is_refused_unless_one_is_asked_for(
+    tmp_path: Path, config: dict[str, object], named: str
+) -> None:
+    source = write_bert(tmp_path)
+    write(source / "1_Pooling" / "config.json", config)
+    said = refusal(source)
+    assert f"1_Pooling/config.json: pooling {named} cannot be exported; known: mean, cls, lasttoken; --pooling" in said
+    assert opened(source, pooling="mean").embedding("x").pooling == "mean"
+
+
+@pytest.mark.parametrize("config", [{}, {"word_embedding_dimension": 32}, {"pooling_mode_cls_token": False}])
+def test_pooling_without_a_mode_is_the_mean_as_in_sentence_transformers(
+    tmp_path: Path, config: dict[str, object]
+) -> None:
+    source = write_bert(tmp_path)
+    write(source / "1_Pooling" / "config.json", config)
+    assert opened(source).embedding("x").pooling == "mean"
+
+
+def test_sum_over_the_root_of_the_count_is_a_mean_where_the_length_is_lost(tmp_path: Path) -> None:
+    source = write_bert(tmp_path / "a", pooling="mean_sqrt_len_tokens")
+    assert opened(source).embedding("x").pooling == "mean"
+    assert "pooling mean_sqrt_len_tokens cannot be exported" in refusal(source, normalize=False)
+    long = write_bert(tmp_path / "b", pooling="mean_sqrt_len_tokens", normalize=False)
+    assert "pooling mean_sqrt_len_tokens cannot be exported" in refusal(long)
+    assert opened(long, normalize=True).embedding("x").normalize
+
+
+def test_vectors_are_normalised_as_the_source_says_unless_told_otherwise(tmp_path: Path) -> None:
+    source = write_bert(tmp_path, normalize=False)
+    assert not open_subject(source, Options()).embedding("x").normalize
+    assert open_subject(source, Options(normalize=True)).embedding("x").normalize
+
+
+def test_prompts_and_lower_case_are_honoured(tmp_path: Path) -> None:
+    source = write_bert(tmp_path / "source")
+    prompts = {"query": "query: ", "passage": "passage: "}
+    (source / "config_sentence_transformers.json").write_text(
+        json.dumps({"prompts": prompts, "default_prompt_name": "query"})
+    )
+    text = spec(source)
+    assert (text.prompts, text.default_prompt) == (prompts, "query")
+    (source / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    rewrite(source / "tokenizer.json", normalizer=None)
+    subject = open_subject(source, Options())
+    (tmp_path / "staged").mkdir()
+    subject.copy_files(tmp_path / "staged")
+    normalizer = json.loads((tmp_path / "staged" / "tokenizer.json").read_text())["normalizer"]
+    assert normalizer == {"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}
+
+
+def test_a_prompt_left_out_of_the_pooling_is_refused(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    (source / "config_sentence_transformers.json").write_text('{"prompts": {"query": "q: "}}')
+    (source / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean", "include_prompt": false}')
+    with pytest.raises(SourceError, match="include_prompt"):
+        open_subject(source, Options())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("modules.json", '{"a": 1}', r"modules\.json is not what it should be"),
+        ("modules.json", "[]", r"modules\.json lists no stage"),
+        ("modules.json", f'[{{"type": "{_OLD}.Transformer", "path": "../p"}}]', "not a folder of the source"),
+        ("modules.json", f'[{{"type": "{_OLD}.Transformer", "path": "0_T"}}]', "0_T is no directory"),
+        ("modules.json", f'[{{"type": "{_OLD}.Transformer"}}]', "has no Pooling stage; choose one with --pooling"),
+        ("config_sentence_transformers.json", '{"default_prompt_name": "query"}', "the default prompt 'query'"),
+    ],
+)
+def test_files_that_are_malformed_or_ask_for_what_is_not_done_are_refused(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    source = write_bert(tmp_path)
+    (source / name).write_text(text)
+    assert re.search(message, refusal(source))
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        (f"{_OLD}.Transformer", f"{_OLD}.Pooling", f"{_OLD}.Normalize"),
+        (f"{_OLD}.Transformer.Transformer", f"{_OLD}.Pooling.Pooling", f"{_OLD}.Normalize.Normalize"),
+        (f"{_OWN}.transformer.Transformer", f"{_OWN}.pooling.Pooling", f"{_OWN}.normalize.Normalize"),
+        (f"{_BASE}.transformer.Transformer", f"{_OWN}.pooling.Pooling", f"{_BASE}.normalize.Normalize"),
+        (f"{_OWN}.Transformer", f"{_OWN}.Pooling", f"{_BASE}.Normalize"),
+        (f"{_OLD}.Transformer", f"{_OLD}.Pooling", f"{_OLD}.Dropout", f"{_OLD}.Normalize"),
+        (f"{_OLD}.Transformer", f"{_OLD}.Pooling", f"{_OLD}.Normalize", f"{_OLD}.Normalize"),
+    ],
+)
+def test_classes_of_every_release_are_known(tmp_path: Path, types: tuple[str, ...]) -> None:
+    embedding = opened(stages(write_bert(tmp_path, pooling="cls_token"), *types)).embedding("x")
+    assert (embedding.pooling, embedding.normalize) == ("cls", True)
+
+
+@pytest.mark.parametrize(
+    "type_path",
+    ["custom_st.Transformer", "my.sentence_transformers.models.Transformer", "Transformer",
+     "modeling.sentence_transformers.Transformer", "sentence_transformers_ext.models.Transformer"],
+)  # fmt: skip
+def test_class_of_its_own_is_refused(tmp_path: Path, type_path: str) -> None:
+    source = write_bert(tmp_path)
+    write(source / "modules.json", [{"type": type_path, "path": ""}, {"type": f"{_OLD}.Pooling", "path": "1_Pooling"}])
+    said = refusal(source)
+    assert f"modules.json has the type {type_path!r}, a class of its own, whose code is never run" in said
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["LayerNorm", "WeightedLayerPooling", "CNN", "LSTM", "BoW", "WordEmbeddings", "WordWeights", "Router", "Asym",
+     "StaticEmbedding", "BERT", "Unheard"],
+)  # fmt: skip
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_stage_that_cannot_be_exported_is_refused_by_class(tmp_path: Path, name: str, place: int) -> None:
+    types = ["Transformer", "Pooling", "Normalize"]
+    types[place] = name
+    said = refusal(stages(write_bert(tmp_path), *types))
+    assert f"modules.json has a stage that cannot be exported: {_OLD}.{name}; known are Transformer" in said
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        ("Transformer", "Normalize", "Pooling"),
+        ("Transformer", "Dense", "Pooling"),
+        ("Transformer", "Pooling", "Normalize", "Dense"),
+        ("Transformer", "Pooling", "Pooling"),
+        ("Transformer", "Transformer", "Pooling"),
+        ("Pooling", "Normalize"),
+        ("Dense",),
+    ],
+)
+def test_order_that_is_not_implemented_is_refused(tmp_path: Path, types: tuple[str, ...]) -> None:
+    assert re.search(
+        r"modules\.json (has the stages .*, an order that cannot|begins with)",
+        refusal(stages(write_bert(tmp_path), *types)),
+    )
+
+
+def _dense(directory: Path, **config: object) -> Path:
+    source = stages(write_bert(directory), "Transformer", "Pooling", "Dense", "Dense", "Normalize")
+    for folder in ("2_Dense", "3_Dense"):
+        entries = {"in_features": 32, "out_features": 32, "bias": True, "activation_function": "torch.nn.Tanh"}
+        write(source / folder / "config.json", {**entries, **config})
+    return source
+
+
+def test_dense_stages_are_named_in_order(tmp_path: Path) -> None:
+    source = _dense(tmp_path, module_input_name="sentence_embedding")
+    config = st_config.read(layout.find(source))
+    assert config.dense_folders == (source / "2_Dense", source / "3_Dense")
+    assert (config.pooling, config.normalize) == ("mean", True)
+
+
+@pytest.mark.parametrize("entry", ["module_input_name", "module_output_name"])
+def test_dense_over_tokens_is_refused(tmp_path: Path, entry: str) -> None:
+    source = _dense(tmp_path, **{entry: "token_embeddings"})
+    assert re.search(r"2_Dense/config\.json is for token_embeddings, not for the vector", refusal(source))
+
+
+def test_normalization_of_tokens_is_refused(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    write(source / "2_Normalize" / "config.json", {"module_input_name": "token_embeddings"})
+    assert re.search(r"2_Normalize/config\.json is for token_embeddings", refusal(source))
+
+
+_NAMES = ["bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"]
+
+
+@pytest.mark.parametrize("kind", _NAMES)
+def test_older_names_of_the_encoders_file_are_read(tmp_path: Path, kind: str) -> None:
+    source = write_bert(tmp_path)
+    write(source / f"sentence_{kind}_config.json", {"max_seq_length": 8, "do_lower_case": True})
+    config = st_config.read(layout.find(source))
+    assert (config.max_tokens, config.lower_case) == (8, True)
+
+
+def test_first_name_with_entries_wins(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    for i, kind in reversed(list(enumerate(_NAMES))):
+        write(source / f"sentence_{kind}_config.json", {"max_seq_length": 10 + i})
+        assert spec(source).max_tokens == 10 + i
+    write(source / "sentence_bert_config.json", {})
+    assert spec(source).max_tokens == 11
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"model_args": {"torch_dtype": "float16", "attn_implementation": "sdpa"}},
+        {"model_kwargs": {"add_pooling_layer": False}, "config_kwargs": {}, "processor_kwargs": {"use_fast": True}},
+        {"transformer_task": "feature-extraction", "module_output_name": "token_embeddings", "unpad_inputs": False,
+         "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}},
+        {"processing_kwargs": {"chat_template": {"add_generation_prompt": True}}, "query_length": None},
+    ],
+)  # fmt: skip
+def test_entries_that_change_no_vector_are_taken(tmp_path: Path, entries: dict[str, object]) -> None:
+    source = write_bert(tmp_path)
+    write(source / "sentence_bert_config.json", {"max_seq_length": 8, **entries})
+    assert spec(source).max_tokens == 8
+
+
+@pytest.mark.parametrize("entry", ["tokenizer_args", "processor_kwargs"])
+def test_length_among_the_tokenizers_arguments_is_read(tmp_path: Path, entry: str) -> None:
+    source = write_bert(tmp_path)
+    write(source / "sentence_bert_config.json", {entry: {"model_max_length": 9}})
+    assert spec(source).max_tokens == 9
+
+
+@pytest.mark.parametrize(
+    ("entries", "named"),
+    [
+        ({"transformer_task": "fill-mask"}, "transformer_task: fill-mask"),
+        ({"transformer_task": "sequence-classification"}, "transformer_task"),
+        ({"model_args": {"default_task": "retrieval"}}, "model_args.default_task"),
+        ({"config_kwargs": {"is_causal": False}}, "config_kwargs.is_causal"),
+        ({"config_args": {"use_bidirectional_attention": True}}, "config_args.use_bidirectional_attention"),
+        ({"tokenizer_args": {"truncation_side": "left"}}, "tokenizer_args.truncation_side"),
+        ({"tokenizer_name_or_path": "other/model"}, "tokenizer_name_or_path"),
+        ({"query_length": 32}, "query_length"),
+        ({"query_expansion": {"strategy": "fixed", "length": 32}}, "query_expansion"),
+        ({"processing_kwargs": {"text": {"max_length": 4}}}, "processing_kwargs"),
+        ({"unheard_of": 1}, "unheard_of"),
+        ({"module_output_name": "token_embeddings",
+          "modality_config": {"text": {"method": "forward", "method_output_name": "pooler_output"}}},
+         "modality_config.text"),
+        ({"modality_config": {"message": {"method": "forward", "method_output_name": "last_hidden_state"}}},
+         "no modality_config for text"),
+    ],
+)  # fmt: skip
+def test_entries_that_would_change_vectors_are_refused(tmp_path: Path, entries: dict[str, object], named: str) -> None:
+    source = write_bert(tmp_path)
+    write(source / "sentence_bert_config.json", entries)
+    assert re.search(rf"sentence_bert_config\.json has .*{re.escape(named.removeprefix('no '))}", refusal(source))
+
+
+def test_prompts_without_text_are_none(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    prompts = {"query": "query: ", "document": None}
+    write(source / "config_sentence_transformers.json", {"prompts": prompts, "default_prompt_name": None})
+    assert spec(source).prompts == {"query": "query: "}
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_encoder_in_a_folder_is_exported_by_the_root_and_by_the_folder(tmp_path: Path, inner: bool) -> None:
+    source = into_folder(write_bert(tmp_path, pooling="cls_token", normalize=False), "0_Transformer")
+    write(source / "0_Transformer" / "sentence_bert_config.json", {"max_seq_length": 16})
+    subject = opened(source / "0_Transformer" if inner else source)
+    embedding = subject.embedding("x")
+    assert subject.text is not None
+    assert (embedding.pooling, embedding.normalize, subject.text.max_tokens) == ("cls", False, 16)
+    assert bool(subject.notes) == inner
+
+
+def test_folder_is_seen_from_inside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = into_folder(write_bert(tmp_path, pooling="cls_token"), "0_Transformer")
+    monkeypatch.chdir(source / "0_Transformer")
+    assert opened(Path()).embedding("x").pooling == "cls"
+
+
+def test_folder_beside_the_encoders_is_by_itself(tmp_path: Path) -> None:
+    write_bert(tmp_path, pooling="cls_token")
+    other = plain(write_bert(tmp_path / "other"))
+    assert opened(other).embedding("x").pooling == "mean"
+
+
+def test_pooling_folder_without_modules_is_read_with_a_note(tmp_path: Path) -> None:
+    source = write_bert(tmp_path, pooling="cls_token")
+    (source / "modules.json").unlink()
+    subject = opened(source)
+    assert (subject.embedding("x").pooling, subject.embedding("x").normalize) == ("cls", True)
+    assert "cls pooling is of 1_Pooling; there is no modules.json" in subject.notes
+    assert not opened(source, normalize=False).embedding("x").normalize
+    assert not opened(source, pooling="mean").notes
+
+
+@pytest.mark.parametrize("folder", ["", "0_CLIPModel"])
+def test_clip_as_sentence_transformers_lays_it_out(tmp_path: Path, folder: str) -> None:
+    source = stages(write_text("clip", tmp_path), "CLIPModel")
+    if folder:
+        into_folder(source, folder)
+    assert "--modality" in refusal(source)
+    embedding = opened(source, modality="text").embedding("x")
+    assert (embedding.width, embedding.pooling, embedding.normalize) == (24, "last", False)
+    stages(source, "CLIPModel", "Pooling")
+    if not folder:
+        assert "has pooled" in refusal(source, modality="text")
+
+
+def test_clip_as_newer_releases_write_it(tmp_path: Path) -> None:
+    source = stages(write_text("clip", tmp_path), f"{_BASE}.transformer.Transformer", f"{_BASE}.normalize.Normalize")
+    methods = {kind: {"method": f"get_{kind}_features", "method_output_name": "pooler_output"}
+               for kind in ("text", "image")}  # fmt: skip
+    entries = {"modality_config": methods, "module_output_name": "sentence_embedding"}
+    write(source / "sentence_bert_config.json", entries)
+    assert opened(source, modality="text").embedding("x").normalize
+
+
+def test_image_tower_takes_its_normalization_from_the_stages(tmp_path: Path) -> None:
+    hf_vision.write("clip", tmp_path)
+    assert opened(tmp_path, modality="image").embedding("x").normalize
+    stages(tmp_path, "CLIPModel")
+    assert not opened(tmp_path, modality="image").embedding("x").normalize
+    assert opened(tmp_path, modality="image", normalize=True).embedding("x").normalize

@@ -1,0 +1,136 @@
+"""Checkpoints with a trained head are refused as embedding models, unless the task is given."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from export.inspection import verify
+from export.options import Options
+from export.pipeline import export
+from tests import hf_vision
+from tests.checkpoints import write_bert
+from tests.export.sources import add_weights, opened, plain, refusal, rewrite, stages, write
+
+
+def _classed(directory: Path, name: str) -> Path:
+    source = plain(write_bert(directory))
+    rewrite(source / "config.json", architectures=[name])
+    return source
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("BertForSequenceClassification", "a reranker or classifier"),
+        ("BertForTokenClassification", "a token classifier"),
+        ("BertForQuestionAnswering", "a question answering model"),
+        ("BertForMultipleChoice", "a multiple choice model"),
+        ("HF_ColBERT", "a multi-vector encoder"),
+    ],
+)
+def test_head_named_by_the_class_is_refused_unless_the_task_is_given(tmp_path: Path, name: str, task: str) -> None:
+    source = _classed(tmp_path, name)
+    assert re.search(rf"looks like {task}.*has architectures: {name}.*pass --task embed", refusal(source))
+    assert opened(source, task="embed").notes[0].startswith(f"this is {task}")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "task"),
+    [
+        ("classifier__weight", (2, 32), "a reranker or classifier"),
+        ("pre_classifier__weight", (32, 32), "a reranker or classifier"),
+        ("score__weight", (1, 32), "a reranker or classifier"),
+        ("qa_outputs__weight", (2, 32), "a question answering model"),
+        ("linear__weight", (128, 32), "a multi-vector encoder"),
+    ],
+)
+def test_head_among_the_weights_is_refused(tmp_path: Path, name: str, shape: tuple[int, ...], task: str) -> None:
+    source = add_weights(plain(write_bert(tmp_path)), **{name: shape})
+    assert re.search(rf"looks like {task}.*weights: {name.replace('__', '.')}", refusal(source))
+    opened(source, task="embed")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"sentence_transformers": {"activation_fn": "torch.nn.modules.activation.Sigmoid", "version": "4.0.1"}},
+        {"sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity"},
+    ],
+)
+def test_cross_encoder_is_seen_by_its_config(tmp_path: Path, entry: dict[str, Any]) -> None:
+    source = plain(write_bert(tmp_path))
+    rewrite(source / "config.json", **entry)
+    assert "looks like a reranker (cross-encoder)" in refusal(source)
+
+
+@pytest.mark.parametrize(
+    ("types", "task"),
+    [
+        (("sentence_transformers.sparse_encoder.models.MLMTransformer",
+          "sentence_transformers.sparse_encoder.models.SpladePooling"), "a sparse encoder"),
+        (("sentence_transformers.base.modules.transformer.Transformer",
+          "sentence_transformers.sparse_encoder.modules.splade_pooling.SpladePooling"), "a sparse encoder"),
+        (("Transformer", "pylate.models.Dense.Dense"), "a multi-vector encoder"),
+        (("Transformer", "sentence_transformers.multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask"),
+         "a multi-vector encoder"),
+        (("Transformer", "sentence_transformers.cross_encoder.modules.logit_score.LogitScore"), "a reranker"),
+    ],
+)  # fmt: skip
+def test_pipeline_of_another_task_is_refused_unless_the_task_is_given(
+    tmp_path: Path, types: tuple[str, ...], task: str
+) -> None:
+    source = stages(write_bert(tmp_path), *types)
+    assert re.search(rf"looks like {task}.*pass --task embed", refusal(source))
+    assert opened(source, task="embed").notes
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"model_type": "CrossEncoder"},
+        {"model_type": "SparseEncoder"},
+        {"model_type": "MultiVectorEncoder"},
+        {"query_prefix": "[Q] ", "document_prefix": "[D] "},
+    ],
+)
+def test_model_type_of_sentence_transformers_is_heard(tmp_path: Path, entries: dict[str, str]) -> None:
+    source = write_bert(tmp_path)
+    write(source / "config_sentence_transformers.json", entries)
+    assert "pass --task embed" in refusal(source)
+
+
+@pytest.mark.parametrize("name", ["BertForSequenceClassification", "BertForMaskedLM", "Qwen3ForCausalLM"])
+def test_modules_are_the_authors_word(tmp_path: Path, name: str) -> None:
+    source = add_weights(write_bert(tmp_path), classifier__weight=(2, 32))
+    rewrite(source / "config.json", architectures=[name])
+    write(source / "config_sentence_transformers.json", {"model_type": "SentenceTransformer"})
+    assert not opened(source).notes
+
+
+@pytest.mark.parametrize("name", ["BertForMaskedLM", "BertForPreTraining", "BertLMHeadModel"])
+def test_pretraining_checkpoint_is_exported_with_a_note(tmp_path: Path, name: str) -> None:
+    notes = opened(_classed(tmp_path, name)).notes
+    assert re.search(r"pre-training checkpoint.*46 on STS-B", notes[0])
+
+
+def test_pretraining_checkpoint_is_seen_by_its_weights(tmp_path: Path) -> None:
+    source = add_weights(_classed(tmp_path, "BertModel"), cls__predictions__bias=(14,))
+    assert "pre-training checkpoint" in opened(source).notes[0]
+
+
+def test_encoder_of_a_reranker_is_sealed_and_verified_where_the_task_is_given(tmp_path: Path) -> None:
+    source = add_weights(_classed(tmp_path / "source", "BertForSequenceClassification"), classifier__weight=(1, 32))
+    manifest = export(source, tmp_path / "reranker", Options(task="embed", normalize=False))
+    assert manifest.embedding.pooling == "mean"
+    assert verify(tmp_path / "reranker", source).embedding_cosine.graph < 1e-3
+
+
+def test_plain_encoder_has_no_note(tmp_path: Path) -> None:
+    assert not opened(_classed(tmp_path, "BertModel")).notes
+
+
+def test_image_classifier_is_exported_with_a_note(tmp_path: Path) -> None:
+    hf_vision.write("vit", tmp_path)
+    assert re.search(r"this is ViTForImageClassification.*its head is left out", opened(tmp_path).notes[0])
