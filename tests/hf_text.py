@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import transformers
 
+from tests import trained
 from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer
 
 _SIZES: dict[str, Any] = {
@@ -59,6 +60,7 @@ def write_text(kind: str, directory: Path, *, seed: int = 0) -> Path:
         for parameter in model.parameters():
             noise = torch.randn_like(parameter)
             parameter.copy_(parameter + noise / 10 if parameter.ndim == 1 else noise * 0.3)
+    trained.shape(model)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     write_tokenizer(directory)

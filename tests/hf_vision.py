@@ -16,6 +16,7 @@ from torch import Tensor
 
 from models.contract.specs import Pooling
 from models.picture import Channels
+from tests import trained
 
 MIDDLE: Channels = (0.48, 0.45, 0.4)
 SPREAD: Channels = (0.26, 0.25, 0.3)
@@ -135,6 +136,7 @@ def write(name: str, directory: Path) -> Any:
             # Scales are about 1, all else about 0, and nothing is as it was made.
             scale = parameter.ndim == 1 and not path.endswith("bias")
             parameter.normal_(mean=float(scale), std=2.0 if path.endswith("probe") else 0.2)
+    trained.shape(model)
     model.save_pretrained(directory)
     size = sample.config.get("image_size", 32)
     rows, columns = size if isinstance(size, tuple) else (size, size)

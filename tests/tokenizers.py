@@ -1,4 +1,4 @@
-"""Small tokenizers of the kinds that trained encoders have, over letters, so that each text's tokens can be foreseen."""
+"""Small tokenizers of the kinds that trained encoders have, over letters: the tokens of a text can be foreseen."""
 
 import json
 import string
