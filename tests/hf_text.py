@@ -52,15 +52,19 @@ CONFIGS: dict[str, Any] = {
 }
 
 
-def write_text(kind: str, directory: Path, *, seed: int = 0) -> Path:
-    """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen."""
+def write_text(kind: str, directory: Path, *, seed: int = 0, shaped: bool = True) -> Path:
+    """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen.
+
+    They behave as trained weights do (`tests.trained`), unless not `shaped`: where float32 is compared with float32.
+    """
     torch.manual_seed(seed)
     model = transformers.AutoModel.from_config(CONFIGS[kind]())
     with torch.no_grad():
         for parameter in model.parameters():
             noise = torch.randn_like(parameter)
             parameter.copy_(parameter + noise / 10 if parameter.ndim == 1 else noise * 0.3)
-    trained.shape(model)
+    if shaped:
+        trained.shape(model)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     write_tokenizer(directory)

@@ -24,6 +24,8 @@ GAIN = 8.0
 OFFSET = 12.0
 SHARPNESS = 2.5
 COMMON = 5.0
+STRENGTH = 1.7
+"""Standard deviation of queries and keys, before the factors, where hidden states have one of 1."""
 
 _QUERIES = ("query", "q", "q_lin", "q_proj", "query_proj")
 _KEYS = ("key", "k", "k_lin", "k_proj", "key_proj")
@@ -38,13 +40,13 @@ def shape(model: nn.Module) -> None:
             if "Norm" in type(module).__name__:
                 _stretch(module)
             elif isinstance(module, nn.Linear) and name in _QUERIES:
-                _sharpen(module.weight, module.bias)
+                _sharpen(_leveled(module.weight), module.bias)
             elif isinstance(module, nn.Linear) and name in _KEYS:
-                _lean(module.weight)
+                _lean(_leveled(module.weight))
             elif isinstance(module, nn.Linear) and name in _FUSED:
                 queries, keys, _ = module.weight.chunk(3)
-                _sharpen(queries, None if module.bias is None else module.bias.chunk(3)[0])
-                _lean(keys)
+                _sharpen(_leveled(queries), None if module.bias is None else module.bias.chunk(3)[0])
+                _lean(_leveled(keys))
 
 
 def outliers(width: int) -> list[int]:
@@ -59,6 +61,11 @@ def _stretch(norm: nn.Module) -> None:
         gain[channels] *= GAIN
         if isinstance(bias, Tensor):
             bias[channels] += OFFSET * torch.tensor([1.0, -1.0])
+
+
+def _leveled(weight: Tensor) -> Tensor:
+    weight *= STRENGTH / (weight.std() * weight.shape[1] ** 0.5)
+    return weight
 
 
 def _sharpen(weight: Tensor, bias: Tensor | None) -> None:

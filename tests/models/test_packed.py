@@ -25,7 +25,7 @@ def run_packed(encoder: PretrainedTextEncoder, items: list[Ints], offset: int) -
 @pytest.mark.parametrize("kind", CONFIGS)
 @torch.no_grad()
 def test_packed_equals_eager(kind: str, tmp_path: Path) -> None:
-    source, architecture = write_text(kind, tmp_path), ARCHITECTURES[kind]
+    source, architecture = write_text(kind, tmp_path, shaped=False), ARCHITECTURES[kind]
     offset = read_config(source).pad_token_id + 1 if architecture.after_padding else 0
     rng = np.random.default_rng(0)
     # Of the special ids only SEP, and that last: some architectures tell padding and ends by their ids.
@@ -46,7 +46,7 @@ def test_packed_equals_eager(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "named"), [("clip", "text_embeds"), ("siglip", "pooler_output")])
 @torch.no_grad()
 def test_text_towers_give_the_vector_that_their_own_code_gives(kind: str, named: str, tmp_path: Path) -> None:
-    source = write_text(kind, tmp_path)
+    source = write_text(kind, tmp_path, shaped=False)
     ids = np.array([1, 5, 6, 7, len(WORDS) - 1])  # the highest id ends a text, to a CLIP of this config
     vector, _ = run_packed(PretrainedTextEncoder(source, kind), [ids], 0)
     out = load_text(source, kind, attention="eager")(input_ids=torch.from_numpy(ids)[None])
