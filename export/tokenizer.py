@@ -91,7 +91,7 @@ def read(directory: Path, spec: TextSpec, *, lower_case: bool) -> str:
     text = _fitting(directory, _lowered(tokenizer) if read_config(directory).lowers_case else tokenizer, spec)
     special = tokenizer.num_special_tokens_to_add(False)
     if spec.max_tokens <= special:
-        raise OptionError(f"max-tokens {spec.max_tokens} leaves no room beside {special} special tokens")
+        raise OptionError(f"max-tokens {spec.max_tokens} leaves no room for a text: {special} are special tokens")
     tokenizer_gate.check(directory, text, spec, reference)
     return text
 
@@ -202,8 +202,8 @@ def _unread(directory: Path, named: str | None, error: Exception) -> str:
     models = sorted(path.name for path in directory.glob("*.model"))
     if models:
         return (
-            f"{directory} has no {TOKENIZER_FILE}, and {models[0]} is not converted here; where sentencepiece is "
-            "installed, AutoTokenizer.from_pretrained(...).save_pretrained(...) writes one"
+            f"{directory} has no {TOKENIZER_FILE}, and {models[0]} cannot be converted ({first}); install "
+            "sentencepiece, or save the fast tokenizer there"
         )
     return f"{directory} has no {TOKENIZER_FILE}; save the fast tokenizer there"
 

@@ -10,6 +10,7 @@ from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 from models.encoders import checkpoint, registry
 from models.encoders.maps import ConvConfig
 from models.encoders.vit import VitConfig
+from tests import trained
 
 WORDS = [
     "[PAD]",
@@ -47,7 +48,9 @@ def write_bert(directory: Path, *, pooling: str = "mean", normalize: bool = True
         initializer_range=0.3,  # large enough that attention is far from uniform
     )
     directory.mkdir(parents=True, exist_ok=True)
-    BertModel(config, add_pooling_layer=False).save_pretrained(directory)
+    model = BertModel(config, add_pooling_layer=False)
+    trained.shape(model)
+    model.save_pretrained(directory)
     write_tokenizer(directory)
     stages = ["Transformer", "Pooling", *(["Normalize"] if normalize else [])]
     modules = [
@@ -73,7 +76,9 @@ def write_roberta(directory: Path) -> Path:
         pad_token_id=1,
     )
     directory.mkdir(parents=True, exist_ok=True)
-    RobertaModel(config, add_pooling_layer=False).save_pretrained(directory)
+    model = RobertaModel(config, add_pooling_layer=False)
+    trained.shape(model)
+    model.save_pretrained(directory)
     write_tokenizer(directory)
     return directory
 

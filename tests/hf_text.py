@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import transformers
 
+from tests import trained
 from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer
 
 _SIZES: dict[str, Any] = {
@@ -151,10 +152,11 @@ VARIANTS: dict[str, Any] = {
 """What else is trained in these architectures, by names of our own."""
 
 
-def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None) -> Path:
+def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None, shaped: bool = True) -> Path:
     """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen.
 
-    `config` is the kind's own unless given.
+    `config` is the kind's own unless given. The weights behave as trained ones do (`tests.trained`), unless not
+    `shaped`: where float32 is compared with float32.
     """
     torch.manual_seed(seed)
     model = transformers.AutoModel.from_config(config or (CONFIGS | VARIANTS)[kind]())
@@ -164,6 +166,8 @@ def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None)
             parameter.copy_(
                 parameter + noise / 10 if parameter.ndim == 1 else noise * _SPREAD.get(kind.partition("-")[0], 0.3)
             )
+    if shaped:
+        trained.shape(model)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     write_tokenizer(directory)

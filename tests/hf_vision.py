@@ -16,6 +16,7 @@ from torch import Tensor
 
 from models.contract.specs import Pooling
 from models.picture import Channels
+from tests import trained
 
 MIDDLE: Channels = (0.48, 0.45, 0.4)
 SPREAD: Channels = (0.26, 0.25, 0.3)
@@ -124,8 +125,11 @@ SAMPLES = {
 }
 
 
-def write(name: str, directory: Path) -> Any:
-    """Write the sample and its `preprocessor_config.json`; the model, in memory and with eager attention."""
+def write(name: str, directory: Path, *, shaped: bool = True) -> Any:
+    """Write the sample and its `preprocessor_config.json`; the model, in memory and with eager attention.
+
+    Its weights behave as trained ones (`tests.trained`), unless not `shaped`: where float32 is compared with float32.
+    """
     sample = SAMPLES[name]
     torch.manual_seed(0)
     kind = getattr(transformers, sample.type)
@@ -135,6 +139,8 @@ def write(name: str, directory: Path) -> Any:
             # Scales are about 1, all else about 0, and nothing is as it was made.
             scale = parameter.ndim == 1 and not path.endswith("bias")
             parameter.normal_(mean=float(scale), std=2.0 if path.endswith("probe") else 0.2)
+    if shaped:
+        trained.shape(model)
     model.save_pretrained(directory)
     size = sample.config.get("image_size", 32)
     rows, columns = size if isinstance(size, tuple) else (size, size)

@@ -218,7 +218,7 @@ def test_a_tokenizer_that_makes_nothing_of_nothing_is_refused(tmp_path: Path) ->
 
 
 def test_a_limit_without_room_for_a_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="max-tokens 2 leaves no room beside 2 special tokens"):
+    with pytest.raises(OptionError, match="max-tokens 2 leaves no room for a text: 2 are special tokens"):
         open_subject(write_bert(tmp_path), Options(max_tokens=2))
 
 

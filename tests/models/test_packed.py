@@ -25,7 +25,7 @@ def run_packed(encoder: PretrainedTextEncoder, items: list[Ints], offset: int) -
 @pytest.mark.parametrize("kind", CONFIGS)
 @torch.no_grad()
 def test_packed_equals_eager(kind: str, tmp_path: Path) -> None:
-    source, architecture = write_text(kind, tmp_path), ARCHITECTURES[kind]
+    source, architecture = write_text(kind, tmp_path, shaped=False), ARCHITECTURES[kind]
     offset = read_config(source).pad_token_id + 1 if architecture.after_padding else 0
     rng = np.random.default_rng(0)
     # Of the special ids only SEP, and that last: some architectures tell padding and ends by their ids.
@@ -49,7 +49,7 @@ def test_packed_equals_eager(kind: str, tmp_path: Path) -> None:
 )
 @torch.no_grad()
 def test_text_towers_give_the_vector_that_their_own_code_gives(kind: str, named: str, tmp_path: Path) -> None:
-    source, model_type = write_text(kind, tmp_path), kind.partition("-")[0]
+    source, model_type = write_text(kind, tmp_path, shaped=False), kind.partition("-")[0]
     ids = np.array([1, 5, 6, 7, len(WORDS) - 1])  # the highest id ends a text, to a CLIP of this config
     vector, _ = run_packed(PretrainedTextEncoder(source, model_type), [ids], 0)
     out = load_text(source, model_type, attention="eager")(input_ids=torch.from_numpy(ids)[None])

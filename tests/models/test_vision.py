@@ -58,7 +58,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
 
     @cache
     def make(name: str) -> Case:
-        model = write(name, root / name).double()
+        model = write(name, root / name, shaped=False).double()
         opened = recognise_sample(root / name)
         encoder = open_vision(opened)
         return Case(SAMPLES[name], root / name, model, opened, encoder, *watch(encoder))
@@ -271,7 +271,7 @@ def test_pictures_of_another_size(case: Cases) -> None:
 @pytest.mark.parametrize("name", ["dinov2", "dinov2-registers", "dinov3"])
 @torch.no_grad()
 def test_what_takes_any_size_is_given_its_processors(name: str, tmp_path: Path) -> None:
-    model = write(name, tmp_path)
+    model = write(name, tmp_path, shaped=False)
     encoder = open_vision(recognise_sample(tmp_path, size_px=(48, 48)))
     assert (encoder.rows_px, encoder.columns_px, encoder.grid) == (48, 48, (6, 6))
     observer, pixels = Observer(watching=True), pictures(3, 48, 48)

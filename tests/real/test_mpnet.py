@@ -1,0 +1,74 @@
+"""all-mpnet-base-v2, exported as its user would, answers over HTTP as sentence-transformers does."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from bench.against import embedded
+from export.options import Options
+from export.precision.quality import MIN_MEAN_COSINE, MIN_OVERLAP, NEIGHBOURS
+from models.contract.arrays import Floats
+from models.contract.manifest import Manifest
+from tests.exports import Exports
+from tests.server import serve
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+NAME = "all-mpnet-base-v2"
+BATCH = 20
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    loaded: list[str] = json.loads((GOLDEN / "mpnet.json").read_text())
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def golden() -> Floats:
+    return load_file(GOLDEN / "mpnet.safetensors")["embeddings"]
+
+
+@contextmanager
+def served(artifact: Path) -> Iterator[str]:
+    with serve(artifact) as server:
+        yield f"{server.url}/v1/embeddings"
+
+
+def embed(artifact: Path, texts: list[str]) -> Floats:
+    """`[n, 768]` over HTTP, in batches of texts of all lengths."""
+    with served(artifact) as url:
+        return np.concatenate([embedded(url, NAME, texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)])
+
+
+@pytest.mark.checkpoints
+def test_embeddings_are_those_of_sentence_transformers(
+    mpnet_source: Path, exports: Exports, texts: list[str], golden: Floats
+) -> None:
+    artifact = exports(mpnet_source, NAME, apart=True)
+    text = Manifest.read(artifact).text
+    assert text is not None
+    assert (text.max_tokens, text.position_offset) == (384, 2)
+    got = embed(artifact, texts)
+    assert got.shape == golden.shape == (200, 768)
+    assert (got * golden).sum(axis=1).min() >= 0.99999
+    np.testing.assert_allclose(got, golden, atol=1e-5)
+
+
+@pytest.mark.checkpoints_int8
+def test_eight_bits_keep_neighbors(mpnet_source: Path, exports: Exports, texts: list[str], golden: Floats) -> None:
+    got = embed(exports(mpnet_source, NAME, Options(precision="int8")), texts)
+    assert (got * golden).sum(axis=1).mean() >= MIN_MEAN_COSINE
+    kept = [len(np.intersect1d(*pair)) for pair in zip(nearest(got), nearest(golden), strict=True)]
+    assert np.mean(kept) >= MIN_OVERLAP * NEIGHBOURS
+
+
+def nearest(vectors: Floats) -> np.ndarray:
+    """The ten nearest of each of `[n, e]`, itself left out."""
+    closeness = vectors @ vectors.T
+    np.fill_diagonal(closeness, -np.inf)
+    return np.argsort(-closeness, axis=1, kind="stable")[:, :NEIGHBOURS]
