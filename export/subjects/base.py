@@ -115,11 +115,9 @@ class Subject(ABC, Generic[EncoderT]):
         for item in items:
             yield Expected.of(original(torch.from_numpy(item)[None]), prefix)
 
-    def tables(self) -> list[Floats]:
-        """The encoder's embedding tables, `[rows, width]` each."""
-        return [
-            module.weight.detach().numpy() for module in self._encoder.modules() if isinstance(module, nn.Embedding)
-        ]
+    def parameters(self) -> dict[str, Floats]:
+        """The encoder's parameters by the names that `module` gives them in a graph."""
+        return {f"encoder.{name}": value.detach().numpy() for name, value in self._encoder.named_parameters()}
 
     def release(self) -> None:
         """Free the encoder's memory; it is read again when it is needed."""

@@ -81,7 +81,9 @@ class Parity(Part):
         description="Change of an embedding, or of a position's, by the items in the same batch. The original runs one "
         "item at a time: its figure is the larger one of its embeddings and positions."
     )
-    tables: int = Field(ge=0, description="Embedding tables that were compared bit for bit with the encoder's.")
+    named_weights: int = Field(
+        ge=0, description="Weights that were compared bit for bit with a parameter of their name."
+    )
 
 
 class Quality(Part):
