@@ -202,8 +202,8 @@ def _unread(directory: Path, named: str | None, error: Exception) -> str:
     models = sorted(path.name for path in directory.glob("*.model"))
     if models:
         return (
-            f"{directory} has no {TOKENIZER_FILE}, and {models[0]} cannot be converted ({first}); install "
-            "sentencepiece, or save the fast tokenizer there"
+            f"{directory} has no {TOKENIZER_FILE}, and {models[0]} cannot be converted ({first}); save the "
+            "fast tokenizer there"
         )
     return f"{directory} has no {TOKENIZER_FILE}; save the fast tokenizer there"
 
