@@ -40,7 +40,7 @@ def export(
             model = to_onnx(subject, staged, half=precision == "fp16")
         found = None
         if precision == "int8":
-            with step("fit its layers to bytes"):
+            with step("quantize to int8"):
                 model = reduction.to_bytes(model, staged, subject)
         with step("compare with the original"):
             subject.copy_files(staged)
@@ -61,7 +61,7 @@ def steps(options: Options) -> int:
 
 
 def _judge(figures: Parity, found: Quality | None, options: Options) -> None:
-    """Raises ParityError past a limit; where what is reduced may be lossy, only for what is not finite."""
+    """Raise ParityError past a limit; where `lossy` was asked for, only for values that are not finite."""
     if options.lossy:
         parity.judge_finite(figures)
         return

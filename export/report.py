@@ -1,5 +1,6 @@
 """What an artifact is, in a few lines for a person."""
 
+from export.parity import said
 from models.contract.manifest import Manifest, Parity, Quality
 
 _FIGURES = ("embedding", "positions", "weights", "relevance", "batch")
@@ -44,7 +45,7 @@ def _fused(manifest: Manifest) -> str:
 def differences(parity: Parity) -> str:
     """The figures of a comparison with the original in float64, and next to each the original's own."""
     found = {name: getattr(parity, name) for name in _FIGURES}
-    differences = [f"{name} {each.graph:.1e} ({each.original:.1e})" for name, each in found.items() if each]
+    differences = [f"{name} {each.graph:.1e} ({said(each.original)})" for name, each in found.items() if each]
     return f"cosine >= {1 - parity.embedding_cosine.graph:.7f}, {', '.join(differences)}"
 
 

@@ -25,6 +25,7 @@ from export.subjects.base import Axes, Subject, as_tensors
 from models.contract import tensors
 from models.contract.arrays import Data
 from models.contract.artifact import WEIGHTS_FILE
+from models.precision import convert
 
 
 def to_onnx(subject: Subject, directory: Path, *, half: bool = False) -> onnx.ModelProto:
@@ -33,7 +34,7 @@ def to_onnx(subject: Subject, directory: Path, *, half: bool = False) -> onnx.Mo
     Raises GraphError if attention is not fused.
     """
     module = subject.module().eval()
-    model, arrays = _detach(_trace(subject, copy.deepcopy(module).half() if half else module))
+    model, arrays = _detach(_trace(subject, convert(copy.deepcopy(module), torch.float16) if half else module))
     _drop_unused_caches(model)
     _forget_tracing(model)
     _name_axes(model, subject.axes)

@@ -27,6 +27,9 @@ COMMON = 5.0
 STRENGTH = 1.7
 """Standard deviation of queries and keys, before the factors, where hidden states have one of 1."""
 
+MAX_DEVIATION = 2e-4
+"""The most that any figure of an exported encoder of this shape is off, whatever limit its export computed."""
+
 _QUERIES = ("query", "q", "q_lin", "q_proj", "query_proj")
 _KEYS = ("key", "k", "k_lin", "k_proj", "key_proj")
 _FUSED = ("Wqkv",)

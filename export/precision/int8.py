@@ -166,15 +166,26 @@ def _observe(
         session = onnxruntime.InferenceSession(file.name, providers=["CPUExecutionProvider"])
     largest = max(calibration, key=lambda feeds: sum(array.nbytes for array in feeds.values()))
     sizes = [x.nbytes * len(calibration) for x in session.run(list(names), largest)]
-    at_once = max(1, int(OBSERVED_BYTES // (sum(sizes) / len(sizes) + 1)))
-    for first in range(0, len(names), at_once):
-        few = list(names[first : first + at_once])
+    for few in _groups(names, sizes):
         runs = [dict(zip(few, session.run(few, feeds), strict=True)) for feeds in calibration]
         for name in few:
             rows = np.concatenate([_rows(run.pop(name)) for run in runs])
             if not len(rows) or not np.isfinite(rows).all():
                 raise GraphError(f"{name} is empty or not finite on the calibration batches")
             yield name, rows
+
+
+def _groups(names: Sequence[str], sizes: Sequence[int]) -> Iterator[list[str]]:
+    """Neighbors together, as many as have `OBSERVED_BYTES` between them."""
+    group: list[str] = []
+    held = 0
+    for name, size in zip(names, sizes, strict=True):
+        if group and held + size > OBSERVED_BYTES:
+            yield group
+            group, held = [], 0
+        group.append(name)
+        held += size
+    yield group
 
 
 def _rows(x: Floats) -> Floats:

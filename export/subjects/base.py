@@ -25,6 +25,7 @@ from models.contract.arrays import Floats
 from models.contract.specs import AttentionSpec, EmbeddingSpec, ImageSpec, Modality, TextSpec
 from models.packed import PackedEncoder
 from models.picture import PictureEncoder
+from models.precision import convert
 
 Item = npt.NDArray[Any]
 Feeds = dict[str, npt.NDArray[Any]]
@@ -121,7 +122,8 @@ class Subject(ABC, Generic[EncoderT]):
 
     def release(self) -> None:
         """Free the encoder's memory; it is read again when it is needed."""
-        self.__dict__.pop("_encoder", None)
+        for cached in ("_encoder", "_half"):
+            self.__dict__.pop(cached, None)
 
     @cached_property
     def _encoder(self) -> EncoderT:
@@ -136,7 +138,7 @@ class Subject(ABC, Generic[EncoderT]):
 
     @cached_property
     def _half(self) -> nn.Module:
-        return copy.deepcopy(self._encoder).half()
+        return convert(copy.deepcopy(self._encoder), torch.float16)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from export.subjects.original import Answer, Original
 from export.subjects.text import TextFacts, TextSubject
 from models.contract.specs import AttentionSpec, Pooling, TextSpec
 from models.pooling import pool, shares
+from models.precision import convert
 from models.pretrained.dense import Dense, read_dense
 from models.pretrained.exact import Exact
 from models.pretrained.text import (
@@ -86,7 +87,7 @@ def _eager(
     directory: Path, model_type: str, pooling: Pooling, offset: int, dense: Sequence[Dense], dtype: torch.dtype
 ) -> Original:
     """The trained encoder in that precision with its own eager attention."""
-    model = load_text(directory, model_type, attention="eager").to(dtype)
+    model = convert(load_text(directory, model_type, attention="eager"), dtype)
     after = copy.deepcopy(nn.Sequential(*dense)).to(dtype)
 
     def run(ids: Tensor) -> Answer:

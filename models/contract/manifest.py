@@ -60,11 +60,13 @@ class FileDigest(Part):
 
 class Deviation(Part):
     """One figure of the comparison with the original in float64: how far the graph is off, and how far the original
-    itself is when it runs in the precision of the graph. `limit` is the most that is accepted, None for a figure that
-    does not decide."""
+    itself is when it runs in the precision of the graph (None: not finite there).
+
+    `limit` is the most that is accepted, None for a figure that does not decide.
+    """
 
     graph: float
-    original: float
+    original: float | None
     limit: float | None
 
 
@@ -81,9 +83,7 @@ class Parity(Part):
         description="Change of an embedding, or of a position's, by the items in the same batch. The original runs one "
         "item at a time: its figure is the larger one of its embeddings and positions."
     )
-    named_weights: int = Field(
-        ge=0, description="Weights that were compared bit for bit with a parameter of their name."
-    )
+    exact_weights: int = Field(ge=0, description="Weights that are copies of a parameter, bit for bit.")
 
 
 class Quality(Part):
@@ -111,7 +111,7 @@ class Manifest(Part):
     graph: GraphSpec
     parity: Parity
     quality: Quality | None = Field(None, description="None where nothing was reduced.")
-    notes: tuple[str, ...] = Field((), description="What its exporter was informed of: an assumption, say.")
+    notes: tuple[str, ...] = Field((), description="Remarks for the person who exported it, such as assumptions.")
     tools: dict[str, str]
     files: dict[Name, FileDigest]
 

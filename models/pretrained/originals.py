@@ -15,6 +15,7 @@ from einops import rearrange
 from torch import Tensor
 from transformers.models.swin.modeling_swin import window_partition
 
+from models.precision import convert
 from models.pretrained.exact import Exact
 from models.pretrained.vision import Opened
 
@@ -33,7 +34,7 @@ class Original:
 def original(opened: Opened, dtype: torch.dtype = torch.float64) -> Callable[[Tensor], Original]:
     """A function of pixels `[b, y, x, 3]`, 0 to 255, that computes in `dtype`. Raises PretrainedError."""
     middle, spread = torch.tensor(opened.middle, dtype=dtype), torch.tensor(opened.spread, dtype=dtype)
-    model: Any = opened.load("eager").to(dtype)
+    model: Any = convert(opened.load("eager"), dtype)
     watch = _windows_watched if opened.architecture.windowed else _watched
 
     @torch.no_grad()

@@ -55,8 +55,9 @@ def test_the_default_model(minilm: Path) -> None:
     assert manifest.parity.embedding_cosine.graph <= 1e-5
     assert manifest.parity.weights is not None
     assert manifest.parity.weights.graph <= 1e-5
+    assert manifest.parity.weights.original is not None
     assert 0 < manifest.parity.weights.original <= 1e-5
-    assert manifest.parity.named_weights > 60
+    assert manifest.parity.exact_weights > 60
     assert manifest.embedding.positions == "parts"
     assert manifest.parity.positions.graph <= 1e-5
 
@@ -127,11 +128,6 @@ def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkey
     with pytest.raises(ParityError, match=said):
         export(tiny_source, tmp_path / "artifacts" / "tiny")
     assert list((tmp_path / "artifacts").iterdir()) == []
-
-
-def test_wrong_weights_fail_parity(tiny: Path, tmp_path: Path) -> None:
-    with pytest.raises(ParityError, match=r"disagrees with the original: its encoder\.model"):
-        parity.judge(parity.measure(tiny, open_subject(write_bert(tmp_path / "other", seed=7), Options())), "fp32")
 
 
 def test_a_graph_that_answers_nan_fails_parity(tiny: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

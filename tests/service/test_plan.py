@@ -21,7 +21,7 @@ def manifest(*heads: int) -> Manifest:
     none = Deviation(graph=0, original=0, limit=0)
     unmeasured = Parity(
         items=1,
-        named_weights=0,
+        exact_weights=0,
         embedding=none,
         embedding_cosine=none,
         positions=none,

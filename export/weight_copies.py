@@ -1,0 +1,55 @@
+"""Are the graph's weights the encoder's, bit for bit?
+
+The items of a comparison touch a few rows of an embedding table, a bias of the keys changes no attention at all, and
+sharp attention hides a wrong key. So the weights themselves are compared: those that keep a parameter's name, and
+matrices, which the exporter transposes and renames.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from export.errors import ParityError
+from export.weights import array
+from models.contract.arrays import Data, Floats
+from models.contract.artifact import GRAPH_FILE
+
+_ALIKE = 0.5
+"""Share of equal values from which a matrix is a changed copy of a parameter, and not one that was derived from it."""
+
+
+def compare(directory: Path, parameters: Mapping[str, Floats], *, half: bool = False) -> int:
+    """Count the weights of the graph in `directory` that are copies of a parameter.
+
+    Raises ParityError for one that is nearly a copy, or has a parameter's name and other values.
+    """
+    graph = onnx.load(directory / GRAPH_FILE, load_external_data=False).graph
+    found = {tensor.name: array(tensor, directory) for tensor in graph.initializer}
+    wanted = {name: values.astype(np.float16) if half else values for name, values in parameters.items()}
+    named = found.keys() & wanted.keys()
+    changed = [name for name in sorted(named) if not np.array_equal(found[name], wanted[name])]
+    transposed = [values.T for values in wanted.values() if values.ndim == 2]
+    copies = {
+        name: _copies(values, transposed) for name, values in found.items() if name not in named and values.ndim == 2
+    }
+    changed += [name for name, is_copy in copies.items() if is_copy is False]
+    if changed:
+        raise ParityError(f"the graph disagrees with the original: its {changed[0]} is not the encoder's")
+    return len(named) + sum(is_copy is True for is_copy in copies.values())
+
+
+def _is_copy(found: Data, matrices: Sequence[Data]) -> bool | None:
+    """Whether `found` equals one of `matrices`; False if it nearly does, None if it is something else."""
+    close = [
+        each for each in matrices if each.shape == found.shape and each.dtype == found.dtype and _shares(each, found)
+    ]
+    if any(np.array_equal(each, found) for each in close):
+        return True
+    return False if any((each == found).mean() > _ALIKE for each in close) else None
+
+
+def _has_column_of(one: Data, other: Data) -> bool:
+    """Whether the first or the last column is the same: one changed value leaves one of them as it was."""
+    return np.array_equal(one[:, 0], other[:, 0]) or np.array_equal(one[:, -1], other[:, -1])
