@@ -31,9 +31,8 @@ def compare(directory: Path, parameters: Mapping[str, Floats], *, half: bool = F
     named = found.keys() & wanted.keys()
     changed = [name for name in sorted(named) if not np.array_equal(found[name], wanted[name])]
     transposed = [values.T for values in wanted.values() if values.ndim == 2]
-    copies = {
-        name: _copies(values, transposed) for name, values in found.items() if name not in named and values.ndim == 2
-    }
+    others = {name: values for name, values in found.items() if name not in named and values.ndim == 2}
+    copies = {name: _is_copy(values, transposed) for name, values in others.items()}
     changed += [name for name, is_copy in copies.items() if is_copy is False]
     if changed:
         raise ParityError(f"the graph disagrees with the original: its {changed[0]} is not the encoder's")
@@ -42,9 +41,8 @@ def compare(directory: Path, parameters: Mapping[str, Floats], *, half: bool = F
 
 def _is_copy(found: Data, matrices: Sequence[Data]) -> bool | None:
     """Whether `found` equals one of `matrices`; False if it nearly does, None if it is something else."""
-    close = [
-        each for each in matrices if each.shape == found.shape and each.dtype == found.dtype and _shares(each, found)
-    ]
+    alike = (each for each in matrices if (each.shape, each.dtype) == (found.shape, found.dtype))
+    close = [each for each in alike if _has_column_of(each, found)]
     if any(np.array_equal(each, found) for each in close):
         return True
     return False if any((each == found).mean() > _ALIKE for each in close) else None
