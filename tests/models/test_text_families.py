@@ -80,7 +80,7 @@ def compare(source: Path, lengths: Sequence[int]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
 def test_packed_states_equal_a_padded_batchs(kind: str, tmp_path: Path) -> None:
-    source = write_text(kind, tmp_path)
+    source = write_text(kind, tmp_path, shaped=False)
     if "mobilebert" in kind:
         _silence_padding(source)
     compare(source, (5, 1, 40, 17, 2))
@@ -100,13 +100,13 @@ def test_deberta_buckets_equal_at_full_length(changes: dict[str, int], tmp_path:
     """The sizes of microsoft/deberta-v3-base but for its widths: 512 positions, distances past 128 in buckets."""
     config = CONFIGS["deberta-v2"]()
     config.update({"max_position_embeddings": 512, "position_buckets": 256, "num_hidden_layers": 1, **changes})
-    source = write_text("deberta-v2", tmp_path, config=config)
+    source = write_text("deberta-v2", tmp_path, config=config, shaped=False)
     compare(source, (512, 300, 7))
 
 
 @torch.no_grad()
 def test_mobilebert_neighbors_stay_within_an_item(tmp_path: Path) -> None:
-    source = write_text("mobilebert", tmp_path)
+    source = write_text("mobilebert", tmp_path, shaped=False)
     encoder = PretrainedTextEncoder(source, "mobilebert").double()
     items = items_of((5, 1, 12))
     together, _ = packed(encoder, items)
@@ -131,7 +131,7 @@ def test_mobilebert_neighbors_stay_within_an_item(tmp_path: Path) -> None:
 )
 @torch.no_grad()
 def test_a_decoder_layer_sees_its_window(kind: str, layer: int, before: int, after: int, tmp_path: Path) -> None:
-    source = write_text(kind, tmp_path)
+    source = write_text(kind, tmp_path, shaped=False)
     encoder = PretrainedTextEncoder(source, kind.partition("-")[0])
     _, layout = packed(encoder, items_of((31, 3)))
     seen = (layout.weights[layer][0] > 0).all(dim=0)
