@@ -1,10 +1,12 @@
 """Looking at what is sealed already: what it is, and whether it still answers as the encoder that it came from."""
 
+import tempfile
 from pathlib import Path
 
 from export import parity
 from export.errors import ExportError
 from export.options import Options
+from export.subjects.base import Subject
 from export.subjects.opening import open_subject
 from models.contract import artifact
 from models.contract.errors import ArtifactError
@@ -20,21 +22,28 @@ def inspect(directory: Path) -> Manifest:
 
 
 def verify(directory: Path, source: Path) -> Parity:
-    """Measure the artifact against `source` anew, as it was measured when it was sealed. Raises ExportError."""
+    """Measure the artifact against `source` again, as it was measured when it was sealed. Raises ExportError."""
     manifest = inspect(directory)
-    subject = open_subject(
-        source,
-        Options(
-            modality=manifest.modality,
-            pooling=manifest.embedding.pooling,
-            max_tokens=manifest.text.max_tokens if manifest.text else None,
-            normalize=manifest.embedding.normalize,
-            task="embed",
-        ),
-    )
-    same = (subject.text, subject.image, subject.attention) == (manifest.text, manifest.image, manifest.attention)
-    if not same or subject.embedding(manifest.name).width != manifest.embedding.width:
-        raise ExportError(f"{source} is another model than {directory} was exported from")
+    overrides = manifest.overrides.model_dump()
+    subject = open_subject(source, Options(modality=manifest.modality, space=manifest.embedding.space, **overrides))
+    different = [name for name, is_same in _same(manifest, directory, subject).items() if not is_same]
+    if different:
+        raise ExportError(
+            f"{source} is another model than {directory} was exported from: different are {', '.join(different)}"
+        )
     figures = parity.measure(directory, subject, manifest.precision)
-    parity.judge(figures, manifest.precision)
+    parity.judge(figures)
     return figures
+
+
+def _same(manifest: Manifest, directory: Path, subject: Subject) -> dict[str, bool]:
+    """Which parts of an artifact are what an export of `subject` would write."""
+    with tempfile.TemporaryDirectory() as staged:
+        subject.copy_files(Path(staged))
+        files = all(path.read_bytes() == (directory / path.name).read_bytes() for path in Path(staged).iterdir())
+    return {
+        "embedding": subject.embedding(manifest.name) == manifest.embedding,
+        "attention": subject.attention == manifest.attention,
+        "limits and prompts": (subject.text, subject.image) == (manifest.text, manifest.image),
+        "tokenizer": files,
+    }

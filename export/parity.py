@@ -104,8 +104,8 @@ def measure(directory: Path, subject: Subject, precision: Precision = "fp32", *,
     )
 
 
-def judge(parity: Parity, precision: Precision) -> None:
-    """Raises ParityError past a limit."""
+def judge(parity: Parity) -> None:
+    """Raise ParityError past a limit."""
     # Negated comparisons, so that NaN fails too.
     failed = [
         f"{name} {figure.graph:.1e} > {figure.limit:.1e} (the original's own error: {said(figure.original)})"
@@ -113,10 +113,7 @@ def judge(parity: Parity, precision: Precision) -> None:
         if figure.limit is not None and not figure.graph <= figure.limit
     ]
     if failed:
-        raise ParityError(
-            f"the graph disagrees with the original in float64: {'; '.join(failed)}; --allow-lossy seals it as it is"
-            f"{', and --precision fp32 loses nothing' * (precision != 'fp32')}"
-        )
+        raise ParityError(f"the graph disagrees with the original in float64: {'; '.join(failed)}")
 
 
 def said(figure: float | None) -> str:
@@ -124,10 +121,11 @@ def said(figure: float | None) -> str:
 
 
 def judge_finite(parity: Parity) -> None:
-    """Raises ParityError if a figure is not finite."""
-    wrong = [name for name, figure in _figures(parity) if not np.isfinite(figure.graph)]
+    """Raise ParityError if a figure is not finite."""
+    wrong = [figure for _, figure in _figures(parity) if not np.isfinite(figure.graph)]
     if wrong:
-        raise ParityError(f"the graph gives values that are not finite: {', '.join(wrong)}")
+        too = ", and so does the original: look at its weights" if any(each.original is None for each in wrong) else ""
+        raise ParityError(f"the graph gives values that are not finite{too}")
 
 
 def _figures(parity: Parity) -> Iterator[tuple[str, Deviation]]:

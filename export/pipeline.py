@@ -6,13 +6,14 @@ from pathlib import Path
 import onnx
 
 from export import parity, seal
+from export.errors import ParityError
 from export.options import Options
 from export.precision import quality, reduction
 from export.progress import Progress
 from export.subjects.base import Subject
 from export.subjects.opening import open_subject
 from export.tracing import attention_operators, to_onnx
-from models.contract.manifest import Manifest, Parity, Quality
+from models.contract.manifest import Manifest, Overrides, Parity, Quality
 from models.contract.specs import GraphSpec
 
 TOOLS = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "tokenizers")
@@ -62,12 +63,17 @@ def steps(options: Options) -> int:
 
 def _judge(figures: Parity, found: Quality | None, options: Options) -> None:
     """Raise ParityError past a limit; where `lossy` was asked for, only for values that are not finite."""
+    parity.judge_finite(figures)
     if options.lossy:
-        parity.judge_finite(figures)
         return
-    parity.judge(figures, options.chosen_precision())
-    if found:
-        quality.judge(found, options.chosen_precision())
+    precision = options.chosen_precision()
+    try:
+        parity.judge(figures)
+        if found:
+            quality.judge(found, precision)
+    except ParityError as error:
+        way_out = "; --precision fp32 loses nothing, and" if precision != "fp32" else ";"
+        raise ParityError(f"{error}{way_out} --allow-lossy seals it as it is") from error
 
 
 def _manifest(
@@ -92,6 +98,9 @@ def _manifest(
         ),
         parity=measured[0],
         quality=measured[1],
+        overrides=Overrides(
+            pooling=options.pooling, normalize=options.normalize, max_tokens=options.max_tokens, task=options.task
+        ),
         notes=subject.notes,
         tools={tool: version(tool) for tool in TOOLS},
         files=seal.digests(staged, subject.modality),

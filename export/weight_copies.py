@@ -42,7 +42,7 @@ def compare(directory: Path, parameters: Mapping[str, Floats], *, half: bool = F
 def _is_copy(found: Data, parameters: Sequence[Data]) -> bool | None:
     """Whether `found` equals one of `parameters`; False if it nearly does, None if it is something else."""
     alike = [each for each in parameters if (each.shape, each.dtype) == (found.shape, found.dtype)]
-    if any(np.array_equal(each, found) for each in alike):
+    if any(np.array_equal(each, found, equal_nan=True) for each in alike):
         return True
     return False if any((each == found).mean() > _ALIKE for each in alike) else None
 

@@ -35,8 +35,10 @@ def write_tokenizer(directory: Path) -> None:
     tokenizer.save(str(directory / "tokenizer.json"))
 
 
-def write_bert(directory: Path, *, pooling: str = "mean", normalize: bool = True, seed: int = 0) -> Path:
-    """A two-layer BERT with sentence-transformers files around it."""
+def write_bert(
+    directory: Path, *, pooling: str = "mean", normalize: bool = True, seed: int = 0, shaped: bool = True
+) -> Path:
+    """A two-layer BERT with sentence-transformers files around it; `shaped` as trained ones are (`tests.trained`)."""
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(WORDS),
@@ -49,7 +51,8 @@ def write_bert(directory: Path, *, pooling: str = "mean", normalize: bool = True
     )
     directory.mkdir(parents=True, exist_ok=True)
     model = BertModel(config, add_pooling_layer=False)
-    trained.shape(model)
+    if shaped:
+        trained.shape(model)
     model.save_pretrained(directory)
     write_tokenizer(directory)
     stages = ["Transformer", "Pooling", *(["Normalize"] if normalize else [])]

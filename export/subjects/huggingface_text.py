@@ -67,7 +67,7 @@ def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, .
     return TextSubject(
         facts,
         lambda: PretrainedTextEncoder(directory, kind, pooling, dense),
-        lambda dtype: _eager(directory, kind, pooling, offset, dense, dtype),
+        lambda dtype: _eager(directory, kind, pooling, dense, dtype),
     )
 
 
@@ -83,17 +83,14 @@ def _max_tokens(positions: int, own_limit: int | None, options: Options, archite
     return wanted or min(own_limit or positions, positions)
 
 
-def _eager(
-    directory: Path, model_type: str, pooling: Pooling, offset: int, dense: Sequence[Dense], dtype: torch.dtype
-) -> Original:
+def _eager(directory: Path, model_type: str, pooling: Pooling, dense: Sequence[Dense], dtype: torch.dtype) -> Original:
     """The trained encoder in that precision with its own eager attention."""
     model = convert(load_text(directory, model_type, attention="eager"), dtype)
     after = copy.deepcopy(nn.Sequential(*dense)).to(dtype)
 
     def run(ids: Tensor) -> Answer:
-        positions = torch.arange(ids.shape[1]) + offset
         with Exact():
-            out = model(input_ids=ids, position_ids=positions[None], output_attentions=True)
+            out = model(input_ids=ids, output_attentions=True)  # positions are the model's own
         real = torch.ones_like(ids, dtype=torch.bool)
         vector, positions = (
             after(project(model, ARCHITECTURES[model_type], states))

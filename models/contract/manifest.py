@@ -38,6 +38,7 @@ __all__ = [
     "ImageSpec",
     "Manifest",
     "Modality",
+    "Overrides",
     "Parity",
     "Pooling",
     "Positions",
@@ -86,6 +87,15 @@ class Parity(Part):
     exact_weights: int = Field(ge=0, description="Weights that are copies of a parameter, bit for bit.")
 
 
+class Overrides(Part):
+    """What the exporter asked for instead of what the source says; None where the source decides."""
+
+    pooling: Pooling | None = None
+    normalize: bool | None = None
+    max_tokens: int | None = None
+    task: Literal["embed"] | None = None
+
+
 class Quality(Part):
     """Of a reduced precision: its vectors of `items` texts or pictures against those of full precision."""
 
@@ -111,6 +121,7 @@ class Manifest(Part):
     graph: GraphSpec
     parity: Parity
     quality: Quality | None = Field(None, description="None where nothing was reduced.")
+    overrides: Overrides = Overrides()
     notes: tuple[str, ...] = Field((), description="Remarks for the person who exported it, such as assumptions.")
     tools: dict[str, str]
     files: dict[Name, FileDigest]

@@ -172,6 +172,8 @@ class PretrainedTextEncoder(PackedEncoder):
             own = call.relative or _within(call.window, layout, bias)
             return packed_attention(call.q, call.k, call.v, layout, call.scale, own)
 
+        if self._architecture.after_padding:
+            position_ids = past_padding(input_ids, position_ids, self.model.config.pad_token_id)
         with routed(attend), sequences.laid_out(layout):
             out = self.model(input_ids=input_ids[None], position_ids=position_ids[None])
         layout.positions = self._vectors(out.last_hidden_state[0])
@@ -181,6 +183,16 @@ class PretrainedTextEncoder(PackedEncoder):
     def _vectors(self, states: Tensor) -> Tensor:
         vectors: Tensor = self.dense(project(self.model, self._architecture, states))
         return vectors
+
+
+def past_padding(input_ids: Tensor, position_ids: Tensor, padding_id: int) -> Tensor:
+    """Positions as RoBERTa's code counts them: a padding token, which a text can spell, has `padding_id` for one and is
+    not counted. ids and positions `[t]`, counted from `padding_id + 1` in each item -> `[t]`."""
+    real = (input_ids != padding_id).long()
+    counted = real.cumsum(0)
+    first = torch.arange(input_ids.shape[0], device=input_ids.device) - (position_ids - padding_id - 1)
+    before = (counted - real).index_select(0, first)
+    return (counted - before) * real + padding_id
 
 
 def project(model: PreTrainedModel, architecture: TextArchitecture, states: Tensor) -> Tensor:

@@ -114,4 +114,4 @@ def test_rows_that_are_others_fail_parity(tiny: Path, tiny_source: Path, monkeyp
 
     monkeypatch.setattr(parity, "_run", shuffled)
     with pytest.raises(ParityError, match="positions"):
-        parity.judge(parity.measure(tiny, open_subject(tiny_source, Options())), "fp32")
+        parity.judge(parity.measure(tiny, open_subject(tiny_source, Options())))

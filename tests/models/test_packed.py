@@ -54,3 +54,17 @@ def test_text_towers_give_the_vector_that_their_own_code_gives(kind: str, named:
     vector, _ = run_packed(PretrainedTextEncoder(source, model_type), [ids], 0)
     out = load_text(source, model_type, attention="eager")(input_ids=torch.from_numpy(ids)[None])
     torch.testing.assert_close(vector, getattr(out, named), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["roberta", "camembert", "mpnet"])
+@torch.no_grad()
+def test_padding_tokens_in_a_text_are_not_counted(kind: str, tmp_path: Path) -> None:
+    """A text can spell the padding token, and a config can name a token that every text has."""
+    source = write_text(kind, tmp_path, shaped=False)
+    encoder, original = PretrainedTextEncoder(source, kind), load_text(source, kind, attention="eager")
+    padding: int = original.config.pad_token_id
+    items = [np.array([2, 5, padding, 6, padding, 7]), np.array([padding, 3]), np.array([4, 8])]
+    vectors, _ = run_packed(encoder, items, padding + 1)
+    for vector, ids in zip(vectors, items, strict=True):
+        states = original(input_ids=torch.from_numpy(ids)[None]).last_hidden_state
+        torch.testing.assert_close(vector, states[0].mean(0), atol=1e-5, rtol=0)
