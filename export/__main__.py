@@ -52,9 +52,10 @@ def _verify(words: list[str]) -> str:
         prog="python -m export verify", description="Measure an artifact against its source again."
     )
     parser.add_argument("artifact", type=Path)
-    parser.add_argument("source", type=Path, help="what it was exported from")
+    parser.add_argument("source", help="what it was exported from: a directory, or a model's id on the hub")
     given = parser.parse_args(words)
-    return f"{given.artifact} answers as {given.source} does: {differences(verify(given.artifact, given.source))}"
+    figures = verify(given.artifact, local(given.source))
+    return f"{given.artifact} answers as {given.source} does: {differences(figures)}"
 
 
 def _options(given: argparse.Namespace) -> Options:

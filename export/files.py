@@ -8,15 +8,12 @@ from pydantic import BaseModel, ValidationError
 from export.errors import SourceError
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.errors import first_problem
+from models.filenames import CONFIG_FILE, SHARDS_FILE, TOKENIZER_CONFIG_FILE, WEIGHTS_FILE
 
 _Parsed = TypeVar("_Parsed", bound=BaseModel)
 
-WEIGHTS_FILE = "model.safetensors"
-SHARDS_FILE = "model.safetensors.index.json"
-CONFIG_FILE = "config.json"
-
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_READ = (CONFIG_FILE, WEIGHTS_FILE, SHARDS_FILE, TOKENIZER_FILE, "tokenizer_config.json")
+_READ = (CONFIG_FILE, WEIGHTS_FILE, SHARDS_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE)
 _READ_BY_IMAGES = ("preprocessor_config.json", "processor_config.json")
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _PAGES = (b"<!doctype html", b"<html")
@@ -29,14 +26,14 @@ class _Shards(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-def check(directory: Path, root: Path | None = None) -> None:
+def check_files(directory: Path, root: Path | None = None) -> None:
     """Raise SourceError for an encoder's directory whose weights are missing, pickled, or not in it.
 
     `root` is the source that the directory is of, where it is another.
     """
     check_links(root or directory)
     if not directory.is_dir():
-        raise SourceError(f"{directory} is no directory, and the encoder should be there")
+        raise SourceError(f"{directory} does not exist; the encoder should be there")
     if (directory / "adapter_config.json").exists():
         raise SourceError(f"{directory / 'adapter_config.json'} is of an adapter; merge it into its model first")
     for name in (*_READ, *_READ_BY_IMAGES):
@@ -51,7 +48,7 @@ def check(directory: Path, root: Path | None = None) -> None:
 def check_links(directory: Path) -> None:
     """Raise SourceError for a directory that is missing, or has links out of it or devices in it."""
     if not directory.is_dir():
-        raise SourceError(f"{directory} is no directory; give one with a {CONFIG_FILE} and a {WEIGHTS_FILE}")
+        raise SourceError(f"{directory} is not a directory; give one with a {CONFIG_FILE} and a {WEIGHTS_FILE}")
     for path in sorted(directory.rglob("*")):
         _refuse_foreign(path, directory)
 
@@ -71,7 +68,7 @@ def _check_shards(path: Path) -> None:
 
 
 def refuse_stand_in(path: Path) -> None:
-    """Raise SourceError for what a broken download leaves in place of a file; one that is absent is no matter."""
+    """Raise SourceError for what a broken download leaves in place of a file; an absent file is ignored."""
     try:
         with path.open("rb") as file:
             start = file.read(64)

@@ -1,4 +1,4 @@
-"""Sources by their hub id, where the hub can be reached: only the files that an export reads are fetched."""
+"""Sources by their hub id: only the files that an export reads are fetched, or are in the cache already."""
 
 import re
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from huggingface_hub import DryRunFileInfo, snapshot_download
 from huggingface_hub.errors import (
+    DryRunError,
     GatedRepoError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
@@ -14,16 +15,19 @@ from huggingface_hub.errors import (
 )
 
 from export.errors import SourceError
+from models.filenames import WEIGHTS_FILE
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _READ = [
     "*.json",  # configs, the tokenizer, and those of sentence-transformers' folders
-    "model.safetensors",
+    WEIGHTS_FILE,
     "model-*-of-*.safetensors",
     "[0-9]*_*/*.safetensors",  # an encoder or a Dense in a folder of its own
-    "vocab.txt",
+    "vocab.txt",  # vocab.json is among the first
     "merges.txt",
-    "*.model",  # SentencePiece
+    "[0-9]*_*/vocab.txt",
+    "[0-9]*_*/merges.txt",
+    "*.model",  # SentencePiece, in folders too
 ]
 """No pickles, and no code."""
 
@@ -39,23 +43,39 @@ def local(source: str) -> Path:
     if Path(source).exists() or not _ID.fullmatch(source):
         return Path(source)
     try:
-        left = list(_LEFT)
-        plan = _plan(source, left)
-        if any(file.filename == "model.safetensors" for file in plan):
-            left.append(_SHARDS)
-            plan = [file for file in plan if not re.fullmatch(r"model-\d+-of-\d+\.safetensors", file.filename)]
-        if not any(file.filename.endswith(".safetensors") for file in plan):
-            raise SourceError(f"{source} has no model.safetensors on the hub; save it as safetensors, and export that")
-        print(f"{source}: {_summary(plan)}", file=sys.stderr)
-        return Path(snapshot_download(source, allow_patterns=_READ, ignore_patterns=left))
+        return _fetched(source)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise SourceError(
-            f"{source} is no directory, and no model of that id could be fetched: {_reason(error)}"
+            f"{source} does not exist here, and cannot be fetched from the hub: {_reason(error)}"
         ) from error
+
+
+def _fetched(source: str) -> Path:
+    left = list(_LEFT)
+    try:
+        plan = _plan(source, left)
+    except DryRunError:  # the hub cannot be reached, or must not be (HF_HUB_OFFLINE)
+        return _cached(source)
+    if any(file.filename == WEIGHTS_FILE for file in plan):
+        left.append(_SHARDS)
+        plan = [file for file in plan if not re.fullmatch(r"model-\d+-of-\d+\.safetensors", file.filename)]
+    if not any(file.filename.endswith(".safetensors") for file in plan):
+        raise SourceError(f"{source} has no {WEIGHTS_FILE} on the hub; save it as safetensors, and export that")
+    print(f"{source}: {_summary(plan)}", file=sys.stderr)
+    return Path(snapshot_download(source, allow_patterns=_READ, ignore_patterns=left))
 
 
 def _plan(source: str, left: list[str]) -> Sequence[DryRunFileInfo]:
     return snapshot_download(source, allow_patterns=_READ, ignore_patterns=left, dry_run=True)
+
+
+def _cached(source: str) -> Path:
+    """The snapshot in the cache, if it has weights; `snapshot_download` raises if there is none."""
+    directory = Path(snapshot_download(source, allow_patterns=_READ, ignore_patterns=_LEFT))
+    if not any(directory.rglob("*.safetensors")):
+        raise SourceError(f"{source} has no weights in the cache ({directory}), and the hub cannot be reached")
+    print(f"{source}: the hub cannot be reached; the files in the cache are taken", file=sys.stderr)
+    return directory
 
 
 def _summary(plan: Sequence[DryRunFileInfo]) -> str:

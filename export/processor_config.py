@@ -14,6 +14,7 @@ from export.files import validate
 from export.processor_classes import BY_MODEL, CLASSES
 from models.contract.errors import first_problem
 from models.contract.specs import Side
+from models.filenames import CONFIG_FILE
 
 _OLD, _NEW = "preprocessor_config.json", "processor_config.json"
 
@@ -82,7 +83,7 @@ def _find(directory: Path) -> tuple[Path, _Object]:
 def _kind(directory: Path, path: Path, found: _Object) -> str:
     """The processor's class, by its name, or by the model's where an old file names none."""
     name = found.get("image_processor_type") or found.get("feature_extractor_type")
-    config = directory / "config.json"
+    config = directory / CONFIG_FILE
     model = _object(config).get("model_type") if name is None and config.is_file() else None
     if str(model) in BY_MODEL:
         return BY_MODEL[str(model)]

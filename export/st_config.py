@@ -4,7 +4,7 @@ The stages that can be exported, in this order: the encoder, a pooling, any numb
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, RootModel
 
 from export import st_transformer
 from export.errors import SourceError
-from export.files import parse, parse_if_there
+from export.files import parse, parse_if_there, refuse_stand_in
 from export.layout import MODULES_FILE, Layout, Stage
 from export.st_transformer import TransformerConfig
 from models.contract.specs import Modality, Pooling
+from models.filenames import CONFIG_FILE, WEIGHTS_FILE
 
 PROMPTS_FILE = "config_sentence_transformers.json"
 POOLING_FOLDER = "1_Pooling"
@@ -74,16 +75,6 @@ class _Prompts(BaseModel):
         return {name: text for name, text in (self.prompts or {}).items() if text is not None}
 
 
-@dataclass(frozen=True)
-class _Vectors:
-    """What the stages behind the encoder do."""
-
-    pooling: Pooling | None = None
-    normalize: bool = True
-    dense_folders: tuple[Path, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
 def other_task(layout: Layout) -> str | None:
     """What the files describe in place of an embedding model, in words; None for an embedding model."""
     prompts = parse_if_there(layout.root / PROMPTS_FILE, _Prompts)
@@ -108,10 +99,8 @@ def read(
         )
     transformer = st_transformer.read(layout.encoder, modality=modality)
     vectors = _vectors(layout, transformer, pooling, normalize, prompted=any(prompts.texts.values()))
-    return SentenceTransformersConfig(
-        pooling=vectors.pooling,
-        normalize=vectors.normalize,
-        dense_folders=vectors.dense_folders,
+    return replace(
+        vectors,
         max_tokens=transformer.max_tokens,
         lower_case=transformer.lower_case,
         prompts=prompts.texts,
@@ -122,16 +111,18 @@ def read(
 
 def _vectors(
     layout: Layout, transformer: TransformerConfig, pooling: Pooling | None, normalize: bool | None, *, prompted: bool
-) -> _Vectors:
+) -> SentenceTransformersConfig:
+    """Return what the stages behind the encoder do."""
     if layout.stages is None:
         return _without_modules(layout, pooling, normalized=normalize is not False, prompted=prompted)
     first, *rest = layout.stages
     path = layout.root / MODULES_FILE
     poolings, dense, normalizes = _in_order(path, first, [stage for stage in rest if stage.kind != "Dropout"])
     for stage in normalizes:
-        _check_features(parse_if_there(stage.folder / "config.json", _Features), stage)
+        _check_features(parse_if_there(stage.folder / CONFIG_FILE, _Features), stage)
     for stage in dense:
-        _check_features(parse(stage.folder / "config.json", _Features), stage)
+        _check_features(parse(stage.folder / CONFIG_FILE, _Features), stage)
+        refuse_stand_in(stage.folder / WEIGHTS_FILE)
     normalized = bool(normalizes) if normalize is None else normalize
     makes_vectors = first.kind == "CLIPModel" or not transformer.token_level
     if makes_vectors and poolings:
@@ -142,17 +133,21 @@ def _vectors(
     if poolings:
         folder = poolings[0].folder
         chosen = _pooling(folder, pooling, length_free=normalized and not dense, prompted=prompted)
-    return _Vectors(chosen, normalized, tuple(stage.folder for stage in dense))
+    return SentenceTransformersConfig(chosen, normalized, tuple(stage.folder for stage in dense))
 
 
-def _without_modules(layout: Layout, pooling: Pooling | None, *, normalized: bool, prompted: bool) -> _Vectors:
+def _without_modules(
+    layout: Layout, pooling: Pooling | None, *, normalized: bool, prompted: bool
+) -> SentenceTransformersConfig:
     """A plain directory is normalized. A pooling folder without modules.json is of a copy that lost the file."""
     folder = layout.root / POOLING_FOLDER
-    if not (folder / "config.json").is_file():
-        return _Vectors(pooling, normalized)
+    if not (folder / CONFIG_FILE).is_file():
+        return SentenceTransformersConfig(pooling, normalized)
     chosen = _pooling(folder, pooling, length_free=normalized, prompted=prompted)
-    note = f"{chosen} pooling is of {POOLING_FOLDER}; there is no {MODULES_FILE}"
-    return _Vectors(chosen, normalized, notes=() if pooling else (note,))
+    left_out = (layout.root / MODULES_FILE).is_file()  # by Layout.without_stages, for --task embed
+    why = f"{MODULES_FILE} is left out by --task embed" if left_out else f"there is no {MODULES_FILE}"
+    note = f"{chosen} pooling is of {POOLING_FOLDER}; {why}"
+    return SentenceTransformersConfig(chosen, normalized, notes=() if pooling else (note,))
 
 
 def _in_order(path: Path, first: Stage, rest: list[Stage]) -> tuple[list[Stage], list[Stage], list[Stage]]:
@@ -185,7 +180,7 @@ def _check_features(features: _Features, stage: Stage) -> None:
     for name in (features.module_input_name, features.module_output_name):
         if name not in (None, "sentence_embedding"):
             raise SourceError(
-                f"{stage.folder / 'config.json'} is for {name}, not for the vector of a text, which cannot be exported"
+                f"{stage.folder / CONFIG_FILE} is for {name}, not for the vector of a text, which cannot be exported"
             )
 
 
@@ -194,7 +189,7 @@ def _pooling(folder: Path, asked: Pooling | None, *, length_free: bool, prompted
 
     `length_free`: the vector's length is lost behind it, so that a sum over the root of the count is a mean.
     """
-    path = folder / "config.json"
+    path = folder / CONFIG_FILE
     config = parse(path, RootModel[dict[str, Any]]).root
     if prompted and config.get("include_prompt") is False:
         raise SourceError(f"{path} pools without the prompt (include_prompt), which cannot be exported")
@@ -212,7 +207,11 @@ def _pooling(folder: Path, asked: Pooling | None, *, length_free: bool, prompted
 
 
 def _modes(config: dict[str, Any]) -> list[str]:
-    """The modes of a Pooling config: one without any takes the mean, as sentence-transformers does."""
+    """The modes of a Pooling config, as sentence-transformers 6.2 reads it.
+
+    An absent flag is off, and a config without any mode takes the mean. Releases before 5.4 took an absent
+    pooling_mode_mean_tokens as on, but wrote every flag.
+    """
     mode = config.get("pooling_mode")
     if mode is None:
         return [name for flag, name in _FLAGS.items() if config.get(flag)] or ["mean"]

@@ -29,7 +29,7 @@ _METHODS = {
 }
 """What can be exported of a model's methods and their outputs, and which feature it makes."""
 
-_NO_MATTER = {
+_IGNORED = {
     "model_args": {"torch_dtype", "dtype", "attn_implementation", "trust_remote_code", "device_map", "use_safetensors",
                    "low_cpu_mem_usage", "add_pooling_layer", "use_memory_efficient_attention", "unpad_inputs"},
     "tokenizer_args": {"model_max_length", "use_fast", "padding_side", "trust_remote_code", "padding", "max_length"},
@@ -99,7 +99,7 @@ def _arguments(config: _File, name: str) -> Mapping[str, Any]:
 
 
 def _check_extra(path: Path, name: str, value: Any) -> None:
-    allowed = _NO_MATTER.get(_NEWER.get(name, name))
+    allowed = _IGNORED.get(_NEWER.get(name, name))
     if not value:
         return
     if allowed is None or not isinstance(value, dict):

@@ -41,7 +41,9 @@ _PRETRAINED = (
 )
 
 
-def check(layout: Layout, raw: dict[str, Any], modality: Modality, options: Options) -> tuple[Layout, tuple[str, ...]]:
+def check_task(
+    layout: Layout, raw: dict[str, Any], modality: Modality, options: Options
+) -> tuple[Layout, tuple[str, ...]]:
     """Return the layout to export by, and notes on what its vectors are worth.
 
     Raises SourceError for a checkpoint with a trained head, unless the task is given.

@@ -6,59 +6,28 @@ So `transformers` itself opens the directory here, and the artifact gets the tok
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, Field
 from tokenizers import Tokenizer, normalizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from export import tokenizer_gate
 from export.errors import OptionError, SourceError
-from export.files import CONFIG_FILE, parse_if_there
+from export.tokenizer_files import check_tokenizer_files, entry_of, named_class, read_config, vocabulary_file
+from export.tokenizer_gate import compare_ids, first_line, tokenized
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.specs import TextSpec
+from models.filenames import TOKENIZER_CONFIG_FILE
 from models.preprocess.errors import TokenizerError
 from models.preprocess.text import TextPreprocessor, open_tokenizer
 
-CONFIG = tokenizer_gate.CONFIG
 NO_LENGTH = 1e20
 """`transformers` writes 1e30 as the model_max_length of a tokenizer without one, and takes all from here on as none."""
 
-_FILES = (TOKENIZER_FILE, CONFIG, "added_tokens.json", "special_tokens_map.json")
-"""The files that can name a token."""
-
-
-class _Named(BaseModel):
-    """The part of config.json that chooses the tokenizer's class where tokenizer_config.json does not."""
-
-    tokenizer_class: str | None = None
-
-
-class TokenizerConfig(BaseModel):
-    """The entries of tokenizer_config.json that are not `transformers`' alone to apply."""
-
-    tokenizer_class: str | None = None
-    auto_map: Any = None
-    pad_token: str | dict[str, object] | None = None
-    model_max_length: Annotated[float, Field(ge=1)] | None = None
-
-    @property
-    def padding(self) -> str | None:
-        """The token, which older files write as an object."""
-        token = self.pad_token.get("content") if isinstance(self.pad_token, dict) else self.pad_token
-        return token if isinstance(token, str) else None
-
-    @property
-    def lowers_case(self) -> bool:
-        """Whether the class lowers case, which some releases of `transformers` do in Python, others in the backend."""
-        return self.tokenizer_class in ("Siglip2Tokenizer", "Siglip2TokenizerFast")
-
-
-def read_config(directory: Path) -> TokenizerConfig:
-    """Raises SourceError for a file that is malformed; an absent one has no entries."""
-    return parse_if_there(directory / CONFIG, TokenizerConfig)
+_LOWERING = ("Siglip2Tokenizer", "Siglip2TokenizerFast")
+"""Classes that lower case, which some releases of `transformers` do in Python, others in the backend."""
 
 
 def max_length(directory: Path) -> int | None:
@@ -72,28 +41,27 @@ def padding_id(directory: Path, otherwise: int | None) -> int:
     token = read_config(directory).padding
     found = otherwise if token is None else _backend(directory, _load(directory)).token_to_id(token)
     if found is None:
-        raise SourceError(f"{directory / CONFIG} names no pad_token that {TOKENIZER_FILE} has; this encoder needs one")
+        raise SourceError(
+            f"{directory / TOKENIZER_CONFIG_FILE} names no pad_token that {TOKENIZER_FILE} has; this encoder needs one"
+        )
     return found
 
 
-def read(directory: Path, spec: TextSpec, *, lower_case: bool) -> str:
-    """The artifact's tokenizer.json, which lowers case if asked to.
+def read(directory: Path, spec: TextSpec, *, lower_case: bool) -> tuple[str, tuple[str, ...]]:
+    """Return the artifact's tokenizer.json, which lowers case if asked to, and notes on what it leaves out.
 
-    Raises SourceError for one that does not fit the encoder or tokenizes other than `transformers` does, OptionError
-    for a limit that leaves no room for a text.
+    Raises SourceError for one that does not fit the encoder or tokenizes otherwise than `transformers` does,
+    OptionError for a limit that leaves no room for a text.
     """
     reference = _load(directory)
     tokenizer = _backend(directory, reference)
-    if lower_case:
-        tokenizer = _lowered(tokenizer)
-        if reference.is_fast:
-            reference.backend_tokenizer.normalizer = tokenizer.normalizer
-    text = _fitting(directory, _lowered(tokenizer) if read_config(directory).lowers_case else tokenizer, spec)
+    lower_case = lower_case or read_config(directory).tokenizer_class in _LOWERING
+    text, notes = _fitting(directory, _lowered(tokenizer) if lower_case else tokenizer, spec)
     special = tokenizer.num_special_tokens_to_add(False)
     if spec.max_tokens <= special:
         raise OptionError(f"max-tokens {spec.max_tokens} leaves no room for a text: {special} are special tokens")
-    tokenizer_gate.check(directory, text, spec, reference)
-    return text
+    compare_ids(directory, text, spec, reference, lower_case=lower_case)
+    return text, notes
 
 
 def _load(directory: Path) -> Any:
@@ -102,12 +70,13 @@ def _load(directory: Path) -> Any:
     config = read_config(directory)
     if config.auto_map:
         raise SourceError(
-            f"{directory / CONFIG} has auto_map, which asks for code that is never run; remove the entry if "
-            f"transformers' own {config.tokenizer_class or 'class'} tokenizes as that code does"
+            f"{directory / TOKENIZER_CONFIG_FILE} has auto_map, which asks for code that is never run; remove the "
+            f"entry if transformers' own {config.tokenizer_class or 'class'} tokenizes as that code does"
         )
+    check_tokenizer_files(directory)
     file = directory / TOKENIZER_FILE
     own = _open(file) if file.exists() else None
-    named = config.tokenizer_class or parse_if_there(directory / CONFIG_FILE, _Named).tokenizer_class
+    named = named_class(directory)
     try:
         found = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # `tokenizers` raises no class of its own
@@ -121,11 +90,20 @@ def _load(directory: Path) -> Any:
         # vocabulary: what no author can have meant. Releases before 5 read the file as it is, and so does this class.
         if named:
             raise SourceError(
-                f"{directory / CONFIG}: tokenizer_class {named!r} builds a {_kind(found.backend_tokenizer)} tokenizer "
-                f"of the {_kind(own)} in {TOKENIZER_FILE}; if that file is right, name PreTrainedTokenizerFast"
+                f"{directory / TOKENIZER_CONFIG_FILE}: tokenizer_class {named!r} builds a "
+                f"{_kind(found.backend_tokenizer)} tokenizer of the {_kind(own)} in {TOKENIZER_FILE}; if that file is "
+                "right, name PreTrainedTokenizerFast"
             )
-        found = PreTrainedTokenizerFast.from_pretrained(directory, local_files_only=True)
+        found = _load_as_it_is(directory)
     return found
+
+
+def _load_as_it_is(directory: Path) -> Any:
+    """The tokenizer of tokenizer.json in the class that keeps its algorithm. Raises SourceError."""
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(directory, local_files_only=True)
+    except Exception as error:  # `tokenizers` raises no class of its own
+        raise SourceError(f"{directory / TOKENIZER_FILE} cannot be read: {first_line(error)}") from error
 
 
 def _backend(directory: Path, reference: Any) -> Tokenizer:
@@ -152,40 +130,41 @@ def _lowered(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer
 
 
-def _fitting(directory: Path, tokenizer: Tokenizer, spec: TextSpec) -> str:
-    """Its text, without tokens past the encoder's table that only the defaults of a class have added.
+def _fitting(directory: Path, tokenizer: Tokenizer, spec: TextSpec) -> tuple[str, tuple[str, ...]]:
+    """Its text without the added tokens past the encoder's table, and a note that names them.
 
-    Raises SourceError for tokens past the table that a file names, and where an empty text has no valid tokens.
+    No author can have embedded a text with such a token, so their literals are ordinary text here. Raises SourceError
+    for tokens past the table that the vocabulary or every text has, and where an empty text has no valid tokens.
     """
-    path, size = directory / TOKENIZER_FILE, spec.vocabulary_size
+    path, size = vocabulary_file(directory), spec.vocabulary_size
     past = {token: id for token, id in tokenizer.get_vocab(with_added_tokens=True).items() if id >= size}
+    own = tokenizer.get_vocab(with_added_tokens=False)
     for token, id in sorted(past.items(), key=lambda pair: pair[1]):
-        named = _entry_of(directory, token)
-        if named or token in tokenizer.get_vocab(with_added_tokens=False):
-            raise SourceError(f"{named or path}: the token {token!r} has the id {id}, the model embeds {size}")
+        if token in own:
+            raise SourceError(
+                f"{entry_of(directory, token) or path}: the token {token!r} has the id {id}, the model embeds {size}"
+            )
     text: str = tokenizer.to_str()
     if past:
         changed = json.loads(text)
         changed["added_tokens"] = [token for token in changed["added_tokens"] if token["content"] not in past]
         text = json.dumps(changed, ensure_ascii=False)
-    ids = TextPreprocessor(text, spec)([""])[0].ids
+    ids = tokenized(path, lambda: TextPreprocessor(text, spec)([""]))[0].ids
     if not len(ids):
         raise SourceError(f"{path} makes no token of an empty text; give it a post-processor with special tokens")
     if max(ids) >= size:
         raise SourceError(f"{path}: a special token of every text has the id {max(ids)}, the model embeds {size}")
-    return text
+    return text, _dropped(directory, past, size)
 
 
-def _entry_of(directory: Path, token: str) -> str | None:
-    """The first file and entry that name a token."""
-    said = json.dumps(token)
-    for name in _FILES:
-        file = directory / name
-        entries = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        for entry, value in entries.items():
-            if said in json.dumps({entry: value}):
-                return f"{file} ({entry})"
-    return None
+def _dropped(directory: Path, past: Mapping[str, int], size: int) -> tuple[str, ...]:
+    """A note on added tokens past the table, unless only the defaults of a class have added them."""
+    named = [(entry, token) for token in sorted(past, key=past.__getitem__) if (entry := entry_of(directory, token))]
+    if not named:
+        return ()
+    entry, token = named[0]
+    more = f" and {len(named) - 1} more" if len(named) > 1 else ""
+    return (f"{entry}: the token {token!r}{more} has the id {past[token]}, the model embeds {size}: dropped",)
 
 
 def _check_vocabulary(directory: Path, found: Any) -> None:
@@ -196,9 +175,9 @@ def _check_vocabulary(directory: Path, found: Any) -> None:
 
 
 def _unread(directory: Path, named: str | None, error: Exception) -> str:
-    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    first = first_line(error)
     if (directory / TOKENIZER_FILE).exists():
-        return f"{directory / CONFIG}: tokenizer_class {named!r} cannot read {TOKENIZER_FILE}: {first}"
+        return f"{directory / TOKENIZER_CONFIG_FILE}: tokenizer_class {named!r} cannot read {TOKENIZER_FILE}: {first}"
     models = sorted(path.name for path in directory.glob("*.model"))
     if models:
         return (

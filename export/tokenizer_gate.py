@@ -5,18 +5,23 @@ one tokenizer.json with `tokenizers`. Whatever else a source's files ask for sho
 """
 # ruff: noqa: RUF001 - letters that look alike are what is probed
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from tokenizers import normalizers
 
 from export.errors import SourceError
 from export.precision.prose import texts
+from export.tokenizer_files import vocabulary_file
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.specs import TextSpec
+from models.filenames import TOKENIZER_CONFIG_FILE
 from models.preprocess.text import TextPreprocessor
 
-CONFIG = "tokenizer_config.json"
+_Result = TypeVar("_Result")
 
 PROSE = 40
 """Texts of prose among the probes."""
@@ -52,21 +57,73 @@ PROBES = (
 """One text for each thing that normalizers, pre-tokenizers and added tokens treat apart."""
 
 
-def check(directory: Path, tokenizer: str, spec: TextSpec, reference: Any) -> None:
-    """Raises SourceError for the first text that `reference`, a tokenizer of `transformers`, tokenizes otherwise."""
-    probes = list(_probes(spec, reference))
+def compare_ids(directory: Path, tokenizer: str, spec: TextSpec, reference: Any, *, lower_case: bool) -> None:
+    """Raise SourceError for the first text that `reference`, a tokenizer of `transformers`, tokenizes otherwise.
+
+    `lower_case`: `tokenizer` is to lower case, and `reference` gets its texts lowered.
+    """
     before = spec.prompts.get(spec.default_prompt or "", "")
+    probes = [(probe, before + probe) for probe in _probes(spec, reference)]
+    if lower_case:
+        lowering = _Lowering(reference)
+        probes = [(probe, lowering(whole)) for probe, whole in probes if lowering.is_the_same(whole)]
     padding = {} if spec.padding_id is None else {"padding": "max_length"}
-    found = TextPreprocessor(tokenizer, spec)(probes)
-    wanted = reference([before + probe for probe in probes], truncation=True, max_length=spec.max_tokens, **padding)
-    for probe, ours, theirs in zip(probes, found, wanted["input_ids"], strict=True):
+    path = vocabulary_file(directory)
+    found = tokenized(path, lambda: TextPreprocessor(tokenizer, spec)([probe for probe, _ in probes]))
+    wanted = tokenized(
+        path,
+        lambda: reference([whole for _, whole in probes], truncation=True, max_length=spec.max_tokens, **padding),
+    )
+    for (probe, _), ours, theirs in zip(probes, found, wanted["input_ids"], strict=True):
         if list(map(int, ours.ids)) != theirs:
-            path = directory / (CONFIG if (directory / CONFIG).is_file() else TOKENIZER_FILE)
+            config = directory / TOKENIZER_CONFIG_FILE
             shown = probe if len(probe) <= 60 else f"{probe[:60]}..."
             raise SourceError(
-                f"{path}: transformers tokenizes {shown!r} otherwise than the {TOKENIZER_FILE} of an artifact can "
-                f"({_cause(reference, spec)})"
+                f"{config if config.is_file() else path}: transformers tokenizes {shown!r} otherwise than the "
+                f"{TOKENIZER_FILE} of an artifact can ({_cause(reference, spec)})"
             )
+
+
+def tokenized(path: Path, tokenize: Callable[[], _Result]) -> _Result:
+    """Return what `tokenize` returns. Raises SourceError for a vocabulary, read from `path`, that fails on a text."""
+    try:
+        return tokenize()
+    except Exception as error:  # `tokenizers` raises no class of its own
+        raise SourceError(f"{path} cannot tokenize: {first_line(error)}; copy it from the original") from error
+
+
+def first_line(error: Exception) -> str:
+    """Return what one line of a message can hold."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+class _Lowering:
+    """Lower case in Python, independently of the normalizer that is compared: added tokens are kept as they are."""
+
+    def __init__(self, reference: Any) -> None:
+        tokens = list(reference.added_tokens_decoder.values())
+        kept = [token.content for token in tokens if not token.normalized and not token.single_word]
+        self._kept = _any_of(kept)
+        self._others = _any_of({token.content for token in tokens} - set(kept))
+
+    def __call__(self, text: str) -> str:
+        return "".join(part if i % 2 else part.lower() for i, part in enumerate(self._kept.split(text)))
+
+    def is_the_same(self, text: str) -> bool:
+        """Return False for texts that `tokenizers` lowers otherwise, and with it sentence-transformers 6.2.
+
+        It has no final sigma and the letters of an older Unicode. It lowers behind the search for added tokens, so
+        "<S>" never becomes "<s>", and searches for some of them (normalized ones) in what it has lowered.
+        """
+        lowered = self(text)
+        same_letters = normalizers.Lowercase().normalize_str(text) == text.lower()
+        same_tokens = self._kept.findall(lowered) == self._kept.findall(text)
+        return same_letters and same_tokens and not self._others.search(text)
+
+
+def _any_of(tokens: Collection[str]) -> re.Pattern[str]:
+    """A pattern, with one group, of the longest of the tokens at a place; of no tokens it matches nothing."""
+    return re.compile(f"({'|'.join(map(re.escape, sorted(tokens, key=len, reverse=True))) or '(?!)'})")
 
 
 def _cause(reference: Any, spec: TextSpec) -> str:
@@ -83,6 +140,14 @@ def _cause(reference: Any, spec: TextSpec) -> str:
 
 
 def _probes(spec: TextSpec, reference: Any) -> Iterator[str]:
+    """Texts without the tokens past the embedding table: the artifact has none, so it reads them as ordinary text."""
+    past = [token for token, id in reference.get_vocab().items() if id >= spec.vocabulary_size]
+    pattern = re.compile(_any_of(past).pattern, re.IGNORECASE)
+    for text in _texts(spec, reference):
+        yield pattern.sub(" ", text)
+
+
+def _texts(spec: TextSpec, reference: Any) -> Iterator[str]:
     yield from PROBES
     yield from texts(PROSE, "gate")
     own = [token for token, id in reference.get_added_vocab().items() if id < spec.vocabulary_size]

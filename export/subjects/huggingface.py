@@ -8,13 +8,14 @@ from pydantic import RootModel
 
 from export import task
 from export.errors import OptionError, SourceError
-from export.files import CONFIG_FILE, parse
+from export.files import parse
 from export.layout import Layout
 from export.options import Options
 from export.subjects.base import Subject
 from export.subjects.huggingface_image import open_image
 from export.subjects.huggingface_text import open_text
 from models.contract.specs import Modality
+from models.filenames import CONFIG_FILE
 from models.pretrained.architectures import ARCHITECTURES as IMAGE
 from models.pretrained.architectures import find
 from models.pretrained.errors import PretrainedError
@@ -34,7 +35,7 @@ def open_subject(layout: Layout, options: Options) -> Subject:
         config = read_config(layout.encoder)
         modality = _modality(layout.encoder, config, options)
         raw = parse(layout.encoder / CONFIG_FILE, RootModel[dict[str, Any]]).root
-        layout, notes = task.check(layout, raw, modality, options)
+        layout, notes = task.check_task(layout, raw, modality, options)
         return (open_text if modality == "text" else open_image)(layout, config, options, notes)
     except PretrainedError as error:
         raise SourceError(str(error)) from error

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from export import st_config, tokenizer
 from export.errors import OptionError, SourceError
-from export.files import CONFIG_FILE
 from export.layout import Layout
 from export.options import Options
 from export.subjects.original import Answer, Original
 from export.subjects.text import TextFacts, TextSubject
 from models.contract.specs import AttentionSpec, Pooling, TextSpec
+from models.filenames import CONFIG_FILE
 from models.pooling import pool, shares
 from models.precision import convert
 from models.pretrained.dense import Dense, read_dense
@@ -54,14 +54,15 @@ def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, .
     except (AttributeError, TypeError, ValidationError) as error:
         first = str(error).splitlines()[0]
         raise SourceError(f"{directory / CONFIG_FILE} lacks sizes that an encoder has: {first}") from error
+    artifact, left_out = tokenizer.read(directory, text, lower_case=usage.lower_case)
     facts = TextFacts(
         architecture=config.model_type,
-        tokenizer=tokenizer.read(directory, text, lower_case=usage.lower_case),
+        tokenizer=artifact,
         text=text,
         attention=attention,
         normalize=usage.normalize,
         space=options.space,
-        notes=(*notes, *usage.notes),
+        notes=(*notes, *usage.notes, *left_out),
     )
     kind, dense = config.model_type, [read_dense(folder) for folder in usage.dense_folders]
     return TextSubject(

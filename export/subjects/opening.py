@@ -10,6 +10,7 @@ from export.errors import OptionError
 from export.options import Options
 from export.subjects import huggingface, ours
 from export.subjects.base import Subject
+from models.filenames import CONFIG_FILE
 
 _OBJECT = TypeAdapter(dict[str, Any])
 
@@ -17,7 +18,7 @@ _OBJECT = TypeAdapter(dict[str, Any])
 def open_subject(directory: Path, options: Options) -> Subject:
     """Check the directory's files and load the encoder in it. Raises SourceError, OptionError."""
     found = layout.find(directory)
-    files.check(found.encoder, found.root)
+    files.check_files(found.encoder, found.root)
     if is_ours(directory):
         subject: Subject = ours.open_subject(directory, options)
     else:
@@ -30,6 +31,6 @@ def open_subject(directory: Path, options: Options) -> Subject:
 def is_ours(directory: Path) -> bool:
     """Our configs name their `kind`, Hugging Face's their `model_type`. A config that cannot be read is not ours."""
     try:
-        return "kind" in _OBJECT.validate_json((directory / files.CONFIG_FILE).read_bytes())
+        return "kind" in _OBJECT.validate_json((directory / CONFIG_FILE).read_bytes())
     except (OSError, ValidationError):
         return False

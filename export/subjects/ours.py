@@ -67,9 +67,11 @@ def _text(directory: Path, encoder: TextTransformer, options: Options) -> TextSu
         vocabulary_size=config.vocabulary_size,
         position_offset=0,
     )
+    artifact, notes = tokenizer.read(directory, text, lower_case=False)
     facts = TextFacts(
         architecture=config.kind,
-        tokenizer=tokenizer.read(directory, text, lower_case=False),
+        tokenizer=artifact,
+        notes=notes,
         text=text,
         attention=AttentionSpec(heads=(config.heads,) * config.layers),
         normalize=options.normalize is not False,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -11,10 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models.encoders.registry import Config, Encoder, build, from_dict
-
-CONFIG_FILE: Final = "config.json"
-WEIGHTS_FILE: Final = "model.safetensors"
-
+from models.filenames import CONFIG_FILE, WEIGHTS_FILE
 
 _FIELDS = TypeAdapter(dict[str, Any])
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from transformers import GenerationConfig
-from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from models.pretrained.errors import PretrainedError
+from models.pretrained.rotary import check_rotations, rotations
+from models.pretrained.supported import bidirectional
 
 _SPEAKS = re.compile(
     r"(^|_)(pos|positions?|positional|rope|rotary|\w*bias(es)?|\w*norm|layernorm|act|activation|scale|scaling|scaled"
@@ -50,7 +51,7 @@ _AS_DONE: Mapping[str, tuple[object, ...]] = {
 }
 """Values that say what is done anyway. Other values of these entries are refused, switched off or not."""
 
-_ABSOLUTE, _ROTARY = ("absolute",), ("absolute", "rope", "rotary")
+_ABSOLUTE, _ROTARY = ("absolute",), ("absolute", "rope", "rotary", "sans_pos")
 
 _SIZES: Mapping[str, tuple[str, ...]] = {
     "hidden_size": ("n_embd", "d_model", "dim", "embedding_dim", "embedding_size", "embed_dim"),
@@ -62,10 +63,20 @@ _SIZES: Mapping[str, tuple[str, ...]] = {
 """Other names of what every config has, by the common name."""
 
 _COMMON = {alias: name for name, aliases in _SIZES.items() for alias in aliases}
-_ROTARY_TYPES = ("default", *sorted(ROPE_INIT_FUNCTIONS.keys() - {"dynamic", "longrope"}))
-"""Types whose frequencies do not depend on the longest text of a batch."""
-
 _POSITIONS = ("n_positions", "n_ctx", "max_trained_positions", "max_positions", "max_position_embeddings")
+_HEAD_WIDTHS = ("head_dim", "attention_head_size", "kv_channels")
+_ROTARY_BASES = ("rotary_emb_base", "rope_base", "rotary_base", "rope_theta")
+_ROTARY_FRACTIONS = ("rotary_emb_fraction", "rotary_pct", "partial_rotary_factor")
+_DIRECTIONS = ("bidirectional", "is_bidirectional", "use_bidirectional_attention")
+_COMPARED = {*_COMMON, *_POSITIONS, *_HEAD_WIDTHS, *_ROTARY_BASES, *_ROTARY_FRACTIONS, *_DIRECTIONS}
+"""Entries with another name for what is read: 0 and false are values there, not switches."""
+
+_USUALLY_ON = re.compile(
+    r"^((use|add|with|has)_)?(abs(olute)?_)?(pos|positions?|positional)(_emb(ed(ding)?s?)?|_encodings?)?$"
+    r"|^use_(embedding_)?layer_?norm$"
+)
+"""Switches of what every model does: false changes its vectors."""
+
 _GATED = {"swiglu": "silu", "geglu": "gelu", "gelu_python": "gelu"}
 """Names of activations that older code used: with a gate, or for the exact GELU."""
 
@@ -75,7 +86,7 @@ def check_entries(path: Path, config: Any) -> None:
 
     `config` is what `transformers` made of it, or of the part for one tower of two.
     """
-    _check_rotations(path, config)
+    check_rotations(path, config)
     for name, value in _raw(path, config).items():
         if not _dropped(name, value, config):
             continue
@@ -102,49 +113,36 @@ def _dropped(name: str, value: object, config: Any) -> bool:
     if name in _AS_DONE:
         return value is not None and value not in _AS_DONE[name]
     if name == "position_embedding_type":
-        allowed = _ROTARY if _rotations(config) else _ABSOLUTE
+        allowed = _ROTARY if rotations(config) else _ABSOLUTE
         return value is not None and value not in allowed
     if not _SPEAKS.search(name) and name not in _COMMON and name not in _POSITIONS:
         return False
-    return not (_is_off(value) or _HARMLESS.search(name) or _is_as_read(name, value, config))
+    return not (_is_off(name, value) or _HARMLESS.search(name) or _is_as_read(name, value, config))
 
 
-def _is_off(value: object) -> bool:
-    return value in (None, False, "", "absolute", "none") or (isinstance(value, (list, dict)) and not value)
+def _is_off(name: str, value: object) -> bool:
+    if value in (None, "", "absolute", "none") or (isinstance(value, (list, dict)) and not value):
+        return True
+    return value in (False, 0) and name not in _COMPARED and not _USUALLY_ON.search(name)
 
 
 def _is_as_read(name: str, value: object, config: Any) -> bool:
     """Whether the entry is another name of one that is read, with the same value."""
-    if name in _POSITIONS:  # more of them than are served is no harm
+    if name in _POSITIONS:  # more positions than are served are harmless
         return isinstance(value, int) and value >= (getattr(config, "max_position_embeddings", None) or 0)
-    if name in ("head_dim", "attention_head_size", "kv_channels"):
+    if name in _HEAD_WIDTHS:
         return bool(value == config.hidden_size // config.num_attention_heads)
-    if name in ("rotary_emb_base", "rope_base", "rotary_base", "rope_theta"):
-        return any(value == each.get("rope_theta") for each in _rotations(config))
-    if name in ("rotary_emb_fraction", "rotary_pct", "partial_rotary_factor"):
-        return any(value == each.get("partial_rotary_factor", 1.0) for each in _rotations(config))
+    if name in _ROTARY_BASES:
+        return any(value == each.get("rope_theta") for each in rotations(config))
+    if name in _ROTARY_FRACTIONS:
+        return any(value == each.get("partial_rotary_factor", 1.0) for each in rotations(config))
+    if name in _DIRECTIONS:
+        return value == bidirectional(config)
     common = _COMMON.get(name)
     aliases = (common, *_SIZES[common], "rms_norm_eps") if common else ()
     kind: Any = type(config)
     own = {getattr(config, each) for each in aliases if each != name and each in _declared(kind)}
     return bool({value, _GATED.get(str(value))} & own) if isinstance(value, (str, int, float)) else False
-
-
-def _rotations(config: Any) -> list[dict[str, Any]]:
-    """The rotary settings: one, or one for each kind of layer."""
-    found = getattr(config, "rope_parameters", None) or {}
-    nested = [each for each in found.values() if isinstance(each, dict)]
-    return nested or ([found] if found else [])
-
-
-def _check_rotations(path: Path, config: Any) -> None:
-    for rotation in _rotations(config):
-        kind = rotation.get("rope_type", "default")
-        if kind not in _ROTARY_TYPES:
-            raise PretrainedError(
-                f"{path} asks for rotary positions of the type {kind!r}, which cannot be exported; the exported types "
-                f"are {', '.join(_ROTARY_TYPES)}"
-            )
 
 
 @cache

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from models.contract.errors import first_problem
+from models.filenames import CONFIG_FILE, WEIGHTS_FILE
 from models.pretrained.errors import PretrainedError
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -63,7 +64,7 @@ class Dense(nn.Module):
 
 def read_dense(folder: Path) -> Dense:
     """The stage in `folder`. Raises PretrainedError for one that cannot be exported, by file and entry."""
-    path = folder / "config.json"
+    path = folder / CONFIG_FILE
     try:
         config = _Config.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -97,13 +98,11 @@ def chained_width(width: int, stages: Sequence[Dense]) -> int:
 
 def _weights(folder: Path, shapes: dict[str, list[int]]) -> dict[str, Tensor]:
     """Exactly the tensors of `shapes`, from the folder's safetensors file. Raises PretrainedError."""
-    path = folder / "model.safetensors"
+    path = folder / WEIGHTS_FILE
     if not path.is_file():
         pickled = next((each.name for each in sorted(folder.glob("*.bin"))), None)
         why = f", and {pickled} is pickled, which is never opened" if pickled else ""
-        raise PretrainedError(
-            f"{folder} has no model.safetensors{why}; save the model again with sentence-transformers"
-        )
+        raise PretrainedError(f"{folder} has no {WEIGHTS_FILE}{why}; save the model again with sentence-transformers")
     try:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:

@@ -12,6 +12,7 @@ from transformers import __version__ as transformers_version
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as transformers_logging
 
+from models.filenames import CONFIG_FILE
 from models.pretrained.config_entries import check_entries
 from models.pretrained.errors import PretrainedError
 from models.pretrained.weight_names import check_read, read_names, wrong_prefix
@@ -46,7 +47,7 @@ _NATIVE = {"new": "'gte', transformers' own form of this architecture"}
 
 def read_config(directory: Path) -> Any:
     """config.json as `transformers` reads it, of an architecture that ships with it. Raises PretrainedError."""
-    path = directory / "config.json"
+    path = directory / CONFIG_FILE
     _check_model_type(path)
     try:
         config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
@@ -98,7 +99,7 @@ def load(auto: Any, directory: Path, *, attention: str, config: Any = None, **op
     model, that leave any of its weights to chance, or that hold entries or weights that nothing reads.
     """
     config = read_config(directory) if config is None else config
-    check_entries(directory / "config.json", config)
+    check_entries(directory / CONFIG_FILE, config)
     read_names(directory)  # a file that is cut off is named before the library speaks of it
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

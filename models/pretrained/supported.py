@@ -5,38 +5,21 @@ from typing import Any
 
 from models.pretrained.errors import PretrainedError
 
-_PER_RUN = ("dynamic", "longrope")
-"""Rotations whose frequencies depend on the longest text of a batch."""
-
 _DECODERS = ("qwen3", "gemma3_text")
 _GEMMA_ENTRY = "use_bidirectional_attention"
 
 
 def bidirectional(config: Any) -> bool:
-    """Return True if a decoder's config lets tokens attend to those after them."""
+    """Return True if the config of a text encoder lets tokens attend to those after them."""
+    if config.model_type not in _DECODERS:
+        return True
     return bool(getattr(config, _GEMMA_ENTRY, False)) or not getattr(config, "is_causal", True)
 
 
-def check(config: Any, path: object) -> None:
+def check_config(config: Any, path: object) -> None:
     """Raise PretrainedError for an entry of a text tower's config, read from `path`, that cannot be exported."""
-    for problem in (*_rope(config), *_decoder(config), *_disentangled(config)):
+    for problem in (*_decoder(config), *_disentangled(config)):
         raise PretrainedError(f"{path} has {problem}")
-
-
-def _rope(config: Any) -> Iterator[str]:
-    rope = getattr(config, "rope_parameters", None)
-    parts = (rope, *rope.values()) if isinstance(rope, dict) else ()
-    for part in parts:
-        if not isinstance(part, dict) or "rope_type" not in part:
-            continue
-        kind = part["rope_type"]
-        if kind in _PER_RUN:
-            yield (
-                f"rope_type {kind!r}, with which a vector depends on its batch; remove the entry and keep to the "
-                "length before the scaling, or scale by yarn or linear"
-            )
-        if part.get("type", kind) != kind or (kind == "default" and part.get("factor", 1) != 1):
-            yield f"a rope scaling {part} that transformers leaves out; call its type rope_type, or remove it"
 
 
 def _decoder(config: Any) -> Iterator[str]:

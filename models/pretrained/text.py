@@ -21,12 +21,14 @@ from transformers import (
 from typing_extensions import override
 
 from models.contract.specs import Pooling
+from models.filenames import CONFIG_FILE
 from models.packed import Layout, PackedEncoder, packed_attention
 from models.pooling import pool
-from models.pretrained import deberta, mpnet, sequences, supported, towers
+from models.pretrained import deberta, mpnet, sequences, towers
 from models.pretrained.dense import Dense, chained_width
 from models.pretrained.loading import load, read_config
 from models.pretrained.routing import ROUTED, Call, routed
+from models.pretrained.supported import bidirectional, check_config
 
 ModelBias = Callable[[PreTrainedModel, Layout], Tensor | None]
 """What a model adds to the scores of every item: `[1, h or 1, s, s]`."""
@@ -43,7 +45,7 @@ def causal(_model: PreTrainedModel, layout: Layout) -> Tensor:
 
 def causal_by_config(model: PreTrainedModel, layout: Layout) -> Tensor | None:
     """As `causal`, unless the decoder's config makes it an encoder."""
-    return None if supported.bidirectional(model.config) else causal(model, layout)
+    return None if bidirectional(model.config) else causal(model, layout)
 
 
 def _ahead(layout: Layout) -> Tensor:
@@ -131,7 +133,7 @@ def load_text(directory: Path, model_type: str, *, attention: str) -> PreTrained
     tower = config.get_text_config()
     if isinstance(config, CLIPConfig):
         tower.projection_dim = config.projection_dim  # the pair's own counts, whatever its towers say
-    supported.check(tower, directory / "config.json")
+    check_config(tower, directory / CONFIG_FILE)
     tower.use_cache = False  # of the keys of a text that is not continued
     return load(architecture.auto, directory, attention=attention, config=tower, **architecture.options)
 

@@ -16,10 +16,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from models.filenames import SHARDS_FILE, WEIGHTS_FILE
 from models.pretrained.errors import PretrainedError
-
-WEIGHTS_FILE = "model.safetensors"
-SHARDS_FILE = "model.safetensors.index.json"
 
 _FLOATS = ("F16", "BF16", "F32", "F64")
 """Types of plain weights in safetensors; any other is of a quantized model."""

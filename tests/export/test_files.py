@@ -11,11 +11,11 @@ from export.errors import SourceError
 from export.options import Options
 from export.subjects.opening import open_subject
 from tests.checkpoints import write_bert
-from tests.export.sources import HTML_PAGE, LFS_POINTER, into_folder, opened, refusal, write
+from tests.export.sources import HTML_PAGE, LFS_POINTER, into_folder, opened, refusal, stages, write
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="is no directory"):
+    with pytest.raises(SourceError, match="is not a directory"):
         open_subject(tmp_path / "nowhere", Options())
 
 
@@ -46,11 +46,11 @@ def test_a_link_out_of_the_directory_is_refused_and_a_hubs_cache_is_not(tmp_path
     blob.parent.mkdir()
     (source / "model.safetensors").rename(blob)
     (source / "model.safetensors").symlink_to(blob)
-    files.check(source)
+    files.check_files(source)
     (source / "model.safetensors").unlink()
     (source / "model.safetensors").symlink_to(blob.rename(tmp_path / "elsewhere"))
     with pytest.raises(SourceError, match=r"model\.safetensors is a link out of the directory"):
-        files.check(source)
+        files.check_files(source)
 
 
 def test_folder_of_an_encoder_in_a_hubs_cache_is_read(tmp_path: Path) -> None:
@@ -68,11 +68,11 @@ def test_links_in_a_loop_and_what_is_no_file_are_refused(tmp_path: Path) -> None
     source = write_bert(tmp_path)
     (source / "extra").symlink_to(source / "extra")
     with pytest.raises(SourceError, match="extra is a link that leads nowhere"):
-        files.check(source)
+        files.check_files(source)
     (source / "extra").unlink()
     os.mkfifo(source / "extra")
     with pytest.raises(SourceError, match="extra is neither a file nor a folder"):
-        files.check(source)
+        files.check_files(source)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_index_that_transformers_cannot_read_is_refused(tmp_path: Path) -> None:
     ["pytorch_model.bin.index.json", "tf_model.h5.index.json", "flax_model.msgpack.index.json",
      "model.safetensors.index.json", "model.fp16.safetensors.index.json"],
 )  # fmt: skip
-def test_stale_index_beside_whole_weights_is_no_matter(tmp_path: Path, name: str) -> None:
+def test_stale_index_next_to_whole_weights_is_ignored(tmp_path: Path, name: str) -> None:
     source = write_bert(tmp_path)
     write(source / name, {"metadata": {}, "weight_map": {"a": "pytorch_model-00001-of-00002.bin"}})
     opened(source)
@@ -131,7 +131,18 @@ def test_pointer_in_place_of_a_shard_is_named(tmp_path: Path) -> None:
     assert re.search(r"model-1\.safetensors is a Git LFS pointer", refusal(source))
 
 
-def test_pointer_that_nothing_reads_is_no_matter(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize(
+    ("content", "message"), [(LFS_POINTER, "is a Git LFS pointer"), (HTML_PAGE, "is an HTML page")]
+)
+def test_broken_download_of_a_dense_stage_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+    source = stages(write_bert(tmp_path), "Transformer", "Pooling", "Dense")
+    write(source / "2_Dense" / "config.json", {"in_features": 32, "out_features": 8})
+    (source / "2_Dense" / name).write_text(content)
+    assert f"{source / '2_Dense' / name} {message}" in refusal(source)
+
+
+def test_unread_pointer_is_ignored(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     for name in ("pytorch_model.bin", "rust_model.ot", "eval.json"):
         (source / name).write_text(LFS_POINTER)

@@ -1,5 +1,8 @@
 """Sources by their hub id."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -10,7 +13,12 @@ import pytest
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from export import hub
+from export.__main__ import main
 from export.errors import SourceError
+from export.options import Options
+from export.pipeline import export
+from tests.checkpoints import write_bert
+from tests.export.sources import write
 
 READ = {
     "config.json": 700,
@@ -24,6 +32,10 @@ READ = {
     "sentence_xlm-roberta_config.json": 53,
     "config_sentence_transformers.json": 116,
     "0_Transformer/config.json": 700,
+    "0_Transformer/vocab.txt": 700,
+    "0_Transformer/sentencepiece.bpe.model": 700,
+    "0_CLIPModel/vocab.json": 700,
+    "0_CLIPModel/merges.txt": 700,
     "0_Transformer/model-00001-of-00002.safetensors": 1000,
     "1_Pooling/config.json": 190,
     "2_Dense/config.json": 115,
@@ -79,7 +91,7 @@ def test_id_is_fetched_with_every_file_that_is_read_and_no_other(
     repository = _at(monkeypatch, Hub(tmp_path, {**READ, **dict.fromkeys(LEFT, 10**9)}))
     assert hub.local("owner/model") == tmp_path
     assert set(repository.fetched) == READ.keys()
-    assert "owner/model: 15 files to fetch, 96.7 MB" in capsys.readouterr().err
+    assert "owner/model: 19 files to fetch, 96.7 MB" in capsys.readouterr().err
 
 
 def test_size_leaves_out_what_is_cached(
@@ -87,10 +99,10 @@ def test_size_leaves_out_what_is_cached(
 ) -> None:
     _at(monkeypatch, Hub(tmp_path, READ, cached=("model.safetensors",)))
     hub.local("owner/model")
-    assert "14 files to fetch, 6.7 MB, 1 more are in the cache" in capsys.readouterr().err
+    assert "18 files to fetch, 6.7 MB, 1 more are in the cache" in capsys.readouterr().err
     _at(monkeypatch, Hub(tmp_path, READ, cached=tuple(READ)))
     hub.local("owner/model")
-    assert "all 15 files are in the cache" in capsys.readouterr().err
+    assert "all 19 files are in the cache" in capsys.readouterr().err
 
 
 def test_shards_are_fetched_where_there_is_no_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +119,38 @@ def test_model_without_safetensors_is_refused_before_a_download(
     with pytest.raises(SourceError, match=r"owner/model has no model\.safetensors on the hub"):
         hub.local("owner/model")
     assert not repository.fetched
+
+
+def _offline(cache: Path) -> subprocess.CompletedProcess[str]:
+    """What a process without a hub makes of an id; the library reads the variables when it is imported."""
+    program = "from export.hub import local; print(local('owner/model'))"
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(cache)}
+    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_cached_model_is_read_offline(tmp_path: Path) -> None:
+    repository = tmp_path / "models--owner--model"
+    snapshot = repository / "snapshots" / ("0" * 40)
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    write(snapshot / "config.json", {})
+    assert "SourceError: owner/model has no weights in the cache" in _offline(tmp_path).stderr
+    (snapshot / "model.safetensors").write_bytes(b"")
+    found = _offline(tmp_path)
+    assert found.stdout.strip() == str(snapshot)
+    assert found.stderr == "owner/model: the hub cannot be reached; the files in the cache are taken\n"
+
+
+def test_model_that_is_not_cached_is_refused_offline(tmp_path: Path) -> None:
+    assert "owner/model does not exist here, and cannot be fetched from the hub: the hub" in _offline(tmp_path).stderr
+
+
+def test_verify_takes_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_bert(tmp_path / "source")
+    artifact = tmp_path / "artifact"
+    export(source, artifact, Options())
+    _at(monkeypatch, Hub(source, {"model.safetensors": 1}))
+    assert main(["verify", str(artifact), "owner/model"]) == 0
 
 
 def test_path_is_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +177,7 @@ def test_failed_fetch_is_explained_in_one_line(
 ) -> None:
     _at(monkeypatch, Hub(tmp_path, {}, error=error))
     with pytest.raises(
-        SourceError, match=f"owner/model is no directory, and no model of that id.*{message}"
+        SourceError, match=f"owner/model does not exist here, and cannot be fetched from the hub: .*{message}"
     ) as refused:
         hub.local("owner/model")
     assert "\n" not in str(refused.value)

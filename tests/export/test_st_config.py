@@ -46,6 +46,7 @@ def test_limits_come_from_sentence_transformers_and_never_exceed_positions(tmp_p
         ('{"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": false}', "mean"),
         ('{"pooling_mode": "cls"}', "cls"),
         ('{"pooling_mode_lasttoken": true}', "last"),
+        ('{"pooling_mode_cls_token": true}', "cls"),  # releases before 5.4 took the absent mean as on
     ],
 )
 def test_both_ways_of_writing_the_pooling_mode(tmp_path: Path, config: str, pooling: str) -> None:
@@ -95,7 +96,7 @@ def test_sum_over_the_root_of_the_count_is_a_mean_where_the_length_is_lost(tmp_p
     assert opened(long, normalize=True).embedding("x").normalize
 
 
-def test_vectors_are_normalised_as_the_source_says_unless_told_otherwise(tmp_path: Path) -> None:
+def test_option_replaces_the_normalization_of_the_source(tmp_path: Path) -> None:
     source = write_bert(tmp_path, normalize=False)
     assert not open_subject(source, Options()).embedding("x").normalize
     assert open_subject(source, Options(normalize=True)).embedding("x").normalize
@@ -132,7 +133,7 @@ def test_a_prompt_left_out_of_the_pooling_is_refused(tmp_path: Path) -> None:
         ("modules.json", '{"a": 1}', r"modules\.json is not what it should be"),
         ("modules.json", "[]", r"modules\.json lists no stage"),
         ("modules.json", f'[{{"type": "{_OLD}.Transformer", "path": "../p"}}]', "not a folder of the source"),
-        ("modules.json", f'[{{"type": "{_OLD}.Transformer", "path": "0_T"}}]', "0_T is no directory"),
+        ("modules.json", f'[{{"type": "{_OLD}.Transformer", "path": "0_T"}}]', "0_T does not exist"),
         ("modules.json", f'[{{"type": "{_OLD}.Transformer"}}]', "has no Pooling stage; choose one with --pooling"),
         ("config_sentence_transformers.json", '{"default_prompt_name": "query"}', "the default prompt 'query'"),
     ],
@@ -341,6 +342,13 @@ def test_pooling_folder_without_modules_is_read_with_a_note(tmp_path: Path) -> N
     assert "cls pooling is of 1_Pooling; there is no modules.json" in subject.notes
     assert not opened(source, normalize=False).embedding("x").normalize
     assert not opened(source, pooling="mean").notes
+
+
+def test_pooling_folder_is_read_with_a_note_where_the_task_leaves_modules_out(tmp_path: Path) -> None:
+    source = write_bert(tmp_path, pooling="cls_token")
+    write(source / "config_sentence_transformers.json", {"model_type": "CrossEncoder"})
+    notes = opened(source, task="embed").notes
+    assert "cls pooling is of 1_Pooling; modules.json is left out by --task embed" in notes
 
 
 @pytest.mark.parametrize("folder", ["", "0_CLIPModel"])

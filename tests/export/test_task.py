@@ -95,7 +95,7 @@ def test_pipeline_of_another_task_is_refused_unless_the_task_is_given(
         {"query_prefix": "[Q] ", "document_prefix": "[D] "},
     ],
 )
-def test_model_type_of_sentence_transformers_is_heard(tmp_path: Path, entries: dict[str, str]) -> None:
+def test_model_type_of_sentence_transformers_names_the_task(tmp_path: Path, entries: dict[str, str]) -> None:
     source = write_bert(tmp_path)
     write(source / "config_sentence_transformers.json", entries)
     assert "pass --task embed" in refusal(source)

@@ -16,7 +16,7 @@ from export.subjects.opening import open_subject
 from models.contract.specs import TextSpec
 from models.preprocess.text import TextPreprocessor
 from tests.checkpoints import write_bert
-from tests.export.sources import refusal, rewrite, spec
+from tests.export.sources import HTML_PAGE, LFS_POINTER, refusal, rewrite, spec
 from tests.hf_text import write_text
 from tests.tokenizers import WORD_PIECES, write_byte_level, write_gemma, write_unigram, write_word_piece
 
@@ -37,7 +37,7 @@ def source(directory: Path, kind: str = "bert") -> Path:
 
 def tokens(directory: Path, text: str, *, lower_case: bool = False, limits: TextSpec = SPEC) -> list[str]:
     """The tokens that the service makes of a text by what was read of the directory."""
-    preprocess = TextPreprocessor(tokenizer.read(directory, limits, lower_case=lower_case), limits)
+    preprocess = TextPreprocessor(tokenizer.read(directory, limits, lower_case=lower_case)[0], limits)
     return [token for token, _, _ in preprocess([text])[0].pieces]
 
 
@@ -144,17 +144,31 @@ def test_tokenization_that_the_service_cannot_do_is_refused(config: dict[str, An
     assert said in message
 
 
+def _compare(directory: Path, text: str, limits: TextSpec, reference: Any, *, lower_case: bool = False) -> None:
+    tokenizer_gate.compare_ids(directory, text, limits, reference, lower_case=lower_case)
+
+
 def test_the_gate_names_the_first_text_that_differs(tmp_path: Path) -> None:
     directory = source(write_word_piece(tmp_path))
-    text = tokenizer.read(directory, SPEC, lower_case=False)
+    text, _ = tokenizer.read(directory, SPEC, lower_case=False)
     reference = AutoTokenizer.from_pretrained(directory)
-    tokenizer_gate.check(directory, text, SPEC, reference)
+    _compare(directory, text, SPEC, reference)
     with pytest.raises(SourceError, match=r"tokenizer_config\.json: transformers tokenizes 'The QUICK Brown Fox"):
-        tokenizer_gate.check(directory, text.replace('"lowercase":true', '"lowercase":false'), SPEC, reference)
+        _compare(directory, text.replace('"lowercase":true', '"lowercase":false'), SPEC, reference)
     with pytest.raises(SourceError, match="otherwise"):  # only texts past the limit show it
-        tokenizer_gate.check(directory, text, SPEC, _Longer(reference))
+        _compare(directory, text, SPEC, _Longer(reference))
     prompted = SPEC.model_copy(update={"default_prompt": "query", "prompts": {"query": "A: "}})
-    tokenizer_gate.check(directory, text, prompted, reference)
+    _compare(directory, text, prompted, reference)
+
+
+def test_lowered_case_is_compared_with_pythons(tmp_path: Path) -> None:
+    directory = source(write_byte_level(tmp_path), "roberta")
+    reference = AutoTokenizer.from_pretrained(directory)
+    lowered, _ = tokenizer.read(directory, SPEC, lower_case=True)
+    kept, _ = tokenizer.read(directory, SPEC, lower_case=False)
+    _compare(directory, lowered, SPEC, reference, lower_case=True)
+    with pytest.raises(SourceError, match="transformers tokenizes 'The QUICK Brown Fox"):
+        _compare(directory, kept, SPEC, reference, lower_case=True)
 
 
 class _Longer:
@@ -183,7 +197,7 @@ PAST = SPEC.model_copy(update={"vocabulary_size": len(WORD_PIECES)})
         ("added_tokens.json", {"[LAMP]": len(WORD_PIECES)}, r"\[LAMP\]"),
     ],
 )
-def test_a_token_past_the_embedding_table_is_refused(
+def test_added_token_past_the_embedding_table_is_dropped_with_a_note(
     name: str, content: dict[str, Any], entry: str, tmp_path: Path
 ) -> None:
     directory = source(write_word_piece(tmp_path))
@@ -191,8 +205,96 @@ def test_a_token_past_the_embedding_table_is_refused(
     if name != "tokenizer_config.json":
         (directory / name).write_text(json.dumps(content))
     size = len(WORD_PIECES)
-    found = refused(directory, PAST)
-    assert re.search(rf"{name} \({entry}\): the token '\[LAMP\]' has the id {size}, the model embeds {size}", found)
+    text, (note,) = tokenizer.read(directory, PAST, lower_case=False)
+    said = rf"{name} \({entry}\): the token '\[LAMP\]' has the id {size}, the model embeds {size}: dropped"
+    assert re.search(said, note)
+    ids = TextPreprocessor(text, PAST)(["a [LAMP]"])[0].ids
+    assert max(ids) < size
+
+
+def test_image_token_of_embeddinggemma_is_dropped_with_a_note(tmp_path: Path) -> None:
+    """Gemma 3's tokenizer names <image_soft_token>, the first id past the table of EmbeddingGemma."""
+    directory = source(write_gemma(tmp_path, tokenizer_class="GemmaTokenizer"), "gemma3_text")
+    size = len(json.loads((directory / "tokenizer.json").read_text())["model"]["vocab"])
+    rewrite(
+        directory / "tokenizer.json",
+        added_tokens=[
+            *json.loads((directory / "tokenizer.json").read_text())["added_tokens"],
+            {"id": size, **added("<image_soft_token>")},
+        ],
+    )
+    rewrite(
+        directory / "tokenizer_config.json",
+        added_tokens_decoder={str(size): added("<image_soft_token>")},
+        image_token="<image_soft_token>",
+    )
+    limits = SPEC.model_copy(update={"vocabulary_size": size})
+    text, notes = tokenizer.read(directory, limits, lower_case=False)
+    assert re.search(rf"'<image_soft_token>' has the id {size}, the model embeds {size}: dropped", notes[0])
+    assert max(TextPreprocessor(text, limits)(["a <image_soft_token>"])[0].ids) < size
+
+
+def test_vocabulary_past_the_embedding_table_is_refused(tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path))
+    size = len(WORD_PIECES) - 1
+    message = refused(directory, SPEC.model_copy(update={"vocabulary_size": size}))
+    assert re.search(rf"tokenizer\.json.*: the token '{WORD_PIECES[-1]}' has the id {size}, the model embeds", message)
+
+
+def test_special_token_of_every_text_past_the_embedding_table_is_refused(tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path))
+    (directory / "special_tokens_map.json").write_text('{"cls_token": "[LAMP]"}')
+    assert "a special token of every text has the id" in refused(directory, PAST)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("special_tokens_map.json", "[1, 2]"),
+        ("special_tokens_map.json", "{"),
+        ("special_tokens_map.json", '{"cls_token": 3}'),
+        ("special_tokens_map.json", '{"cls_token": {"lstrip": true}}'),
+        ("added_tokens.json", '["[LAMP]"]'),
+        ("added_tokens.json", '{"[LAMP]": "x"}'),
+        ("tokenizer_config.json", '{"added_tokens_decoder": {"x": {"content": "[LAMP]"}}}'),
+        ("tokenizer_config.json", '{"added_tokens_decoder": {"5": "[LAMP]"}}'),
+        ("tokenizer_config.json", '{"added_tokens_decoder": []}'),
+        ("tokenizer_config.json", '{"additional_special_tokens": [3]}'),
+        ("tokenizer_config.json", '{"additional_special_tokens": "[LAMP]"}'),
+        ("tokenizer_config.json", '{"extra_special_tokens": [{}]}'),
+        ("tokenizer_config.json", "[]"),
+    ],
+)
+@pytest.mark.parametrize("tokenizer_class", ["BertTokenizer", None])
+def test_malformed_file_of_tokens_is_named(
+    name: str, content: str, tokenizer_class: str | None, tmp_path: Path
+) -> None:
+    directory = source(write_word_piece(tmp_path, tokenizer_class=tokenizer_class), "roberta")
+    (directory / name).write_text(content)
+    assert f"{directory / name} is not what it should be" in refused(directory)
+
+
+def test_flag_that_no_token_has_is_refused_in_one_line(tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path, tokenizer_class=None), "roberta")
+    (directory / "special_tokens_map.json").write_text('{"cls_token": {"content": "[CLS]", "lstrip": "maybe"}}')
+    assert str(directory) in refused(directory)
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize(("content", "said"), [(LFS_POINTER, "is a Git LFS pointer"), (HTML_PAGE, "is an HTML page")])
+def test_broken_download_of_a_file_is_named(name: str, content: str, said: str, tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path))
+    (directory / name).write_text(content)
+    if name == "vocab.txt":
+        (directory / "tokenizer.json").unlink()
+    assert f"{directory / name} {said}" in refused(directory)
+
+
+def test_vocabulary_that_cannot_tokenize_is_named(tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path))
+    (directory / "tokenizer.json").unlink()
+    (directory / "vocab.txt").write_text("<p>\nnothing here\n")
+    assert re.search(r"vocab\.txt", refused(directory))
 
 
 def test_a_token_that_only_a_class_has_added_is_left_out(tmp_path: Path) -> None:

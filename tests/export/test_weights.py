@@ -75,7 +75,7 @@ def test_prefix_of_another_module_is_named(tmp_path: Path, prefix: str) -> None:
     assert re.search(rf"have {re.escape(prefix)}embeddings\..*without the prefix '{re.escape(prefix)}'", said)
 
 
-def test_prefix_of_its_own_class_is_no_matter(tmp_path: Path) -> None:
+def test_prefix_of_its_own_class_is_removed(tmp_path: Path) -> None:
     opened(rename_weights(write_bert(tmp_path), lambda name: f"bert.{name}"))
 
 
@@ -103,7 +103,7 @@ def test_quantized_weights_are_refused(tmp_path: Path) -> None:
 def test_truncated_weights_are_named(tmp_path: Path) -> None:
     path = write_bert(tmp_path) / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    assert re.search(r"model\.safetensors \(79,\d+ bytes\) is cut off", refusal(tmp_path))
+    assert re.search(r"model\.safetensors \([\d,]+ bytes\) is cut off", refusal(tmp_path))
 
 
 def test_truncated_shard_is_named(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_truncated_shard_is_named(tmp_path: Path) -> None:
     (source / "model.safetensors.index.json").write_text(json.dumps(index))
     opened(source)
     path.write_bytes(path.read_bytes()[:-100])
-    assert re.search(r"model-00001-of-00001\.safetensors \(79,\d+ bytes\) is cut off", refusal(source))
+    assert re.search(r"model-00001-of-00001\.safetensors \([\d,]+ bytes\) is cut off", refusal(source))
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0])
@@ -139,7 +139,7 @@ def test_stored_rotary_frequencies_agree_with_the_config(tmp_path: Path, factor:
     ],
 )
 @pytest.mark.parametrize("kind", ["clip", "siglip"])
-def test_weights_of_the_other_tower_are_no_matter(tmp_path: Path, kind: str, tower: str, name: str, read: bool) -> None:
+def test_weights_of_the_other_tower_are_ignored(tmp_path: Path, kind: str, tower: str, name: str, read: bool) -> None:
     source = write_text(kind, tmp_path)
     if name not in ("logit_scale",):
         add_weights(source, **{name: (4, 32)})

@@ -208,6 +208,15 @@ KNOWN: dict[str, dict[str, Any]] = {
     "nghuyong/ernie-2.0-base-en": {**_BERT, "model_type": "ernie", "use_task_id": False, "task_type_vocab_size": 3},
     "answerdotai/ModernBERT-base": _MODERNBERT,
     "Alibaba-NLP/gte-modernbert-base": {**_MODERNBERT, "classifier_pooling": "mean"},
+    "jhu-clsp/ettin-encoder-150m": {
+        **_MODERNBERT, "causal_mask": False, "is_causal": False, "local_rope_theta": 160000.0,
+        "max_position_embeddings": 7999, "position_embedding_type": "sans_pos",
+    },
+    "jhu-clsp/mmBERT-base": {
+        **_MODERNBERT, "bos_token_id": 2, "cls_token_id": 1, "eos_token_id": 1, "local_rope_theta": 160000.0,
+        "mask_token_id": 4, "pad_token_id": 0, "position_embedding_type": "sans_pos", "sep_token_id": 1,
+        "vocab_size": 256000,
+    },
     "EuroBERT/EuroBERT-210m": _EUROBERT,
     "nomic-ai/nomic-embed-text-v1.5": _NOMIC,
     "Snowflake/snowflake-arctic-embed-m-v2.0": _GTE,
@@ -266,6 +275,14 @@ def test_config_of_a_known_checkpoint_passes(tmp_path: Path, raw: dict[str, Any]
         (_ROBERTA, "layer_norm_epsilon", 1e-6),
         (_NOMIC, "rotary_emb_base", 10000),
         (_NOMIC, "rotary_emb_fraction", 0.5),
+        (_NOMIC, "rotary_emb_fraction", 0.0),
+        (_NOMIC, "layer_norm_epsilon", 0.0),
+        (_BERT, "bidirectional", False),
+        (_ROBERTA, "is_bidirectional", False),
+        (_QWEN3, "bidirectional", True),
+        (_BERT, "use_position_embeddings", False),
+        (_VIT, "use_abs_pos", False),
+        (_BERT, "use_layer_norm", False),
         (_NOMIC, "rotary_emb_interleaved", True),
         (_NOMIC, "rotary_scaling_factor", 2),
         (_NOMIC, "qkv_proj_bias", True),
@@ -295,10 +312,24 @@ def test_dropped_entry_is_refused_by_file_and_name(
         check_entries(tmp_path / "config.json", config)
 
 
+@pytest.mark.parametrize(
+    ("raw", "name", "value"),
+    [
+        (_BERT, "bidirectional", True),
+        (_QWEN3, "bidirectional", False),
+        (_ALBERT, "num_memory_blocks", 0),
+        (_BERT, "use_relative_position_bias", False),
+    ],
+)
+def test_entry_that_says_what_is_done_passes(tmp_path: Path, raw: dict[str, Any], name: str, value: object) -> None:
+    for config in _configs(tmp_path, {**raw, name: value}):
+        check_entries(tmp_path / "config.json", config)
+
+
 @pytest.mark.parametrize("kind", ["ntk", "dynamic", "longrope"])
-def test_rotary_type_that_cannot_be_exported_is_refused(tmp_path: Path, kind: str) -> None:
+def test_config_rotary_type_is_refused(tmp_path: Path, kind: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps(_GTE))
     config = AutoConfig.from_pretrained(tmp_path)
     config.rope_parameters["rope_type"] = kind
-    with pytest.raises(PretrainedError, match=rf"config\.json asks for rotary positions of the type '{kind}'"):
+    with pytest.raises(PretrainedError, match=rf"config\.json has rope_type '{kind}'"):
         check_entries(tmp_path / "config.json", config)
