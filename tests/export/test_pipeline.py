@@ -12,7 +12,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from tokenizers import Tokenizer
 
 from export import parity, pipeline, tracing
 from export.__main__ import main
@@ -146,10 +145,10 @@ def test_broken_weights_and_a_tokenizer_of_another_model_are_refused(tmp_path: P
     with pytest.raises(SourceError, match=r"model\.safetensors \(15 bytes\) is cut off, or not a safetensors file"):
         export(source, tmp_path / "artifacts" / "broken")
     write_bert(source)
-    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
-    tokenizer.add_tokens(["harbour"])
-    tokenizer.save(str(source / "tokenizer.json"))
-    with pytest.raises(SourceError, match=f"has the id {len(WORDS)}, the model embeds {len(WORDS)}"):
+    tokenizer = json.loads((source / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["harbour"] = len(WORDS)
+    (source / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(SourceError, match=rf"id {len(WORDS)}\b.*the model embeds {len(WORDS)}"):
         export(source, tmp_path / "artifacts" / "other")
     assert list((tmp_path / "artifacts").iterdir()) == []
 
@@ -201,7 +200,7 @@ def test_an_artifact_is_inspected_and_verified_again(
     assert "different are embedding" in capsys.readouterr().err
     tokenizer = json.loads((tiny_source / "tokenizer.json").read_text())
     shutil.copytree(tiny_source, tmp_path / "cased")
-    tokenizer["normalizer"] = {"type": "Lowercase"}
+    tokenizer["normalizer"] = None
     (tmp_path / "cased" / "tokenizer.json").write_text(json.dumps(tokenizer))
     assert main(["verify", str(tiny), str(tmp_path / "cased")]) == 1
     assert "different are tokenizer" in capsys.readouterr().err
