@@ -33,6 +33,9 @@ from models.preprocess.text import TextPreprocessor, open_tokenizer
 NO_LENGTH = 1e20
 """`transformers` writes 1e30 as the model_max_length of a tokenizer without one, and takes all from here on as none."""
 
+_AS_IT_IS = "PreTrainedTokenizerFast"
+"""The class that reads any tokenizer.json."""
+
 _LOWERING = ("Siglip2Tokenizer", "Siglip2TokenizerFast")
 """Classes that lower case, which some releases of `transformers` do in Python, others in the backend."""
 
@@ -95,11 +98,11 @@ def _load(directory: Path) -> tuple[Any, tuple[str, ...]]:
     elif found is None or (found.is_fast and _kind(found.backend_tokenizer) != _kind(own)):
         # Without a tokenizer_class the model_type chooses one, which then builds its own algorithm over the file's
         # vocabulary: what no author can have meant. Releases before 5 read the file as it is, and so does this class.
-        if named:
+        if named not in (None, _AS_IT_IS):  # some model_types go before that name
             raise SourceError(
                 f"{directory / TOKENIZER_CONFIG_FILE}: tokenizer_class {named!r} builds a "
                 f"{_kind(found.backend_tokenizer)} tokenizer of the {_kind(own)} in {TOKENIZER_FILE}; if that file is "
-                "right, name PreTrainedTokenizerFast"
+                f"right, name {_AS_IT_IS}"
             )
         kind = model_type(directory)
         note = f"{TOKENIZER_FILE} is read as it is: the tokenizer class of model_type {kind!r} does not fit it"

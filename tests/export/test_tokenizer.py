@@ -397,3 +397,10 @@ def test_short_limit_reads_long_words_whole(tmp_path: Path) -> None:
     """WordPiece makes [UNK] of a word of over 100 characters; 32 a token would cut it into one that it knows."""
     limits = SPEC.model_copy(update={"max_tokens": 3})
     assert tokens(source(write_word_piece(tmp_path)), "a" * 300, limits=limits) == ["[CLS]", "[UNK]", "[SEP]"]
+
+
+def test_class_of_any_file_holds_where_the_model_type_goes_before_it(tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path, tokenizer_class="PreTrainedTokenizerFast"), "siglip2")
+    text, notes = tokenizer.read(directory, SPEC, lower_case=False)
+    assert json.loads(text)["model"]["type"] == "WordPiece"
+    assert "read as it is: the tokenizer class of model_type 'siglip2' does not fit it" in notes[0]
