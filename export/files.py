@@ -15,8 +15,10 @@ _Parsed = TypeVar("_Parsed", bound=BaseModel)
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _READ = (CONFIG_FILE, WEIGHTS_FILE, SHARDS_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE)
 _READ_BY_IMAGES = ("preprocessor_config.json", "processor_config.json")
+_READ_PATTERNS = ("*.json", "*.safetensors", "*.model", "vocab.txt", "merges.txt")
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _PAGES = (b"<!doctype html", b"<html")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class _Shards(BaseModel):
@@ -76,8 +78,10 @@ def refuse_stand_in(path: Path) -> None:
         return
     if start.startswith(_LFS_POINTER):
         raise SourceError(f"{path} is a Git LFS pointer, not the file: run git lfs pull in its repository")
-    if start.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_PAGES):
+    if start.removeprefix(_BYTE_ORDER_MARK).lstrip(b" \r\n\t").lower().startswith(_PAGES):
         raise SourceError(f"{path} is an HTML page, not the file: download it again, from its raw or resolve address")
+    if path.suffix == ".json" and start.startswith(_BYTE_ORDER_MARK):
+        raise SourceError(f"{path} begins with a byte order mark, which is not JSON; save it as UTF-8 without one")
 
 
 def parse(path: Path, kind: type[_Parsed]) -> _Parsed:
@@ -85,7 +89,12 @@ def parse(path: Path, kind: type[_Parsed]) -> _Parsed:
     try:
         return validate(path, kind)
     except ValidationError as error:
-        raise SourceError(f"{path} is not what it should be: {first_problem(error, ' ')}") from error
+        raise SourceError(f"{path} is not what it should be: {problem(error)}") from error
+
+
+def problem(error: ValidationError) -> str:
+    """Return where the first thing is wrong, unless that is the whole file, and what."""
+    return first_problem(error, " ").strip()
 
 
 def validate(path: Path, kind: type[_Parsed]) -> _Parsed:
@@ -110,10 +119,12 @@ def inside(directory: Path, name: str, source: Path) -> Path:
 
 def _refuse_foreign(path: Path, directory: Path) -> None:
     """Only plain files and folders. A hub's cache links a snapshot's files to its own blobs; any other link leads out
-    of what was given."""
+    of what was given. One that leads nowhere can be opened by nobody, and is named only where a file is missed."""
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+        if not any(map(path.match, _READ_PATTERNS)):
+            return
         raise SourceError(f"{path} is a link that leads nowhere; put the file itself there") from error
     home = directory.parent.parent if directory.parent.name == "snapshots" else directory
     if path.is_symlink() and not target.is_relative_to(home.resolve()):

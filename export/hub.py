@@ -40,6 +40,8 @@ def local(source: str) -> Path:
 
     Says beforehand how much is fetched, on standard error. Raises SourceError if it cannot be.
     """
+    if not source.strip():
+        raise SourceError("the source is empty; give a directory, or a model's id on the hub")
     if Path(source).exists() or not _ID.fullmatch(source):
         return Path(source)
     try:

@@ -69,7 +69,8 @@ class Layout:
     """`encoder` has the config, the weights and the tokenizer; `root` the files of sentence-transformers.
 
     `stages` is None without a modules.json. `other_task` says what modules.json describes in place of an embedding
-    model; `parents`, that the folder of the encoder was given.
+    model; `parents`, that the folder of the encoder was given; `headless`, that the
+    encoder of a model with a trained head is exported by itself.
     """
 
     root: Path
@@ -77,10 +78,11 @@ class Layout:
     stages: tuple[Stage, ...] | None = None
     other_task: str | None = None
     parents: bool = False
+    headless: bool = False
 
     def without_stages(self) -> "Layout":
         """Return the encoder by itself."""
-        return replace(self, stages=None, other_task=None)
+        return replace(self, stages=None, other_task=None, headless=True)
 
     @property
     def notes(self) -> tuple[str, ...]:

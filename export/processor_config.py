@@ -10,9 +10,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationError
 
 from export.errors import SourceError
-from export.files import validate
+from export.files import problem, validate
 from export.processor_classes import BY_MODEL, CLASSES
-from models.contract.errors import first_problem
 from models.contract.specs import Side
 from models.filenames import CONFIG_FILE
 
@@ -108,7 +107,7 @@ def _config(path: Path, merged: _Object) -> ProcessorConfig:
     try:
         return ProcessorConfig.model_validate(merged | numbers)
     except ValidationError as error:
-        raise SourceError(f"{path}: {_told(error)}; correct it as in the original") from error
+        raise SourceError(f"{path}: {problem(error)}; correct it as in the original") from error
 
 
 def _px(path: Path, name: str, size: object, *, square: bool) -> tuple[object, ...]:
@@ -129,8 +128,4 @@ def _object(path: Path) -> _Object:
     try:
         return validate(path, RootModel[_Object]).root
     except ValidationError as error:
-        raise SourceError(f"{path} is no JSON object: {_told(error)}; copy it from the original") from error
-
-
-def _told(error: ValidationError) -> str:
-    return first_problem(error, " ").strip()  # the whole file is nowhere in it
+        raise SourceError(f"{path} is no JSON object: {problem(error)}; copy it from the original") from error

@@ -20,6 +20,7 @@ from models.filenames import CONFIG_FILE, WEIGHTS_FILE
 
 PROMPTS_FILE = "config_sentence_transformers.json"
 POOLING_FOLDER = "1_Pooling"
+_DENSE_FOLDERS = "[0-9]*_Dense"
 
 _POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
 _FLAGS = {
@@ -57,6 +58,7 @@ class SentenceTransformersConfig:
     lower_case: bool = False
     prompts: dict[str, str] = field(default_factory=dict)
     default_prompt: str | None = None
+    truncate_dim: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -68,6 +70,7 @@ class _Prompts(BaseModel):
     model_type: str | None = None
     prompts: dict[str, str | None] | None = None
     default_prompt_name: str | None = None
+    truncate_dim: int | None = None
 
     @property
     def texts(self) -> dict[str, str]:
@@ -81,7 +84,8 @@ def other_task(layout: Layout) -> str | None:
     extra = prompts.model_extra or {}
     if any(extra.get(name) for name in _OF_COLBERT):
         return "a multi-vector encoder (ColBERT, of PyLate)"
-    return layout.other_task or _OTHER_MODELS.get(prompts.model_type or "")
+    by_entry = st_transformer.other_task(layout.encoder)
+    return layout.other_task or _OTHER_MODELS.get(prompts.model_type or "") or (by_entry[0] if by_entry else None)
 
 
 def read(
@@ -97,7 +101,7 @@ def read(
         raise SourceError(
             f"{path} has the default prompt {prompts.default_prompt_name!r} among no prompts of that name"
         )
-    transformer = st_transformer.read(layout.encoder, modality=modality)
+    transformer = st_transformer.read(layout.encoder, modality=modality, headless=layout.headless)
     vectors = _vectors(layout, transformer, pooling, normalize, prompted=any(prompts.texts.values()))
     return replace(
         vectors,
@@ -105,7 +109,32 @@ def read(
         lower_case=transformer.lower_case,
         prompts=prompts.texts,
         default_prompt=prompts.default_prompt_name if prompts.default_prompt_name in prompts.texts else None,
-        notes=(*layout.notes, *vectors.notes),
+        truncate_dim=prompts.truncate_dim,
+        notes=(*layout.notes, *vectors.notes, *_read_nevertheless(layout, transformer, prompts)),
+    )
+
+
+def check_width(layout: Layout, truncate_dim: int | None, width: int) -> None:
+    """Raise SourceError where sentence-transformers cuts its vectors, which are `width` wide."""
+    if truncate_dim is not None and not truncate_dim >= width:
+        raise SourceError(
+            f"{layout.root / PROMPTS_FILE} has truncate_dim: {truncate_dim}, which cuts vectors of {width} values; "
+            'remove the entry, and ask for "dimensions" in each request'
+        )
+
+
+def _read_nevertheless(layout: Layout, transformer: TransformerConfig, prompts: _Prompts) -> tuple[str, ...]:
+    """Notes on what sentence-transformers writes, but reads with a modules.json only."""
+    if (layout.root / MODULES_FILE).is_file():
+        return ()
+    applied = (
+        (PROMPTS_FILE, ["prompts"] if any(prompts.texts.values()) else []),
+        (st_transformer.FILES[0], list(transformer.entries)),
+    )
+    return tuple(
+        f"{' and '.join(entries)} of {file} apply; sentence-transformers ignores them without a {MODULES_FILE}"
+        for file, entries in applied
+        if entries
     )
 
 
@@ -140,11 +169,17 @@ def _without_modules(
     layout: Layout, pooling: Pooling | None, *, normalized: bool, prompted: bool
 ) -> SentenceTransformersConfig:
     """A plain directory is normalized. A pooling folder without modules.json is of a copy that lost the file."""
+    left_out = (layout.root / MODULES_FILE).is_file()  # by Layout.without_stages, for --task embed
+    dense = sorted(layout.root.glob(_DENSE_FOLDERS))
+    if dense and not left_out:
+        raise SourceError(
+            f"{dense[0]} is of a Dense stage, and {MODULES_FILE}, which says where it belongs, is missing: copy that "
+            "from the original too"
+        )
     folder = layout.root / POOLING_FOLDER
     if not (folder / CONFIG_FILE).is_file():
         return SentenceTransformersConfig(pooling, normalized)
     chosen = _pooling(folder, pooling, length_free=normalized, prompted=prompted)
-    left_out = (layout.root / MODULES_FILE).is_file()  # by Layout.without_stages, for --task embed
     why = f"{MODULES_FILE} is left out by --task embed" if left_out else f"there is no {MODULES_FILE}"
     note = f"{chosen} pooling is of {POOLING_FOLDER}; {why}"
     return SentenceTransformersConfig(chosen, normalized, notes=() if pooling else (note,))

@@ -38,17 +38,27 @@ _IGNORED = {
 }  # fmt: skip
 """Arguments that change how fast or with what padding a model runs; model_max_length is read."""
 
+_OTHER_TASKS = {
+    "sequence-classification": "a reranker (cross-encoder)",
+    "fill-mask": "a sparse encoder (SPLADE)",
+}
+"""What a model with such a transformer_task is, in place of an embedding model."""
+
 _NEWER = {"model_kwargs": "model_args", "processor_kwargs": "tokenizer_args", "config_kwargs": "config_args"}
 _PER_TASK = ("query_length", "document_length", "query_expansion")
 
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """What the encoder stage does beyond the encoder. `token_level`: it makes a state a token, to be pooled."""
+    """What the encoder stage does beyond the encoder.
+
+    `token_level`: it makes a state a token, to be pooled. `entries` are those that change how texts are read.
+    """
 
     max_tokens: int | None = None
     lower_case: bool = False
     token_level: bool = True
+    entries: tuple[str, ...] = ()
 
 
 class _File(BaseModel):
@@ -65,15 +75,29 @@ class _File(BaseModel):
     unpad_inputs: bool | None = None
 
 
-def read(encoder: Path, *, modality: str) -> TransformerConfig:
-    """Return what the file in the encoder's folder says. Raises SourceError for entries that ask for something else."""
-    path = next((encoder / name for name in FILES if _has_entries(encoder / name)), None)
+def other_task(encoder: Path) -> tuple[str, str] | None:
+    """Return what the file in the encoder's folder describes in place of an embedding model, and by which entry.
+
+    Raises SourceError.
+    """
+    path = _file(encoder)
+    name = parse(path, _File).transformer_task if path else None
+    return (_OTHER_TASKS[name], f"{path} has transformer_task: {name}") if name in _OTHER_TASKS else None
+
+
+def read(encoder: Path, *, modality: str, headless: bool = False) -> TransformerConfig:
+    """Return what the file in the encoder's folder says.
+
+    `headless`: the encoder is taken without the head that the file's task needs. Raises SourceError for entries that
+    ask for something else.
+    """
+    path = _file(encoder)
     if path is None:
         return TransformerConfig()
     config = parse(path, _File)
     for name, value in (config.model_extra or {}).items():
         _check_extra(path, name, value)
-    if config.transformer_task not in (None, "feature-extraction"):
+    if not headless and config.transformer_task not in (None, "feature-extraction"):
         raise SourceError(
             f"{path} has transformer_task: {config.transformer_task}; only feature-extraction is exported"
         )
@@ -84,8 +108,15 @@ def read(encoder: Path, *, modality: str) -> TransformerConfig:
     return TransformerConfig(
         max_tokens=limit if isinstance(limit, int) else config.max_seq_length,
         lower_case=config.do_lower_case,
-        token_level=_feature(path, config, modality) == "token_embeddings",
+        token_level=headless or _feature(path, config, modality) == "token_embeddings",
+        entries=tuple(
+            entry for entry in ("max_seq_length", "do_lower_case") if getattr(config, entry) not in (None, False)
+        ),
     )
+
+
+def _file(encoder: Path) -> Path | None:
+    return next((encoder / name for name in FILES if _has_entries(encoder / name)), None)
 
 
 def _has_entries(path: Path) -> bool:

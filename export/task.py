@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from export import st_config
+from export import st_config, st_transformer
 from export.errors import SourceError
 from export.layout import Layout
 from export.options import Options
@@ -79,6 +79,9 @@ def _classes(raw: dict[str, Any]) -> list[str]:
 
 
 def _evidence(encoder: Path, raw: dict[str, Any], names: Collection[str]) -> str:
+    by_entry = st_transformer.other_task(encoder)
+    if by_entry:
+        return by_entry[1]
     heads = sorted(name for name in names if any(re.search(pattern, name) for pattern in _BY_WEIGHT))
     entry = f"architectures: {', '.join(_classes(raw)) or 'none'}"
     return f"{encoder / 'config.json'} has {entry}{f'; weights: {heads[0]}' if heads else ''}"

@@ -15,7 +15,14 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from export.errors import OptionError, SourceError
-from export.tokenizer_files import check_tokenizer_files, entry_of, named_class, read_config, vocabulary_file
+from export.tokenizer_files import (
+    check_tokenizer_files,
+    entry_of,
+    model_type,
+    named_class,
+    read_config,
+    vocabulary_file,
+)
 from export.tokenizer_gate import compare_ids, first_line, tokenized
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.specs import TextSpec
@@ -26,20 +33,23 @@ from models.preprocess.text import TextPreprocessor, open_tokenizer
 NO_LENGTH = 1e20
 """`transformers` writes 1e30 as the model_max_length of a tokenizer without one, and takes all from here on as none."""
 
+_AS_IT_IS = "PreTrainedTokenizerFast"
+"""The class that reads any tokenizer.json."""
+
 _LOWERING = ("Siglip2Tokenizer", "Siglip2TokenizerFast")
 """Classes that lower case, which some releases of `transformers` do in Python, others in the backend."""
 
 
 def max_length(directory: Path) -> int | None:
     """The tokens that the source's tokenizer keeps of a text: its model_max_length, None without one."""
-    length = read_config(directory).model_max_length
+    length = read_config(directory).longest
     return None if length is None or length >= NO_LENGTH else int(length)
 
 
 def padding_id(directory: Path, otherwise: int | None) -> int:
     """The id that texts are padded with: its token's, else `otherwise`. Raises SourceError if there is none."""
     token = read_config(directory).padding
-    found = otherwise if token is None else _backend(directory, _load(directory)).token_to_id(token)
+    found = otherwise if token is None else _backend(directory, _load(directory)[0]).token_to_id(token)
     if found is None:
         raise SourceError(
             f"{directory / TOKENIZER_CONFIG_FILE} names no pad_token that {TOKENIZER_FILE} has; this encoder needs one"
@@ -48,12 +58,12 @@ def padding_id(directory: Path, otherwise: int | None) -> int:
 
 
 def read(directory: Path, spec: TextSpec, *, lower_case: bool) -> tuple[str, tuple[str, ...]]:
-    """Return the artifact's tokenizer.json, which lowers case if asked to, and notes on what it leaves out.
+    """Return the artifact's tokenizer.json, which lowers case if asked to, and notes on how it was read.
 
     Raises SourceError for one that does not fit the encoder or tokenizes otherwise than `transformers` does,
     OptionError for a limit that leaves no room for a text.
     """
-    reference = _load(directory)
+    reference, read_so = _load(directory)
     tokenizer = _backend(directory, reference)
     lower_case = lower_case or read_config(directory).tokenizer_class in _LOWERING
     text, notes = _fitting(directory, _lowered(tokenizer) if lower_case else tokenizer, spec)
@@ -61,11 +71,11 @@ def read(directory: Path, spec: TextSpec, *, lower_case: bool) -> tuple[str, tup
     if spec.max_tokens <= special:
         raise OptionError(f"max-tokens {spec.max_tokens} leaves no room for a text: {special} are special tokens")
     compare_ids(directory, text, spec, reference, lower_case=lower_case)
-    return text, notes
+    return text, (*read_so, *notes)
 
 
-def _load(directory: Path) -> Any:
-    """The tokenizer as `transformers` opens it, without running or fetching code. Raises SourceError."""
+def _load(directory: Path) -> tuple[Any, tuple[str, ...]]:
+    """The tokenizer as `transformers` opens it, without running or fetching code, and notes. Raises SourceError."""
     transformers_logging.set_verbosity_error()
     config = read_config(directory)
     if config.auto_map:
@@ -88,14 +98,16 @@ def _load(directory: Path) -> Any:
     elif found is None or (found.is_fast and _kind(found.backend_tokenizer) != _kind(own)):
         # Without a tokenizer_class the model_type chooses one, which then builds its own algorithm over the file's
         # vocabulary: what no author can have meant. Releases before 5 read the file as it is, and so does this class.
-        if named:
+        if named not in (None, _AS_IT_IS):  # some model_types go before that name
             raise SourceError(
                 f"{directory / TOKENIZER_CONFIG_FILE}: tokenizer_class {named!r} builds a "
                 f"{_kind(found.backend_tokenizer)} tokenizer of the {_kind(own)} in {TOKENIZER_FILE}; if that file is "
-                "right, name PreTrainedTokenizerFast"
+                f"right, name {_AS_IT_IS}"
             )
-        found = _load_as_it_is(directory)
-    return found
+        kind = model_type(directory)
+        note = f"{TOKENIZER_FILE} is read as it is: the tokenizer class of model_type {kind!r} does not fit it"
+        return _load_as_it_is(directory), (note,)
+    return found, ()
 
 
 def _load_as_it_is(directory: Path) -> Any:
@@ -151,7 +163,10 @@ def _fitting(directory: Path, tokenizer: Tokenizer, spec: TextSpec) -> tuple[str
         text = json.dumps(changed, ensure_ascii=False)
     ids = tokenized(path, lambda: TextPreprocessor(text, spec)([""]))[0].ids
     if not len(ids):
-        raise SourceError(f"{path} makes no token of an empty text; give it a post-processor with special tokens")
+        raise SourceError(
+            f"{path} makes no token of an empty text, which would have no vector; an encoder whose tokenizer adds no "
+            "special token to every text cannot be served"
+        )
     if max(ids) >= size:
         raise SourceError(f"{path}: a special token of every text has the id {max(ids)}, the model embeds {size}")
     return text, _dropped(directory, past, size)

@@ -37,9 +37,15 @@ class TokenizerConfig(BaseModel):
     auto_map: Any = None
     pad_token: str | _Token | None = None
     model_max_length: Annotated[float, Field(ge=1)] | None = None
+    max_len: Annotated[float, Field(ge=1)] | None = None
     added_tokens_decoder: dict[int, _Token] | None = None
     additional_special_tokens: _Tokens | None = None
     extra_special_tokens: _Tokens | dict[str, str | _Token] | None = None
+
+    @property
+    def longest(self) -> float | None:
+        """The length that texts are cut to; `transformers` takes the old name, max_len, in the new one's absence."""
+        return self.model_max_length if "model_max_length" in self.model_fields_set else self.max_len
 
     @property
     def padding(self) -> str | None:
@@ -51,6 +57,7 @@ class _Model(BaseModel):
     """The part of config.json that chooses the tokenizer's class where tokenizer_config.json does not."""
 
     tokenizer_class: str | None = None
+    model_type: str | None = None
 
 
 _AddedTokens = RootModel[dict[str, int]]
@@ -66,6 +73,11 @@ def named_class(directory: Path) -> str | None:
     """Return the tokenizer's class where a file names one. Raises SourceError."""
     model = parse_if_there(directory / CONFIG_FILE, _Model)
     return read_config(directory).tokenizer_class or model.tokenizer_class
+
+
+def model_type(directory: Path) -> str | None:
+    """Return what chooses the tokenizer's class where no file names one. Raises SourceError."""
+    return parse_if_there(directory / CONFIG_FILE, _Model).model_type
 
 
 def check_tokenizer_files(directory: Path) -> None:

@@ -35,7 +35,8 @@ class Layout:
 
     `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.contract.packing.pack`.
     Each attention layer that returns weights appends them to `weights`, first layer first; the encoder leaves
-    the vectors of the tokens in `positions`, packed `[t, e]`.
+    the vectors of the tokens in `positions`, packed `[t, e]`, and in `pooled` `[b, s]` those that its pooling takes,
+    unless it takes every real one.
     """
 
     pack_index: Tensor
@@ -44,6 +45,7 @@ class Layout:
     spelling: Spelling
     weights: list[Tensor] = field(default_factory=list)
     positions: Tensor | None = None
+    pooled: Tensor | None = None
 
     def unpack(self, packed: Tensor) -> Tensor:
         """[t, e] -> [b, s, e]; cells past an item's length hold token 0."""
@@ -59,6 +61,10 @@ class Layout:
         """[b, s]: true where a token is the item's own."""
         columns = torch.arange(self.unpack_index.shape[1], device=self.lengths.device)
         return columns[None] < self.lengths[:, None]
+
+    def taken(self) -> Tensor:
+        """[b, s]: true where the pooling takes a token."""
+        return self.real() if self.pooled is None else self.pooled
 
 
 class PackedEncoder(nn.Module, ABC):

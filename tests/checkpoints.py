@@ -33,6 +33,7 @@ def write_tokenizer(directory: Path) -> None:
     tokenizer.enable_padding(length=12)
     tokenizer.enable_truncation(8)
     tokenizer.save(str(directory / "tokenizer.json"))
+    (directory / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
 
 
 def write_bert(

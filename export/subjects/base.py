@@ -141,6 +141,11 @@ class Subject(ABC, Generic[EncoderT]):
         return convert(copy.deepcopy(self._encoder), torch.float16)
 
     @property
+    def width(self) -> int:
+        """Values of a vector."""
+        return self._width
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """Names of what `module` returns."""
         return tensors.outputs(self.attention.layers if self.attention else 0)

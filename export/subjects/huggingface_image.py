@@ -36,9 +36,11 @@ def open_image(layout: Layout, config: Any, options: Options, notes: tuple[str, 
         space=options.space,
         notes=(*notes, *usage.notes),
     )
-    return ImageSubject(
+    subject = ImageSubject(
         facts, lambda: open_vision(opened), lambda dtype: _answering(original(opened, dtype), opened.plan)
     )
+    st_config.check_width(layout, usage.truncate_dim, subject.width)
+    return subject
 
 
 def _check_stages(layout: Layout, usage: SentenceTransformersConfig) -> None:

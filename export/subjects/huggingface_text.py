@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from export import st_config, tokenizer
 from export.errors import OptionError, SourceError
+from export.files import problem
 from export.layout import Layout
 from export.options import Options
 from export.subjects.original import Answer, Original
 from export.subjects.text import TextFacts, TextSubject
+from export.tokenizer_gate import first_line
 from models.contract.specs import AttentionSpec, Pooling, TextSpec
 from models.filenames import CONFIG_FILE
 from models.pooling import pool, shares
@@ -28,6 +30,7 @@ from models.pretrained.text import (
     attention_heads,
     load_text,
     project,
+    taken,
 )
 
 
@@ -41,7 +44,7 @@ def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, .
     if pooling == "attention":
         raise OptionError("no text encoder pools by attention; choose mean, cls or last")
     try:
-        offset = size.pad_token_id + 1 if architecture.after_padding else 0
+        offset = _after_padding(directory, size) if architecture.after_padding else 0
         text = TextSpec(
             max_tokens=_max_tokens(size.max_position_embeddings - offset, own_limit, options, architecture),
             vocabulary_size=size.vocab_size,
@@ -52,9 +55,9 @@ def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, .
         )
         attention = AttentionSpec(heads=attention_heads(size))
     except (AttributeError, TypeError, ValidationError) as error:
-        first = str(error).splitlines()[0]
+        first = problem(error) if isinstance(error, ValidationError) else first_line(error)
         raise SourceError(f"{directory / CONFIG_FILE} lacks sizes that an encoder has: {first}") from error
-    artifact, left_out = tokenizer.read(directory, text, lower_case=usage.lower_case)
+    artifact, read_so = tokenizer.read(directory, text, lower_case=usage.lower_case)
     facts = TextFacts(
         architecture=config.model_type,
         tokenizer=artifact,
@@ -62,14 +65,37 @@ def open_text(layout: Layout, config: Any, options: Options, notes: tuple[str, .
         attention=attention,
         normalize=usage.normalize,
         space=options.space,
-        notes=(*notes, *usage.notes, *left_out),
+        notes=(*notes, *usage.notes, *_pooling_notes(options.pooling or usage.pooling, architecture), *read_so),
     )
     kind, dense = config.model_type, [read_dense(folder) for folder in usage.dense_folders]
-    return TextSubject(
+    subject = TextSubject(
         facts,
         lambda: PretrainedTextEncoder(directory, kind, pooling, dense),
         lambda dtype: _eager(directory, kind, pooling, dense, dtype),
     )
+    st_config.check_width(layout, usage.truncate_dim, subject.width)
+    return subject
+
+
+def _pooling_notes(asked: Pooling | None, architecture: TextArchitecture) -> tuple[str, ...]:
+    """A note where no file and no option says how a decoder's states become a vector."""
+    if asked or architecture.head or architecture.pooling != "last":
+        return ()
+    return (
+        "no file says how this decoder is pooled: by its last token; sentence-transformers takes the mean, as "
+        "--pooling mean does",
+    )
+
+
+def _after_padding(directory: Path, size: Any) -> int:
+    """The first position: behind the padding id. Raises SourceError where there is none."""
+    if size.pad_token_id is None:
+        raise SourceError(
+            f"{directory / CONFIG_FILE} has pad_token_id: null, behind which {size.model_type} counts its positions; "
+            "write the id that it was trained with"
+        )
+    first: int = size.pad_token_id + 1
+    return first
 
 
 def _max_tokens(positions: int, own_limit: int | None, options: Options, architecture: TextArchitecture) -> int:
@@ -87,16 +113,20 @@ def _max_tokens(positions: int, own_limit: int | None, options: Options, archite
 def _eager(directory: Path, model_type: str, pooling: Pooling, dense: Sequence[Dense], dtype: torch.dtype) -> Original:
     """The trained encoder in that precision with its own eager attention."""
     model = convert(load_text(directory, model_type, attention="eager"), dtype)
+    architecture = ARCHITECTURES[model_type]
     after = copy.deepcopy(nn.Sequential(*dense)).to(dtype)
 
     def run(ids: Tensor) -> Answer:
         with Exact():
             out = model(input_ids=ids, output_attentions=True)  # positions are the model's own
         real = torch.ones_like(ids, dtype=torch.bool)
+        pooled = taken(model, architecture, pooling, ids, real)
         vector, positions = (
-            after(project(model, ARCHITECTURES[model_type], states))
-            for states in (pool(out.last_hidden_state, real, pooling), out.last_hidden_state)
+            after(project(model, architecture, states))
+            for states in (pool(out.last_hidden_state, pooled, pooling), out.last_hidden_state)
         )
-        return Answer(vector, positions, out.attentions, shares(real, pooling, vector.dtype))
+        if architecture.last and pooling == "last":
+            vector = after(out.text_embeds)  # which token ends a text is the model's own to say
+        return Answer(vector, positions, out.attentions, shares(pooled, pooling, vector.dtype))
 
     return run

@@ -116,6 +116,6 @@ class _TextGraph(nn.Module):
         spelling = OnnxSpelling(heads)
         layout = Layout(pack_index, unpack_index, lengths, spelling)
         embedding = self.encoder(input_ids, position_ids, layout)
-        each = shares(layout.real(), self.encoder.pooling, torch.float32)
+        each = shares(layout.taken(), self.encoder.pooling, torch.float32)
         positions = layout.unpack(left(layout.positions))
         return results(embedding, positions, Seen(layout.weights, spelling.chosen, each))

@@ -19,6 +19,11 @@ from models.preprocess.tokens import Piece, Tokens, Words
 CHARACTERS_PER_TOKEN = 32
 """Of a text's characters, so many for each token of the model's limit are read first; prose has about 5 a token."""
 
+FEWEST_READ = 512
+"""Characters that are read first at least, whatever the limit: WordPiece makes [UNK] of a word of over 100 characters,
+and must not see less of it.
+"""
+
 MOST_READ = 262_144
 """Characters of one text that are read at all. One that gives so few tokens of them (a word of a million letters) is
 cut there: each million takes a second, and others wait meanwhile. Of a model of 8192 tokens it is what is read first.
@@ -43,7 +48,7 @@ class TextPreprocessor:
         """`tokenizer` is the text of a tokenizer.json. Raises TokenizerError if it is none."""
         self._source = tokenizer
         self._spec = spec
-        self._first_read = spec.max_tokens * CHARACTERS_PER_TOKEN
+        self._first_read = max(spec.max_tokens * CHARACTERS_PER_TOKEN, FEWEST_READ)
         self._from_start = self._limited("right")
 
     def __call__(self, texts: Sequence[str], *, prompt: str | None = None, kept: Kept = "start") -> list[Tokens]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import GenerationConfig
+from transformers.activations import ACT2FN
 
 from models.pretrained.errors import PretrainedError
 from models.pretrained.rotary import check_rotations, rotations
@@ -87,6 +88,7 @@ def check_entries(path: Path, config: Any) -> None:
     `config` is what `transformers` made of it, or of the part for one tower of two.
     """
     check_rotations(path, config)
+    _check_activation(path, config)
     for name, value in _raw(path, config).items():
         if not _dropped(name, value, config):
             continue
@@ -94,6 +96,17 @@ def check_entries(path: Path, config: Any) -> None:
             f"{path} has {name}: {json.dumps(value)[:80]}, which transformers does not read for {config.model_type!r}, "
             "so its vectors would be others; remove the entry if the model was trained without it"
         )
+
+
+def _check_activation(path: Path, config: Any) -> None:
+    kind: Any = type(config)
+    for name in _SIZES["hidden_act"]:
+        value = getattr(config, name, None)
+        if name in _declared(kind) and isinstance(value, str) and value not in ACT2FN:
+            raise PretrainedError(
+                f"{path} has {config.attribute_map.get(name, name)}: {json.dumps(value)}, an activation that "
+                "transformers does not have; write the one that the model was trained with"
+            )
 
 
 def _raw(path: Path, config: Any) -> dict[str, Any]:

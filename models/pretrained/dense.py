@@ -70,7 +70,7 @@ def read_dense(folder: Path) -> Dense:
     except OSError as error:
         raise PretrainedError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise PretrainedError(f"{path} does not describe a Dense stage: {first_problem(error, ' ')}") from error
+        raise PretrainedError(f"{path} does not describe a Dense stage: {first_problem(error, ' ').strip()}") from error
     package, _, name = config.activation_function.rpartition(".")
     if not f"{package}.".startswith("torch.nn.") or name not in _ACTIVATIONS:
         known = ", ".join(_ACTIVATIONS)

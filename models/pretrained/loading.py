@@ -1,6 +1,8 @@
 """Opening a Hugging Face directory without running or fetching anything that is not already here."""
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,7 @@ def load(auto: Any, directory: Path, *, attention: str, config: Any = None, **op
     """
     config = read_config(directory) if config is None else config
     check_entries(directory / CONFIG_FILE, config)
+    config.return_dict = True  # as this code reads what models return
     read_names(directory)  # a file that is cut off is named before the library speaks of it
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
@@ -121,14 +124,21 @@ def load(auto: Any, directory: Path, *, attention: str, config: Any = None, **op
     for name, has, wanted in sorted(found["mismatched_keys"]):
         raise PretrainedError(f"the weights in {directory} have {name} of {list(has)}, its config says {list(wanted)}")
     if found["missing_keys"]:
-        raise PretrainedError(_missing(directory, sorted(found["missing_keys"])))
+        raise PretrainedError(_missing(directory, config, sorted(found["missing_keys"])))
     check_read(directory, model, found["unexpected_keys"])
     loaded: PreTrainedModel = model.eval()
     return loaded
 
 
-def _missing(directory: Path, names: list[str]) -> str:
+def _missing(directory: Path, config: Any, names: list[str]) -> str:
     first, *others = names
+    has = _layers(read_names(directory))
+    if has and all(_layers([name]) - has for name in names):
+        entry = config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
+        return (
+            f"{directory / CONFIG_FILE} has {entry}: {config.num_hidden_layers}, and the weights are of {len(has)} "
+            f"layers; write {entry}: {len(has)} if the model was trained so"
+        )
     prefix = wrong_prefix(directory, names)
     if prefix:
         return (
@@ -139,6 +149,14 @@ def _missing(directory: Path, names: list[str]) -> str:
     return f"the weights in {directory} lack {first}{more}"
 
 
+def _layers(names: Iterable[str]) -> set[int]:
+    """The indices of layers that weights of these names are of."""
+    found = (re.search(r"(?:^|\.)layers?\.(\d+)\.", name) for name in names)
+    return {int(match[1]) for match in found if match}
+
+
 def _first_line(error: Exception) -> str:
+    if isinstance(error, StrictDataclassError):
+        return " ".join(str(error).split())  # the first line names the field, the next what is wrong
     first = next(iter(str(error).splitlines()), type(error).__name__)
     return f"there is no {first}" if isinstance(error, KeyError) else first

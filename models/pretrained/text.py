@@ -65,7 +65,8 @@ class TextArchitecture:
     """One `model_type`. Positions begin behind the padding id where `after_padding`.
 
     `options` keep heads out of the model that are not used. `head` names the attribute that maps the pooled state to
-    the vector. `fixed_length`: trained on texts padded to the full length, with attention to the padding.
+    the vector. `last` maps the config, ids and real tokens `[b, s]` to the tokens up to the one that "last" takes.
+    `fixed_length`: trained on texts padded to the full length, with attention to the padding.
     """
 
     after_padding: bool = False
@@ -75,6 +76,7 @@ class TextArchitecture:
     prepare: Callable[[PreTrainedModel], None] | None = None
     head: str | None = None
     pooling: Pooling = "mean"
+    last: Callable[[Any, Tensor, Tensor], Tensor] | None = None
     fixed_length: bool = False
 
 
@@ -89,6 +91,7 @@ _CLIP = TextArchitecture(
     prepare=towers.take_packed_positions,
     head="text_projection",
     pooling="last",
+    last=towers.until_end,
 )
 _SIGLIP = TextArchitecture(
     auto=SiglipTextModel, prepare=towers.take_packed_positions, head="head", pooling="last", fixed_length=True
@@ -180,11 +183,20 @@ class PretrainedTextEncoder(PackedEncoder):
             out = self.model(input_ids=input_ids[None], position_ids=position_ids[None])
         layout.positions = self._vectors(out.last_hidden_state[0])
         rows = layout.unpack(out.last_hidden_state[0])
-        return self._vectors(pool(rows, layout.real(), self.pooling))
+        ids = layout.unpack(input_ids[:, None])[:, :, 0]
+        layout.pooled = taken(self.model, self._architecture, self.pooling, ids, layout.real())
+        return self._vectors(pool(rows, layout.pooled, self.pooling))
 
     def _vectors(self, states: Tensor) -> Tensor:
         vectors: Tensor = self.dense(project(self.model, self._architecture, states))
         return vectors
+
+
+def taken(
+    model: PreTrainedModel, architecture: TextArchitecture, pooling: Pooling, ids: Tensor, real: Tensor
+) -> Tensor:
+    """The tokens that a pooling takes: ids, real `[b, s]` -> `[b, s]`."""
+    return architecture.last(model.config, ids, real) if architecture.last and pooling == "last" else real
 
 
 def past_padding(input_ids: Tensor, position_ids: Tensor, padding_id: int) -> Tensor:

@@ -3,9 +3,12 @@
 Their embeddings refuse a sequence longer than there are positions, which packed items in a row are; the positions of
 each item by itself are within.
 
-Letters: t tokens of all items, e width.
+Letters: b items, t tokens of all items, s longest item, e width.
 """
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -26,3 +29,21 @@ class PackedEmbeddings(nn.Module):
 def take_packed_positions(model: PreTrainedModel) -> None:
     tower = dict(model.named_children()).get("text_model", model)
     tower.embeddings = PackedEmbeddings(tower.get_submodule("embeddings"))
+
+
+_OLD_END = 2
+"""The eos_token_id of CLIP configs that were written before it was read: `transformers` takes the largest id then."""
+
+
+def until_end(config: Any, ids: Tensor, real: Tensor) -> Tensor:
+    """The tokens up to the one that CLIP pools, the first that ends a text: ids, real `[b, s]` -> `[b, s]`.
+
+    Without such a token that is the first. A text can spell the token itself.
+    """
+    ids = torch.where(real, ids, -1)
+    end = ids.amax(1, keepdim=True) if config.eos_token_id == _OLD_END else config.eos_token_id
+    ends = (ids == end).long()
+    counted = ends.cumsum(1)
+    first = (torch.arange(ids.shape[1], device=ids.device) == 0)[None]
+    ended = counted[:, -1:] > 0
+    return real & (counted == ends) & (first | ended)

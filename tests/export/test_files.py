@@ -66,10 +66,10 @@ def test_folder_of_an_encoder_in_a_hubs_cache_is_read(tmp_path: Path) -> None:
 
 def test_links_in_a_loop_and_what_is_no_file_are_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
-    (source / "extra").symlink_to(source / "extra")
-    with pytest.raises(SourceError, match="extra is a link that leads nowhere"):
+    (source / "extra.json").symlink_to(source / "extra.json")
+    with pytest.raises(SourceError, match=r"extra\.json is a link that leads nowhere"):
         files.check_files(source)
-    (source / "extra").unlink()
+    (source / "extra.json").unlink()
     os.mkfifo(source / "extra")
     with pytest.raises(SourceError, match="extra is neither a file nor a folder"):
         files.check_files(source)
@@ -147,3 +147,37 @@ def test_unread_pointer_is_ignored(tmp_path: Path) -> None:
     for name in ("pytorch_model.bin", "rust_model.ot", "eval.json"):
         (source / name).write_text(LFS_POINTER)
     opened(source)
+
+
+@pytest.mark.parametrize("name", ["README.md", "LICENSE", "onnx/README.txt"])
+def test_unread_link_that_leads_nowhere_is_ignored(tmp_path: Path, name: str) -> None:
+    source = write_bert(tmp_path / "source")
+    (source / name).parent.mkdir(exist_ok=True)
+    (source / name).symlink_to(tmp_path / "nowhere")
+    opened(source)
+    (tmp_path / "nowhere").write_text("it is there now, outside the directory")
+    assert f"{name} is a link out of the directory" in refusal(source)
+
+
+@pytest.mark.parametrize("name", ["modules.json", "1_Pooling/config.json", "vocab.txt", "model.safetensors"])
+def test_link_in_place_of_a_file_that_is_read_leads_somewhere(tmp_path: Path, name: str) -> None:
+    source = write_bert(tmp_path)
+    (source / name).unlink(missing_ok=True)
+    (source / name).symlink_to(tmp_path / "nowhere")
+    assert f"{name} is a link that leads nowhere" in refusal(source)
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "tokenizer_config.json", "modules.json", "1_Pooling/config.json"]
+)
+def test_byte_order_mark_is_named(tmp_path: Path, name: str) -> None:
+    source = write_bert(tmp_path)
+    old = (source / name).read_text() if (source / name).exists() else "{}"
+    (source / name).write_text(old, encoding="utf-8-sig")
+    assert f"{source / name} begins with a byte order mark" in refusal(source)
+
+
+def test_file_that_is_no_json_is_named_without_a_gap(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    (source / "modules.json").write_text("")
+    assert "modules.json is not what it should be: Invalid JSON: EOF" in refusal(source)

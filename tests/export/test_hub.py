@@ -181,3 +181,9 @@ def test_failed_fetch_is_explained_in_one_line(
     ) as refused:
         hub.local("owner/model")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("source", ["", " "])
+def test_empty_source_is_not_the_working_directory(source: str) -> None:
+    with pytest.raises(SourceError, match="the source is empty; give a directory"):
+        hub.local(source)

@@ -1,15 +1,20 @@
 """What a Hugging Face directory's config and weights say of the encoder, and which are refused."""
 
+import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from transformers import CLIPModel
 
 from export.errors import OptionError, SourceError
 from export.options import Options
+from export.pipeline import export
 from export.subjects.opening import open_subject
 from tests.checkpoints import WORDS, write_bert, write_roberta
-from tests.export.sources import refusal, rewrite, spec
+from tests.export.sources import opened, refusal, rename_weights, rewrite, spec, stages, write
 from tests.hf_text import write_text
 
 
@@ -18,12 +23,17 @@ def test_positions_start_behind_the_padding_of_roberta(tmp_path: Path) -> None:
     assert (text.position_offset, text.max_tokens) == (2, 32)
 
 
-@pytest.mark.parametrize("padding", [None, -5])
-def test_a_roberta_without_padding_is_refused(tmp_path: Path, padding: int | None) -> None:
+@pytest.mark.parametrize(
+    ("padding", "message"),
+    [
+        (None, "has pad_token_id: null, behind which roberta counts its positions"),
+        (-5, "lacks sizes that an encoder has: position_offset "),
+    ],
+)
+def test_a_roberta_without_padding_is_refused(tmp_path: Path, padding: int | None, message: str) -> None:
     source = write_roberta(tmp_path)
     rewrite(source / "config.json", pad_token_id=padding)
-    with pytest.raises(SourceError, match=r"config\.json"):
-        open_subject(source, Options())
+    assert f"config.json {message}" in refusal(source)
 
 
 def test_texts_of_siglip_are_padded(tmp_path: Path) -> None:
@@ -117,5 +127,82 @@ def test_weights_of_another_size_are_refused_by_name(tmp_path: Path) -> None:
 def test_weights_that_lack_a_layer_are_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     rewrite(source / "config.json", num_hidden_layers=3)
-    with pytest.raises(SourceError, match=r"lack encoder\.layer\.2\..* and \d+ more"):
-        open_subject(source, Options())
+    assert "config.json has num_hidden_layers: 3, and the weights are of 2 layers" in refusal(source)
+    distilbert = write_text("distilbert", tmp_path / "distilbert")
+    rewrite(distilbert / "config.json", n_layers=4)
+    assert "config.json has n_layers: 4, and the weights are of 2 layers" in refusal(distilbert)
+
+
+def test_weights_that_lack_part_of_a_layer_are_named(tmp_path: Path) -> None:
+    source = rename_weights(write_bert(tmp_path), lambda name: name.replace("1.attention.self.query", "1.unread"))
+    assert re.search(r"lack encoder\.layer\.1\.attention\.self\.query\.bias and 1 more", refusal(source))
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry"), [("bert", "hidden_act"), ("distilbert", "activation"), ("modernbert", "hidden_activation")]
+)
+def test_unknown_activation_is_named(tmp_path: Path, kind: str, entry: str) -> None:
+    source = write_text(kind, tmp_path)
+    rewrite(source / "config.json", **{entry: "supergelu"})
+    assert f'config.json has {entry}: "supergelu", an activation that transformers does not have' in refusal(source)
+
+
+@pytest.mark.parametrize("value", ["32", None])
+def test_entry_of_the_wrong_type_is_named_with_what_is_wrong(tmp_path: Path, value: str | None) -> None:
+    source = write_bert(tmp_path)
+    rewrite(source / "config.json", hidden_size=value)
+    assert re.search(r"config\.json cannot be read: .*'hidden_size'.*expected int, got ", refusal(source))
+
+
+@pytest.mark.parametrize("kind", ["bert", "clip"])
+def test_return_dict_does_not_matter(tmp_path: Path, kind: str) -> None:
+    source = write_text(kind, tmp_path)
+    whole = json.loads((source / "config.json").read_text())
+    text = {"text_config": {**whole["text_config"], "return_dict": False}} if kind == "clip" else {}
+    rewrite(source / "config.json", return_dict=False, **text)
+    subject = opened(source, modality="text")
+    ids = [np.array([1, 5, 6, 2])]
+    (expected,) = subject.expect(ids)
+    found = subject.embed(ids)[0]
+    np.testing.assert_allclose(found / np.linalg.norm(found), expected.embedding, atol=1e-5)
+
+
+@pytest.mark.parametrize("end", [2, 9])
+def test_clip_pools_the_first_token_that_ends_a_text(tmp_path: Path, end: int) -> None:
+    """Configs that say 2 are of before it was read: the largest id ends a text there."""
+    source = write_text("clip", tmp_path, shaped=False)
+    text = json.loads((source / "config.json").read_text())["text_config"]
+    rewrite(source / "config.json", text_config={**text, "eos_token_id": end})
+    subject = opened(source, modality="text")
+    texts = [[1, 5, 9, 6, 7, 9], [1, 5, 9], [1, 9, 9, 9, 5], [1, 3, 4, 5]]
+    model = CLIPModel.from_pretrained(source).double().eval()
+    ends = [2, 2, 1, 3 if end == 2 else 0]
+    for ids, at in zip(texts, ends, strict=True):
+        item = np.array(ids)
+        wanted = model.get_text_features(torch.tensor([ids])).pooler_output[0].detach().numpy()
+        (expected,) = subject.expect([item])
+        np.testing.assert_allclose(expected.embedding, wanted / np.linalg.norm(wanted), atol=1e-12)
+        assert expected.shares.argmax() == at
+        np.testing.assert_allclose(subject.embed([np.array([3, 9]), item])[1], wanted, atol=1e-5)
+
+
+def test_graph_of_clip_pools_the_first_end(tmp_path: Path) -> None:
+    source = write_text("clip", tmp_path / "source")
+    text = json.loads((source / "config.json").read_text())["text_config"]
+    rewrite(source / "config.json", text_config={**text, "eos_token_id": 9})
+    manifest = export(source, tmp_path / "artifacts" / "clip", Options(modality="text"))
+    assert manifest.embedding.pooling == "last"
+
+
+def test_decoder_without_a_file_that_pools_it_exports_with_a_note(tmp_path: Path) -> None:
+    source = write_text("qwen3", tmp_path)
+    (note,) = opened(source).notes
+    assert "pooled: by its last token" in note
+    assert not opened(source, pooling="mean").notes
+    stages(source, "Transformer", "Pooling")
+    write(source / "1_Pooling" / "config.json", {"pooling_mode": "lasttoken"})
+    assert not opened(source).notes
+
+
+def test_text_tower_has_its_own_pooling_without_a_note(tmp_path: Path) -> None:
+    assert not opened(write_text("clip", tmp_path), modality="text").notes

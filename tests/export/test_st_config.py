@@ -12,6 +12,7 @@ from export.options import Options
 from export.subjects.opening import open_subject
 from tests import hf_vision
 from tests.checkpoints import write_bert
+from tests.dense import write_dense
 from tests.export.sources import (
     into_folder,
     opened,
@@ -379,3 +380,50 @@ def test_image_tower_takes_its_normalization_from_the_stages(tmp_path: Path) -> 
     stages(tmp_path, "CLIPModel")
     assert not opened(tmp_path, modality="image").embedding("x").normalize
     assert opened(tmp_path, modality="image", normalize=True).embedding("x").normalize
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_vectors_that_are_cut_are_refused(tmp_path: Path, modality: str) -> None:
+    source = tmp_path
+    if modality == "text":
+        write_bert(source)
+    else:
+        hf_vision.write("clip", source)
+    width = opened(source, modality=modality).embedding("x").width
+    for cut in (width - 1, 0, -4):
+        write(source / "config_sentence_transformers.json", {"truncate_dim": cut})
+        message = rf"config_sentence_transformers\.json has truncate_dim: {cut}, .* {width} values; remove .*dimensions"
+        assert re.search(message, refusal(source, modality=modality))
+    for whole in (width, None):
+        write(source / "config_sentence_transformers.json", {"truncate_dim": whole})
+        opened(source, modality=modality)
+
+
+def test_width_that_is_cut_is_that_behind_the_dense_stages(tmp_path: Path) -> None:
+    source = stages(write_bert(tmp_path), "Transformer", "Pooling", "Dense")
+    write_dense(source / "2_Dense", 32, 12)
+    write(source / "config_sentence_transformers.json", {"truncate_dim": 12})
+    opened(source)
+    write(source / "config_sentence_transformers.json", {"truncate_dim": 8})
+    assert "cuts vectors of 12 values" in refusal(source)
+
+
+def test_dense_stage_without_modules_is_of_half_a_copy(tmp_path: Path) -> None:
+    source = plain(write_bert(tmp_path))
+    write_dense(source / "2_Dense", 32, 12)
+    assert re.search(r"2_Dense is of a Dense stage, and modules\.json.* is missing", refusal(source))
+
+
+def test_what_is_read_without_modules_is_noted(tmp_path: Path) -> None:
+    source = write_bert(tmp_path)
+    write(source / "config_sentence_transformers.json", {"prompts": {"query": "the ", "document": ""}})
+    write(source / "sentence_bert_config.json", {"max_seq_length": 16, "do_lower_case": False})
+    assert not opened(source).notes
+    plain(source)
+    assert opened(source).notes == (
+        "prompts of config_sentence_transformers.json apply; sentence-transformers ignores them without a modules.json",
+        "max_seq_length of sentence_bert_config.json apply; sentence-transformers ignores them without a modules.json",
+    )
+    write(source / "config_sentence_transformers.json", {"prompts": {"query": "", "document": ""}})
+    write(source / "sentence_bert_config.json", {"max_seq_length": None})
+    assert not opened(source).notes

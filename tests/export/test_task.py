@@ -134,3 +134,28 @@ def test_plain_encoder_has_no_note(tmp_path: Path) -> None:
 def test_image_classifier_is_exported_with_a_note(tmp_path: Path) -> None:
     hf_vision.write("vit", tmp_path)
     assert re.search(r"this is ViTForImageClassification.*its head is left out", opened(tmp_path).notes[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "feature", "model_type", "types"),
+    [
+        ("sequence-classification", "logits", "scores", "CrossEncoder", ("Transformer",)),
+        ("sequence-classification", "logits", "scores", None, ()),
+        ("fill-mask", "logits", "token_embeddings", "SparseEncoder", ("Transformer", "SpladePooling")),
+        ("fill-mask", "logits", "token_embeddings", None, ()),
+    ],
+)
+def test_task_of_a_saved_head_does_not_stand_in_the_way_of_the_encoder(
+    tmp_path: Path, name: str, output: str, feature: str, model_type: str | None, types: tuple[str, ...]
+) -> None:
+    source = plain(write_bert(tmp_path))
+    method = {"method": "forward", "method_output_name": output}
+    entries = {"transformer_task": name, "modality_config": {"text": method}, "module_output_name": feature}
+    write(source / "sentence_bert_config.json", entries)
+    if model_type:
+        write(source / "config_sentence_transformers.json", {"model_type": model_type})
+        stages(source, *types)
+    assert re.search(rf"sentence_bert_config\.json has transformer_task: {name}\); pass --task embed", refusal(source))
+    subject = opened(source, task="embed")
+    assert "not trained to be compared" in subject.notes[0]
+    assert subject.embedding("x").pooling == "mean"

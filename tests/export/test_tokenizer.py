@@ -315,7 +315,7 @@ def test_a_token_that_only_a_class_has_added_is_left_out(tmp_path: Path) -> None
 def test_a_tokenizer_that_makes_nothing_of_nothing_is_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     rewrite(source / "tokenizer.json", post_processor=None)
-    with pytest.raises(SourceError, match="no token of an empty text"):
+    with pytest.raises(SourceError, match=r"no token of an empty text, which would have no vector.*cannot be served"):
         open_subject(source, Options())
 
 
@@ -333,6 +333,9 @@ def test_a_limit_without_room_for_a_text_is_refused(tmp_path: Path) -> None:
         ({"model_max_length": 1e30}, 40),
         ({"model_max_length": 10**30}, 40),
         ({"model_max_length": 512}, 40),
+        ({"max_len": 16}, 16),
+        ({"max_len": 16, "model_max_length": 24}, 24),
+        ({"max_len": 16, "model_max_length": None}, 40),
     ],
 )
 def test_the_length_that_the_tokenizer_keeps_is_the_limit(config: dict[str, Any], limit: int, tmp_path: Path) -> None:
@@ -380,3 +383,24 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path: Path, text: str) -> No
     source = write_bert(tmp_path)
     (source / "tokenizer.json").write_text(text)
     assert re.search(r"tokenizer\.json cannot be read", refusal(source))
+
+
+def test_file_that_the_class_of_the_model_does_not_fit_is_read_with_a_note(tmp_path: Path) -> None:
+    directory = source(write_byte_level(tmp_path))
+    assert not tokenizer.read(source(write_word_piece(tmp_path / "own")), SPEC, lower_case=False)[1]
+    (directory / "tokenizer_config.json").unlink()
+    _, notes = tokenizer.read(directory, SPEC, lower_case=False)
+    assert notes == ("tokenizer.json is read as it is: the tokenizer class of model_type 'bert' does not fit it",)
+
+
+def test_short_limit_reads_long_words_whole(tmp_path: Path) -> None:
+    """WordPiece makes [UNK] of a word of over 100 characters; 32 a token would cut it into one that it knows."""
+    limits = SPEC.model_copy(update={"max_tokens": 3})
+    assert tokens(source(write_word_piece(tmp_path)), "a" * 300, limits=limits) == ["[CLS]", "[UNK]", "[SEP]"]
+
+
+def test_class_of_any_file_holds_where_the_model_type_goes_before_it(tmp_path: Path) -> None:
+    directory = source(write_word_piece(tmp_path, tokenizer_class="PreTrainedTokenizerFast"), "siglip2")
+    text, notes = tokenizer.read(directory, SPEC, lower_case=False)
+    assert json.loads(text)["model"]["type"] == "WordPiece"
+    assert "read as it is: the tokenizer class of model_type 'siglip2' does not fit it" in notes[0]
