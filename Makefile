@@ -28,7 +28,7 @@ BENCH_INT8 := .cache/bench/$(DEFAULT_MODEL)-int8
 BENCH_BASE := .cache/bench/base
 
 # An artifact of another format than this code reads is made anew, as one that is not there.
-FORMAT   := $(shell sed -n 's/^FORMAT: Final = //p' models/contract/manifest.py)
+FORMAT   := $(shell sed -n 's/^ARTIFACT_FORMAT_VERSION: Final = //p' models/artifact/manifest.py)
 OUTDATED := $(shell grep -sL '^  "format": $(FORMAT),$$' $(DEFAULT_ARTIFACTS) $(patsubst %,%/manifest.json,$(BENCH_INT8) $(BENCH_BASE)-fp32 $(BENCH_BASE)-fp16))
 
 export BENTOML_DO_NOT_TRACK := True
@@ -47,7 +47,7 @@ serve: .venv/$(EXTRA)/.installed $(DEFAULT_ARTIFACTS)  ## serve the artifacts on
 test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched $(JS_CLIENTS)/node_modules/.installed  ## run every test
 	.venv/dev/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-checkpoints: .venv/dev/.installed $(CHECKPOINTS)/.fetched  ## test with trained checkpoints of others (410 MB are fetched)
+test-checkpoints: .venv/dev/.installed $(CHECKPOINTS)/.fetched  ## test with third-party trained checkpoints (downloads 410 MB)
 	.venv/dev/bin/python -m pytest -m "$(MARKED)" $(ARGS) tests/real
 
 check: .venv/dev/.installed  ## lint, format, types, import contracts
@@ -64,7 +64,7 @@ export: .venv/export/.installed  ## export SOURCE (a directory) as NAME
 	@test -n "$(SOURCE)" -a -n "$(NAME)" || { echo "usage: make export SOURCE=directory NAME=name"; exit 2; }
 	.venv/export/bin/python -m export "$(SOURCE)" --name "$(NAME)" $(ARGS)
 
-artifacts: $(DEFAULT_ARTIFACTS)  ## export the default models if they are not there, or of another format
+artifacts: $(DEFAULT_ARTIFACTS)  ## export the default models if missing or outdated
 
 train: .venv/export/.installed $(DEFAULT_SOURCE)/.fetched  ## train the image encoder of RECIPE into runs/RECIPE
 	.venv/export/bin/python -m models.train "$(RECIPE)" --teacher $(DEFAULT_SOURCE) --evaluate $(ARGS)
@@ -76,7 +76,7 @@ loadtest: .venv/loadtest/.installed  ## load HOST with USERS, or in an open loop
 bench: .venv/dev/.installed $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json  ## measure speed and memory on this machine
 	.venv/dev/bin/python -m bench --text artifacts/$(DEFAULT_MODEL) --int8 $(BENCH_INT8) --image artifacts/scenes-vit $(ARGS)
 
-check-gpu: .venv/check-gpu/.installed $(BENCH_BASE)-fp32/manifest.json $(BENCH_BASE)-fp16/manifest.json  ## see whether a GPU is used as it can be
+check-gpu: .venv/check-gpu/.installed $(BENCH_BASE)-fp32/manifest.json $(BENCH_BASE)-fp16/manifest.json  ## check that the GPU is used efficiently
 	.venv/check-gpu/bin/python -m bench.gpu --full $(BENCH_BASE)-fp32 --half $(BENCH_BASE)-fp16 $(ARGS)
 
 bento: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build a bento of the service and its artifacts
@@ -85,23 +85,23 @@ bento: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build a bento of the serv
 container: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build the image TAG with ENGINE (docker, podman, buildah)
 	BASE=$(BASE) ENGINE="$(ENGINE)" BUILD_ARGS="$(BUILD_ARGS)" deploy/container/build cpu $(TAG)
 
-container-gpu: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## the same with CUDA's libraries; it serves on a GPU only
+container-gpu: .venv/serve/.installed $(DEFAULT_ARTIFACTS)  ## build the CUDA image TAG, which requires a GPU
 	BASE=$(BASE) ENGINE="$(ENGINE)" BUILD_ARGS="$(BUILD_ARGS)" deploy/container/build gpu $(TAG)
 
-test-container: $(DEFAULT_ARTIFACTS)  ## start the image TAG and see whether it keeps its promises
+test-container: $(DEFAULT_ARTIFACTS)  ## start the image TAG and check it
 	ENGINE="$(ENGINE)" RUN_ARGS="$(RUN_ARGS)" $(PYTHON) -m deploy.container.check $(TAG)
 
-test-rolling: .venv/loadtest/.installed  ## restart three of the image TAG behind HAProxy under load
-	ENGINE="$(ENGINE)" RUN_ARGS="$(RUN_ARGS)" .venv/loadtest/bin/python -m deploy.container.rolling $(TAG) $(ARGS)
+test-rolling: .venv/loadtest/.installed  ## rolling restart of three containers behind HAProxy under load
+	ENGINE="$(ENGINE)" RUN_ARGS="$(RUN_ARGS)" .venv/loadtest/bin/python -m deploy.container.rolling_restart $(TAG) $(ARGS)
 
-experiments: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched  ## rerun what docs/attention.md tells of, NAME or all
+experiments: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched  ## rerun the experiments of docs/attention.md, NAME or all
 	.venv/dev/bin/python -m models.experiments $(NAME) $(ARGS)
 	.venv/dev/bin/python -m models.experiments --write-docs
 
 ALERTS := deploy/prometheus/alerts.yaml
 RULE   := deploy/prometheus/prometheusrule.yaml
 
-alerts:  ## write the alerts once more, as the kind of Prometheus' operator
+alerts:  ## generate prometheusrule.yaml from alerts.yaml
 	sed '/^spec:$$/q' $(RULE) > $(RULE).new
 	sed -n '/^groups:/,$$s/^\(.\)/  \1/; /^  groups:/,$$p' $(ALERTS) >> $(RULE).new
 	mv $(RULE).new $(RULE)
@@ -111,7 +111,7 @@ UV_VERSION := 0.13.9
 SBOM_TOOL := cyclonedx-bom==7.5.0
 HASHED := .venv/lock/bin/uv pip compile --quiet --generate-hashes --only-binary :all: --no-annotate --no-header \
 	--python-version 3.11
-lock-hashes: .venv/lock/.installed  ## write down the hashes of what an image holds
+lock-hashes: .venv/lock/.installed  ## lock the hashes of the image's packages
 	@mkdir -p requirements/locked
 	grep -v '^onnxruntime==' requirements/serve.txt | $(HASHED) --no-deps --universal -o requirements/locked/serving.txt -
 	grep '^onnxruntime==' requirements/serve.txt | $(HASHED) --no-deps --universal -o requirements/locked/cpu.txt -
@@ -121,7 +121,7 @@ lock-hashes: .venv/lock/.installed  ## write down the hashes of what an image ho
 		$(patsubst %,--no-emit-package %,numpy flatbuffers packaging protobuf) -o requirements/locked/gpu.txt -
 	echo $(SBOM_TOOL) | $(HASHED) --universal -o requirements/locked/sbom.txt -
 
-lock: .venv/dev/.installed .venv/serve/.installed  ## write down the versions that are installed now
+lock: .venv/dev/.installed .venv/serve/.installed  ## lock the installed versions
 	.venv/dev/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements/constraints.txt
 	.venv/serve/bin/pip freeze --exclude-editable > requirements/serve.txt
 
@@ -176,6 +176,6 @@ $(BENCH_INT8)/manifest.json:
 # Untrained, so that nothing is fetched: it is there for its size.
 $(BENCH_BASE)-%/manifest.json:
 	$(MAKE) .venv/export/.installed $(DEFAULT_SOURCE)/.fetched
-	.venv/export/bin/python -m bench.gpu.base $(BENCH_BASE) $(DEFAULT_SOURCE)/tokenizer.json
+	.venv/export/bin/python -m bench.gpu.make_bert_base $(BENCH_BASE) $(DEFAULT_SOURCE)/tokenizer.json
 	.venv/export/bin/python -m export $(BENCH_BASE) --name $(notdir $(BENCH_BASE))-$* --artifacts $(dir $(BENCH_BASE)) \
 		--precision $* --replace

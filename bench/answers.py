@@ -12,10 +12,10 @@ import numpy as np
 import orjson
 
 from bench.graphs import LONG_TOKENS
-from bench.server import running_server
+from bench.server import run_server
 from bench.workloads import TEXT_MODEL
 
-ASKED: Mapping[str, object] = {
+ATTENTION_OPTIONS: Mapping[str, object] = {
     "embedding": None,
     "rollout": True,
     "raw_base64": {"reduce": "raw", "encoding": "base64"},
@@ -25,44 +25,46 @@ ASKED: Mapping[str, object] = {
 }
 """Of all layers, where raw."""
 
-TIMES = 10
+REQUESTS_PER_ROUND = 10
 """Of each a round, in turn."""
 
 
 def measure(artifacts: Sequence[Path], rounds: int) -> dict[str, float]:
     """Medians in ms until the answer is read, bytes of it, and ratios to the embedding's time and to JSON's bytes."""
     ids = np.random.default_rng(0).integers(1_000, 20_000, LONG_TOKENS).tolist()
-    bodies = {name: _body(ids, attention) for name, attention in ASKED.items()}
-    took: dict[str, list[float]] = {name: [] for name in ASKED}
+    bodies = {name: _body(ids, attention) for name, attention in ATTENTION_OPTIONS.items()}
+    durations: dict[str, list[float]] = {name: [] for name in ATTENTION_OPTIONS}
     sizes: dict[str, int] = {}
-    with running_server(artifacts) as url:
+    with run_server(artifacts) as url:
         connection = http.client.HTTPConnection(urlsplit(url).netloc)
-        for i in range(rounds * TIMES + 1):
+        for i in range(rounds * REQUESTS_PER_ROUND + 1):
             for name, body in bodies.items():
-                began = time.perf_counter()
-                sizes[name] = len(_answer(connection, body))
+                started = time.perf_counter()
+                sizes[name] = len(_post(connection, body))
                 if i:  # the first warms up
-                    took[name].append(time.perf_counter() - began)
+                    durations[name].append(time.perf_counter() - started)
         connection.close()
-    medians = {name: median(times) for name, times in took.items()}
-    found: dict[str, float] = {}
-    for name in ASKED:
-        found |= {f"{name}_ms": 1e3 * medians[name], f"{name}_bytes": sizes[name]}
-        found[f"{name}_of_embedding"] = medians[name] / medians["embedding"]
-    found["base64_bytes_of_json"] = sizes["raw_base64"] / sizes["raw_json"]
-    told = ", ".join(f"{name} {found[f'{name}_ms']:.1f} ms ({found[f'{name}_of_embedding']:.2f})" for name in ASKED)
-    print(f"attention over HTTP: {told}", file=sys.stderr, flush=True)
-    return found
+    medians = {name: median(times) for name, times in durations.items()}
+    figures: dict[str, float] = {}
+    for name in ATTENTION_OPTIONS:
+        figures |= {f"{name}_ms": 1e3 * medians[name], f"{name}_bytes": sizes[name]}
+        figures[f"{name}_of_embedding"] = medians[name] / medians["embedding"]
+    figures["base64_bytes_of_json"] = sizes["raw_base64"] / sizes["raw_json"]
+    summary = ", ".join(
+        f"{name} {figures[f'{name}_ms']:.1f} ms ({figures[f'{name}_of_embedding']:.2f})" for name in ATTENTION_OPTIONS
+    )
+    print(f"attention over HTTP: {summary}", file=sys.stderr, flush=True)
+    return figures
 
 
 def _body(ids: Sequence[int], attention: object) -> bytes:
     return orjson.dumps({"model": TEXT_MODEL, "input": [ids], "encoding_format": "base64", "attention": attention})
 
 
-def _answer(connection: http.client.HTTPConnection, body: bytes) -> bytes:
+def _post(connection: http.client.HTTPConnection, body: bytes) -> bytes:
     connection.request("POST", "/v1/embeddings", body, {"Content-Type": "application/json"})
     response = connection.getresponse()
-    answer = response.read()
+    content = response.read()
     if response.status != http.HTTPStatus.OK:
-        raise RuntimeError(f"answered with {response.status}")
-    return answer
+        raise RuntimeError(f"status {response.status}")
+    return content

@@ -7,72 +7,76 @@ from dataclasses import dataclass
 from statistics import median
 
 from models.contract import tensors
-from models.preprocess.prepared import Prepared
+from models.preprocess.prepared import ModelInput
 from service.runtime.encoder import AnyEncoder
 
-BUDGETS = (128, 256, 512)
+TOKEN_BUDGETS = (128, 256, 512)
 """Tokens of a batch that are tried: fewer and more were never faster on this machine."""
 
-TRIES, TRIED_ITEMS = 5, 64
+CALIBRATION_RUNS, CALIBRATION_INPUTS = 5, 64
 """How often each way is tried, in turn, and on how many items at least: the same ones for each way."""
 
-Batch = Sequence[Prepared]
+Batch = Sequence[ModelInput]
 
 
 @dataclass(frozen=True)
-class Way:
+class BatchStrategy:
     """How a window of items is run: in batches of `tokens`, so many side by side."""
 
-    tokens: int
-    side_by_side: int
+    max_tokens: int
+    concurrent_batches: int
 
 
-class Bare:
+class OrtBaseline:
     """Runs windows of items: as many as the clients of a server would keep in flight."""
 
-    def __init__(self, encoder: AnyEncoder, items: Sequence[Prepared], *, window: int, threads: int) -> None:
+    def __init__(self, encoder: AnyEncoder, items: Sequence[ModelInput], *, window: int, threads: int) -> None:
         self._encoder = encoder
         self._windows = _windows(items, window)
-        ways = [Way(tokens, n) for tokens in BUDGETS for n in sorted({1, threads})]
-        same = [next(self._windows) for _ in range(max(1, TRIED_ITEMS // window))]
-        took = [[self._seconds(same, way) for way in ways] for _ in range(TRIES)]
-        self.way = min(zip(ways, zip(*took, strict=True), strict=True), key=lambda pair: median(pair[1]))[0]
+        strategies = [BatchStrategy(tokens, n) for tokens in TOKEN_BUDGETS for n in sorted({1, threads})]
+        calibration_windows = [next(self._windows) for _ in range(max(1, CALIBRATION_INPUTS // window))]
+        durations = [
+            [self._time_windows(calibration_windows, way) for way in strategies] for _ in range(CALIBRATION_RUNS)
+        ]
+        self.strategy = min(
+            zip(strategies, zip(*durations, strict=True), strict=True), key=lambda pair: median(pair[1])
+        )[0]
 
     def run(self, seconds: float) -> float:
         """Items a second."""
-        done, took = 0, 0.0
-        while took < seconds:
+        done, elapsed = 0, 0.0
+        while elapsed < seconds:
             window = next(self._windows)
-            took += self._seconds([window], self.way)
+            elapsed += self._time_windows([window], self.strategy)
             done += len(window)
-        return done / took
+        return done / elapsed
 
-    def _seconds(self, windows: Sequence[Batch], way: Way) -> float:
+    def _time_windows(self, windows: Sequence[Batch], strategy: BatchStrategy) -> float:
         """One window after another."""
-        with ThreadPoolExecutor(way.side_by_side) as threads:
-            began = time.perf_counter()
+        with ThreadPoolExecutor(strategy.concurrent_batches) as threads:
+            started = time.perf_counter()
             for window in windows:
-                for _ in threads.map(self._run_batch, _batches(window, way)):
+                for _ in threads.map(self._run_batch, _form_batches(window, strategy)):
                     pass
-            return time.perf_counter() - began
+            return time.perf_counter() - started
 
     def _run_batch(self, batch: tuple[Batch, bool]) -> None:
         items, alone = batch
-        self._encoder.run([item.data for item in items], (tensors.EMBEDDING,), alone=alone)
+        self._encoder.run([item.data for item in items], (tensors.EMBEDDING,), exclusive=alone)
 
 
-def _windows(items: Sequence[Prepared], window: int) -> Iterator[list[Prepared]]:
+def _windows(items: Sequence[ModelInput], window: int) -> Iterator[list[ModelInput]]:
     at = 0
     while True:
         yield [items[(at + i) % len(items)] for i in range(window)]
         at = (at + window) % len(items)
 
 
-def _batches(window: Batch, way: Way) -> list[tuple[Batch, bool]]:
+def _form_batches(window: Batch, strategy: BatchStrategy) -> list[tuple[Batch, bool]]:
     """Neighbours in length together, the longest first: the short ones at the end even out what runs side by side."""
-    batches: list[list[Prepared]] = [[]]
-    for item in sorted(window, key=lambda item: item.positions, reverse=True):
-        if batches[-1] and sum(other.positions for other in batches[-1]) + item.positions > way.tokens:
+    batches: list[list[ModelInput]] = [[]]
+    for item in sorted(window, key=lambda item: item.num_tokens, reverse=True):
+        if batches[-1] and sum(other.num_tokens for other in batches[-1]) + item.num_tokens > strategy.max_tokens:
             batches.append([])
         batches[-1].append(item)
-    return [(batch, way.side_by_side == 1) for batch in batches]
+    return [(batch, strategy.concurrent_batches == 1) for batch in batches]

@@ -1,6 +1,6 @@
 """The same encoder behind BentoML's own batching, to compare with (docs/adr/0012-our-own-batching.md).
 
-`bentoml serve bench.batchable:Batchable`, with the artifact's directory in BENCH_ARTIFACT.
+`bentoml serve bench.bentoml_service:BentoMLBatching`, with the artifact's directory in BENCH_ARTIFACT.
 """
 
 import os
@@ -11,25 +11,25 @@ import numpy as np
 
 from models.contract import tensors
 from models.contract.arrays import Floats
-from service.processors import available
+from service.processors import available_cpus
 from service.runtime.encoder import TextEncoder, open_encoder
 
-MOST_TEXTS = 32
-LONGEST_MS = 60_000
+MAX_BATCH_SIZE = 32
+MAX_LATENCY_MS = 60_000
 
 
 @bentoml.service(name="batchable", workers=1, metrics={"enabled": False}, logging={"access": {"enabled": False}})
-class Batchable:
+class BentoMLBatching:
     """Texts to embeddings: as many texts in a batch as have come, whatever their lengths."""
 
     def __init__(self) -> None:
-        encoder = open_encoder(Path(os.environ["BENCH_ARTIFACT"]), device="cpu", threads=available())
+        encoder = open_encoder(Path(os.environ["BENCH_ARTIFACT"]), device="cpu", threads=available_cpus())
         if not isinstance(encoder, TextEncoder):
-            raise TypeError("the comparison is of texts")
+            raise TypeError("the comparison requires a text model")
         self._encoder = encoder
 
-    @bentoml.api(batchable=True, max_batch_size=MOST_TEXTS, max_latency_ms=LONGEST_MS)
+    @bentoml.api(batchable=True, max_batch_size=MAX_BATCH_SIZE, max_latency_ms=MAX_LATENCY_MS)
     def embed(self, texts: list[str]) -> list[Floats]:
         """One embedding a text."""
-        items = [item.data for item in self._encoder.prepare(texts)]
-        return list(np.asarray(self._encoder.finish(self._encoder.run(items)[tensors.EMBEDDING])))
+        items = [item.data for item in self._encoder.preprocess(texts)]
+        return list(np.asarray(self._encoder.postprocess(self._encoder.run(items)[tensors.EMBEDDING])))

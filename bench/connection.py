@@ -5,17 +5,17 @@ from typing import Self, cast
 from urllib.parse import urlsplit
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """A connection that is kept."""
 
     def __init__(self) -> None:
-        self.closed = False
+        self.closed_by_server = False
         """By the server, which may not keep a connection as long as it is idle."""
         self._received = bytearray()
-        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._response: asyncio.Future[tuple[int, bytes]] | None = None
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def connect(cls, url: str) -> Self:
         host, _, port = urlsplit(url).netloc.partition(":")
         _, connection = await asyncio.get_running_loop().create_connection(cls, host, int(port))
         return connection
@@ -24,38 +24,38 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        if self._answer and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionResetError("closed by the server"))
+        self.closed_by_server = True
+        if self._response and not self._response.done():
+            self._response.set_exception(exc or ConnectionResetError("closed by the server"))
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
-        if not found or self._answer is None:
+        head, complete, body = self._received.partition(b"\r\n\r\n")
+        if not complete or self._response is None:
             return
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         if len(body) >= int(length.partition(b":")[2]):
             self._received.clear()
-            self._answer.set_result((int(head[9:12]), bytes(body)))
+            self._response.set_result((int(head[9:12]), bytes(body)))
 
-    async def answer(self, body: bytes) -> bytes:
+    async def post(self, body: bytes) -> bytes:
         """The body of the answer to one request of `/v1/embeddings`. Raises RuntimeError if its status is not 200."""
-        status, answer = await self.exchange(body)
+        status, content = await self.post_any_status(body)
         if status != 200:
-            raise RuntimeError(f"answered with {status}")
-        return answer
+            raise RuntimeError(f"status {status}")
+        return content
 
-    async def exchange(self, body: bytes) -> tuple[int, bytes]:
+    async def post_any_status(self, body: bytes) -> tuple[int, bytes]:
         """The same with its status, whatever it is."""
-        self._answer = asyncio.get_running_loop().create_future()
+        self._response = asyncio.get_running_loop().create_future()
         self.send(body)
-        return await self._answer
+        return await self._response
 
-    async def probe(self, path: str) -> int:
+    async def get_status(self, path: str) -> int:
         """Status of a `GET`."""
-        self._answer = asyncio.get_running_loop().create_future()
+        self._response = asyncio.get_running_loop().create_future()
         self._transport.write(b"GET %b HTTP/1.1\r\nHost: bench\r\n\r\n" % path.encode())
-        return (await self._answer)[0]
+        return (await self._response)[0]
 
     def send(self, body: bytes) -> None:
         """Ask, and do not wait."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 
-from models.preprocess.prepared import Prepared
+from models.preprocess.prepared import ModelInput
 from service.engine.engine import Engine
 from service.engine.plan import AttentionPlan
 
@@ -15,7 +15,7 @@ DEADLINE_S = 600
 def closed_loop(
     engine: Engine,
     model: str,
-    requests: Sequence[Sequence[Prepared]],
+    requests: Sequence[Sequence[ModelInput]],
     attention: AttentionPlan | None,
     *,
     clients: int,
@@ -23,18 +23,18 @@ def closed_loop(
 ) -> float:
     """Items a second, when each client submits its next request as its last is answered."""
 
-    async def client(waiting: Iterator[Sequence[Prepared]], until: float) -> int:
-        done = 0
+    async def client(pending: Iterator[Sequence[ModelInput]], until: float) -> int:
+        completed = 0
         while time.monotonic() < until:
-            request = next(waiting)
-            ticket = engine.ticket(deadline=time.monotonic() + DEADLINE_S)
+            request = next(pending)
+            ticket = engine.create_request(deadline=time.monotonic() + DEADLINE_S)
             engine.submit(ticket, model, request, attention)
-            done += len(await engine.results(ticket))
-        return done
+            completed += len(await engine.results(ticket))
+        return completed
 
     async def run() -> float:
-        waiting, began = cycle(requests), time.monotonic()
-        done = await asyncio.gather(*(client(waiting, began + seconds) for _ in range(clients)))
+        pending, began = cycle(requests), time.monotonic()
+        done = await asyncio.gather(*(client(pending, began + seconds) for _ in range(clients)))
         return sum(done) / (time.monotonic() - began)
 
     return asyncio.run(run())

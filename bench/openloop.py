@@ -12,9 +12,9 @@ from itertools import cycle
 
 import uvloop
 
-from bench.connection import Connection
+from bench.connection import HttpConnection
 
-Milliseconds = dict[str, list[float]]
+LatenciesMs = dict[str, list[float]]
 """By kind of request."""
 
 
@@ -27,31 +27,31 @@ class Request:
 
 
 def open_loop(
-    url: str, requests: Sequence[Request], *, rate: float, seconds: float, seed: int, refusals: bool = False
-) -> Milliseconds:
+    url: str, requests: Sequence[Request], *, rate: float, seconds: float, seed: int, allow_rejections: bool = False
+) -> LatenciesMs:
     """Send `requests` in turn at `rate` a second, at random times; the ms that each took, by kind.
 
     Raises RuntimeError for an answer that is not 200, unless `refusals` are to be expected: their kind is the status.
     """
-    return uvloop.run(_Sender(url, refusals).send_all(requests, rate=rate, seconds=seconds, seed=seed))
+    return uvloop.run(_Sender(url, allow_rejections).send_all(requests, rate=rate, seconds=seconds, seed=seed))
 
 
 class _Sender:
-    def __init__(self, url: str, refusals: bool) -> None:
+    def __init__(self, url: str, allow_rejections: bool) -> None:
         self._url = url
-        self._refusals = refusals
-        self._idle: list[Connection] = []
-        self._opened: list[Connection] = []
-        self._took: Milliseconds = {}
+        self._allow_rejections = allow_rejections
+        self._idle: list[HttpConnection] = []
+        self._opened: list[HttpConnection] = []
+        self._latencies: LatenciesMs = {}
         self._failures: list[RuntimeError] = []
 
-    async def send_all(self, requests: Sequence[Request], *, rate: float, seconds: float, seed: int) -> Milliseconds:
-        draw = random.Random(seed)  # noqa: S311
+    async def send_all(self, requests: Sequence[Request], *, rate: float, seconds: float, seed: int) -> LatenciesMs:
+        rng = random.Random(seed)  # noqa: S311
         due = time.monotonic()
         end = due + seconds
         async with asyncio.TaskGroup() as sending:
             for request in cycle(requests):
-                due += draw.expovariate(rate)
+                due += rng.expovariate(rate)
                 if due > end or self._failures:
                     break
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -60,23 +60,23 @@ class _Sender:
             connection.close()
         if self._failures:
             raise self._failures[0]
-        return self._took
+        return self._latencies
 
     async def _send(self, request: Request, due: float) -> None:
-        connection = await self._connection()
-        status, _ = await connection.exchange(request.body)
-        if status != 200 and not self._refusals:
-            self._failures.append(RuntimeError(f"answered with {status}"))  # told when all under way have ended
+        connection = await self._acquire_connection()
+        status, _ = await connection.post_any_status(request.body)
+        if status != 200 and not self._allow_rejections:
+            self._failures.append(RuntimeError(f"status {status}"))  # told when all under way have ended
             return
         kind = request.kind if status == 200 else str(status)
-        self._took.setdefault(kind, []).append(1000 * (time.monotonic() - due))
+        self._latencies.setdefault(kind, []).append(1000 * (time.monotonic() - due))
         self._idle.append(connection)
 
-    async def _connection(self) -> Connection:
+    async def _acquire_connection(self) -> HttpConnection:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closed:
+            if not connection.closed_by_server:
                 return connection
-        connection = await Connection.open(self._url)
+        connection = await HttpConnection.connect(self._url)
         self._opened.append(connection)
         return connection

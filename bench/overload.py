@@ -17,49 +17,49 @@ import numpy as np
 import uvloop
 
 from bench import wrk
-from bench.connection import Connection
+from bench.connection import HttpConnection
 from bench.openloop import Request, open_loop
-from bench.rounds import Length
-from bench.server import running_server
-from bench.workloads import TEXT_MODEL, Workload, body, prose
+from bench.rounds import RunLength
+from bench.server import run_server
+from bench.workloads import TEXT_MODEL, Workload, embeddings_body, workload_texts
 
-TIMES = 10
+OVERLOAD_FACTOR = 10
 QUEUE_TOKENS = 8_192
 """About a second's work: a queue of more than that hides an overload instead of refusing it."""
 
-PROBE_EVERY_S = 0.05
+PROBE_INTERVAL_S = 0.05
 
 
-def measure(artifacts: Sequence[Path], length: Length) -> dict[str, float]:
+def measure(artifacts: Sequence[Path], run_length: RunLength) -> dict[str, float]:
     """Goodput against the most that is served without overload, and p99 in ms of refusals and of `/livez` meanwhile."""
-    wrk.check()
-    with running_server(artifacts, max_queue_tokens=QUEUE_TOKENS) as url:
-        found = _overload(url, length)
-    print(f"overload: {', '.join(f'{key} {value:.4g}' for key, value in found.items())}", file=sys.stderr, flush=True)
-    return found
+    wrk.require_wrk()
+    with run_server(artifacts, max_queue_tokens=QUEUE_TOKENS) as url:
+        figures = _measure_overload(url, run_length)
+    print(f"overload: {', '.join(f'{key} {value:.4g}' for key, value in figures.items())}", file=sys.stderr, flush=True)
+    return figures
 
 
-def _overload(url: str, length: Length) -> dict[str, float]:
-    texts = prose("long", 512)
-    requests = [Request("answered", body(TEXT_MODEL, [text], attention=False)) for text in texts]
-    seconds = 4 * length.seconds
+def _measure_overload(url: str, run_length: RunLength) -> dict[str, float]:
+    texts = workload_texts("long", 512)
+    requests = [Request("answered", embeddings_body(TEXT_MODEL, [text], attention=False)) for text in texts]
+    seconds = 4 * run_length.seconds
     rounds: list[dict[str, float]] = []
-    for i in range(length.rounds):
+    for i in range(run_length.rounds):
         peak, _ = wrk.closed_loop(url, Workload("long", TEXT_MODEL, texts), seconds=seconds)
-        rate = TIMES * peak.requests_per_second
-        with _probing(url) as probes:
-            began, worked = time.monotonic(), time.process_time()
-            took = open_loop(url, requests, rate=rate, seconds=seconds, seed=i, refusals=True)
-            lasted = time.monotonic() - began
-            goodput = len(took["answered"]) / lasted
+        rate = OVERLOAD_FACTOR * peak.requests_per_second
+        with _probe_liveness(url) as probes:
+            started, cpu_started = time.monotonic(), time.process_time()
+            latencies = open_loop(url, requests, rate=rate, seconds=seconds, seed=i, allow_rejections=True)
+            elapsed = time.monotonic() - started
+            goodput = len(latencies["answered"]) / elapsed
         rounds.append(
             {
                 "peak_per_s": peak.requests_per_second,
                 "goodput_of_peak": goodput / peak.requests_per_second,
-                "generator_processors": (time.process_time() - worked) / lasted,
-                "refused": len(took.get("429", ())),
-                "refused_p99_ms": float(np.quantile(took["429"], 0.99)),
-                "other": sum(len(values) for status, values in took.items() if status not in ("answered", "429")),
+                "generator_processors": (time.process_time() - cpu_started) / elapsed,
+                "refused": len(latencies.get("429", ())),
+                "refused_p99_ms": float(np.quantile(latencies["429"], 0.99)),
+                "other": sum(len(values) for status, values in latencies.items() if status not in ("answered", "429")),
                 "livez_p99_ms": float(np.quantile(probes, 0.99)),
                 "livez_max_ms": max(probes),
             }
@@ -68,25 +68,25 @@ def _overload(url: str, length: Length) -> dict[str, float]:
 
 
 @contextmanager
-def _probing(url: str) -> Iterator[list[float]]:
+def _probe_liveness(url: str) -> Iterator[list[float]]:
     """Ask `/livez` all the time; the ms that it took."""
-    took: list[float] = []
-    over = threading.Event()
+    latencies: list[float] = []
+    stopped = threading.Event()
 
     async def probe() -> None:
-        while not over.is_set():
-            connection = await Connection.open(url)
+        while not stopped.is_set():
+            connection = await HttpConnection.connect(url)
             began = time.monotonic()
-            if await connection.probe("/livez") != 200:
+            if await connection.get_status("/livez") != 200:
                 raise RuntimeError("/livez failed")
-            took.append(1000 * (time.monotonic() - began))
+            latencies.append(1000 * (time.monotonic() - began))
             connection.close()
-            await asyncio.sleep(PROBE_EVERY_S)
+            await asyncio.sleep(PROBE_INTERVAL_S)
 
     thread = threading.Thread(target=uvloop.run, args=(probe(),))
     thread.start()
     try:
-        yield took
+        yield latencies
     finally:
-        over.set()
+        stopped.set()
         thread.join()

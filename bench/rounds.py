@@ -7,7 +7,7 @@ from statistics import median
 
 
 @dataclass(frozen=True)
-class Length:
+class RunLength:
     """How long is measured: `rounds` of `seconds` each way."""
 
     rounds: int
@@ -18,10 +18,10 @@ def medians_ms(alternatives: Mapping[str, Callable[[], object]], *, rounds: int)
     """Run each once to warm up, then all of them `rounds` times in turn; the median of each in ms."""
     for run in alternatives.values():
         run()
-    took: dict[str, list[float]] = {name: [] for name in alternatives}
+    durations: dict[str, list[float]] = {name: [] for name in alternatives}
     for _ in range(rounds):
         for name, run in alternatives.items():
-            began = time.perf_counter()
+            started = time.perf_counter()
             run()
-            took[name].append(1000 * (time.perf_counter() - began))
-    return {name: median(times) for name, times in took.items()}
+            durations[name].append(1000 * (time.perf_counter() - started))
+    return {name: median(times) for name, times in durations.items()}

@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-START_S = 120
+START_TIMEOUT_S = 120
 """A server that is not ready by then has failed, """
-STOP_S = 60
+STOP_TIMEOUT_S = 60
 """and one that has not stopped by then is ended."""
 
 
-class ServerFailed(RuntimeError):
+class ServerError(RuntimeError):
     """Nothing can be measured over HTTP."""
 
 
 @dataclass(frozen=True)
-class Running:
+class ServerProcess:
     """A server that was ready."""
 
     url: str
@@ -34,13 +34,15 @@ class Running:
 
 
 @contextmanager
-def running_server(artifacts: Sequence[Path], **settings: object) -> Iterator[str]:
+def run_server(artifacts: Sequence[Path], **settings: object) -> Iterator[str]:
     """The URL of a running server of these artifacts; `settings` are `HEADLIGHT_*` by lower-case name."""
-    with running(["-m", "service", "--host", "127.0.0.1"], environment(artifacts, settings)) as server:
+    with run_server_command(
+        ["-m", "service", "--host", "127.0.0.1"], server_environment(artifacts, settings)
+    ) as server:
         yield server.url
 
 
-def environment(artifacts: Sequence[Path], settings: Mapping[str, object]) -> dict[str, str]:
+def server_environment(artifacts: Sequence[Path], settings: Mapping[str, object]) -> dict[str, str]:
     """How a server is told what to serve, and to leave at once: nobody looks whether it is ready."""
     return {
         "HEADLIGHT_DRAIN_MS": "0",
@@ -50,37 +52,37 @@ def environment(artifacts: Sequence[Path], settings: Mapping[str, object]) -> di
 
 
 @contextmanager
-def running(
+def run_server_command(
     arguments: Sequence[str], variables: Mapping[str, str], *, folder: Path = ROOT, log: Path | None = None
-) -> Iterator[Running]:
+) -> Iterator[ServerProcess]:
     """What `python` serves with these arguments and `--port`, in `folder`. It ends with the context.
 
     What it says goes to `log`; if there is none, only what it says of errors is shown.
     """
-    with ExitStack() as starting:
-        port = starting.enter_context(_reserved_port())
-        told = starting.enter_context(log.open("wb")) if log else None
+    with ExitStack() as stack:
+        port = stack.enter_context(_reserve_port())
+        log_file = stack.enter_context(log.open("wb")) if log else None
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, *arguments, "--port", str(port)],
             cwd=folder, env={**os.environ, "BENTOML_DO_NOT_TRACK": "True", **variables},
-            stdout=told or subprocess.DEVNULL, stderr=told,
+            stdout=log_file or subprocess.DEVNULL, stderr=log_file,
         )  # fmt: skip
         url = f"http://127.0.0.1:{port}"
         try:
             _wait_until_ready(url, process)
-            starting.close()
-            yield Running(url, process)
+            stack.close()
+            yield ServerProcess(url, process)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(STOP_S)
+                process.wait(STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
 
 
 @contextmanager
-def _reserved_port() -> Iterator[int]:
+def _reserve_port() -> Iterator[int]:
     """A port that is given to nobody else meanwhile who asks for any, and that a server can have.
 
     On Linux two sockets may be bound to one port while no more than one of them listens, if both say so.
@@ -92,13 +94,13 @@ def _reserved_port() -> Iterator[int]:
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    give_up = time.monotonic() + START_S
-    while time.monotonic() < give_up:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ServerFailed("the server ended before it was ready")
+            raise ServerError("the server exited before it was ready")
         try:
             with urllib.request.urlopen(f"{url}/readyz"):  # noqa: S310  # loopback
                 return
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.2)
-    raise ServerFailed("the server did not become ready")
+    raise ServerError("the server did not become ready")

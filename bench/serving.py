@@ -7,117 +7,121 @@ from pathlib import Path
 from statistics import median
 
 from bench import inside, machine, wrk
-from bench.bare import Bare
-from bench.rounds import Length
-from bench.server import running_server
-from bench.workloads import Workload, alone, workloads
-from models.preprocess.prepared import Prepared
-from service.engine.attention import AttentionQuery
-from service.process import tune
+from bench.bare import OrtBaseline
+from bench.rounds import RunLength
+from bench.server import run_server
+from bench.workloads import Workload, default_workloads, single_client_workloads
+from models.preprocess.prepared import ModelInput
+from service.engine.attention import AttentionOptions
+from service.process import tune_interpreter
 from service.runtime.encoder import AnyEncoder
 from service.settings import Settings
-from service.state import State
+from service.state import AppState
 
 
-def measure(artifacts: Sequence[Path], names: Sequence[str], length: Length) -> dict[str, dict[str, float]]:
+def measure(artifacts: Sequence[Path], names: Sequence[str], run_length: RunLength) -> dict[str, dict[str, float]]:
     """The workloads of these names, or all: items a second each way, ratios to the bare session, latencies."""
-    wrk.check()
-    found: dict[str, dict[str, float]] = {}
+    wrk.require_wrk()
+    figures: dict[str, dict[str, float]] = {}
     peak = machine.sgemm_gflops()
-    with running_server(artifacts) as url:
-        state = State.open(Settings(models=tuple(artifacts)))
-        tune()  # as the process that serves is
-        for workload in [*workloads(), *alone()]:
+    with run_server(artifacts) as url:
+        state = AppState.open(Settings(models=tuple(artifacts)))
+        tune_interpreter()  # as the process that serves is
+        for workload in [*default_workloads(), *single_client_workloads()]:
             if names and workload.name not in names:
                 continue
-            side = Side(state, workload, url)
-            found[workload.name] = side.one_client(length) if workload.connections == 1 else side.many(length, peak)
-            told = ", ".join(f"{key} {value:.4g}" for key, value in found[workload.name].items())
-            print(f"{workload.name}: {told}", file=sys.stderr, flush=True)
+            scenario = Scenario(state, workload, url)
+            figures[workload.name] = (
+                scenario.measure_latency(run_length)
+                if workload.connections == 1
+                else scenario.measure_throughput(run_length, peak)
+            )
+            summary = ", ".join(f"{key} {value:.4g}" for key, value in figures[workload.name].items())
+            print(f"{workload.name}: {summary}", file=sys.stderr, flush=True)
         state.close()
-    return found
+    return figures
 
 
-class Side:
+class Scenario:
     """One workload, all ways."""
 
-    def __init__(self, state: State, workload: Workload, url: str) -> None:
+    def __init__(self, state: AppState, workload: Workload, url: str) -> None:
         self._state = state
         self._workload = workload
         self._url = url
         self._encoder: AnyEncoder = state.models[workload.model]
-        self._items: list[Prepared] = [self._prepare(source) for source in workload.sources]
-        self._plan = AttentionQuery().plan(self._encoder.manifest) if workload.attention else None
+        self._items: list[ModelInput] = [self._prepare(source) for source in workload.inputs]
+        self._plan = AttentionOptions().plan(self._encoder.manifest) if workload.attention else None
 
-    def many(self, length: Length, peak_gflops: float) -> dict[str, float]:
+    def measure_throughput(self, run_length: RunLength, peak_gflops: float) -> dict[str, float]:
         """Throughput with all clients."""
         workload, threads = self._workload, self._state.settings.intra_op_threads()
-        window = workload.connections * workload.per_request
-        bare = Bare(self._encoder, self._items, window=window, threads=threads)
-        tokens = sum(item.positions for item in self._items) / len(self._items)
+        window = workload.connections * workload.inputs_per_request
+        baseline = OrtBaseline(self._encoder, self._items, window=window, threads=threads)
+        tokens = sum(item.num_tokens for item in self._items) / len(self._items)
         rates: dict[str, list[float]] = {"bare": [], "engine": [], "server": []}
-        answers = []
-        for _ in range(length.rounds):
-            rates["bare"].append(bare.run(length.seconds))
-            rates["engine"].append(self._engine(length.seconds))
-            sent, tokens_per_second = wrk.closed_loop(self._url, workload, seconds=length.seconds)
-            answers.append(sent)
+        results = []
+        for _ in range(run_length.rounds):
+            rates["bare"].append(baseline.run(run_length.seconds))
+            rates["engine"].append(self._engine_rate(run_length.seconds))
+            result, tokens_per_second = wrk.closed_loop(self._url, workload, seconds=run_length.seconds)
+            results.append(result)
             rates["server"].append(tokens_per_second / tokens)
         return {
             "tokens": tokens,
             **{f"{name}_per_s": median(values) for name, values in rates.items()},
-            "engine_of_bare": _ratio(rates["engine"], rates["bare"]),
-            "server_of_bare": _ratio(rates["server"], rates["bare"]),
-            "p50_ms": median(answer.p50_ms for answer in answers),
-            "p99_ms": median(answer.p99_ms for answer in answers),
-            "gflops": median(rates["server"]) * self._gflop_an_item(),
-            "of_sgemm": median(rates["server"]) * self._gflop_an_item() / peak_gflops,
-            "bare_batch_tokens": bare.way.tokens,
-            "bare_side_by_side": bare.way.side_by_side,
+            "engine_of_bare": _median_ratio(rates["engine"], rates["bare"]),
+            "server_of_bare": _median_ratio(rates["server"], rates["bare"]),
+            "p50_ms": median(answer.p50_ms for answer in results),
+            "p99_ms": median(answer.p99_ms for answer in results),
+            "gflops": median(rates["server"]) * self._gflop_per_input(),
+            "of_sgemm": median(rates["server"]) * self._gflop_per_input() / peak_gflops,
+            "bare_batch_tokens": baseline.strategy.max_tokens,
+            "bare_side_by_side": baseline.strategy.concurrent_batches,
         }
 
-    def one_client(self, length: Length) -> dict[str, float]:
+    def measure_latency(self, run_length: RunLength) -> dict[str, float]:
         """Latency for one client, beside tokenizing and running one text after another."""
-        bare, server = [], []
-        for _ in range(length.rounds):
-            bare.append(median(self._one_at_a_time_ms(length.seconds)))
-            server.append(wrk.closed_loop(self._url, self._workload, seconds=length.seconds)[0])
-        over = [answer.p50_ms - alone_ms for answer, alone_ms in zip(server, bare, strict=True)]
+        baseline, server = [], []
+        for _ in range(run_length.rounds):
+            baseline.append(median(self._sequential_latencies_ms(run_length.seconds)))
+            server.append(wrk.closed_loop(self._url, self._workload, seconds=run_length.seconds)[0])
+        overhead = [answer.p50_ms - alone_ms for answer, alone_ms in zip(server, baseline, strict=True)]
         return {
-            "bare_p50_ms": median(bare),
+            "bare_p50_ms": median(baseline),
             "server_p50_ms": median(answer.p50_ms for answer in server),
             "server_p99_ms": median(answer.p99_ms for answer in server),
-            "over_bare_ms": median(over),
+            "over_bare_ms": median(overhead),
         }
 
-    def _prepare(self, source: str | bytes) -> Prepared:
-        (item,) = self._encoder.prepare([source])  # type: ignore[list-item]  # a workload's sources are its model's
+    def _prepare(self, source: str | bytes) -> ModelInput:
+        (item,) = self._encoder.preprocess([source])  # type: ignore[list-item]  # a workload's sources are its model's
         return item
 
-    def _one_at_a_time_ms(self, seconds: float) -> list[float]:
-        took: list[float] = []
+    def _sequential_latencies_ms(self, seconds: float) -> list[float]:
+        latencies: list[float] = []
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:
-            source = self._workload.sources[len(took) % len(self._workload.sources)]
-            began = time.perf_counter()
+            source = self._workload.inputs[len(latencies) % len(self._workload.inputs)]
+            started = time.perf_counter()
             self._encoder.run([self._prepare(source).data])
-            took.append(1000 * (time.perf_counter() - began))
-        return took
+            latencies.append(1000 * (time.perf_counter() - started))
+        return latencies
 
-    def _engine(self, seconds: float) -> float:
-        n = self._workload.per_request
+    def _engine_rate(self, seconds: float) -> float:
+        n = self._workload.inputs_per_request
         requests = [self._items[i : i + n] for i in range(0, len(self._items) - n + 1, n)]
         return inside.closed_loop(
             self._state.engine, self._encoder.name, requests, self._plan,
             clients=self._workload.connections, seconds=seconds,
         )  # fmt: skip
 
-    def _gflop_an_item(self) -> float:
+    def _gflop_per_input(self) -> float:
         paths = self._state.settings.artifact_directories()
-        work = machine.work(next(path for path in paths if path.name == self._encoder.name))
-        return work.gflop([item.positions for item in self._items]) / len(self._items)
+        flops = machine.count_flops(next(path for path in paths if path.name == self._encoder.name))
+        return flops.gflop([item.num_tokens for item in self._items]) / len(self._items)
 
 
-def _ratio(values: Sequence[float], to: Sequence[float]) -> float:
+def _median_ratio(values: Sequence[float], baseline: Sequence[float]) -> float:
     """Median over the rounds of the ratio within each."""
-    return median(value / other for value, other in zip(values, to, strict=True))
+    return median(value / other for value, other in zip(values, baseline, strict=True))

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.against import embedded
-from bench.server import ServerFailed
+from bench.against import fetch_embeddings
+from bench.server import ServerError
 
 COLUMNS = ("score", "sentence1", "sentence2")
-BATCH = 64
+BATCH_SIZE = 64
 """Texts of a request."""
 
 
@@ -39,21 +39,21 @@ class Pairs:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.sts", description="Measure a served model on STS pairs.")
-    parser.add_argument("url", help="of the server, without a path")
+    parser.add_argument("url", help="base URL of the server")
     parser.add_argument("model", help="name of the model")
     parser.add_argument("file", type=Path, help="the table of pairs")
-    given = parser.parse_args()
+    args = parser.parse_args()
     try:
-        pairs = read(given.file)
-        found = measure(given.url, given.model, pairs)
-    except (TableError, ServerFailed) as error:
+        pairs = read_pairs(args.file)
+        correlation = measure(args.url, args.model, pairs)
+    except (TableError, ServerError) as error:
         print(f"not measured: {error}", file=sys.stderr)
         return 1
-    print(f"{given.model}: Spearman {100 * found:.2f} on {len(pairs.scores)} pairs")
+    print(f"{args.model}: Spearman {100 * correlation:.2f} on {len(pairs.scores)} pairs")
     return 0
 
 
-def read(path: Path) -> Pairs:
+def read_pairs(path: Path) -> Pairs:
     """Raises TableError."""
     try:
         text = gzip.decompress(data) if (data := path.read_bytes())[:2] == b"\x1f\x8b" else data
@@ -69,8 +69,8 @@ def read(path: Path) -> Pairs:
 def measure(url: str, model: str, pairs: Pairs) -> float:
     """Spearman's correlation. Raises ServerFailed."""
     texts = [*pairs.first, *pairs.second]
-    batches = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-    vectors = np.concatenate([embedded(f"{url.rstrip('/')}/v1/embeddings", model, batch) for batch in batches])
+    batches = [texts[start : start + BATCH_SIZE] for start in range(0, len(texts), BATCH_SIZE)]
+    vectors = np.concatenate([fetch_embeddings(f"{url.rstrip('/')}/v1/embeddings", model, batch) for batch in batches])
     return spearman(_cosines(*np.split(vectors.astype(np.float64), 2)), pairs.scores)
 
 

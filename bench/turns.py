@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench import wrk
-from bench.rounds import Length
+from bench.rounds import RunLength
 
 SETTLE_S = 2
 """Between two turns: a server may still compute what nobody waits for any more."""
@@ -20,26 +20,30 @@ class Target:
     bodies: Sequence[bytes]
 
 
-def in_turn(targets: Mapping[str, Target], *, connections: int, length: Length) -> dict[str, list[wrk.Sent]]:
+def run_interleaved(
+    targets: Mapping[str, Target], *, connections: int, run_length: RunLength
+) -> dict[str, list[wrk.ClosedLoopResult]]:
     """What came of each one's closed loops, round by round; a turn is twice `length.seconds`, for servers of other make
     tell only what they have answered in all.
 
     Raises ServerFailed.
     """
-    sent: dict[str, list[wrk.Sent]] = {name: [] for name in targets}
-    for _ in range(length.rounds):
+    results: dict[str, list[wrk.ClosedLoopResult]] = {name: [] for name in targets}
+    for _ in range(run_length.rounds):
         for name, target in targets.items():
-            seconds = 2 * length.seconds
-            sent[name].append(wrk.closed_loop_at(target.url, target.bodies, connections=connections, seconds=seconds))
+            seconds = 2 * run_length.seconds
+            results[name].append(
+                wrk.closed_loop_url(target.url, target.bodies, connections=connections, seconds=seconds)
+            )
             time.sleep(SETTLE_S)
-    return sent
+    return results
 
 
-def medians(sent: Mapping[str, Sequence[wrk.Sent]]) -> dict[str, float]:
+def medians(results: Mapping[str, Sequence[wrk.ClosedLoopResult]]) -> dict[str, float]:
     """Requests a second and latencies of each."""
-    found: dict[str, float] = {}
-    for name, rounds in sent.items():
-        found[f"{name}_per_s"] = median(one.requests_per_second for one in rounds)
-        found[f"{name}_p50_ms"] = median(one.p50_ms for one in rounds)
-        found[f"{name}_p99_ms"] = median(one.p99_ms for one in rounds)
-    return found
+    figures: dict[str, float] = {}
+    for name, rounds in results.items():
+        figures[f"{name}_per_s"] = median(one.requests_per_second for one in rounds)
+        figures[f"{name}_p50_ms"] = median(one.p50_ms for one in rounds)
+        figures[f"{name}_p99_ms"] = median(one.p99_ms for one in rounds)
+    return figures

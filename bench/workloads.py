@@ -10,16 +10,16 @@ import numpy as np
 import orjson
 from PIL import Image
 
-from export.precision.prose import texts
-from models.scenes.description import draw
-from models.scenes.rendering import render
+from export.precision.prose import generate_texts
+from models.scenes.description import draw_description
+from models.scenes.rendering import render_scene
 
 TEXT_MODEL, IMAGE_MODEL = "all-MiniLM-L6-v2", "scenes-vit"
 
-WORDS = {"short": (8, 13), "mixed": (4, 200), "long": (185, 200)}
+WORD_RANGES = {"short": (8, 13), "mixed": (4, 200), "long": (185, 200)}
 """Words of a text, at least and at most: about 13, 50 and 240 tokens."""
 
-Source = str | bytes
+InputData = str | bytes
 """A text, or a picture file."""
 
 
@@ -29,66 +29,68 @@ class Workload:
 
     name: str
     model: str
-    sources: tuple[Source, ...]
-    per_request: int = 1
+    inputs: tuple[InputData, ...]
+    inputs_per_request: int = 1
     connections: int = 16
     attention: bool = False
 
     @property
-    def requests(self) -> list[Sequence[Source]]:
+    def requests(self) -> list[Sequence[InputData]]:
         """The sources of each request, all different, in the order of sending."""
-        n = self.per_request
-        return [self.sources[i : i + n] for i in range(0, len(self.sources) - n + 1, n)]
+        n = self.inputs_per_request
+        return [self.inputs[i : i + n] for i in range(0, len(self.inputs) - n + 1, n)]
 
     @property
     def bodies(self) -> list[bytes]:
-        return [body(self.model, request, attention=self.attention) for request in self.requests]
+        return [embeddings_body(self.model, request, attention=self.attention) for request in self.requests]
 
 
-def workloads() -> list[Workload]:
+def default_workloads() -> list[Workload]:
     """Those of docs/benchmarks.md."""
-    short, mixed, long = (prose(name, 512) for name in WORDS)
+    short, mixed, long = (workload_texts(name, 512) for name in WORD_RANGES)
     return [
         Workload("short", TEXT_MODEL, short),
         Workload("mixed", TEXT_MODEL, mixed),
         Workload("long", TEXT_MODEL, long),
-        Workload("short_32", TEXT_MODEL, prose("short", 2048), per_request=32),
-        Workload("mixed_32", TEXT_MODEL, prose("mixed", 2048), per_request=32),
+        Workload("short_32", TEXT_MODEL, workload_texts("short", 2048), inputs_per_request=32),
+        Workload("mixed_32", TEXT_MODEL, workload_texts("mixed", 2048), inputs_per_request=32),
         Workload("attention", TEXT_MODEL, mixed, attention=True),
-        Workload("images", IMAGE_MODEL, scenes(128)),
+        Workload("images", IMAGE_MODEL, workload_images(128)),
     ]
 
 
-def alone() -> list[Workload]:
+def single_client_workloads() -> list[Workload]:
     """One client that waits for each answer."""
-    return [Workload(f"{name}_alone", TEXT_MODEL, prose(name, 256), connections=1) for name in ("short", "long")]
+    return [
+        Workload(f"{name}_alone", TEXT_MODEL, workload_texts(name, 256), connections=1) for name in ("short", "long")
+    ]
 
 
-def prose(kind: str, count: int, *, seed: int = 1) -> tuple[str, ...]:
+def workload_texts(kind: str, count: int, *, seed: int = 1) -> tuple[str, ...]:
     """`count` different texts of a kind's length."""
-    least, most = WORDS[kind]
+    low, high = WORD_RANGES[kind]
     if kind == "mixed":
-        return tuple(texts(count, "gate", seed=seed))
+        return tuple(generate_texts(count, "gate", seed=seed))
     rng = np.random.default_rng(seed)
-    words = cycle(" ".join(texts(4 * count, "gate", seed=seed)).split())
-    cut = (" ".join(islice(words, int(n))) for n in rng.integers(least, most + 1, 2 * count))
+    words = cycle(" ".join(generate_texts(4 * count, "gate", seed=seed)).split())
+    cut = (" ".join(islice(words, int(n))) for n in rng.integers(low, high + 1, 2 * count))
     return tuple(islice(dict.fromkeys(cut), count))  # what occurs twice would be computed once
 
 
-def scenes(count: int) -> tuple[bytes, ...]:
+def workload_images(count: int) -> tuple[bytes, ...]:
     """PNG files of generated scenes, 128 px wide and high."""
     rng = np.random.default_rng(0)
-    return tuple(_png(render(draw(rng, 1), rng).pixels) for _ in range(count))
+    return tuple(_encode_png(render_scene(draw_description(rng, 1), rng).pixels) for _ in range(count))
 
 
-def body(model: str, sources: Sequence[Source], *, attention: bool, encoding: str = "base64") -> bytes:
+def embeddings_body(model: str, inputs: Sequence[InputData], *, attention: bool, encoding: str = "base64") -> bytes:
     """One request of `/v1/embeddings`; base64 is what the OpenAI client asks for."""
-    inputs = [source if isinstance(source, str) else {"image": base64.b64encode(source).decode()} for source in sources]
-    asked = {"model": model, "input": inputs, "encoding_format": encoding}
-    return orjson.dumps(asked | ({"attention": True} if attention else {}))
+    encoded = [source if isinstance(source, str) else {"image": base64.b64encode(source).decode()} for source in inputs]
+    fields = {"model": model, "input": encoded, "encoding_format": encoding}
+    return orjson.dumps(fields | ({"attention": True} if attention else {}))
 
 
-def _png(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
+def _encode_png(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()

@@ -10,65 +10,65 @@ from pathlib import Path
 from typing import get_args
 
 from export.errors import ExportError
-from export.hub import local
+from export.hub import resolve_source
 from export.inspection import inspect, verify
-from export.options import Options, Task
-from export.pipeline import export, steps
-from export.progress import Progress
-from export.report import differences, report
-from export.stopping import Stopping
+from export.options import ExportOptions, Task
+from export.pipeline import count_steps, export
+from export.progress import StepProgress
+from export.report import format_parity, format_report
+from export.stopping import ExitOnSigterm
 from models.contract.specs import NAME_PATTERN, Device, Modality, Pooling, Precision
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Export, or `inspect` or `verify` what was exported."""
-    words = sys.argv[1:] if arguments is None else arguments
-    command = {"inspect": _inspect, "verify": _verify}.get(words[0] if words else "")
+    arguments = sys.argv[1:] if argv is None else argv
+    command = {"inspect": _inspect, "verify": _verify}.get(arguments[0] if arguments else "")
     try:
-        print(command(words[1:]) if command else _export(words))
+        print(command(arguments[1:]) if command else _export(arguments))
     except ExportError as error:
-        print(f"{'not exported: ' * (command is None)}{error}", file=sys.stderr)
+        print(f"{'export failed: ' * (command is None)}{error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _export(words: list[str]) -> str:
-    given = _parser().parse_args(words)
-    target, options = given.artifacts / given.name, _options(given)
-    progress = Progress(steps(options), before=Stopping().check)
-    manifest = export(local(given.source), target, options, replace=given.replace, progress=progress)
-    return f"sealed {target}\n{report(manifest)}"
+def _export(arguments: list[str]) -> str:
+    args = _parser().parse_args(arguments)
+    artifact_dir, options = args.artifacts / args.name, _options(args)
+    progress = StepProgress(count_steps(options), before=ExitOnSigterm().check)
+    manifest = export(resolve_source(args.source), artifact_dir, options, replace=args.replace, progress=progress)
+    return f"sealed {artifact_dir}\n{format_report(manifest)}"
 
 
-def _inspect(words: list[str]) -> str:
-    parser = argparse.ArgumentParser(prog="python -m export inspect", description="Say what an artifact is.")
+def _inspect(arguments: list[str]) -> str:
+    parser = argparse.ArgumentParser(prog="python -m export inspect", description="Describe an artifact.")
     parser.add_argument("artifact", type=Path)
-    directory = parser.parse_args(words).artifact
-    return f"{directory}, every file as sealed\n{report(inspect(directory))}"
+    directory = parser.parse_args(arguments).artifact
+    return f"{directory}: all files match their digests\n{format_report(inspect(directory))}"
 
 
-def _verify(words: list[str]) -> str:
+def _verify(arguments: list[str]) -> str:
     parser = argparse.ArgumentParser(
-        prog="python -m export verify", description="Measure an artifact against its source again."
+        prog="python -m export verify", description="Compare an artifact with its source model again."
     )
     parser.add_argument("artifact", type=Path)
     parser.add_argument("source", help="what it was exported from: a directory, or a model's id on the hub")
-    given = parser.parse_args(words)
-    figures = verify(given.artifact, local(given.source))
-    return f"{given.artifact} answers as {given.source} does: {differences(figures)}"
+    args = parser.parse_args(arguments)
+    figures = verify(args.artifact, resolve_source(args.source))
+    return f"{args.artifact} answers as {args.source} does: {format_parity(figures)}"
 
 
-def _options(given: argparse.Namespace) -> Options:
-    return Options(
-        modality=given.modality,
-        precision=given.precision,
-        device=given.device,
-        pooling=given.pooling,
-        normalize=given.normalize,
-        max_tokens=given.max_tokens,
-        space=given.space,
-        lossy=given.allow_lossy,
-        task=given.task,
+def _options(args: argparse.Namespace) -> ExportOptions:
+    return ExportOptions(
+        modality=args.modality,
+        precision=args.precision,
+        device=args.device,
+        pooling=args.pooling,
+        normalize=args.normalize,
+        max_tokens=args.max_tokens,
+        space=args.space,
+        allow_lossy=args.allow_lossy,
+        task=args.task,
     )
 
 
@@ -76,42 +76,50 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m export",
         description="Export a trained encoder to an artifact.",
-        epilog="python -m export inspect ARTIFACT and python -m export verify ARTIFACT SOURCE look at a sealed one. "
-        "A source of such a name is ./inspect or ./verify.",
+        epilog="python -m export inspect ARTIFACT and python -m export verify ARTIFACT SOURCE check an existing artifact. "
+        "To export a directory of that name, pass ./inspect or ./verify.",
     )
     add = parser.add_argument
     add(
         "source",
-        help="a directory: Hugging Face's, sentence-transformers', or a checkpoint of ours; or a model's id on the hub",
+        help="local model directory (Hugging Face, sentence-transformers or Headlight checkpoint) or Hub id",
     )
-    add("--name", type=_name, required=True, help="the model's name, and its directory's")
-    add("--artifacts", type=Path, default=Path("artifacts"), help="where artifacts live (artifacts)")
+    add("--name", type=_model_name, required=True, help="name of the model and of its artifact directory")
+    add("--artifacts", type=Path, default=Path("artifacts"), help="directory of all artifacts (default: artifacts)")
     add("--replace", action="store_true", help="replace an artifact of the same name")
-    add("--modality", choices=get_args(Modality), help="which tower of a source that has two")
-    add("--task", choices=get_args(Task), help="export a reranker's or classifier's encoder for its pooled states")
+    add("--modality", choices=get_args(Modality), help="which tower of a two-tower model to export")
+    add("--task", choices=get_args(Task), help="export the encoder of a reranker or classifier as an embedding model")
     add("--precision", choices=get_args(Precision), help="fp32 (default), fp16 for CUDA, int8 for CPU")
     add(
         "--device",
         choices=get_args(Device),
-        help="what it will be served on; cuda takes fp16 unless --precision is given",
+        help="target device; cuda implies fp16 unless --precision is given",
     )
-    add("--pooling", choices=get_args(Pooling), help="instead of the source's own")
-    add("--normalize", action=argparse.BooleanOptionalAction, help="vectors of length 1, or as they come")
-    add("--max-tokens", type=_positive, help="cut texts earlier than the source does")
-    add("--space", type=_name, help="the name of the vectors that these can be compared with (NAME)")
-    add("--allow-lossy", action="store_true", help="seal what misses the bar for its precision; the figures stay")
+    add("--pooling", choices=get_args(Pooling), help="pooling to use instead of the source's")
+    add(
+        "--normalize",
+        action=argparse.BooleanOptionalAction,
+        help="L2-normalize embeddings (default: as the source does)",
+    )
+    add("--max-tokens", type=_positive_int, help="truncate texts at this many tokens (at most the source's limit)")
+    add(
+        "--space",
+        type=_model_name,
+        help="name of the embedding space; models with the same one are comparable (default: NAME)",
+    )
+    add("--allow-lossy", action="store_true", help="export even if the accuracy check fails (figures are recorded)")
     return parser
 
 
-def _name(text: str) -> str:
+def _model_name(text: str) -> str:
     if not re.fullmatch(NAME_PATTERN, text):
-        raise argparse.ArgumentTypeError("letters, digits, '.', '_' and '-' alone, at most 100 of them")
+        raise argparse.ArgumentTypeError("must be at most 100 letters, digits, '.', '_' or '-'")
     return text
 
 
-def _positive(text: str) -> int:
+def _positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("a whole number above 0")
+        raise argparse.ArgumentTypeError("must be a positive integer")
     return int(text)
 
 

@@ -14,79 +14,86 @@ from collections.abc import Collection, Sequence
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 
-from export.nodes import drop_unused
+from export.nodes import drop_unused_initializers
 from models.contract import tensors
 
 
-def gate(model: onnx.ModelProto) -> None:
+def make_outputs_conditional(model: onnx.ModelProto) -> None:
     """Make each output but the embedding conditional on the input `tensors.ASKED`, in place.
 
     What is of the attention depends on `tensors.OBSERVE` too.
     """
     graph = model.graph
     nodes = list(graph.node)
-    observed = [output for output in graph.output if output.name != tensors.EMBEDDING]
-    always = _needed(nodes, tensors.EMBEDDING)
-    nodes += _copies(nodes, always, observed)
-    for output in observed:
+    optional_outputs = [output for output in graph.output if output.name != tensors.EMBEDDING]
+    always_computed = _ancestors(nodes, tensors.EMBEDDING)
+    nodes += _copy_required_outputs(nodes, always_computed, optional_outputs)
+    for output in optional_outputs:
         for dim in output.type.tensor_type.shape.dim:  # any length: an output that is not asked for is empty
             dim.Clear()
-    alone: list[NodeProto] = []
-    within: list[NodeProto] = []
-    for i, output in enumerate(observed):
-        own = [nodes[j] for j in sorted(_needed(nodes, output.name) - always)]
-        (alone if output.name == tensors.POSITIONS else within).extend(_conditional(i, output, own))
-    kept = [*(nodes[j] for j in sorted(always)), *alone]
-    attention = [output for output in observed if output.name != tensors.POSITIONS]
+    token_nodes: list[NodeProto] = []
+    attention_nodes: list[NodeProto] = []
+    for i, output in enumerate(optional_outputs):
+        own = [nodes[j] for j in sorted(_ancestors(nodes, output.name) - always_computed)]
+        (token_nodes if output.name == tensors.TOKEN_EMBEDDINGS else attention_nodes).extend(
+            _conditional_output(i, output, own)
+        )
+    new_nodes = [*(nodes[j] for j in sorted(always_computed)), *token_nodes]
+    attention = [output for output in optional_outputs if output.name != tensors.TOKEN_EMBEDDINGS]
     if attention:
         names = [output.name for output in attention]
-        branches = {"then_branch": _branch("observed", within, attention), "else_branch": _nothing("blind", attention)}
-        kept.append(helper.make_node("If", [tensors.OBSERVE], names, name="observe", **branches))
-        graph.input.append(helper.make_tensor_value_info(tensors.OBSERVE, TensorProto.BOOL, []))
+        branches = {
+            "then_branch": _make_branch("observed", attention_nodes, attention),
+            "else_branch": _empty_branch("blind", attention),
+        }
+        new_nodes.append(helper.make_node("If", [tensors.OUTPUT_ATTENTIONS], names, name="observe", **branches))
+        graph.input.append(helper.make_tensor_value_info(tensors.OUTPUT_ATTENTIONS, TensorProto.BOOL, []))
     del graph.node[:]
-    graph.node.extend(kept)
-    graph.input.append(helper.make_tensor_value_info(tensors.ASKED, TensorProto.BOOL, [len(observed)]))
-    drop_unused(graph)
+    graph.node.extend(new_nodes)
+    graph.input.append(helper.make_tensor_value_info(tensors.OUTPUT_MASK, TensorProto.BOOL, [len(optional_outputs)]))
+    drop_unused_initializers(graph)
 
 
-def _needed(nodes: Sequence[NodeProto], output: str) -> set[int]:
+def _ancestors(nodes: Sequence[NodeProto], output: str) -> set[int]:
     """Indices of the nodes that `output` depends on."""
-    makers = {name: i for i, node in enumerate(nodes) for name in node.output if name}
+    producers = {name: i for i, node in enumerate(nodes) for name in node.output if name}
     found: set[int] = set()
-    waiting = [output]
-    while waiting:
-        maker = makers.get(waiting.pop())
-        if maker is not None and maker not in found:
-            found.add(maker)
-            waiting += [name for name in nodes[maker].input if name]
+    pending = [output]
+    while pending:
+        producer = producers.get(pending.pop())
+        if producer is not None and producer not in found:
+            found.add(producer)
+            pending += [name for name in nodes[producer].input if name]
     return found
 
 
-def _copies(nodes: Sequence[NodeProto], always: Collection[int], outputs: Sequence[ValueInfoProto]) -> list[NodeProto]:
+def _copy_required_outputs(
+    nodes: Sequence[NodeProto], always_computed: Collection[int], outputs: Sequence[ValueInfoProto]
+) -> list[NodeProto]:
     """Nodes that make those of `outputs` that are made `always`, out of what is from now on called otherwise."""
-    made = {name for i in always for name in nodes[i].output}
-    names = {output.name: f"{output.name}.made" for output in outputs if output.name in made}
+    produced = {name for i in always_computed for name in nodes[i].output}
+    names = {output.name: f"{output.name}.made" for output in outputs if output.name in produced}
     for node in nodes:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
     return [helper.make_node("Identity", [inner], [name], name=f"{name}.copy") for name, inner in names.items()]
 
 
-def _conditional(i: int, output: ValueInfoProto, own: Sequence[NodeProto]) -> list[NodeProto]:
+def _conditional_output(i: int, output: ValueInfoProto, branch_nodes: Sequence[NodeProto]) -> list[NodeProto]:
     """Nodes that make `output` by `own` if `ASKED[i]`, and nothing else."""
-    name, asked = output.name, f"{output.name}.asked"
-    made = {each: f"{name}.{each}" for node in own for each in node.output if each}
+    name, condition = output.name, f"{output.name}.asked"
+    renamed = {each: f"{name}.{each}" for node in branch_nodes for each in node.output if each}
     inner = ValueInfoProto()
     inner.CopyFrom(output)
-    inner.name = made[name]
-    then = _branch(f"{name}.then", [_renamed(node, name, made) for node in own], [inner])
+    inner.name = renamed[name]
+    then = _make_branch(f"{name}.then", [_copy_with_prefix(node, name, renamed) for node in branch_nodes], [inner])
     index = helper.make_node("Constant", [], [f"{name}.index"], name=f"{name}.index", value_int=i)
-    pick = helper.make_node("Gather", [tensors.ASKED, f"{name}.index"], [asked], name=asked, axis=0)
-    branches = {"then_branch": then, "else_branch": _nothing(f"{name}.else", [output])}
-    return [index, pick, helper.make_node("If", [asked], [name], name=name, **branches)]
+    pick = helper.make_node("Gather", [tensors.OUTPUT_MASK, f"{name}.index"], [condition], name=condition, axis=0)
+    branches = {"then_branch": then, "else_branch": _empty_branch(f"{name}.else", [output])}
+    return [index, pick, helper.make_node("If", [condition], [name], name=name, **branches)]
 
 
-def _renamed(node: NodeProto, prefix: str, names: dict[str, str]) -> NodeProto:
+def _copy_with_prefix(node: NodeProto, prefix: str, names: dict[str, str]) -> NodeProto:
     copy = NodeProto()
     copy.CopyFrom(node)
     copy.name = f"{prefix}.{next(name for name in node.output if name)}"
@@ -95,7 +102,7 @@ def _renamed(node: NodeProto, prefix: str, names: dict[str, str]) -> NodeProto:
     return copy
 
 
-def _nothing(prefix: str, outputs: Sequence[ValueInfoProto]) -> GraphProto:
+def _empty_branch(prefix: str, outputs: Sequence[ValueInfoProto]) -> GraphProto:
     """A branch that gives an empty tensor for each of `outputs`."""
     nodes, values = [], []
     for output in outputs:
@@ -106,8 +113,8 @@ def _nothing(prefix: str, outputs: Sequence[ValueInfoProto]) -> GraphProto:
         value.CopyFrom(output)
         value.name = name
         values.append(value)
-    return _branch(prefix, nodes, values)
+    return _make_branch(prefix, nodes, values)
 
 
-def _branch(name: str, nodes: Sequence[NodeProto], outputs: Sequence[ValueInfoProto]) -> GraphProto:
+def _make_branch(name: str, nodes: Sequence[NodeProto], outputs: Sequence[ValueInfoProto]) -> GraphProto:
     return helper.make_graph(list(nodes), name, [], list(outputs))

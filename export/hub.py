@@ -17,8 +17,8 @@ from huggingface_hub.errors import (
 from export.errors import SourceError
 from models.filenames import WEIGHTS_FILE
 
-_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_READ = [
+_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+ALLOW_PATTERNS = [
     "*.json",  # configs, the tokenizer, and those of sentence-transformers' folders
     WEIGHTS_FILE,
     "model-*-of-*.safetensors",
@@ -31,18 +31,18 @@ _READ = [
 ]
 """No pickles, and no code."""
 
-_LEFT = ["onnx/*", "openvino/*", "checkpoint-*/*", "*.bin.index.json"]
+_IGNORE_PATTERNS = ["onnx/*", "openvino/*", "checkpoint-*/*", "*.bin.index.json"]
 _SHARDS = "model-*-of-*.safetensors"
 
 
-def local(source: str) -> Path:
+def resolve_source(source: str) -> Path:
     """Return the directory of `source`: a path, or an id whose files are fetched.
 
     Says beforehand how much is fetched, on standard error. Raises SourceError if it cannot be.
     """
     if not source.strip():
         raise SourceError("the source is empty; give a directory, or a model's id on the hub")
-    if Path(source).exists() or not _ID.fullmatch(source):
+    if Path(source).exists() or not _REPO_ID.fullmatch(source):
         return Path(source)
     try:
         return _fetched(source)
@@ -53,40 +53,40 @@ def local(source: str) -> Path:
 
 
 def _fetched(source: str) -> Path:
-    left = list(_LEFT)
+    left = list(_IGNORE_PATTERNS)
     try:
-        plan = _plan(source, left)
+        plan = _list_files(source, left)
     except DryRunError:  # the hub cannot be reached, or must not be (HF_HUB_OFFLINE)
         return _cached(source)
     if any(file.filename == WEIGHTS_FILE for file in plan):
         left.append(_SHARDS)
         plan = [file for file in plan if not re.fullmatch(r"model-\d+-of-\d+\.safetensors", file.filename)]
     if not any(file.filename.endswith(".safetensors") for file in plan):
-        raise SourceError(f"{source} has no {WEIGHTS_FILE} on the hub; save it as safetensors, and export that")
-    print(f"{source}: {_summary(plan)}", file=sys.stderr)
-    return Path(snapshot_download(source, allow_patterns=_READ, ignore_patterns=left))
+        raise SourceError(f"{source} has no {WEIGHTS_FILE} on the hub; save it as safetensors first")
+    print(f"{source}: {_download_summary(plan)}", file=sys.stderr)
+    return Path(snapshot_download(source, allow_patterns=ALLOW_PATTERNS, ignore_patterns=left))
 
 
-def _plan(source: str, left: list[str]) -> Sequence[DryRunFileInfo]:
-    return snapshot_download(source, allow_patterns=_READ, ignore_patterns=left, dry_run=True)
+def _list_files(source: str, ignore_patterns: list[str]) -> Sequence[DryRunFileInfo]:
+    return snapshot_download(source, allow_patterns=ALLOW_PATTERNS, ignore_patterns=ignore_patterns, dry_run=True)
 
 
 def _cached(source: str) -> Path:
     """The snapshot in the cache, if it has weights; `snapshot_download` raises if there is none."""
-    directory = Path(snapshot_download(source, allow_patterns=_READ, ignore_patterns=_LEFT))
+    directory = Path(snapshot_download(source, allow_patterns=ALLOW_PATTERNS, ignore_patterns=_IGNORE_PATTERNS))
     if not any(directory.rglob("*.safetensors")):
         raise SourceError(f"{source} has no weights in the cache ({directory}), and the hub cannot be reached")
     print(f"{source}: the hub cannot be reached; the files in the cache are taken", file=sys.stderr)
     return directory
 
 
-def _summary(plan: Sequence[DryRunFileInfo]) -> str:
-    fetched = [file for file in plan if file.will_download]
-    if not fetched:
-        return f"all {len(plan)} files are in the cache"
-    megabytes = sum(file.file_size or 0 for file in fetched) / 1e6
-    cached = f", {len(plan) - len(fetched)} more are in the cache" if len(plan) > len(fetched) else ""
-    return f"{len(fetched)} files to fetch, {megabytes:,.1f} MB{cached}"
+def _download_summary(files: Sequence[DryRunFileInfo]) -> str:
+    downloads = [file for file in files if file.will_download]
+    if not downloads:
+        return f"all {len(files)} files are in the cache"
+    megabytes = sum(file.file_size or 0 for file in downloads) / 1e6
+    cached = f", {len(files) - len(downloads)} more are in the cache" if len(files) > len(downloads) else ""
+    return f"{len(downloads)} files to fetch, {megabytes:,.1f} MB{cached}"
 
 
 def _reason(error: Exception) -> str:

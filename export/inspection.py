@@ -5,9 +5,9 @@ from pathlib import Path
 
 from export import parity
 from export.errors import ExportError
-from export.options import Options
-from export.subjects.base import Subject
-from export.subjects.opening import open_subject
+from export.options import ExportOptions
+from export.subjects.base import ExportTarget
+from export.subjects.opening import load_target
 from models.contract import artifact
 from models.contract.errors import ArtifactError
 from models.contract.manifest import Manifest, Parity
@@ -25,24 +25,24 @@ def verify(directory: Path, source: Path) -> Parity:
     """Measure the artifact against `source` again, as it was measured when it was sealed. Raises ExportError."""
     manifest = inspect(directory)
     overrides = manifest.overrides.model_dump()
-    subject = open_subject(source, Options(modality=manifest.modality, space=manifest.embedding.space, **overrides))
-    different = [name for name, is_same in _same(manifest, directory, subject).items() if not is_same]
+    target = load_target(source, ExportOptions(modality=manifest.modality, space=manifest.embedding.space, **overrides))
+    different = [name for name, is_same in _same(manifest, directory, target).items() if not is_same]
     if different:
         raise ExportError(
-            f"{source} is another model than {directory} was exported from: different are {', '.join(different)}"
+            f"{source} is not the model that {directory} was exported from: different are {', '.join(different)}"
         )
-    figures = parity.measure(directory, subject, manifest.precision)
-    parity.judge(figures)
-    return figures
+    measured = parity.measure(directory, target, manifest.precision)
+    parity.check_tolerances(measured)
+    return measured
 
 
-def _same(manifest: Manifest, directory: Path, subject: Subject) -> dict[str, bool]:
+def _same(manifest: Manifest, directory: Path, subject: ExportTarget) -> dict[str, bool]:
     """Which parts of an artifact are what an export of `subject` would write."""
     with tempfile.TemporaryDirectory() as staged:
         subject.copy_files(Path(staged))
         files = all(path.read_bytes() == (directory / path.name).read_bytes() for path in Path(staged).iterdir())
     return {
-        "embedding": subject.embedding(manifest.name) == manifest.embedding,
+        "embedding": subject.embedding_spec(manifest.name) == manifest.embedding,
         "attention": subject.attention == manifest.attention,
         "limits and prompts": (subject.text, subject.image) == (manifest.text, manifest.image),
         "tokenizer": files,

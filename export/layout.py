@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, RootModel
 
 from export.errors import SourceError
-from export.files import inside, parse
+from export.files import parse, resolve_folder
 
 MODULES_FILE = "modules.json"
 
@@ -26,14 +26,14 @@ _MODULES: dict[StageKind, str] = {
     "Normalize": "normalize",
 }
 _PACKAGES = ("sentence_transformers.sentence_transformer.modules", "sentence_transformers.base.modules")
-_OLD = "sentence_transformers.models"
+_OLD_PACKAGE = "sentence_transformers.models"
 
 _KINDS: dict[str, StageKind] = {
     path: kind
     for kind, module in _MODULES.items()
     for path in (
-        f"{_OLD}.{kind}",
-        f"{_OLD}.{kind}.{kind}",
+        f"{_OLD_PACKAGE}.{kind}",
+        f"{_OLD_PACKAGE}.{kind}.{kind}",
         *(f"{package}{part}.{kind}" for package in _PACKAGES for part in ("", f".{module}")),
     )
 }
@@ -65,7 +65,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Layout:
+class SourceLayout:
     """`encoder` has the config, the weights and the tokenizer; `root` the files of sentence-transformers.
 
     `stages` is None without a modules.json. `other_task` says what modules.json describes in place of an embedding
@@ -80,7 +80,7 @@ class Layout:
     parents: bool = False
     headless: bool = False
 
-    def without_stages(self) -> "Layout":
+    def without_stages(self) -> "SourceLayout":
         """Return the encoder by itself."""
         return replace(self, stages=None, other_task=None, headless=True)
 
@@ -90,15 +90,15 @@ class Layout:
         return (f"pooling and normalization are those of ../{MODULES_FILE}",) if read else ()
 
 
-def find(directory: Path) -> Layout:
+def find_layout(directory: Path) -> SourceLayout:
     """Return the layout of a source: its root, or the folder of the encoder. Raises SourceError."""
     if (directory / MODULES_FILE).is_file():
-        return _read(directory)
+        return _read_modules(directory)
     parent = directory.absolute().parent
     root = directory.parent if directory.name else parent
     if directory.is_dir() and directory.absolute().name in _encoder_folders(root):
-        return replace(_read(root), parents=True)
-    return Layout(directory, directory)
+        return replace(_read_modules(root), parents=True)
+    return SourceLayout(directory, directory)
 
 
 def _encoder_folders(root: Path) -> tuple[str, ...]:
@@ -112,17 +112,17 @@ def _encoder_folders(root: Path) -> tuple[str, ...]:
     return tuple(Path(module.path).name for module in modules[:1] if module.path)
 
 
-def _read(root: Path) -> Layout:
+def _read_modules(root: Path) -> SourceLayout:
     path = root / MODULES_FILE
     modules = parse(path, RootModel[list[_Module]]).root
     if not modules:
         raise SourceError(f"{path} lists no stage; the first is the encoder, a Transformer")
-    encoder = inside(root, modules[0].path, path)
+    encoder = resolve_folder(root, modules[0].path, path)
     other = next((task for module in modules if (task := _other_task(module.type))), None)
     if other:
-        return Layout(root, encoder, None, other)
-    stages = tuple(Stage(_kind(path, module.type), inside(root, module.path, path)) for module in modules)
-    return Layout(root, encoder, stages)
+        return SourceLayout(root, encoder, None, other)
+    stages = tuple(Stage(_stage_kind(path, module.type), resolve_folder(root, module.path, path)) for module in modules)
+    return SourceLayout(root, encoder, stages)
 
 
 def _other_task(type_path: str) -> str | None:
@@ -132,13 +132,13 @@ def _other_task(type_path: str) -> str | None:
     return _OTHER_TASKS.get(last) if package == "sentence_transformers" else None
 
 
-def _kind(path: Path, type_path: str) -> StageKind:
+def _stage_kind(path: Path, type_path: str) -> StageKind:
     if type_path in _KINDS:
         return _KINDS[type_path]
     if type_path.startswith("sentence_transformers."):
         known = ", ".join(_MODULES)
-        raise SourceError(f"{path} has a stage that cannot be exported: {type_path}; known are {known}")
+        raise SourceError(f"{path} has an unsupported stage: {type_path}; supported: {known}")
     raise SourceError(
-        f"{path} has the type {type_path!r}, a class of its own, whose code is never run; put {_OLD}.Transformer (or "
+        f"{path} has the type {type_path!r}, a class of its own, whose code is never run; put {_OLD_PACKAGE}.Transformer (or "
         "Pooling) there if that computes the same"
     )

@@ -14,9 +14,9 @@ def all_nodes(graph: GraphProto) -> Iterable[NodeProto]:
                 yield from all_nodes(attribute.g)
 
 
-def drop_unused(graph: GraphProto) -> None:
+def drop_unused_initializers(graph: GraphProto) -> None:
     """Forget initializers that no node reads and that are no output."""
-    read = {name for node in all_nodes(graph) for name in node.input} | {output.name for output in graph.output}
-    kept = [tensor for tensor in graph.initializer if tensor.name in read]
+    used = {name for node in all_nodes(graph) for name in node.input} | {output.name for output in graph.output}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)

@@ -13,7 +13,7 @@ DEVICES: dict[Precision, tuple[Device, ...]] = {"fp32": ("cpu", "cuda"), "fp16":
 
 
 @dataclass(frozen=True)
-class Options:
+class ExportOptions:
     """None leaves a choice to the source, or to the device.
 
     `modality` chooses a tower of a source that has two. `space` names the vectors that these can be compared with.
@@ -28,14 +28,14 @@ class Options:
     normalize: bool | None = None
     max_tokens: int | None = None
     space: str | None = None
-    lossy: bool = False
+    allow_lossy: bool = False
     task: Task | None = None
 
     def chosen_precision(self) -> Precision:
         """The precision: fp32, on CUDA fp16, unless one is given. Raises OptionError for one that the device lacks."""
         precision = self.precision or ("fp16" if self.device == "cuda" else "fp32")
         if self.device and self.device not in DEVICES[precision]:
-            raise OptionError(f"precision {precision} is for {', '.join(DEVICES[precision])}, not for {self.device}")
+            raise OptionError(f"precision {precision} requires {' or '.join(DEVICES[precision])}, not {self.device}")
         return precision
 
     def devices(self) -> tuple[Device, ...]:

@@ -21,25 +21,25 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from export import weight_copies
 from export.errors import GraphError, ParityError
-from export.subjects.base import Item, Subject
-from export.subjects.original import Expected
+from export.subjects.base import ExportTarget, Item
+from export.subjects.original import ExpectedOutputs
 from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.artifact import GRAPH_FILE
-from models.contract.asking import asking
+from models.contract.asking import output_selection_inputs
 from models.contract.manifest import Deviation, Parity
 from models.contract.specs import Precision
 
 Outputs = dict[str, Floats]
 
-FIGURES = ("embedding", "embedding_cosine", "positions", "weights", "relevance", "batch")
+METRICS = ("embedding", "embedding_cosine", "positions", "weights", "relevance", "batch")
 
 TIMES_ORIGINAL = 3
 """A graph orders its sums otherwise than the original does: a few times the same rounding error is expected."""
 
-FLOORS: dict[Precision, dict[str, float]] = {
-    "fp32": dict.fromkeys(FIGURES, 1e-5),
-    "fp16": dict.fromkeys(FIGURES, 1e-2) | {"embedding_cosine": 1e-4},
+TOLERANCES: dict[Precision, dict[str, float]] = {
+    "fp32": dict.fromkeys(METRICS, 1e-5),
+    "fp16": dict.fromkeys(METRICS, 1e-2) | {"embedding_cosine": 1e-4},
     "int8": {"batch": 1e-5},
 }
 """Of 8-bit layers `export.precision.quality` judges, on texts: random ids are unlike all that they were fitted to."""
@@ -51,7 +51,7 @@ reference in float64 is wrong."""
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
 """In which the original's own error is measured."""
 
-FETCHED_BYTES = 256 * 2**20
+MAX_FETCHED_BYTES = 256 * 2**20
 """Raw weights that are fetched at once: those of a large picture's layers would not all fit in memory."""
 
 _RUN_ERRORS = (
@@ -63,72 +63,74 @@ _RUN_ERRORS = (
 )
 
 
-class Worst:
+class MaxErrors:
     """The largest value of each figure so far; NaN, once seen, stays."""
 
     def __init__(self) -> None:
-        self.figures: dict[str, float] = {}
+        self.values: dict[str, float] = {}
 
-    def differ(self, name: str, found: Floats, wanted: Floats | np.float32) -> None:
-        self.add(name, float(np.abs(found - wanted).max(initial=0.0)))
+    def update_max_abs(self, name: str, actual: Floats, expected: Floats | np.float32) -> None:
+        self.update(name, float(np.abs(actual - expected).max(initial=0.0)))
 
-    def add(self, name: str, value: float) -> None:
-        self.figures[name] = float(np.maximum(self.figures.get(name, 0.0), value))  # numpy's keeps NaN, Python's not
+    def update(self, name: str, value: float) -> None:
+        self.values[name] = float(np.maximum(self.values.get(name, 0.0), value))  # numpy's keeps NaN, Python's not
 
 
-def measure(directory: Path, subject: Subject, precision: Precision = "fp32", *, seed: int = 0) -> Parity:
+def measure(directory: Path, target: ExportTarget, precision: Precision = "fp32", *, seed: int = 0) -> Parity:
     """Run the graph in `directory` against the original. Raises GraphError where it does not run.
 
     Originals and the graph are in memory one after another, never together.
     """
-    copies = weight_copies.compare(directory, subject.parameters(), half=precision == "fp16")
-    subject.release()
-    batches = list(subject.batches(np.random.default_rng(seed)))
+    copies = weight_copies.compare(directory, target.parameters(), half=precision == "fp16")
+    target.release()
+    batches = list(target.validation_batches(np.random.default_rng(seed)))
     items = [item for batch in batches for item in batch]
-    expected = list(subject.expect(items))
-    original, graph = Worst(), Worst()
-    for want, found in zip(expected, subject.expect(items, DTYPES[precision]), strict=True):
-        _compare_original(want, found, original)
-    original.add("batch", max(original.figures["embedding"], original.figures["positions"]))
+    expected = list(target.reference_outputs(items))
+    original, graph = MaxErrors(), MaxErrors()
+    for expected_output, reference_output in zip(
+        expected, target.reference_outputs(items, DTYPES[precision]), strict=True
+    ):
+        _compare_reference(expected_output, reference_output, original)
+    original.update("batch", max(original.values["embedding"], original.values["positions"]))
     try:
         session = onnxruntime.InferenceSession(directory / GRAPH_FILE, providers=["CPUExecutionProvider"])
         rest = iter(expected)
         for batch in batches:
-            _compare(session, subject, batch, [next(rest) for _ in batch], graph)
+            _compare(session, target, batch, [next(rest) for _ in batch], graph)
     except _RUN_ERRORS as error:
         raise GraphError(f"the graph does not run: {str(error).splitlines()[0]}") from error
     return Parity(
         items=len(items),
         exact_weights=copies,
-        **{name: _deviation(name, graph.figures, original.figures, precision) for name in FIGURES},
+        **{name: _deviation(name, graph.values, original.values, precision) for name in METRICS},
     )
 
 
-def judge(parity: Parity) -> None:
+def check_tolerances(parity: Parity) -> None:
     """Raise ParityError past a limit."""
     # Negated comparisons, so that NaN fails too.
     failed = [
-        f"{name} {figure.graph:.1e} > {figure.limit:.1e} (the original's own error: {said(figure.original)})"
-        for name, figure in _figures(parity)
+        f"{name} {figure.graph:.1e} > {figure.limit:.1e} (error of the reference in this precision: {said(figure.original)})"
+        for name, figure in _deviations(parity)
         if figure.limit is not None and not figure.graph <= figure.limit
     ]
     if failed:
-        raise ParityError(f"the graph disagrees with the original in float64: {'; '.join(failed)}")
+        raise ParityError(f"the graph disagrees with the float64 reference: {'; '.join(failed)}")
 
 
 def said(figure: float | None) -> str:
     return "not finite" if figure is None else f"{figure:.1e}"
 
 
-def judge_finite(parity: Parity) -> None:
+def check_finite(parity: Parity) -> None:
     """Raise ParityError if a figure is not finite."""
-    wrong = [figure for _, figure in _figures(parity) if not np.isfinite(figure.graph)]
+    wrong = [figure for _, figure in _deviations(parity) if not np.isfinite(figure.graph)]
     if wrong:
         too = ", and so does the original: look at its weights" if any(each.original is None for each in wrong) else ""
         raise ParityError(f"the graph gives values that are not finite{too}")
 
 
-def _figures(parity: Parity) -> Iterator[tuple[str, Deviation]]:
+def _deviations(parity: Parity) -> Iterator[tuple[str, Deviation]]:
     return ((name, figure) for name, figure in parity if isinstance(figure, Deviation))
 
 
@@ -138,106 +140,116 @@ def _deviation(
     if name not in graph:
         return None
     own = original[name] if np.isfinite(original[name]) else None
-    floor = FLOORS[precision].get(name)
+    floor = TOLERANCES[precision].get(name)
     limit = None if floor is None else min(max(floor, TIMES_ORIGINAL * (own or 0.0)), CEILINGS[precision])
     return Deviation(graph=graph[name], original=own, limit=limit)
 
 
-def _compare_original(want: Expected, found: Expected, worst: Worst) -> None:
+def _compare_reference(expected: ExpectedOutputs, actual: ExpectedOutputs, max_errors: MaxErrors) -> None:
     """The original in a graph's precision against itself in float64."""
-    worst.differ("embedding", found.embedding, want.embedding)
-    worst.add("embedding_cosine", 1 - float(found.embedding @ want.embedding))
-    lengths = np.linalg.norm(want.positions, axis=1, keepdims=True)
-    worst.differ("positions", found.positions / lengths, want.positions / lengths)
-    for layer, weights in enumerate(want.weights):
-        worst.differ("weights", found.weights[layer], weights)
-    for reduction, matrix in want.matrices.items():
-        worst.differ("relevance", found.matrices[reduction], matrix)
-        worst.differ("relevance", found.pooled[reduction], want.pooled[reduction])
+    max_errors.update_max_abs("embedding", actual.embedding, expected.embedding)
+    max_errors.update("embedding_cosine", 1 - float(actual.embedding @ expected.embedding))
+    lengths = np.linalg.norm(expected.token_embeddings, axis=1, keepdims=True)
+    max_errors.update_max_abs("positions", actual.token_embeddings / lengths, expected.token_embeddings / lengths)
+    for layer, weights in enumerate(expected.weights):
+        max_errors.update_max_abs("weights", actual.weights[layer], weights)
+    for reduction, matrix in expected.matrices.items():
+        max_errors.update_max_abs("relevance", actual.matrices[reduction], matrix)
+        max_errors.update_max_abs("relevance", actual.pooled[reduction], expected.pooled[reduction])
 
 
 def _compare(
     session: onnxruntime.InferenceSession,
-    subject: Subject,
+    target: ExportTarget,
     batch: list[Item],
-    expected: list[Expected],
-    worst: Worst,
+    expected: list[ExpectedOutputs],
+    max_errors: MaxErrors,
 ) -> None:
-    alone = [_run(session, [item], subject, [tensors.POSITIONS]) for item in batch]
-    reduced = [tensors.POSITIONS, *(name for reduction in expected[0].matrices for name in _names(reduction))]
+    solo_outputs = [_run(session, [item], target, [tensors.TOKEN_EMBEDDINGS]) for item in batch]
+    fetched = [
+        tensors.TOKEN_EMBEDDINGS,
+        *(name for reduction in expected[0].matrices for name in _reduction_outputs(reduction)),
+    ]
     for order in (slice(None), slice(None, None, -1)):
         items = batch[order]
-        seen = _run(session, items, subject, reduced)
-        for row, (want, by_itself) in enumerate(zip(expected[order], alone[order], strict=True)):
-            vector = _unit(seen[tensors.EMBEDDING][row])
-            worst.add("embedding_cosine", 1 - float(vector @ want.embedding))
-            worst.differ("embedding", vector, want.embedding)
-            worst.differ("batch", vector, _unit(by_itself[tensors.EMBEDDING][0]))
-            _compare_positions(seen, row, want, by_itself, worst)
-            if subject.parts:
-                pooled = want.shares @ seen[tensors.POSITIONS][row, : len(want.shares)]
-                worst.differ("positions", _unit(pooled), want.embedding)
-            _compare_relevance(seen, row, want, worst)
-        for layers in _chunks(expected):
+        outputs = _run(session, items, target, fetched)
+        for row, (want, solo) in enumerate(zip(expected[order], solo_outputs[order], strict=True)):
+            vector = _normalize(outputs[tensors.EMBEDDING][row])
+            max_errors.update("embedding_cosine", 1 - float(vector @ want.embedding))
+            max_errors.update_max_abs("embedding", vector, want.embedding)
+            max_errors.update_max_abs("batch", vector, _normalize(solo[tensors.EMBEDDING][0]))
+            _compare_token_embeddings(outputs, row, want, solo, max_errors)
+            if target.pooled_from_tokens:
+                pooled = want.pooling_weights @ outputs[tensors.TOKEN_EMBEDDINGS][row, : len(want.pooling_weights)]
+                max_errors.update_max_abs("positions", _normalize(pooled), want.embedding)
+            _compare_relevance(outputs, row, want, max_errors)
+        for layers in _layer_chunks(expected):
             heads = range(len(expected[0].weights[layers[0]]))
-            seen = _run(session, items, subject, [name for layer in layers for name in tensors.raw(layer)], heads)
+            outputs = _run(
+                session, items, target, [name for layer in layers for name in tensors.layer_outputs(layer)], heads
+            )
             for row, want in enumerate(expected[order]):
                 for layer in layers:
-                    for name, wanted in want.raw(layer).items():
-                        _compare_weights(seen[name][row], wanted, worst)
+                    for name, expected_weights in want.attention_outputs(layer).items():
+                        _compare_weights(outputs[name][row], expected_weights, max_errors)
 
 
-def _compare_positions(seen: Outputs, row: int, want: Expected, alone: Outputs, worst: Worst) -> None:
+def _compare_token_embeddings(
+    outputs: Outputs, row: int, expected: ExpectedOutputs, solo: Outputs, max_errors: MaxErrors
+) -> None:
     """By the length that each vector has in the original."""
-    found, by_itself = seen[tensors.POSITIONS][row, : len(want.positions)], alone[tensors.POSITIONS][0]
-    lengths = np.linalg.norm(want.positions, axis=1, keepdims=True)
-    worst.differ("positions", found / lengths, want.positions / lengths)
-    worst.differ("batch", found / lengths, by_itself / lengths)
+    actual, solo_embeddings = (
+        outputs[tensors.TOKEN_EMBEDDINGS][row, : len(expected.token_embeddings)],
+        solo[tensors.TOKEN_EMBEDDINGS][0],
+    )
+    lengths = np.linalg.norm(expected.token_embeddings, axis=1, keepdims=True)
+    max_errors.update_max_abs("positions", actual / lengths, expected.token_embeddings / lengths)
+    max_errors.update_max_abs("batch", actual / lengths, solo_embeddings / lengths)
 
 
-def _names(reduction: tensors.Reduction) -> tuple[str, str]:
-    return tensors.matrix(reduction), tensors.pooled(reduction)
+def _reduction_outputs(reduction: tensors.Reduction) -> tuple[str, str]:
+    return tensors.reduction_matrix(reduction), tensors.pooled_reduction(reduction)
 
 
-def _compare_relevance(seen: Outputs, row: int, want: Expected, worst: Worst) -> None:
-    for reduction, matrix in want.matrices.items():
+def _compare_relevance(outputs: Outputs, row: int, expected: ExpectedOutputs, max_errors: MaxErrors) -> None:
+    for reduction, matrix in expected.matrices.items():
         m = len(matrix)
-        whole, pooled = (seen[name][row] for name in _names(reduction))
-        worst.differ("relevance", whole[:m, :m], matrix)
-        worst.differ("relevance", pooled[:m], want.pooled[reduction])
+        full, pooled = (outputs[name][row] for name in _reduction_outputs(reduction))
+        max_errors.update_max_abs("relevance", full[:m, :m], matrix)
+        max_errors.update_max_abs("relevance", pooled[:m], expected.pooled[reduction])
 
 
-def _compare_weights(found: Floats, wanted: Floats, worst: Worst) -> None:
+def _compare_weights(actual: Floats, expected: Floats, max_errors: MaxErrors) -> None:
     """Of all heads, of one, or pooled: `[..., n]` is wanted of `[..., s]`, and padding gets no weight."""
-    n = wanted.shape[-1]
-    own = found[tuple(map(slice, wanted.shape[:-1]))]
-    worst.differ("weights", own[..., :n], wanted)
-    worst.differ("weights", own[..., n:], np.float32(0))
+    n = expected.shape[-1]
+    item_weights = actual[tuple(map(slice, expected.shape[:-1]))]
+    max_errors.update_max_abs("weights", item_weights[..., :n], expected)
+    max_errors.update_max_abs("weights", item_weights[..., n:], np.float32(0))
 
 
-def _chunks(expected: Sequence[Expected]) -> Iterator[list[int]]:
+def _layer_chunks(expected: Sequence[ExpectedOutputs]) -> Iterator[list[int]]:
     """The layers, those of as many heads together, by as many as may be fetched at once."""
-    for heads, alike in groupby(range(len(expected[0].weights)), lambda layer: len(expected[0].weights[layer])):
+    for heads, group in groupby(range(len(expected[0].weights)), lambda layer: len(expected[0].weights[layer])):
         longest = max(each.weights[0].shape[-1] for each in expected)
-        at_once = max(1, FETCHED_BYTES // (4 * len(expected) * heads * longest**2))
-        layers = list(alike)
-        for first in range(0, len(layers), at_once):
-            yield layers[first : first + at_once]
+        chunk_size = max(1, MAX_FETCHED_BYTES // (4 * len(expected) * heads * longest**2))
+        layers = list(group)
+        for first in range(0, len(layers), chunk_size):
+            yield layers[first : first + chunk_size]
 
 
 def _run(
     session: onnxruntime.InferenceSession,
     items: Sequence[Item],
-    subject: Subject,
-    observed: Sequence[str],
+    target: ExportTarget,
+    output_names: Sequence[str],
     heads: Sequence[int] = (),
 ) -> Outputs:
     """The embedding, and what of the observed outputs is asked for, raw weights of `heads`."""
-    names = [tensors.EMBEDDING, *observed]
-    feeds = {**subject.feed(items), **asking(subject.outputs, observed, heads)}
+    names = [tensors.EMBEDDING, *output_names]
+    feeds = {**target.graph_inputs(items), **output_selection_inputs(target.outputs, output_names, heads)}
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def _unit(vector: Floats) -> Floats:
+def _normalize(vector: Floats) -> Floats:
     unit: Floats = vector / np.linalg.norm(vector)
     return unit

@@ -7,101 +7,103 @@ import onnx
 
 from export import parity, seal
 from export.errors import ParityError
-from export.options import Options
+from export.options import ExportOptions
 from export.precision import quality, reduction
-from export.progress import Progress
-from export.subjects.base import Subject
-from export.subjects.opening import open_subject
-from export.tracing import attention_operators, to_onnx
+from export.progress import StepProgress
+from export.subjects.base import ExportTarget
+from export.subjects.opening import load_target
+from export.tracing import count_attention_operators, export_to_onnx
 from models.contract.manifest import Manifest, Overrides, Parity, Quality
 from models.contract.specs import GraphSpec
 
-TOOLS = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "tokenizers")
+TOOL_VERSIONS = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "tokenizers")
 
 
 def export(
     directory: Path,
-    target: Path,
-    options: Options | None = None,
+    artifact_dir: Path,
+    options: ExportOptions | None = None,
     *,
     replace: bool = False,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> Manifest:
     """Turn the encoder in `directory` into the sealed artifact `target`, whose last part is the model's name.
 
     Raises ExportError (see `export.errors`) and leaves nothing behind when any step fails.
     """
-    options = options or Options()
+    options = options or ExportOptions()
     precision = options.chosen_precision()
-    step = progress or Progress(steps(options))
-    with seal.staging(target, replace=replace) as staged:
-        with step("load the encoder"):
-            subject = open_subject(directory, options)
-        with step("trace the graph"):
-            model = to_onnx(subject, staged, half=precision == "fp16")
-        found = None
+    step = progress or StepProgress(count_steps(options))
+    with seal.staging(artifact_dir, replace=replace) as staging_dir:
+        with step("loading the encoder"):
+            target = load_target(directory, options)
+        with step("exporting to ONNX"):
+            model = export_to_onnx(target, staging_dir, half=precision == "fp16")
+        quality_report = None
         if precision == "int8":
             with step("quantize to int8"):
-                model = reduction.to_bytes(model, staged, subject)
-        with step("compare with the original"):
-            subject.copy_files(staged)
-            figures = parity.measure(staged, subject, precision)
+                model = reduction.quantize_int8(model, staging_dir, target)
+        with step("comparing with the reference model"):
+            target.copy_files(staging_dir)
+            parity_report = parity.measure(staging_dir, target, precision)
         if precision != "fp32":
-            with step("compare with full precision"):
-                found = reduction.quality_of(staged, subject, precision)
-        _judge(figures, found, options)
-        with step("seal"):
-            manifest = _manifest(target.name, subject, options, model, (figures, found), staged)
-            seal.seal(staged, target, manifest)
+            with step("evaluating against full precision"):
+                quality_report = reduction.evaluate_quality(staging_dir, target, precision)
+        _check(parity_report, quality_report, options)
+        with step("sealing"):
+            manifest = _build_manifest(
+                artifact_dir.name, target, options, model, (parity_report, quality_report), staging_dir
+            )
+            seal.seal(staging_dir, artifact_dir, manifest)
     return manifest
 
 
-def steps(options: Options) -> int:
+def count_steps(options: ExportOptions) -> int:
     """How many there are, for whoever shows progress."""
     return {"fp32": 4, "fp16": 5, "int8": 6}[options.chosen_precision()]
 
 
-def _judge(figures: Parity, found: Quality | None, options: Options) -> None:
+def _check(parity_report: Parity, quality_report: Quality | None, options: ExportOptions) -> None:
     """Raise ParityError past a limit; where `lossy` was asked for, only for values that are not finite."""
-    parity.judge_finite(figures)
-    if options.lossy:
+    parity.check_finite(parity_report)
+    if options.allow_lossy:
         return
     precision = options.chosen_precision()
     try:
-        parity.judge(figures)
-        if found:
-            quality.judge(found, precision)
+        parity.check_tolerances(parity_report)
+        if quality_report:
+            quality.check_quality(quality_report, precision)
     except ParityError as error:
         way_out = "; --precision fp32 loses nothing, and" if precision != "fp32" else ";"
         raise ParityError(f"{error}{way_out} --allow-lossy seals it as it is") from error
 
 
-def _manifest(
+def _build_manifest(
     name: str,
-    subject: Subject,
-    options: Options,
+    target: ExportTarget,
+    options: ExportOptions,
     model: onnx.ModelProto,
     measured: tuple[Parity, Quality | None],
-    staged: Path,
+    staging_dir: Path,
 ) -> Manifest:
     return Manifest(
         name=name,
-        modality=subject.modality,
-        architecture=subject.architecture,
+        modality=target.modality,
+        architecture=target.architecture,
         precision=options.chosen_precision(),
-        embedding=subject.embedding(name),
-        attention=subject.attention,
-        text=subject.text,
-        image=subject.image,
+        embedding=target.embedding_spec(name),
+        attention=target.attention,
+        text=target.text,
+        image=target.image,
         graph=GraphSpec(
-            devices=options.devices(), outputs=subject.outputs, attention_operators=attention_operators(model)
+            devices=options.devices(), outputs=target.outputs, attention_operators=count_attention_operators(model)
         ),
         parity=measured[0],
         quality=measured[1],
         overrides=Overrides(
             pooling=options.pooling, normalize=options.normalize, max_tokens=options.max_tokens, task=options.task
         ),
-        notes=subject.notes,
-        tools={tool: version(tool) for tool in TOOLS},
-        files=seal.digests(staged, subject.modality),
+        notes=target.notes,
+        tools={tool: version(tool) for tool in TOOL_VERSIONS},
+        files=seal.compute_digests(staging_dir, target.modality),
     )

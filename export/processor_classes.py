@@ -11,7 +11,7 @@ _CLIP_MEAN, _CLIP_STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.2613
 _IMAGENET_MEAN, _IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 _BILINEAR, _BICUBIC = 2, 3
 
-_EVERY: Final = {
+_BASE: Final = {
     "do_resize": True,
     "default_to_square": True,
     "do_center_crop": False,
@@ -35,19 +35,19 @@ _CLIP: Final = {
     "do_convert_rgb": True,
 }
 
-CLASSES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "ViT": _EVERY | {"size": _224, "resample": _BILINEAR},
-    "DeiT": _EVERY
+PROCESSOR_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "ViT": _BASE | {"size": _224, "resample": _BILINEAR},
+    "DeiT": _BASE
     | {"size": {"height": 256, "width": 256}, "do_center_crop": True, "crop_size": _224, "resample": _BICUBIC},
-    "CLIP": _EVERY | _CLIP,
-    "Siglip": _EVERY | {"size": _224, "default_to_square": False, "resample": _BICUBIC, "do_convert_rgb": True},
-    "Beit": _EVERY | {"size": _224, "crop_size": _224, "resample": _BICUBIC},
-    "Bit": _EVERY | _CLIP,
-    "DINOv3ViT": _EVERY
+    "CLIP": _BASE | _CLIP,
+    "Siglip": _BASE | {"size": _224, "default_to_square": False, "resample": _BICUBIC, "do_convert_rgb": True},
+    "Beit": _BASE | {"size": _224, "crop_size": _224, "resample": _BICUBIC},
+    "Bit": _BASE | _CLIP,
+    "DINOv3ViT": _BASE
     | {"size": _224, "resample": _BILINEAR, "image_mean": _IMAGENET_MEAN, "image_std": _IMAGENET_STD},
 }
 
-BY_MODEL: Final[Mapping[str, str]] = {
+PROCESSOR_BY_MODEL_TYPE: Final[Mapping[str, str]] = {
     "vit": "ViT",
     "swin": "ViT",
     "deit": "DeiT",

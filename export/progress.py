@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class Progress:
-    """Counts steps: `with progress("trace the graph"): ...`. `before` is called at the start of each."""
+class StepProgress:
+    """Counts steps: `with progress("exporting to ONNX"): ...`. `before` is called at the start of each."""
 
     def __init__(self, steps: int, before: Callable[[], None] = lambda: None) -> None:
         self._steps = steps

@@ -3,54 +3,54 @@
 from export.parity import said
 from models.contract.manifest import Manifest, Parity, Quality
 
-_FIGURES = ("embedding", "positions", "weights", "relevance", "batch")
+_METRICS = ("embedding", "positions", "weights", "relevance", "batch")
 
 
-def report(manifest: Manifest) -> str:
+def format_report(manifest: Manifest) -> str:
     """What was sealed."""
     megabytes = sum(file.bytes for file in manifest.files.values()) / 1e6
     devices = " and ".join(manifest.graph.devices)
-    quality = () if manifest.quality is None else (f"  against full precision: {_kept(manifest.quality)}",)
+    quality = () if manifest.quality is None else (f"  against full precision: {_describe_quality(manifest.quality)}",)
     return "\n".join(
         (
-            f"  {manifest.architecture}, {_takes(manifest)}, {manifest.embedding.width} wide, "
-            f"{manifest.embedding.pooling} pooling, {_attention(manifest)}",
-            f"  {manifest.precision} for {devices}, {megabytes:.0f} MB, {_fused(manifest)}",
+            f"  {manifest.architecture}, {_describe_input(manifest)}, {manifest.embedding.width} dimensions, "
+            f"{manifest.embedding.pooling} pooling, {_describe_attention(manifest)}",
+            f"  {manifest.precision} for {devices}, {megabytes:.0f} MB, {_describe_fused(manifest)}",
             f"  against the original in float64 on {manifest.parity.items} items (in brackets its own error in this "
-            f"precision): {differences(manifest.parity)}",
+            f"precision): {format_parity(manifest.parity)}",
             *(f"  note: {note}" for note in manifest.notes),
             *quality,
         )
     )
 
 
-def _takes(manifest: Manifest) -> str:
+def _describe_input(manifest: Manifest) -> str:
     if manifest.text is not None:
         return f"text of {manifest.text.max_tokens} tokens"
     image = manifest.image
     return "" if image is None else f"images of {image.columns_px} x {image.rows_px} px"
 
 
-def _attention(manifest: Manifest) -> str:
+def _describe_attention(manifest: Manifest) -> str:
     if manifest.attention is None:
         return "no attention"
     heads = manifest.attention.heads
     return f"{len(heads)} layers of {'/'.join(str(count) for count in dict.fromkeys(heads))} heads"
 
 
-def _fused(manifest: Manifest) -> str:
-    return f"{manifest.graph.attention_operators} fused attentions"
+def _describe_fused(manifest: Manifest) -> str:
+    return f"{manifest.graph.attention_operators} fused attention operators"
 
 
-def differences(parity: Parity) -> str:
+def format_parity(parity: Parity) -> str:
     """The figures of a comparison with the original in float64, and next to each the original's own."""
-    found = {name: getattr(parity, name) for name in _FIGURES}
+    found = {name: getattr(parity, name) for name in _METRICS}
     differences = [f"{name} {each.graph:.1e} ({said(each.original)})" for name, each in found.items() if each]
     return f"cosine >= {1 - parity.embedding_cosine.graph:.7f}, {', '.join(differences)}"
 
 
-def _kept(quality: Quality) -> str:
+def _describe_quality(quality: Quality) -> str:
     return (
-        f"cosine {quality.mean_cosine:.4f} on average, {quality.min_cosine:.4f} at least, "
-        f"{quality.neighbours_overlap:.3f} of the ten nearest kept among {quality.items}"
+        f"cosine {quality.mean_cosine:.4f} on average, at least {quality.min_cosine:.4f}, "
+        f"{quality.neighbours_overlap:.3f} of the ten nearest neighbors kept among {quality.items}"
     )

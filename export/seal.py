@@ -19,41 +19,41 @@ from models.contract.specs import Modality
 
 
 @contextmanager
-def staging(target: Path, *, replace: bool) -> Iterator[Path]:
+def staging(artifact_dir: Path, *, replace: bool) -> Iterator[Path]:
     """Give a hidden directory beside `target`; it is gone afterwards unless `seal` has moved it.
 
     Raises ExportError at once if `target` exists and is not to be replaced, or nothing can be written beside it.
     """
-    if target.exists() and not replace:
-        raise ExportError(f"{target} exists; pass --replace to export it again")
+    if artifact_dir.exists() and not replace:
+        raise ExportError(f"{artifact_dir} exists; pass --replace to export it again")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        artifact_dir.parent.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix=f".{artifact_dir.name}.", dir=artifact_dir.parent))
     except OSError as error:
-        raise ExportError(f"nothing can be written to {target.parent}: {error.strerror}") from error
+        raise ExportError(f"cannot write to {artifact_dir.parent}: {error.strerror}") from error
     try:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def digests(directory: Path, modality: Modality) -> dict[str, FileDigest]:
+def compute_digests(directory: Path, modality: Modality) -> dict[str, FileDigest]:
     """Digest of every file that the manifest has to list."""
     return {name: digest(directory / name) for name in required_files(modality)}
 
 
-def seal(staged: Path, target: Path, manifest: Manifest) -> None:
+def seal(staging_dir: Path, artifact_dir: Path, manifest: Manifest) -> None:
     """Write the manifest, verify the staged directory and rename it to `target`."""
-    manifest.write(staged)
+    manifest.write(staging_dir)
     try:
-        verify(staged)
+        verify(staging_dir)
     except ArtifactError as error:
-        raise ExportError(f"what was made cannot be read back: {error}") from error
-    staged.chmod(0o755)  # mkdtemp keeps others out; an artifact is read by whoever serves it
-    if not target.exists():
-        os.rename(staged, target)
+        raise ExportError(f"the new artifact cannot be read back: {error}") from error
+    staging_dir.chmod(0o755)  # mkdtemp keeps others out; an artifact is read by whoever serves it
+    if not artifact_dir.exists():
+        os.rename(staging_dir, artifact_dir)
         return
-    retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    os.rename(target, retired)
-    os.rename(staged, target)
-    shutil.rmtree(retired)
+    old_artifact = Path(tempfile.mkdtemp(prefix=f".{artifact_dir.name}.", dir=artifact_dir.parent))
+    os.rename(artifact_dir, old_artifact)
+    os.rename(staging_dir, artifact_dir)
+    shutil.rmtree(old_artifact)

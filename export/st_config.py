@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, RootModel
 
 from export import st_transformer
 from export.errors import SourceError
-from export.files import parse, parse_if_there, refuse_stand_in
-from export.layout import MODULES_FILE, Layout, Stage
+from export.files import check_download, parse, parse_optional
+from export.layout import MODULES_FILE, SourceLayout, Stage
 from export.st_transformer import TransformerConfig
 from models.contract.specs import Modality, Pooling
 from models.filenames import CONFIG_FILE, WEIGHTS_FILE
@@ -23,7 +23,7 @@ POOLING_FOLDER = "1_Pooling"
 _DENSE_FOLDERS = "[0-9]*_Dense"
 
 _POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
-_FLAGS = {
+_POOLING_FLAGS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
     "pooling_mode_mean_tokens": "mean",
@@ -33,7 +33,13 @@ _FLAGS = {
 }
 """How releases before 5.4 wrote `pooling_mode`."""
 
-_OF_COLBERT = ("query_prefix", "document_prefix", "do_query_expansion", "attend_to_expansion_tokens", "skiplist_words")
+_COLBERT_ENTRIES = (
+    "query_prefix",
+    "document_prefix",
+    "do_query_expansion",
+    "attend_to_expansion_tokens",
+    "skiplist_words",
+)
 """Entries that PyLate adds to the prompts' file."""
 
 _OTHER_MODELS = {
@@ -78,31 +84,31 @@ class _Prompts(BaseModel):
         return {name: text for name, text in (self.prompts or {}).items() if text is not None}
 
 
-def other_task(layout: Layout) -> str | None:
+def other_task(layout: SourceLayout) -> str | None:
     """What the files describe in place of an embedding model, in words; None for an embedding model."""
-    prompts = parse_if_there(layout.root / PROMPTS_FILE, _Prompts)
+    prompts = parse_optional(layout.root / PROMPTS_FILE, _Prompts)
     extra = prompts.model_extra or {}
-    if any(extra.get(name) for name in _OF_COLBERT):
+    if any(extra.get(name) for name in _COLBERT_ENTRIES):
         return "a multi-vector encoder (ColBERT, of PyLate)"
     by_entry = st_transformer.other_task(layout.encoder)
     return layout.other_task or _OTHER_MODELS.get(prompts.model_type or "") or (by_entry[0] if by_entry else None)
 
 
-def read(
-    layout: Layout, *, modality: Modality = "text", pooling: Pooling | None = None, normalize: bool | None = None
+def read_st_config(
+    layout: SourceLayout, *, modality: Modality = "text", pooling: Pooling | None = None, normalize: bool | None = None
 ) -> SentenceTransformersConfig:
     """Read the files; `pooling` and `normalize` were asked for in place of what they say.
 
     Raises SourceError for files that are malformed, or that ask for something that would not be done.
     """
     path = layout.root / PROMPTS_FILE
-    prompts = parse_if_there(path, _Prompts)
+    prompts = parse_optional(path, _Prompts)
     if prompts.default_prompt_name is not None and prompts.default_prompt_name not in (prompts.prompts or {}):
         raise SourceError(
             f"{path} has the default prompt {prompts.default_prompt_name!r} among no prompts of that name"
         )
-    transformer = st_transformer.read(layout.encoder, modality=modality, headless=layout.headless)
-    vectors = _vectors(layout, transformer, pooling, normalize, prompted=any(prompts.texts.values()))
+    transformer = st_transformer.read_transformer_config(layout.encoder, modality=modality, headless=layout.headless)
+    vectors = _pooling_stages(layout, transformer, pooling, normalize, prompted=any(prompts.texts.values()))
     return replace(
         vectors,
         max_tokens=transformer.max_tokens,
@@ -114,7 +120,7 @@ def read(
     )
 
 
-def check_width(layout: Layout, truncate_dim: int | None, width: int) -> None:
+def check_width(layout: SourceLayout, truncate_dim: int | None, width: int) -> None:
     """Raise SourceError where sentence-transformers cuts its vectors, which are `width` wide."""
     if truncate_dim is not None and not truncate_dim >= width:
         raise SourceError(
@@ -123,13 +129,13 @@ def check_width(layout: Layout, truncate_dim: int | None, width: int) -> None:
         )
 
 
-def _read_nevertheless(layout: Layout, transformer: TransformerConfig, prompts: _Prompts) -> tuple[str, ...]:
+def _read_nevertheless(layout: SourceLayout, transformer: TransformerConfig, prompts: _Prompts) -> tuple[str, ...]:
     """Notes on what sentence-transformers writes, but reads with a modules.json only."""
     if (layout.root / MODULES_FILE).is_file():
         return ()
     applied = (
         (PROMPTS_FILE, ["prompts"] if any(prompts.texts.values()) else []),
-        (st_transformer.FILES[0], list(transformer.entries)),
+        (st_transformer.CONFIG_FILES[0], list(transformer.entries)),
     )
     return tuple(
         f"{' and '.join(entries)} of {file} apply; sentence-transformers ignores them without a {MODULES_FILE}"
@@ -138,35 +144,40 @@ def _read_nevertheless(layout: Layout, transformer: TransformerConfig, prompts: 
     )
 
 
-def _vectors(
-    layout: Layout, transformer: TransformerConfig, pooling: Pooling | None, normalize: bool | None, *, prompted: bool
+def _pooling_stages(
+    layout: SourceLayout,
+    transformer: TransformerConfig,
+    pooling: Pooling | None,
+    normalize: bool | None,
+    *,
+    prompted: bool,
 ) -> SentenceTransformersConfig:
     """Return what the stages behind the encoder do."""
     if layout.stages is None:
         return _without_modules(layout, pooling, normalized=normalize is not False, prompted=prompted)
     first, *rest = layout.stages
     path = layout.root / MODULES_FILE
-    poolings, dense, normalizes = _in_order(path, first, [stage for stage in rest if stage.kind != "Dropout"])
+    poolings, dense, normalizes = _group_stages(path, first, [stage for stage in rest if stage.kind != "Dropout"])
     for stage in normalizes:
-        _check_features(parse_if_there(stage.folder / CONFIG_FILE, _Features), stage)
+        _check_features(parse_optional(stage.folder / CONFIG_FILE, _FeatureNames), stage)
     for stage in dense:
-        _check_features(parse(stage.folder / CONFIG_FILE, _Features), stage)
-        refuse_stand_in(stage.folder / WEIGHTS_FILE)
+        _check_features(parse(stage.folder / CONFIG_FILE, _FeatureNames), stage)
+        check_download(stage.folder / WEIGHTS_FILE)
     normalized = bool(normalizes) if normalize is None else normalize
-    makes_vectors = first.kind == "CLIPModel" or not transformer.token_level
-    if makes_vectors and poolings:
+    returns_vectors = first.kind == "CLIPModel" or not transformer.token_level
+    if returns_vectors and poolings:
         raise SourceError(f"{path} pools what its encoder, a {first.kind} of whole vectors, has pooled")
-    if not makes_vectors and not poolings and pooling is None:
+    if not returns_vectors and not poolings and pooling is None:
         raise SourceError(f"{path} has no Pooling stage; choose one with --pooling")
     chosen = pooling
     if poolings:
         folder = poolings[0].folder
-        chosen = _pooling(folder, pooling, length_free=normalized and not dense, prompted=prompted)
+        chosen = _resolve_pooling(folder, pooling, length_free=normalized and not dense, prompted=prompted)
     return SentenceTransformersConfig(chosen, normalized, tuple(stage.folder for stage in dense))
 
 
 def _without_modules(
-    layout: Layout, pooling: Pooling | None, *, normalized: bool, prompted: bool
+    layout: SourceLayout, pooling: Pooling | None, *, normalized: bool, prompted: bool
 ) -> SentenceTransformersConfig:
     """A plain directory is normalized. A pooling folder without modules.json is of a copy that lost the file."""
     left_out = (layout.root / MODULES_FILE).is_file()  # by Layout.without_stages, for --task embed
@@ -179,13 +190,13 @@ def _without_modules(
     folder = layout.root / POOLING_FOLDER
     if not (folder / CONFIG_FILE).is_file():
         return SentenceTransformersConfig(pooling, normalized)
-    chosen = _pooling(folder, pooling, length_free=normalized, prompted=prompted)
+    chosen = _resolve_pooling(folder, pooling, length_free=normalized, prompted=prompted)
     why = f"{MODULES_FILE} is left out by --task embed" if left_out else f"there is no {MODULES_FILE}"
     note = f"{chosen} pooling is of {POOLING_FOLDER}; {why}"
     return SentenceTransformersConfig(chosen, normalized, notes=() if pooling else (note,))
 
 
-def _in_order(path: Path, first: Stage, rest: list[Stage]) -> tuple[list[Stage], list[Stage], list[Stage]]:
+def _group_stages(path: Path, first: Stage, rest: list[Stage]) -> tuple[list[Stage], list[Stage], list[Stage]]:
     """The stages behind the encoder by kind. Raises SourceError for an order that is not implemented."""
     if first.kind not in ("Transformer", "CLIPModel"):
         raise SourceError(f"{path} begins with {first.kind}; the first stage is the encoder, a Transformer")
@@ -204,14 +215,14 @@ def _in_order(path: Path, first: Stage, rest: list[Stage]) -> tuple[list[Stage],
     return found["Pooling"], found["Dense"], found["Normalize"]
 
 
-class _Features(BaseModel):
+class _FeatureNames(BaseModel):
     """Which values a stage reads and writes: a vector of the whole text, unless it says otherwise."""
 
     module_input_name: str | None = None
     module_output_name: str | None = None
 
 
-def _check_features(features: _Features, stage: Stage) -> None:
+def _check_features(features: _FeatureNames, stage: Stage) -> None:
     for name in (features.module_input_name, features.module_output_name):
         if name not in (None, "sentence_embedding"):
             raise SourceError(
@@ -219,7 +230,7 @@ def _check_features(features: _Features, stage: Stage) -> None:
             )
 
 
-def _pooling(folder: Path, asked: Pooling | None, *, length_free: bool, prompted: bool) -> Pooling:
+def _resolve_pooling(folder: Path, override: Pooling | None, *, length_free: bool, prompted: bool) -> Pooling:
     """The pooling of a folder, unless another is `asked` for.
 
     `length_free`: the vector's length is lost behind it, so that a sum over the root of the count is a mean.
@@ -228,9 +239,9 @@ def _pooling(folder: Path, asked: Pooling | None, *, length_free: bool, prompted
     config = parse(path, RootModel[dict[str, Any]]).root
     if prompted and config.get("include_prompt") is False:
         raise SourceError(f"{path} pools without the prompt (include_prompt), which cannot be exported")
-    if asked is not None:
-        return asked
-    modes = _modes(config)
+    if override is not None:
+        return override
+    modes = _pooling_modes(config)
     if modes == ["mean_sqrt_len_tokens"] and length_free:
         return "mean"
     if len(modes) != 1 or modes[0] not in _POOLINGS:
@@ -241,7 +252,7 @@ def _pooling(folder: Path, asked: Pooling | None, *, length_free: bool, prompted
     return _POOLINGS[modes[0]]
 
 
-def _modes(config: dict[str, Any]) -> list[str]:
+def _pooling_modes(config: dict[str, Any]) -> list[str]:
     """The modes of a Pooling config, as sentence-transformers 6.2 reads it.
 
     An absent flag is off, and a config without any mode takes the mean. Releases before 5.4 took an absent
@@ -249,6 +260,6 @@ def _modes(config: dict[str, Any]) -> list[str]:
     """
     mode = config.get("pooling_mode")
     if mode is None:
-        return [name for flag, name in _FLAGS.items() if config.get(flag)] or ["mean"]
+        return [name for flag, name in _POOLING_FLAGS.items() if config.get(flag)] or ["mean"]
     modes = mode if isinstance(mode, list) else [mode]
     return [each if isinstance(each, str) else json.dumps(each) for each in modes]

@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, RootModel
 from export.errors import SourceError
 from export.files import parse
 
-FILES = tuple(
+CONFIG_FILES = tuple(
     f"sentence_{kind}_config.json"
     for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
 
-_METHODS = {
+_FEATURE_BY_METHOD = {
     ("forward", "last_hidden_state"): "token_embeddings",
     ("get_text_features", "pooler_output"): "sentence_embedding",
     ("get_text_features", None): "sentence_embedding",
@@ -44,8 +44,8 @@ _OTHER_TASKS = {
 }
 """What a model with such a transformer_task is, in place of an embedding model."""
 
-_NEWER = {"model_kwargs": "model_args", "processor_kwargs": "tokenizer_args", "config_kwargs": "config_args"}
-_PER_TASK = ("query_length", "document_length", "query_expansion")
+_RENAMED_ENTRIES = {"model_kwargs": "model_args", "processor_kwargs": "tokenizer_args", "config_kwargs": "config_args"}
+_PER_TASK_ENTRIES = ("query_length", "document_length", "query_expansion")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class TransformerConfig:
     entries: tuple[str, ...] = ()
 
 
-class _File(BaseModel):
+class _TransformerFile(BaseModel):
     """The entries that are known; the others are checked by name."""
 
     model_config = ConfigDict(extra="allow")
@@ -81,11 +81,11 @@ def other_task(encoder: Path) -> tuple[str, str] | None:
     Raises SourceError.
     """
     path = _file(encoder)
-    name = parse(path, _File).transformer_task if path else None
+    name = parse(path, _TransformerFile).transformer_task if path else None
     return (_OTHER_TASKS[name], f"{path} has transformer_task: {name}") if name in _OTHER_TASKS else None
 
 
-def read(encoder: Path, *, modality: str, headless: bool = False) -> TransformerConfig:
+def read_transformer_config(encoder: Path, *, modality: str, headless: bool = False) -> TransformerConfig:
     """Return what the file in the encoder's folder says.
 
     `headless`: the encoder is taken without the head that the file's task needs. Raises SourceError for entries that
@@ -94,7 +94,7 @@ def read(encoder: Path, *, modality: str, headless: bool = False) -> Transformer
     path = _file(encoder)
     if path is None:
         return TransformerConfig()
-    config = parse(path, _File)
+    config = parse(path, _TransformerFile)
     for name, value in (config.model_extra or {}).items():
         _check_extra(path, name, value)
     if not headless and config.transformer_task not in (None, "feature-extraction"):
@@ -103,7 +103,7 @@ def read(encoder: Path, *, modality: str, headless: bool = False) -> Transformer
         )
     for kind in (modality, "common"):
         if (config.processing_kwargs or {}).get(kind):
-            raise _refused(path, "processing_kwargs", config.processing_kwargs)
+            raise _unsupported_entry(path, "processing_kwargs", config.processing_kwargs)
     limit = _arguments(config, "tokenizer_args").get("model_max_length")
     return TransformerConfig(
         max_tokens=limit if isinstance(limit, int) else config.max_seq_length,
@@ -116,45 +116,47 @@ def read(encoder: Path, *, modality: str, headless: bool = False) -> Transformer
 
 
 def _file(encoder: Path) -> Path | None:
-    return next((encoder / name for name in FILES if _has_entries(encoder / name)), None)
+    return next((encoder / name for name in CONFIG_FILES if _has_entries(encoder / name)), None)
 
 
 def _has_entries(path: Path) -> bool:
     return path.is_file() and bool(parse(path, RootModel[dict[str, Any]]).root)
 
 
-def _arguments(config: _File, name: str) -> Mapping[str, Any]:
+def _arguments(config: _TransformerFile, name: str) -> Mapping[str, Any]:
     extra = config.model_extra or {}
-    names = (name, *(newer for newer, older in _NEWER.items() if older == name))
+    names = (name, *(newer for newer, older in _RENAMED_ENTRIES.items() if older == name))
     return {key: value for each in names for key, value in (extra.get(each) or {}).items()}
 
 
 def _check_extra(path: Path, name: str, value: Any) -> None:
-    allowed = _IGNORED.get(_NEWER.get(name, name))
+    allowed = _IGNORED.get(_RENAMED_ENTRIES.get(name, name))
     if not value:
         return
     if allowed is None or not isinstance(value, dict):
-        raise _refused(path, name, value)
+        raise _unsupported_entry(path, name, value)
     for argument, given in value.items():
         if argument not in allowed:
-            raise _refused(path, f"{name}.{argument}", given)
+            raise _unsupported_entry(path, f"{name}.{argument}", given)
 
 
-def _feature(path: Path, config: _File, modality: str) -> str:
+def _feature(path: Path, config: _TransformerFile, modality: str) -> str:
     """The feature that the stage makes of an input: a state a token, or the vector."""
     if config.modality_config is None:
         return config.module_output_name or "token_embeddings"
-    asked = config.modality_config.get(modality)
-    if not isinstance(asked, dict):
-        raise SourceError(f"{path} has no modality_config for {modality}, so its model takes none; see {FILES[0]}")
-    feature = _METHODS.get((str(asked.get("method")), asked.get("method_output_name")))
+    method_config = config.modality_config.get(modality)
+    if not isinstance(method_config, dict):
+        raise SourceError(
+            f"{path} has no modality_config for {modality}, so its model takes none; see {CONFIG_FILES[0]}"
+        )
+    feature = _FEATURE_BY_METHOD.get((str(method_config.get("method")), method_config.get("method_output_name")))
     if feature is None or config.module_output_name not in (None, feature):
-        raise _refused(path, f"modality_config.{modality}", asked)
+        raise _unsupported_entry(path, f"modality_config.{modality}", method_config)
     return feature
 
 
-def _refused(path: Path, name: str, value: Any) -> SourceError:
-    why = "is by task, as multi-vector encoders use it" if name in _PER_TASK else "cannot be exported"
+def _unsupported_entry(path: Path, name: str, value: Any) -> SourceError:
+    why = "is by task, as multi-vector encoders use it" if name in _PER_TASK_ENTRIES else "cannot be exported"
     return SourceError(
-        f"{path} has {name}: {json.dumps(value)[:80]}, which {why}; remove the entry if the vectors do not depend on it"
+        f"{path} has {name}: {json.dumps(value)[:80]}, which {why}; remove the entry if it does not affect the embeddings"
     )

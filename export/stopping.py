@@ -9,18 +9,18 @@ import sys
 from types import FrameType
 
 
-class Stopping:
+class ExitOnSigterm:
     """Turns SIGTERM into SystemExit from the moment that it exists."""
 
     def __init__(self) -> None:
-        self._told = False
-        signal.signal(signal.SIGTERM, self._stop)
+        self._received = False
+        signal.signal(signal.SIGTERM, self._on_signal)
 
     def check(self) -> None:
         """Raises SystemExit if the signal has come."""
-        if self._told:
+        if self._received:
             sys.exit(128 + signal.SIGTERM)
 
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._told = True
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._received = True
         self.check()

@@ -30,7 +30,7 @@ from models.filenames import TOKENIZER_CONFIG_FILE
 from models.preprocess.errors import TokenizerError
 from models.preprocess.text import TextPreprocessor, open_tokenizer
 
-NO_LENGTH = 1e20
+UNLIMITED_LENGTH = 1e20
 """`transformers` writes 1e30 as the model_max_length of a tokenizer without one, and takes all from here on as none."""
 
 _AS_IT_IS = "PreTrainedTokenizerFast"
@@ -43,13 +43,13 @@ _LOWERING = ("Siglip2Tokenizer", "Siglip2TokenizerFast")
 def max_length(directory: Path) -> int | None:
     """The tokens that the source's tokenizer keeps of a text: its model_max_length, None without one."""
     length = read_config(directory).longest
-    return None if length is None or length >= NO_LENGTH else int(length)
+    return None if length is None or length >= UNLIMITED_LENGTH else int(length)
 
 
-def padding_id(directory: Path, otherwise: int | None) -> int:
+def padding_id(directory: Path, default: int | None) -> int:
     """The id that texts are padded with: its token's, else `otherwise`. Raises SourceError if there is none."""
     token = read_config(directory).padding
-    found = otherwise if token is None else _backend(directory, _load(directory)[0]).token_to_id(token)
+    found = default if token is None else _rust_tokenizer(directory, _load(directory)[0]).token_to_id(token)
     if found is None:
         raise SourceError(
             f"{directory / TOKENIZER_CONFIG_FILE} names no pad_token that {TOKENIZER_FILE} has; this encoder needs one"
@@ -57,19 +57,19 @@ def padding_id(directory: Path, otherwise: int | None) -> int:
     return found
 
 
-def read(directory: Path, spec: TextSpec, *, lower_case: bool) -> tuple[str, tuple[str, ...]]:
+def read_tokenizer(directory: Path, spec: TextSpec, *, lower_case: bool) -> tuple[str, tuple[str, ...]]:
     """Return the artifact's tokenizer.json, which lowers case if asked to, and notes on how it was read.
 
     Raises SourceError for one that does not fit the encoder or tokenizes otherwise than `transformers` does,
     OptionError for a limit that leaves no room for a text.
     """
     reference, read_so = _load(directory)
-    tokenizer = _backend(directory, reference)
+    tokenizer = _rust_tokenizer(directory, reference)
     lower_case = lower_case or read_config(directory).tokenizer_class in _LOWERING
-    text, notes = _fitting(directory, _lowered(tokenizer) if lower_case else tokenizer, spec)
+    text, notes = _trimmed_to_vocabulary(directory, _with_lowercasing(tokenizer) if lower_case else tokenizer, spec)
     special = tokenizer.num_special_tokens_to_add(False)
     if spec.max_tokens <= special:
-        raise OptionError(f"max-tokens {spec.max_tokens} leaves no room for a text: {special} are special tokens")
+        raise OptionError(f"max-tokens {spec.max_tokens} leaves no room for text: {special} are special tokens")
     compare_ids(directory, text, spec, reference, lower_case=lower_case)
     return text, (*read_so, *notes)
 
@@ -85,23 +85,23 @@ def _load(directory: Path) -> tuple[Any, tuple[str, ...]]:
         )
     check_tokenizer_files(directory)
     file = directory / TOKENIZER_FILE
-    own = _open(file) if file.exists() else None
+    file_tokenizer = _open_file(file) if file.exists() else None
     named = named_class(directory)
     try:
         found = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # `tokenizers` raises no class of its own
-        if own is None or named:
-            raise SourceError(_unread(directory, named, error)) from error
+        if file_tokenizer is None or named:
+            raise SourceError(_unreadable_message(directory, named, error)) from error
         found = None
-    if own is None:
+    if file_tokenizer is None:
         _check_vocabulary(directory, found)
-    elif found is None or (found.is_fast and _kind(found.backend_tokenizer) != _kind(own)):
+    elif found is None or (found.is_fast and _algorithm(found.backend_tokenizer) != _algorithm(file_tokenizer)):
         # Without a tokenizer_class the model_type chooses one, which then builds its own algorithm over the file's
         # vocabulary: what no author can have meant. Releases before 5 read the file as it is, and so does this class.
         if named not in (None, _AS_IT_IS):  # some model_types go before that name
             raise SourceError(
                 f"{directory / TOKENIZER_CONFIG_FILE}: tokenizer_class {named!r} builds a "
-                f"{_kind(found.backend_tokenizer)} tokenizer of the {_kind(own)} in {TOKENIZER_FILE}; if that file is "
+                f"{_algorithm(found.backend_tokenizer)} tokenizer of the {_algorithm(file_tokenizer)} in {TOKENIZER_FILE}; if that file is "
                 f"right, name {_AS_IT_IS}"
             )
         kind = model_type(directory)
@@ -118,7 +118,7 @@ def _load_as_it_is(directory: Path) -> Any:
         raise SourceError(f"{directory / TOKENIZER_FILE} cannot be read: {first_line(error)}") from error
 
 
-def _backend(directory: Path, reference: Any) -> Tokenizer:
+def _rust_tokenizer(directory: Path, reference: Any) -> Tokenizer:
     """A copy of its Rust tokenizer. For a class in Python tokenizer.json, which the gate then holds against it."""
     if reference.is_fast:
         return open_tokenizer(reference.backend_tokenizer.to_str())
@@ -128,38 +128,38 @@ def _backend(directory: Path, reference: Any) -> Tokenizer:
             f"{directory} has no {TOKENIZER_FILE}, and {type(reference).__name__} is a tokenizer in Python, which the "
             "service does not run; convert it to a fast tokenizer and save that there"
         )
-    return _open(file)
+    return _open_file(file)
 
 
-def _lowered(tokenizer: Tokenizer) -> Tokenizer:
+def _with_lowercasing(tokenizer: Tokenizer) -> Tokenizer:
     """The tokenizer, lowering case first, unless a step of its own is to do just that (sentence-transformers' rule)."""
-    own = tokenizer.normalizer
-    steps: list[Any] = [own] if own else []
-    if isinstance(own, normalizers.Sequence):
-        steps = list(own)  # type: ignore[call-overload]  # it has __getitem__ alone
+    normalizer = tokenizer.normalizer
+    steps: list[Any] = [normalizer] if normalizer else []
+    if isinstance(normalizer, normalizers.Sequence):
+        steps = list(normalizer)  # type: ignore[call-overload]  # it has __getitem__ alone
     if not any(isinstance(step, normalizers.Lowercase) for step in steps):
         tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
     return tokenizer
 
 
-def _fitting(directory: Path, tokenizer: Tokenizer, spec: TextSpec) -> tuple[str, tuple[str, ...]]:
+def _trimmed_to_vocabulary(directory: Path, tokenizer: Tokenizer, spec: TextSpec) -> tuple[str, tuple[str, ...]]:
     """Its text without the added tokens past the encoder's table, and a note that names them.
 
     No author can have embedded a text with such a token, so their literals are ordinary text here. Raises SourceError
     for tokens past the table that the vocabulary or every text has, and where an empty text has no valid tokens.
     """
     path, size = vocabulary_file(directory), spec.vocabulary_size
-    past = {token: id for token, id in tokenizer.get_vocab(with_added_tokens=True).items() if id >= size}
+    excess_tokens = {token: id for token, id in tokenizer.get_vocab(with_added_tokens=True).items() if id >= size}
     own = tokenizer.get_vocab(with_added_tokens=False)
-    for token, id in sorted(past.items(), key=lambda pair: pair[1]):
+    for token, id in sorted(excess_tokens.items(), key=lambda pair: pair[1]):
         if token in own:
             raise SourceError(
                 f"{entry_of(directory, token) or path}: the token {token!r} has the id {id}, the model embeds {size}"
             )
     text: str = tokenizer.to_str()
-    if past:
+    if excess_tokens:
         changed = json.loads(text)
-        changed["added_tokens"] = [token for token in changed["added_tokens"] if token["content"] not in past]
+        changed["added_tokens"] = [token for token in changed["added_tokens"] if token["content"] not in excess_tokens]
         text = json.dumps(changed, ensure_ascii=False)
     ids = tokenized(path, lambda: TextPreprocessor(text, spec)([""]))[0].ids
     if not len(ids):
@@ -169,7 +169,7 @@ def _fitting(directory: Path, tokenizer: Tokenizer, spec: TextSpec) -> tuple[str
         )
     if max(ids) >= size:
         raise SourceError(f"{path}: a special token of every text has the id {max(ids)}, the model embeds {size}")
-    return text, _dropped(directory, past, size)
+    return text, _dropped(directory, excess_tokens, size)
 
 
 def _dropped(directory: Path, past: Mapping[str, int], size: int) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def _check_vocabulary(directory: Path, found: Any) -> None:
         raise SourceError(f"{directory} has no {TOKENIZER_FILE}; save the fast tokenizer there")
 
 
-def _unread(directory: Path, named: str | None, error: Exception) -> str:
+def _unreadable_message(directory: Path, named: str | None, error: Exception) -> str:
     first = first_line(error)
     if (directory / TOKENIZER_FILE).exists():
         return f"{directory / TOKENIZER_CONFIG_FILE}: tokenizer_class {named!r} cannot read {TOKENIZER_FILE}: {first}"
@@ -202,12 +202,12 @@ def _unread(directory: Path, named: str | None, error: Exception) -> str:
     return f"{directory} has no {TOKENIZER_FILE}; save the fast tokenizer there"
 
 
-def _kind(tokenizer: Tokenizer) -> str:
+def _algorithm(tokenizer: Tokenizer) -> str:
     """The algorithm: BPE, Unigram, WordLevel, WordPiece."""
     return type(tokenizer.model).__name__
 
 
-def _open(path: Path) -> Tokenizer:
+def _open_file(path: Path) -> Tokenizer:
     try:
         return open_tokenizer(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, TokenizerError) as error:

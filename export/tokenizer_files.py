@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from export.files import parse, parse_if_there, refuse_stand_in
+from export.files import check_download, parse, parse_optional
 from models.contract.artifact import TOKENIZER_FILE
 from models.filenames import CONFIG_FILE, TOKENIZER_CONFIG_FILE
 
@@ -66,18 +66,18 @@ _SpecialTokens = RootModel[dict[str, str | _Token | _Tokens | dict[str, str | _T
 
 def read_config(directory: Path) -> TokenizerConfig:
     """Return the entries of tokenizer_config.json, none for an absent file. Raises SourceError."""
-    return parse_if_there(directory / TOKENIZER_CONFIG_FILE, TokenizerConfig)
+    return parse_optional(directory / TOKENIZER_CONFIG_FILE, TokenizerConfig)
 
 
 def named_class(directory: Path) -> str | None:
     """Return the tokenizer's class where a file names one. Raises SourceError."""
-    model = parse_if_there(directory / CONFIG_FILE, _Model)
+    model = parse_optional(directory / CONFIG_FILE, _Model)
     return read_config(directory).tokenizer_class or model.tokenizer_class
 
 
 def model_type(directory: Path) -> str | None:
     """Return what chooses the tokenizer's class where no file names one. Raises SourceError."""
-    return parse_if_there(directory / CONFIG_FILE, _Model).model_type
+    return parse_optional(directory / CONFIG_FILE, _Model).model_type
 
 
 def check_tokenizer_files(directory: Path) -> None:
@@ -89,7 +89,7 @@ def check_tokenizer_files(directory: Path) -> None:
     vocabularies = () if (directory / TOKENIZER_FILE).exists() else _VOCABULARIES
     for pattern in (TOKENIZER_FILE, *vocabularies):
         for file in directory.glob(pattern):
-            refuse_stand_in(file)
+            check_download(file)
     if read_config(directory).added_tokens_decoder is not None:
         return
     for name, kind in ((SPECIAL_TOKENS_FILE, _SpecialTokens), (ADDED_TOKENS_FILE, _AddedTokens)):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from tokenizers import normalizers
 
 from export.errors import SourceError
-from export.precision.prose import texts
+from export.precision.prose import generate_texts
 from export.tokenizer_files import vocabulary_file
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.specs import TextSpec
@@ -23,10 +23,10 @@ from models.preprocess.text import TextPreprocessor
 
 _Result = TypeVar("_Result")
 
-PROSE = 40
+NUM_PROSE_PROBES = 40
 """Texts of prose among the probes."""
 
-OWN_TOKENS = 200
+MAX_TOKEN_PROBES = 200
 """Added tokens, and as many words of the vocabulary, that are probed: some vocabularies have thousands to spare."""
 
 PROBES = (
@@ -79,8 +79,8 @@ def compare_ids(directory: Path, tokenizer: str, spec: TextSpec, reference: Any,
             config = directory / TOKENIZER_CONFIG_FILE
             shown = probe if len(probe) <= 60 else f"{probe[:60]}..."
             raise SourceError(
-                f"{config if config.is_file() else path}: transformers tokenizes {shown!r} otherwise than the "
-                f"{TOKENIZER_FILE} of an artifact can ({_cause(reference, spec)})"
+                f"{config if config.is_file() else path}: transformers tokenizes {shown!r} differently from what the "
+                f"{TOKENIZER_FILE} of an artifact can ({_difference_cause(reference, spec)})"
             )
 
 
@@ -126,7 +126,7 @@ def _any_of(tokens: Collection[str]) -> re.Pattern[str]:
     return re.compile(f"({'|'.join(map(re.escape, sorted(tokens, key=len, reverse=True))) or '(?!)'})")
 
 
-def _cause(reference: Any, spec: TextSpec) -> str:
+def _difference_cause(reference: Any, spec: TextSpec) -> str:
     """The entry that is known to need more than the file, else the class."""
     if reference.truncation_side != "right":
         return f"truncation_side is {reference.truncation_side!r}; the service keeps the start of a text"
@@ -149,13 +149,13 @@ def _probes(spec: TextSpec, reference: Any) -> Iterator[str]:
 
 def _texts(spec: TextSpec, reference: Any) -> Iterator[str]:
     yield from PROBES
-    yield from texts(PROSE, "gate")
+    yield from generate_texts(NUM_PROSE_PROBES, "gate")
     own = [token for token, id in reference.get_added_vocab().items() if id < spec.vocabulary_size]
-    for token in own[:OWN_TOKENS]:
+    for token in own[:MAX_TOKEN_PROBES]:
         yield f"before {token} after{token}and {token.upper()}{token.lower()}"
     vocabulary = sorted(reference.get_vocab())
-    yield " ".join(vocabulary[:: max(1, len(vocabulary) // OWN_TOKENS)])
-    words = " ".join(texts(PROSE, "calibration")).split()
+    yield " ".join(vocabulary[:: max(1, len(vocabulary) // MAX_TOKEN_PROBES)])
+    words = " ".join(generate_texts(NUM_PROSE_PROBES, "calibration")).split()
     longest = 2 * spec.max_tokens
     yield " ".join(islice(cycle(words), longest))
     yield "x" * longest

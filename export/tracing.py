@@ -18,45 +18,45 @@ from torch import nn
 
 from export import weights
 from export.errors import GraphError
-from export.gating import gate
+from export.gating import make_outputs_conditional
 from export.nodes import all_nodes
 from export.spelling import OPSET
-from export.subjects.base import Axes, Subject, as_tensors
+from export.subjects.base import Axes, ExportTarget, as_tensors
 from models.contract import tensors
-from models.contract.arrays import Data
+from models.contract.arrays import InputArray
 from models.contract.artifact import WEIGHTS_FILE
 from models.precision import convert
 
 
-def to_onnx(subject: Subject, directory: Path, *, half: bool = False) -> onnx.ModelProto:
+def export_to_onnx(target: ExportTarget, directory: Path, *, half: bool = False) -> onnx.ModelProto:
     """Trace, clean, check and write the graph into `directory`; `half` for float16 within.
 
     Raises GraphError if attention is not fused.
     """
-    module = subject.module().eval()
-    model, arrays = _detach(_trace(subject, convert(copy.deepcopy(module), torch.float16) if half else module))
-    _drop_unused_caches(model)
-    _forget_tracing(model)
-    _name_axes(model, subject.axes)
-    gate(model)
-    found, wanted = attention_operators(model), subject.fused_attentions
-    if found != wanted:
-        raise GraphError(f"{found} fused attention operators, {wanted} were expected")
-    weights.write(model, directory, arrays)
+    module = target.module().eval()
+    model, arrays = _detach_weights(
+        _trace_module(target, convert(copy.deepcopy(module), torch.float16) if half else module)
+    )
+    _drop_present_kv(model)
+    _strip_metadata(model)
+    _name_dynamic_axes(model, target.axes)
+    make_outputs_conditional(model)
+    found, expected = count_attention_operators(model), target.fused_attentions
+    if found != expected:
+        raise GraphError(f"{found} fused attention operators found, {expected} were expected")
+    weights.save_with_external_data(model, directory, arrays)
     return model
 
 
-def attention_operators(model: onnx.ModelProto) -> int:
+def count_attention_operators(model: onnx.ModelProto) -> int:
     """How many standard Attention operators the graph holds."""
     return sum(node.op_type == "Attention" and node.domain == "" for node in all_nodes(model.graph))
 
 
-def _trace(subject: Subject, module: nn.Module) -> torch.onnx.ONNXProgram:
-    heads = {tensors.HEADS: np.resize(subject.heads, 2)}  # of a length of 1 the tracer would make a constant
-    example = as_tensors(subject.feed(subject.example()) | heads)
-    axes = {
-        name: dict.fromkeys(range(len(letters)), torch.export.Dim.DYNAMIC) for name, letters in subject.axes.items()
-    }
+def _trace_module(target: ExportTarget, module: nn.Module) -> torch.onnx.ONNXProgram:
+    heads = {tensors.HEAD_INDICES: np.resize(target.heads, 2)}  # of a length of 1 the tracer would make a constant
+    dummy_inputs = as_tensors(target.graph_inputs(target.dummy_inputs()) | heads)
+    axes = {name: dict.fromkeys(range(len(letters)), torch.export.Dim.DYNAMIC) for name, letters in target.axes.items()}
     export = cast("Callable[..., torch.onnx.ONNXProgram]", torch.onnx.export)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about its internals
@@ -64,27 +64,27 @@ def _trace(subject: Subject, module: nn.Module) -> torch.onnx.ONNXProgram:
         try:
             program = export(
                 module,
-                tuple(example[name] for name in subject.axes),
+                tuple(dummy_inputs[name] for name in target.axes),
                 dynamo=True,
                 opset_version=OPSET,
                 dynamic_shapes=tuple(axes.values()),
-                input_names=list(subject.axes),
-                output_names=list(subject.outputs),
+                input_names=list(target.axes),
+                output_names=list(target.outputs),
                 verbose=False,
                 optimize=False,
             )
         except torch.onnx.OnnxExporterError as error:
             cause = error.__cause__ or error
-            raise GraphError(f"this {subject.architecture} cannot be traced: {str(cause).splitlines()[0]}") from error
+            raise GraphError(f"this {target.architecture} cannot be traced: {str(cause).splitlines()[0]}") from error
     return program
 
 
-def _detach(program: torch.onnx.ONNXProgram) -> tuple[onnx.ModelProto, dict[str, Data]]:
+def _detach_weights(program: torch.onnx.ONNXProgram) -> tuple[onnx.ModelProto, dict[str, InputArray]]:
     """The optimized graph, its large initializers left empty, and their arrays by name: most are the encoder's own
     memory, and none of it stays with the tracer."""
     traced = list(program.model.graph.initializers.values())
     program.optimize()
-    model, arrays = program.model, dict[str, Data]()
+    model, arrays = program.model, dict[str, InputArray]()
     for name, value in model.graph.initializers.items():
         tensor = value.const_value
         if tensor is None or tensor.nbytes < weights.INLINE_BYTES:
@@ -99,14 +99,14 @@ def _detach(program: torch.onnx.ONNXProgram) -> tuple[onnx.ModelProto, dict[str,
     return proto, arrays
 
 
-def _drop_unused_caches(model: onnx.ModelProto) -> None:
+def _drop_present_kv(model: onnx.ModelProto) -> None:
     """Remove the operator's present key and value: an output that nobody reads costs the fused kernel."""
     for node in model.graph.node:
         if node.op_type == "Attention":
             del node.output[1:]
 
 
-def _forget_tracing(model: onnx.ModelProto) -> None:
+def _strip_metadata(model: onnx.ModelProto) -> None:
     """Remove the tracer's notes: its guesses at shapes, and stack traces with the paths of this machine."""
     del model.graph.value_info[:]
     for part in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
@@ -115,7 +115,7 @@ def _forget_tracing(model: onnx.ModelProto) -> None:
         node.doc_string = ""
 
 
-def _name_axes(model: onnx.ModelProto, axes: Axes) -> None:
+def _name_dynamic_axes(model: onnx.ModelProto, axes: Axes) -> None:
     """Declare dynamic axes by the house's letters; what has a fixed length keeps it."""
     letters: Axes = {**axes, tensors.EMBEDDING: ("b",)}
     for value in [*model.graph.input, *model.graph.output]:

@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 
 from export.errors import ParityError
-from export.weights import array
-from models.contract.arrays import Data, Floats
+from export.weights import load_initializer
+from models.contract.arrays import Floats, InputArray
 from models.contract.artifact import GRAPH_FILE
 
 _ALIKE = 0.5
@@ -26,7 +26,7 @@ def compare(directory: Path, parameters: Mapping[str, Floats], *, half: bool = F
     Raises ParityError for one that is nearly a copy. One that is unlike was derived, a norm merged into it for example.
     """
     graph = onnx.load(directory / GRAPH_FILE, load_external_data=False).graph
-    found = {tensor.name: array(tensor, directory) for tensor in graph.initializer}
+    found = {tensor.name: load_initializer(tensor, directory) for tensor in graph.initializer}
     wanted = {name: values.astype(np.float16) if half else values for name, values in parameters.items()}
     transposed = [values.T for values in wanted.values() if values.ndim == 2]
     copies = {
@@ -39,7 +39,7 @@ def compare(directory: Path, parameters: Mapping[str, Floats], *, half: bool = F
     return sum(is_copy is True for is_copy in copies.values())
 
 
-def _is_copy(found: Data, parameters: Sequence[Data]) -> bool | None:
+def _is_copy(found: InputArray, parameters: Sequence[InputArray]) -> bool | None:
     """Whether `found` equals one of `parameters`; False if it nearly does, None if it is something else."""
     alike = [each for each in parameters if (each.shape, each.dtype) == (found.shape, found.dtype)]
     if any(np.array_equal(each, found, equal_nan=True) for each in alike):
@@ -47,7 +47,7 @@ def _is_copy(found: Data, parameters: Sequence[Data]) -> bool | None:
     return False if any((each == found).mean() > _ALIKE for each in alike) else None
 
 
-def _with_a_column_of(found: Data, matrices: Sequence[Data]) -> list[Data]:
+def _with_a_column_of(found: InputArray, matrices: Sequence[InputArray]) -> list[InputArray]:
     """The `matrices` with the first or the last column of `found`: one changed value leaves one of them as it was."""
     if found.ndim != 2:
         return []

@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import GraphError
-from models.contract.arrays import Data
+from models.contract.arrays import InputArray
 from models.contract.artifact import GRAPH_FILE, WEIGHTS_FILE
 
 ALIGNMENT_BYTES = 4096
@@ -23,7 +23,9 @@ INLINE_BYTES = 1024
 """Smaller tensors (shapes, scalars) stay inside the graph, where shape inference can see them."""
 
 
-def write(model: onnx.ModelProto, directory: Path, arrays: Mapping[str, Data] | None = None) -> None:
+def save_with_external_data(
+    model: onnx.ModelProto, directory: Path, arrays: Mapping[str, InputArray] | None = None
+) -> None:
     """Write the graph into `directory`, its large initializers into one file next to it, and leave `model` as written.
 
     `arrays` holds initializers by name; the others are read from `model`, or from the weights file that is in
@@ -34,7 +36,7 @@ def write(model: onnx.ModelProto, directory: Path, arrays: Mapping[str, Data] | 
     new = directory / f"{WEIGHTS_FILE}.new"
     with new.open("wb") as file:
         for tensor in model.graph.initializer:
-            data = arrays[tensor.name] if tensor.name in arrays else array(tensor, directory)
+            data = arrays[tensor.name] if tensor.name in arrays else load_initializer(tensor, directory)
             if data.nbytes < INLINE_BYTES:
                 continue
             raw = np.ascontiguousarray(data).data.cast("B")
@@ -43,7 +45,7 @@ def write(model: onnx.ModelProto, directory: Path, arrays: Mapping[str, Data] | 
                 file.seek(-file.tell() % ALIGNMENT_BYTES, 1)
                 offsets[key] = file.tell()
                 file.write(raw)
-            _point_at(tensor, offsets[key], len(raw))
+            _set_external(tensor, offsets[key], len(raw))
     new.replace(directory / WEIGHTS_FILE)
     (directory / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
     try:
@@ -52,16 +54,16 @@ def write(model: onnx.ModelProto, directory: Path, arrays: Mapping[str, Data] | 
         raise GraphError(f"the graph is not valid ONNX: {str(error).splitlines()[0]}") from error
 
 
-def array(tensor: TensorProto, directory: Path | None) -> Data:
+def load_initializer(tensor: TensorProto, directory: Path | None) -> InputArray:
     """The values of an initializer. One that lies in the weights file in `directory` is mapped, not read."""
     if directory is None or tensor.data_location != TensorProto.EXTERNAL:
         return numpy_helper.to_array(tensor)
-    place = {entry.key: entry.value for entry in tensor.external_data}
+    location = {entry.key: entry.value for entry in tensor.external_data}
     dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    return np.memmap(directory / place["location"], dtype, "r", int(place["offset"]), tuple(tensor.dims))
+    return np.memmap(directory / location["location"], dtype, "r", int(location["offset"]), tuple(tensor.dims))
 
 
-def _point_at(tensor: TensorProto, offset: int, length: int) -> None:
+def _set_external(tensor: TensorProto, offset: int, length: int) -> None:
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
     del tensor.external_data[:]

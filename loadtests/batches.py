@@ -7,42 +7,42 @@ from collections.abc import Mapping
 
 METRIC = "headlight_batch_items_bucket"
 _LINE = re.compile(rf'^{METRIC}{{(?=[^}}]*le="(?P<edge>[^"]+)")[^}}]*}} (?P<count>\S+)$', re.MULTILINE)
-WITHIN_S = 2.0
+SCRAPE_TIMEOUT_S = 2.0
 
-Buckets = dict[float, float]
+BucketCounts = dict[float, float]
 """Batches of at most so many items, by that number: cumulative, as Prometheus counts."""
 
 
-def read(host: str) -> Buckets:
+def scrape(host: str) -> BucketCounts:
     """Of all models. Empty where there is no such metric: it is another server then."""
     try:
-        with urllib.request.urlopen(f"{host}/metrics", timeout=WITHIN_S) as response:  # noqa: S310  # the run's host
-            return parse(response.read().decode("utf-8", "replace"))
+        with urllib.request.urlopen(f"{host}/metrics", timeout=SCRAPE_TIMEOUT_S) as response:  # noqa: S310  # the run's host
+            return parse_buckets(response.read().decode("utf-8", "replace"))
     except (urllib.error.URLError, OSError, ValueError):
         return {}
 
 
-def parse(text: str) -> Buckets:
+def parse_buckets(text: str) -> BucketCounts:
     """From Prometheus' text format."""
-    found: Buckets = {}
+    counts: BucketCounts = {}
     for match in _LINE.finditer(text):
         edge = float(match["edge"].replace("+Inf", "inf"))
-        found[edge] = found.get(edge, 0.0) + float(match["count"])
-    return found
+        counts[edge] = counts.get(edge, 0.0) + float(match["count"])
+    return counts
 
 
-def sizes(before: Mapping[float, float], after: Mapping[float, float]) -> dict[str, int]:
+def batch_size_counts(before: Mapping[float, float], after: Mapping[float, float]) -> dict[str, int]:
     """Batches by their number of items, such as "3-4"; only those that there were."""
-    found, below, counted = {}, 0.0, 0.0
+    counts, previous_edge, counted = {}, 0.0, 0.0
     for edge in sorted(after):
         total = after[edge] - before.get(edge, 0.0)
         if total > counted:
-            found[_named(below, edge)] = round(total - counted)
-        below, counted = edge, total
-    return found
+            counts[_bucket_label(previous_edge, edge)] = round(total - counted)
+        previous_edge, counted = edge, total
+    return counts
 
 
-def _named(below: float, edge: float) -> str:
+def _bucket_label(previous_edge: float, edge: float) -> str:
     if edge == float("inf"):
-        return f"over {below:g}"
-    return f"{edge:g}" if edge - below <= 1 else f"{below + 1:g}-{edge:g}"
+        return f"over {previous_edge:g}"
+    return f"{edge:g}" if edge - previous_edge <= 1 else f"{previous_edge + 1:g}-{edge:g}"

@@ -22,52 +22,57 @@ FIGURES = ("requests_per_s", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "failures"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """1 where a run did not end as one does, or where answers were wrong."""
-    given = _arguments(arguments)
+    args = _parse_args(arguments)
     runs: dict[str, list[dict[str, Any]]] = {"a": [], "b": []}
-    for i in range(given.rounds):
+    for i in range(args.rounds):
         for name in ("a", "b") if i % 2 == 0 else ("b", "a"):  # so that neither always comes after the other
-            found = run(getattr(given, name), [*given.locust, *shlex.split(getattr(given, f"only_{name}"))])
-            if found is None:
-                print(f"not compared: the run against {name} came to no end", file=sys.stderr)
+            figures_of_run = run_locust(
+                getattr(args, name), [*args.locust, *shlex.split(getattr(args, f"only_{name}"))]
+            )
+            if figures_of_run is None:
+                print(f"not compared: the run against {name} did not finish", file=sys.stderr)
                 return 1
-            runs[name].append(found)
-            print(f"round {i + 1}, {name}: {found['requests_per_s']} a second, p99 {found['p99_ms']} ms", flush=True)
+            runs[name].append(figures_of_run)
+            print(
+                f"round {i + 1}, {name}: {figures_of_run['requests_per_s']}/s, p99 {figures_of_run['p99_ms']} ms",
+                flush=True,
+            )
     figures = compare(runs["a"], runs["b"])
-    print(table(figures))
+    print(format_table(figures))
     if any(one["generator"]["bottleneck"] for one in (*runs["a"], *runs["b"])):
-        print("THE GENERATOR WAS THE BOTTLENECK in at least one run")
-    print(json.dumps({"a": given.a, "b": given.b, "rounds": given.rounds, **figures}))
-    lost = [one["failures"] + one["unsent"] + one["unanswered"] for one in (*runs["a"], *runs["b"])]
-    return int(any(lost) or not all(one["requests"] for one in (*runs["a"], *runs["b"])))
+        print("Load generator saturated in at least one run: results are not valid")
+    print(json.dumps({"a": args.a, "b": args.b, "rounds": args.rounds, **figures}))
+    not_ok = [one["failures"] + one["unsent"] + one["unanswered"] for one in (*runs["a"], *runs["b"])]
+    return int(any(not_ok) or not all(one["requests"] for one in (*runs["a"], *runs["b"])))
 
 
-def run(host: str, options: Sequence[str]) -> dict[str, Any] | None:
+def run_locust(host: str, options: Sequence[str]) -> dict[str, Any] | None:
     """One run of Locust: the object that it ends with, or None where it gave none."""
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
-    done = subprocess.run(  # noqa: S603
+    completed = subprocess.run(  # noqa: S603
         [*command, "--reports", "", "--host", host, *options], stdout=subprocess.PIPE, text=True, check=False
     )
-    lines = done.stdout.splitlines()
+    lines = completed.stdout.splitlines()
     if not lines or not lines[-1].startswith("{"):
         return None
-    found: dict[str, Any] = json.loads(lines[-1])
-    return found
+    figures: dict[str, Any] = json.loads(lines[-1])
+    return figures
 
 
 def compare(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
     """Medians of both, and of the ratios of each round; a ratio to nothing is None."""
-    found: dict[str, dict[str, float | None]] = {}
+    comparison: dict[str, dict[str, float | None]] = {}
     for name in FIGURES:
         ratios = [second[name] / first[name] for first, second in zip(a, b, strict=True) if first[name]]
-        found[name] = {
+        comparison[name] = {
             "a": median(each[name] for each in a),
             "b": median(each[name] for each in b),
             "b_of_a": median(ratios) if ratios else None,
         }
-    return found
+    return comparison
 
 
-def table(figures: dict[str, dict[str, float | None]]) -> str:
+def format_table(figures: dict[str, dict[str, float | None]]) -> str:
     """For a person."""
     rows = [f"{'':<16}{'a':>12}{'b':>12}{'b / a':>9}"]
     for name, each in figures.items():
@@ -76,13 +81,13 @@ def table(figures: dict[str, dict[str, float | None]]) -> str:
     return "\n".join(rows)
 
 
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.compare", description="Compare two servers.")
-    parser.add_argument("--a", required=True, help="where one of them answers")
-    parser.add_argument("--b", required=True, help="where the other does")
+    parser.add_argument("--a", required=True, help="URL of the first server")
+    parser.add_argument("--b", required=True, help="URL of the second server")
     parser.add_argument("--rounds", type=int, default=3, help="runs against each")
-    parser.add_argument("--only-a", default="", help="options for the runs against a alone")
-    parser.add_argument("--only-b", default="", help="and against b")
+    parser.add_argument("--only-a", default="", help="extra Locust options for runs against a")
+    parser.add_argument("--only-b", default="", help="extra Locust options for runs against b")
     parser.add_argument("locust", nargs="*", help="after --: Locust's own options")
     return parser.parse_args(arguments)
 

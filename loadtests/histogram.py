@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 GROWTH = math.log(1.01)
-LEAST_MS = 0.01
+MIN_MS = 0.01
 
 
 class Histogram:
@@ -15,7 +15,7 @@ class Histogram:
         self._counts = Counter(counts or {})
 
     def add(self, ms: float) -> None:
-        self._counts[math.ceil(math.log(ms / LEAST_MS) / GROWTH) if ms > LEAST_MS else 0] += 1
+        self._counts[math.ceil(math.log(ms / MIN_MS) / GROWTH) if ms > MIN_MS else 0] += 1
 
     def __iadd__(self, other: "Histogram") -> "Histogram":
         self._counts.update(other._counts)
@@ -28,42 +28,42 @@ class Histogram:
     @property
     def mean(self) -> float:
         """In ms; 0 of none."""
-        total = sum(_edge(bucket) * count for bucket, count in self._counts.items())
+        total = sum(_bucket_edge(bucket) * count for bucket, count in self._counts.items())
         return total / self.count if self._counts else 0.0
 
     @property
-    def largest(self) -> float:
-        return _edge(max(self._counts)) if self._counts else 0.0
+    def maximum(self) -> float:
+        return _bucket_edge(max(self._counts)) if self._counts else 0.0
 
-    def percentile(self, share: float, *, lost: int = 0) -> float:
+    def percentile(self, fraction: float, *, not_ok: int = 0) -> float:
         """In ms, what `share` (0 to 1) of all are no slower than; 0 of none. `lost` more are slower than any."""
-        wanted, seen = math.ceil(share * (self.count + lost)), 0
+        rank, cumulative = math.ceil(fraction * (self.count + not_ok)), 0
         for bucket in sorted(self._counts):
-            seen += self._counts[bucket]
-            if seen >= wanted:
-                return _edge(bucket)
-        return math.inf if wanted else 0.0
+            cumulative += self._counts[bucket]
+            if cumulative >= rank:
+                return _bucket_edge(bucket)
+        return math.inf if rank else 0.0
 
     def cumulative(self) -> list[tuple[float, float]]:
         """(ms, share that is no slower), fastest first."""
-        seen, found = 0, []
+        total, points = 0, []
         for bucket in sorted(self._counts):
-            seen += self._counts[bucket]
-            found.append((_edge(bucket), seen / self.count))
-        return found
+            total += self._counts[bucket]
+            points.append((_bucket_edge(bucket), total / self.count))
+        return points
 
     def dump(self) -> dict[int, int]:
         """For another process."""
         return dict(self._counts)
 
 
-def merged(histograms: Iterable[Histogram]) -> Histogram:
+def merge_histograms(histograms: Iterable[Histogram]) -> Histogram:
     """One of all."""
-    found = Histogram()
+    result = Histogram()
     for each in histograms:
-        found += each
-    return found
+        result += each
+    return result
 
 
-def _edge(bucket: int) -> float:
-    return LEAST_MS * math.exp(GROWTH * bucket)
+def _bucket_edge(bucket: int) -> float:
+    return MIN_MS * math.exp(GROWTH * bucket)

@@ -6,49 +6,49 @@ from typing import Any, cast
 from gevent.pool import Pool
 from locust.env import Environment
 
-from loadtests.answers import Answers
-from loadtests.generator import Meter
-from loadtests.pace import Pace, Tempo
-from loadtests.payloads.mix import Mix
+from loadtests.answers import ResponseValidator
+from loadtests.generator import CpuMeter
+from loadtests.pace import CurrentRate, RateStage
+from loadtests.payloads.mix import Workload
 from loadtests.record import Recorder
 
-TEMPO = "headlight-tempo"
+RATE_MESSAGE = "headlight-tempo"
 """The message from the conductor to all who have users."""
 
-_REPORT = "headlight"
+_REPORT_KEY = "headlight"
 """What workers add to Locust's own reports to the master."""
 
 
-class Loading:
+class ProcessState:
     """Made once a process, when Locust is; `of` finds it again."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self.recorder = Recorder()
-        self.pace = Pace()
-        self.processors = 0.0
+        self.current_rate = CurrentRate()
+        self.max_cpu = 0.0
         """The most that one generator took of a processor in a phase that was measured."""
-        self.users = 0
+        self.started_users = 0
         """That this process has started so far: their numbers."""
-        self.on_their_way = Pool()
+        self.in_flight = Pool()
         """Requests of an open loop that have no answer yet."""
-        self._meter = Meter()
-        self._answers: Answers | None = None
+        self._cpu_meter = CpuMeter()
+        self._validator: ResponseValidator | None = None
 
     @classmethod
-    def attach(cls, environment: Environment) -> "Loading":
+    def attach(cls, environment: Environment) -> "ProcessState":
         """To Locust's events."""
-        loading = cls(environment)
-        environment.headlight = loading
-        environment.events.report_to_master.add_listener(loading._report)
-        environment.events.worker_report.add_listener(loading._reported)
+        state = cls(environment)
+        environment.headlight = state
+        environment.events.report_to_master.add_listener(state._add_report)
+        environment.events.worker_report.add_listener(state._on_worker_report)
         if environment.runner:
-            environment.runner.register_message(TEMPO, lambda msg, **_: loading.hear(msg.data))
-        return loading
+            environment.runner.register_message(RATE_MESSAGE, lambda msg, **_: state.on_rate_change(msg.data))
+        return state
 
     @classmethod
-    def of(cls, environment: Environment) -> "Loading":
-        return cast("Loading", environment.headlight)
+    def get(cls, environment: Environment) -> "ProcessState":
+        return cast("ProcessState", environment.headlight)
 
     @property
     def options(self) -> Namespace:
@@ -56,13 +56,13 @@ class Loading:
         return cast("Namespace", self._environment.parsed_options)
 
     @property
-    def mix(self) -> Mix:
+    def workload(self) -> Workload:
         options = self.options
-        return Mix(
+        return Workload(
             options.text_model,
             options.image_model,
-            words=options.words,
-            items=options.items,
+            text_length=options.words,
+            inputs_per_request=options.items,
             image_share=options.image_share,
             attention_share=options.attention_share,
             attention=options.attention,
@@ -71,29 +71,31 @@ class Loading:
         )
 
     @property
-    def answers(self) -> Answers:
+    def validator(self) -> ResponseValidator:
         """One for all users: vectors are of one width."""
-        if self._answers is None:
-            self._answers = Answers(dimensions=self.options.dimensions or None, unit=not self.options.not_unit)
-        return self._answers
+        if self._validator is None:
+            self._validator = ResponseValidator(
+                dimensions=self.options.dimensions or None, unit_norm=not self.options.not_unit
+            )
+        return self._validator
 
-    def hear(self, tempo: dict[str, Any]) -> None:
+    def on_rate_change(self, message: dict[str, Any]) -> None:
         """A phase begins."""
-        last, new = self.pace.tempo, Tempo(**tempo)
-        took = self._meter.read()
+        last, new = self.current_rate.stage, RateStage(**message)
+        cpu = self._cpu_meter.read()
         if last.measured:
-            self.processors = max(self.processors, took)
-        if new.began != last.began:
-            self.recorder.begin(new.began)
-            self.processors, self._answers, self.users = 0.0, None, 0
-            self.on_their_way = Pool(self.options.max_in_flight)
-        self.pace.tempo = new
+            self.max_cpu = max(self.max_cpu, cpu)
+        if new.run_started_at != last.run_started_at:
+            self.recorder.restart(new.run_started_at)
+            self.max_cpu, self._validator, self.started_users = 0.0, None, 0
+            self.in_flight = Pool(self.options.max_in_flight)
+        self.current_rate.stage = new
 
-    def _report(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002  # Locust passes it by name
-        data[_REPORT] = {"seconds": self.recorder.take(), "processors": self.processors}
+    def _add_report(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002  # Locust passes it by name
+        data[_REPORT_KEY] = {"seconds": self.recorder.take_pending(), "processors": self.max_cpu}
 
-    def _reported(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002
-        report = data.get(_REPORT)
+    def _on_worker_report(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002
+        report = data.get(_REPORT_KEY)
         if report:
             self.recorder.merge(report["seconds"])
-            self.processors = max(self.processors, report["processors"])
+            self.max_cpu = max(self.max_cpu, report["processors"])

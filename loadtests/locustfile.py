@@ -14,77 +14,79 @@ from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
 
 from loadtests import batches, options
-from loadtests.conductor import Conductor
-from loadtests.generator import Verdict
-from loadtests.loading import Loading
-from loadtests.search import Search
+from loadtests.conductor import LoadController
+from loadtests.generator import GeneratorHealth
+from loadtests.loading import ProcessState
+from loadtests.search import MaxRateSearch
 from loadtests.slo import Slo
 from loadtests.summary import Summary
 from loadtests.users import AttentionUser, ImageUser, MixedUser, TextUser
 
-__all__ = ["AttentionUser", "Conducted", "ImageUser", "MixedUser", "TextUser"]
+__all__ = ["AttentionUser", "ControlledShape", "ImageUser", "MixedUser", "TextUser"]
 
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: LocustArgumentParser) -> None:
-    options.add(parser)
+    options.add_arguments(parser)
 
 
 @events.init.add_listener
-def attach(environment: Environment, **_: Any) -> None:
-    loading = Loading.attach(environment)
-    if loading.options.headless and not isinstance(environment.runner, WorkerRunner):
+def on_init(environment: Environment, **_: Any) -> None:
+    state = ProcessState.attach(environment)
+    if state.options.headless and not isinstance(environment.runner, WorkerRunner):
         try:
-            options.plan(loading.options)
+            options.build_plan(state.options)
         except ValueError as error:
             sys.exit(str(error))
 
 
-class Conducted(LoadTestShape):
+class ControlledShape(LoadTestShape):
     """Users and rates as the conductor says; a new one for each run."""
 
     use_common_options = True
-    conductor: Conductor | None = None
-    before: batches.Buckets = {}  # noqa: RUF012  # one shape a process, and a new one each run
+    controller: LoadController | None = None
+    batches_before: batches.BucketCounts = {}  # noqa: RUF012  # one shape a process, and a new one each run
 
     def tick(self) -> tuple[int, float] | None:
-        if self.conductor is None:
+        if self.controller is None:
             runner = cast("Runner", self.runner)
             environment = runner.environment
-            self.conductor = Conductor(Loading.of(environment), runner, self._look)
-        return self.conductor.tick()
+            self.controller = LoadController(ProcessState.get(environment), runner, self._scrape_batches)
+        return self.controller.tick()
 
-    def _look(self) -> None:
+    def _scrape_batches(self) -> None:
         """What the server has counted so far. Not waited for: a server that stands still is measured, too."""
-        self.before = {}
-        gevent.spawn(lambda: self.before.update(batches.read(cast("Runner", self.runner).environment.host or "")))
+        self.batches_before = {}
+        gevent.spawn(
+            lambda: self.batches_before.update(batches.scrape(cast("Runner", self.runner).environment.host or ""))
+        )
 
 
 @events.test_stop.add_listener
-def tell(environment: Environment, **_: Any) -> None:
+def on_test_stop(environment: Environment, **_: Any) -> None:
     """Figures on stdout, the report in its folder, and the exit code."""
     shape = environment.shape_class
-    if isinstance(environment.runner, WorkerRunner) or not isinstance(shape, Conducted) or not shape.conductor:
+    if isinstance(environment.runner, WorkerRunner) or not isinstance(shape, ControlledShape) or not shape.controller:
         return
-    loading, conductor = Loading.of(environment), shape.conductor
-    results = conductor.finish()
-    plan, seen = conductor.plan, [result.seen.lag.percentile(0.99) for result in results]
+    state, controller = ProcessState.get(environment), shape.controller
+    results = controller.finish()
+    plan, schedule_delays = controller.plan, [result.totals.schedule_delay.percentile(0.99) for result in results]
     summary = Summary(
         results,
-        Slo.parse(loading.options.slo),
-        Verdict(loading.processors, max(seen, default=0.0)),
-        open_loop=loading.options.rate > 0,
-        searched=isinstance(plan, Search),
-        held=plan.held if isinstance(plan, Search) else None,
-        batches=batches.sizes(shape.before, batches.read(environment.host or "")),
+        Slo.parse(state.options.slo),
+        GeneratorHealth(state.max_cpu, max(schedule_delays, default=0.0)),
+        open_loop=state.options.rate > 0,
+        is_search=isinstance(plan, MaxRateSearch),
+        max_passing_rate=plan.max_passing_rate if isinstance(plan, MaxRateSearch) else None,
+        batches=batches.batch_size_counts(shape.batches_before, batches.scrape(environment.host or "")),
     )
-    if loading.options.reports:
+    if state.options.reports:
         from loadtests import report  # whose plots take a second to load
 
-        report.write(Path(loading.options.reports), summary, loading.recorder, environment.host or "")
+        report.write(Path(state.options.reports), summary, state.recorder, environment.host or "")
     environment.process_exit_code = int(summary.failed)
-    shape.conductor = None  # the next run has another
-    if loading.options.headless:  # after Locust's own tables
-        environment.events.quit.add_listener(lambda **_: print(summary.lines(), flush=True))
+    shape.controller = None  # the next run has another
+    if state.options.headless:  # after Locust's own tables
+        environment.events.quit.add_listener(lambda **_: print(summary.render(), flush=True))
     else:
-        print(summary.lines(), flush=True)
+        print(summary.render(), flush=True)

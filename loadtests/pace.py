@@ -5,7 +5,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Tempo:
+class RateStage:
     """From `since` on, each user of an open loop starts `rate` requests a second. `began` is when the run did.
 
     Both are times by the wall clock. At a rate of 0 nobody sends anything, nor do users of a closed loop, whose rate is
@@ -13,8 +13,8 @@ class Tempo:
     """
 
     number: int
-    began: float
-    since: float
+    run_started_at: float
+    starts_at: float
     rate: float
     measured: bool
 
@@ -22,12 +22,12 @@ class Tempo:
         return asdict(self)
 
 
-class Pace:
+class CurrentRate:
     """The tempo as it is now."""
 
     def __init__(self) -> None:
-        self.tempo = Tempo(0, 0, 0, 0, measured=False)
+        self.stage = RateStage(0, 0, 0, 0, measured=False)
 
-    def passed(self, tempo: Tempo, at: float) -> bool:
+    def is_over(self, stage: RateStage, time_s: float) -> bool:
         """Whether that time is no longer the tempo's: of a new one is told before it begins."""
-        return self.tempo is not tempo and at >= self.tempo.since
+        return self.stage is not stage and time_s >= self.stage.starts_at

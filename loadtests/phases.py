@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loadtests.record import Second
+from loadtests.record import TimeBucket
 
 
 @dataclass(frozen=True)
@@ -21,25 +21,25 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Result:
+class PhaseResult:
     """A phase that is over: the number of its tempo, when it was, in seconds of the run, and what happened to all that
     was to start in it."""
 
     phase: Phase
-    tempo: int
+    rate_stage: int
     start: float
     end: float
-    seen: Second
+    totals: TimeBucket
 
     @property
     def seconds(self) -> float:
         return max(self.end - self.start, 1e-3)
 
 
-class Plan(ABC):
+class LoadPlan(ABC):
     """Decides what comes next by what has been."""
 
-    pauses = False
+    waits_between_phases = False
     """Whether nothing is sent between two phases until all is answered."""
 
     @abstractmethod
@@ -47,11 +47,11 @@ class Plan(ABC):
         """One after another; before the next is asked for, `over` was told of the last."""
 
     @abstractmethod
-    def over(self, result: Result) -> None:
+    def on_phase_end(self, result: PhaseResult) -> None:
         """A phase has ended."""
 
 
-class Fixed(Plan):
+class FixedPlan(LoadPlan):
     """Phases that are known beforehand."""
 
     def __init__(self, phases: Sequence[Phase]) -> None:
@@ -60,27 +60,27 @@ class Fixed(Plan):
     def phases(self) -> Iterator[Phase]:
         return iter(self._phases)
 
-    def over(self, result: Result) -> None:
+    def on_phase_end(self, result: PhaseResult) -> None:
         """Whatever it was, the next is known."""
 
 
-def steady(level: float, seconds: float | None) -> Plan:
+def steady(level: float, seconds: float | None) -> LoadPlan:
     """The same all the time."""
-    return Fixed([Phase("steady", level, seconds)])
+    return FixedPlan([Phase("steady", level, seconds)])
 
 
-def steps(level: float, seconds: float, count: int) -> Plan:
+def steps(level: float, seconds: float, count: int) -> LoadPlan:
     """Equal steps up to `level`, all of them in `seconds`."""
     levels = [level * (i + 1) / count for i in range(count)]
-    return Fixed([Phase(f"step {i + 1}", each, seconds / count) for i, each in enumerate(levels)])
+    return FixedPlan([Phase(f"step {i + 1}", each, seconds / count) for i, each in enumerate(levels)])
 
 
-def spike(level: float, seconds: float, times: float) -> Plan:
+def spike(level: float, seconds: float, factor: float) -> LoadPlan:
     """Two fifths as usual, a fifth at `times` the level, two fifths to recover."""
-    before, high = Phase("before", level, 0.4 * seconds), Phase("spike", times * level, 0.2 * seconds)
-    return Fixed([before, high, Phase("after", level, 0.4 * seconds)])
+    before, high = Phase("before", level, 0.4 * seconds), Phase("spike", factor * level, 0.2 * seconds)
+    return FixedPlan([before, high, Phase("after", level, 0.4 * seconds)])
 
 
-def soak(level: float, seconds: float, count: int) -> Plan:
+def soak(level: float, seconds: float, count: int) -> LoadPlan:
     """The same all the time, told in `count` parts, so that what creeps is seen."""
-    return Fixed([Phase(f"part {i + 1}", level, seconds / count) for i in range(count)])
+    return FixedPlan([Phase(f"part {i + 1}", level, seconds / count) for i in range(count)])

@@ -13,7 +13,7 @@ from loadtests.histogram import Histogram
 
 
 @dataclass
-class Second:
+class TimeBucket:
     """`latency` is of right answers, by the request's name; `stages` by the server's names; `lag` is how late requests
     were sent.
 
@@ -23,14 +23,14 @@ class Second:
 
     latency: dict[str, Histogram] = field(default_factory=dict)
     stages: dict[str, Histogram] = field(default_factory=dict)
-    lag: Histogram = field(default_factory=Histogram)
+    schedule_delay: Histogram = field(default_factory=Histogram)
     problems: Counter[str] = field(default_factory=Counter)
     offered: int = 0
-    unsent: int = 0
-    done: int = 0
+    dropped: int = 0
+    completed: int = 0
 
     @property
-    def right(self) -> int:
+    def ok(self) -> int:
         return sum(each.count for each in self.latency.values())
 
     @property
@@ -38,39 +38,39 @@ class Second:
         return self.problems.total()
 
     @property
-    def unanswered(self) -> int:
+    def in_flight(self) -> int:
         """What has been sent, and of which nothing is known."""
-        return max(0, self.offered - self.unsent - self.right - self.failed)
+        return max(0, self.offered - self.dropped - self.ok - self.failed)
 
     @property
-    def lost(self) -> int:
+    def not_ok(self) -> int:
         """All that came to nothing: their latencies are longer than any."""
-        return self.unsent + self.failed + self.unanswered
+        return self.dropped + self.failed + self.in_flight
 
-    def add(self, other: "Second") -> None:
+    def add(self, other: "TimeBucket") -> None:
         for mine, theirs in ((self.latency, other.latency), (self.stages, other.stages)):
             for name, histogram in theirs.items():
                 mine[name] = mine.get(name, Histogram())
                 mine[name] += histogram
-        self.lag += other.lag
+        self.schedule_delay += other.schedule_delay
         self.problems += other.problems
         self.offered += other.offered
-        self.unsent += other.unsent
-        self.done += other.done
+        self.dropped += other.dropped
+        self.completed += other.completed
 
     def dump(self) -> dict[str, Any]:
         return {
             "latency": {name: each.dump() for name, each in self.latency.items()},
             "stages": {name: each.dump() for name, each in self.stages.items()},
-            "lag": self.lag.dump(),
+            "lag": self.schedule_delay.dump(),
             "problems": dict(self.problems),
             "offered": self.offered,
-            "unsent": self.unsent,
-            "done": self.done,
+            "unsent": self.dropped,
+            "done": self.completed,
         }
 
     @classmethod
-    def load(cls, dumped: Mapping[str, Any]) -> "Second":
+    def load(cls, dumped: Mapping[str, Any]) -> "TimeBucket":
         latency, stages = (
             {name: Histogram(each) for name, each in dumped[part].items()} for part in ("latency", "stages")
         )
@@ -78,15 +78,15 @@ class Second:
         return cls(latency, stages, lag, problems, dumped["offered"], dumped["unsent"], dumped["done"])
 
 
-_AHEAD = time.time() - time.perf_counter()
+_CLOCK_OFFSET = time.time() - time.perf_counter()
 
 
 def steady_clock() -> float:
     """The wall clock as it was when this process began, and no jumps since: processes of a run agree on it."""
-    return _AHEAD + time.perf_counter()
+    return _CLOCK_OFFSET + time.perf_counter()
 
 
-Cell = tuple[int, int]
+BucketKey = tuple[int, int]
 """A tempo's number, and a second of the run."""
 
 
@@ -98,76 +98,76 @@ class Recorder:
 
     def __init__(self, clock: Callable[[], float] = steady_clock) -> None:
         self.clock = clock
-        self.began = clock()
-        self._cells: dict[Cell, Second] = {}
-        self._news: dict[Cell, Second] = {}
+        self.started_at = clock()
+        self._buckets: dict[BucketKey, TimeBucket] = {}
+        self._pending: dict[BucketKey, TimeBucket] = {}
 
-    def begin(self, at: float) -> None:
+    def restart(self, at: float) -> None:
         """Forget what was, and count from then."""
-        self.began = at
-        self._cells, self._news = {}, {}
+        self.started_at = at
+        self._buckets, self._pending = {}, {}
 
-    def offered(self, tempo: int, intended: float) -> None:
+    def record_offered(self, rate_stage: int, intended: float) -> None:
         """A request was to be sent then."""
-        self._at(tempo, intended).offered += 1
+        self._bucket(rate_stage, intended).offered += 1
 
-    def unsent(self, tempo: int, intended: float) -> None:
+    def record_dropped(self, rate_stage: int, intended: float) -> None:
         """A request was to be sent then, and could not be."""
-        second = self._at(tempo, intended)
-        second.offered += 1
-        second.unsent += 1
+        bucket = self._bucket(rate_stage, intended)
+        bucket.offered += 1
+        bucket.dropped += 1
 
-    def sent(self, tempo: int, intended: float) -> None:
+    def record_sent(self, rate_stage: int, intended: float) -> None:
         """It is on its way now."""
-        self._at(tempo, intended).lag.add(1e3 * (self.clock() - intended))
+        self._bucket(rate_stage, intended).schedule_delay.add(1e3 * (self.clock() - intended))
 
-    def failed(self, tempo: int, intended: float, problem: str) -> None:
+    def record_failed(self, rate_stage: int, intended: float, problem: str) -> None:
         """It has no answer, or a wrong one."""
-        self._at(tempo, intended).problems[problem] += 1
+        self._bucket(rate_stage, intended).problems[problem] += 1
 
-    def answered(
-        self, tempo: int, intended: float, name: str, ms: float, stages: Mapping[str, float], *, during: int
+    def record_completed(
+        self, rate_stage: int, intended: float, name: str, ms: float, stages: Mapping[str, float], *, completed_in: int
     ) -> None:
         """It has its answer, which came `during` another tempo perhaps."""
-        second = self._at(tempo, intended)
-        second.latency.setdefault(name, Histogram()).add(ms)
-        for stage, took in stages.items():
-            second.stages.setdefault(stage, Histogram()).add(took)
-        self._at(during, self.clock()).done += 1
+        bucket = self._bucket(rate_stage, intended)
+        bucket.latency.setdefault(name, Histogram()).add(ms)
+        for stage, stage_ms in stages.items():
+            bucket.stages.setdefault(stage, Histogram()).add(stage_ms)
+        self._bucket(completed_in, self.clock()).completed += 1
 
-    def take(self) -> list[tuple[int, int, dict[str, Any]]]:
+    def take_pending(self) -> list[tuple[int, int, dict[str, Any]]]:
         """What is new since this was last called, for another process."""
-        found, self._news = self._news, {}
-        return [(*cell, second.dump()) for cell, second in found.items()]
+        pending, self._pending = self._pending, {}
+        return [(*cell, second.dump()) for cell, second in pending.items()]
 
     def merge(self, taken: Iterable[tuple[int, int, Mapping[str, Any]]]) -> None:
         """Add what another process took."""
-        for tempo, at, dumped in taken:
-            self._news.setdefault((tempo, at), Second()).add(Second.load(dumped))
+        for rate_stage, at, dumped in taken:
+            self._pending.setdefault((rate_stage, at), TimeBucket()).add(TimeBucket.load(dumped))
 
-    def under(self, tempo: int) -> Second:
+    def totals_of(self, rate_stage: int) -> TimeBucket:
         """All that was sent under that tempo."""
-        return _added(second for cell, second in self._settled().items() if cell[0] == tempo)
+        return _sum_buckets(second for cell, second in self._merge_pending().items() if cell[0] == rate_stage)
 
-    def seconds(self) -> dict[int, Second]:
+    def by_second(self) -> dict[int, TimeBucket]:
         """All that there was, by the second in which it was meant to start, first to last."""
-        found: dict[int, Second] = {}
-        for (_, at), second in sorted(self._settled().items(), key=lambda entry: entry[0][1]):
-            found.setdefault(at, Second()).add(second)
-        return found
+        buckets: dict[int, TimeBucket] = {}
+        for (_, at), second in sorted(self._merge_pending().items(), key=lambda entry: entry[0][1]):
+            buckets.setdefault(at, TimeBucket()).add(second)
+        return buckets
 
-    def _settled(self) -> dict[Cell, Second]:
-        for cell, second in self._news.items():
-            self._cells.setdefault(cell, Second()).add(second)
-        self._news = {}
-        return self._cells
+    def _merge_pending(self) -> dict[BucketKey, TimeBucket]:
+        for key, bucket in self._pending.items():
+            self._buckets.setdefault(key, TimeBucket()).add(bucket)
+        self._pending = {}
+        return self._buckets
 
-    def _at(self, tempo: int, intended: float) -> Second:
-        return self._news.setdefault((tempo, int(intended - self.began)), Second())
+    def _bucket(self, rate_stage: int, intended: float) -> TimeBucket:
+        return self._pending.setdefault((rate_stage, int(intended - self.started_at)), TimeBucket())
 
 
-def _added(seconds: Iterable[Second]) -> Second:
-    found = Second()
-    for each in seconds:
-        found.add(each)
-    return found
+def _sum_buckets(buckets: Iterable[TimeBucket]) -> TimeBucket:
+    total = TimeBucket()
+    for each in buckets:
+        total.add(each)
+    return total

@@ -2,51 +2,57 @@
 
 from collections.abc import Iterator
 
-from loadtests.phases import Phase, Plan, Result
+from loadtests.phases import LoadPlan, Phase, PhaseResult
 from loadtests.slo import Slo
 
-LOST = 0.01
+MAX_NOT_OK_SHARE = 0.01
 """Share of a trial's requests that come to nothing from which it has failed, whatever its objectives are."""
 
-LEAST = 64
+GIVE_UP_FACTOR = 64
 """A search that began at so many times the level that fails gives up."""
 
 
-class Search(Plan):
+class MaxRateSearch(LoadPlan):
     """The highest level that holds `slo`: doubled from `level` until one does not, or halved until one does, then
     halfway between the two, until they lie `within` of each other. A trial takes `seconds`.
     """
 
-    pauses = True
+    waits_between_phases = True
 
-    def __init__(self, level: float, seconds: float, slo: Slo, *, within: float = 0.05, most: int = 16) -> None:
+    def __init__(
+        self, level: float, seconds: float, slo: Slo, *, tolerance: float = 0.05, max_trials: int = 16
+    ) -> None:
         self._level, self._seconds, self._slo = level, seconds, slo
-        self._within, self._most = within, most
-        self.held: float | None = None
+        self._tolerance, self._max_trials = tolerance, max_trials
+        self.max_passing_rate: float | None = None
         """The highest level that held,"""
-        self.failed: float | None = None
+        self.min_failing_rate: float | None = None
         """and the lowest that did not."""
 
     def phases(self) -> Iterator[Phase]:
-        for _ in range(self._most):
-            level = self._next()
+        for _ in range(self._max_trials):
+            level = self._next_level()
             if level is None:
                 return
             yield Phase(f"trial at {level:.4g}", level, self._seconds)
 
-    def over(self, result: Result) -> None:
+    def on_phase_end(self, result: PhaseResult) -> None:
         level = result.phase.level
-        lost = result.seen.lost > LOST * result.seen.offered
-        if lost or self._slo.misses(result.seen, result.seconds):
-            self.failed = level if self.failed is None else min(self.failed, level)
+        too_many_not_ok = result.totals.not_ok > MAX_NOT_OK_SHARE * result.totals.offered
+        if too_many_not_ok or self._slo.violations(result.totals, result.seconds):
+            self.min_failing_rate = level if self.min_failing_rate is None else min(self.min_failing_rate, level)
         else:
-            self.held = level if self.held is None else max(self.held, level)
+            self.max_passing_rate = level if self.max_passing_rate is None else max(self.max_passing_rate, level)
 
-    def _next(self) -> float | None:
-        if self.held is None:
-            if self.failed is None:
+    def _next_level(self) -> float | None:
+        if self.max_passing_rate is None:
+            if self.min_failing_rate is None:
                 return self._level
-            return self.failed / 2 if self.failed > self._level / LEAST else None
-        if self.failed is None:
-            return 2 * self.held
-        return (self.held + self.failed) / 2 if self.failed > (1 + self._within) * self.held else None
+            return self.min_failing_rate / 2 if self.min_failing_rate > self._level / GIVE_UP_FACTOR else None
+        if self.min_failing_rate is None:
+            return 2 * self.max_passing_rate
+        return (
+            (self.max_passing_rate + self.min_failing_rate) / 2
+            if self.min_failing_rate > (1 + self._tolerance) * self.max_passing_rate
+            else None
+        )

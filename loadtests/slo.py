@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadtests.histogram import merged
-from loadtests.record import Second
+from loadtests.histogram import merge_histograms
+from loadtests.record import TimeBucket
 
 _TERM = re.compile(r"(p\d{1,2}(?:\.\d+)?|mean|max|fail|rate)<?=(\d+(?:\.\d+)?)(ms|s|%)?")
 _FORMS = "p99=50ms, mean=10ms, max=1s, fail=0, fail=0.1%, rate=200"
@@ -28,30 +28,30 @@ class Objective:
     limit: float
     percent: bool = False
 
-    def found(self, seen: Second, seconds: float) -> float:
+    def measure(self, totals: TimeBucket, seconds: float) -> float:
         """The figure that it is about."""
-        latency = merged(seen.latency.values())
+        latency = merge_histograms(totals.latency.values())
         match self.name:
             case "mean":
                 return latency.mean
             case "max":
-                return math.inf if seen.lost else latency.largest
+                return math.inf if totals.not_ok else latency.maximum
             case "fail":
-                return seen.lost / max(1, seen.offered) if self.percent else seen.lost
+                return totals.not_ok / max(1, totals.offered) if self.percent else totals.not_ok
             case "rate":
-                return seen.done / seconds
-        return latency.percentile(float(self.name[1:]) / 100, lost=seen.lost)
+                return totals.completed / seconds
+        return latency.percentile(float(self.name[1:]) / 100, not_ok=totals.not_ok)
 
-    def missed(self, found: float) -> bool:
+    def is_violated(self, value: float) -> bool:
         """All but the rate are at most their limit."""
-        return found < self.limit if self.name == "rate" else not found <= self.limit
+        return value < self.limit if self.name == "rate" else not value <= self.limit
 
-    def miss(self, found: float) -> str:
+    def violation(self, value: float) -> str:
         """In words."""
         if self.percent:
-            return f"{self.name} {found:.2%}, wanted {self.limit:.2%}"
+            return f"{self.name} {value:.2%}, limit {self.limit:.2%}"
         unit = "" if self.name in ("fail", "rate") else " ms"
-        return f"{self.name} {found:.1f}{unit}, wanted {self.limit:g}{unit}"
+        return f"{self.name} {value:.1f}{unit}, limit {self.limit:g}{unit}"
 
 
 @dataclass(frozen=True)
@@ -63,23 +63,23 @@ class Slo:
     @classmethod
     def parse(cls, text: str) -> "Slo":
         """Of comma-separated objectives. Raises SloError."""
-        return cls([_objective(term.strip()) for term in text.split(",") if term.strip()])
+        return cls([_parse_objective(term.strip()) for term in text.split(",") if term.strip()])
 
-    def misses(self, seen: Second, seconds: float) -> list[str]:
+    def violations(self, totals: TimeBucket, seconds: float) -> list[str]:
         """What does not hold, in words. Where nothing was answered nothing holds."""
-        if self.objectives and not seen.latency:
-            return ["no request was answered"]
-        found = [(each, each.found(seen, seconds)) for each in self.objectives]
-        return [each.miss(figure) for each, figure in found if each.missed(figure)]
+        if self.objectives and not totals.latency:
+            return ["no request succeeded"]
+        measured = [(each, each.measure(totals, seconds)) for each in self.objectives]
+        return [each.violation(figure) for each, figure in measured if each.is_violated(figure)]
 
 
-def _objective(term: str) -> Objective:
-    found = _TERM.fullmatch(term)
-    if not found:
-        raise SloError(f"cannot read {term!r}; objectives are like {_FORMS}")
-    name, number, unit = found.groups()
+def _parse_objective(term: str) -> Objective:
+    match = _TERM.fullmatch(term)
+    if not match:
+        raise SloError(f"invalid objective {term!r}; examples: {_FORMS}")
+    name, number, unit = match.groups()
     units = {"fail": (None, "%"), "rate": (None,)}.get(name, ("ms", "s"))
     if unit not in units:
-        raise SloError(f"{term!r} has the wrong unit; objectives are like {_FORMS}")
+        raise SloError(f"invalid unit in {term!r}; examples: {_FORMS}")
     scale = {"s": 1e3, "%": 0.01}.get(unit or "", 1.0)
     return Objective(name, float(number) * scale, percent=unit == "%")

@@ -2,19 +2,19 @@
 
 import math
 
-ORDER = ("preprocess", "queue", "inference", "serialize", "total")
+STAGE_ORDER = ("preprocess", "queue", "inference", "serialize", "total")
 """What Headlight tells, in the order in which a request goes through it."""
 
-MOST, LONGEST = 16, 40
+MAX_STAGES, MAX_NAME_LENGTH = 16, 40
 """Stages of an answer, and letters of a name, that are kept: a server can say what it likes."""
 
 
-def parse(header: str) -> dict[str, float]:
+def parse_server_timing(header: str) -> dict[str, float]:
     """Milliseconds by the name of the stage; those without a duration are left out.
 
     preprocess;dur=0.41, queue;dur=0.02, total;dur=5.2;desc="all of it"
     """
-    found: dict[str, float] = {}
+    stages: dict[str, float] = {}
     for metric in header.split(","):
         name, *parameters = (part.strip() for part in metric.split(";"))
         for parameter in parameters:
@@ -24,6 +24,6 @@ def parse(header: str) -> dict[str, float]:
                     ms = float(value.strip().strip('"'))
                 except ValueError:
                     continue
-                if math.isfinite(ms) and len(found) < MOST:
-                    found[name[:LONGEST]] = ms
-    return found
+                if math.isfinite(ms) and len(stages) < MAX_STAGES:
+                    stages[name[:MAX_NAME_LENGTH]] = ms
+    return stages

@@ -9,14 +9,14 @@ from locust.contrib.fasthttp import ResponseContextManager
 from locust.env import Environment
 
 from loadtests import arrivals, stages
-from loadtests.loading import Loading
-from loadtests.pace import Tempo
-from loadtests.payloads.mix import Mix, Request, requests
+from loadtests.loading import ProcessState
+from loadtests.pace import RateStage
+from loadtests.payloads.mix import Request, Workload, generate_requests
 
-LOOK_S = 0.1
+POLL_INTERVAL_S = 0.1
 """How often somebody who waits looks whether the tempo has changed."""
 
-LATE_S = 0.005
+LATE_THRESHOLD_S = 0.005
 """From when on an arrival is late."""
 
 
@@ -29,8 +29,8 @@ class LoadUser(FastHttpUser):
     attention_share: ClassVar[float | None] = None
 
     def __init__(self, environment: Environment) -> None:
-        self.loading = loading = Loading.of(environment)
-        options = loading.options
+        self.process_state = process_state = ProcessState.get(environment)
+        options = process_state.options
         self.open_loop = options.rate > 0
         self.concurrency = options.max_in_flight if self.open_loop else 1
         self.network_timeout = self.connection_timeout = options.timeout
@@ -41,69 +41,74 @@ class LoadUser(FastHttpUser):
 
     def on_start(self) -> None:
         index = getattr(self.environment.runner, "worker_index", 0)
-        number = index + 10_000 * self.loading.users
-        self.loading.users += 1
-        self._requests = requests(self._mix(self.loading.mix), self.loading.options.seed, number)
-        self._source = random.Random(f"{self.loading.options.seed} {number} arrivals")
+        number = index + 10_000 * self.process_state.started_users
+        self.process_state.started_users += 1
+        self._requests = generate_requests(
+            self._with_own_shares(self.process_state.workload), self.process_state.options.seed, number
+        )
+        self._rng = random.Random(f"{self.process_state.options.seed} {number} arrivals")
 
     @task
     def load(self) -> None:
-        tempo = self.loading.pace.tempo
-        now = self.loading.recorder.clock()
-        if tempo.rate == 0 or now < tempo.since:
-            gevent.sleep(LOOK_S if tempo.rate == 0 else tempo.since - now)
+        stage = self.process_state.current_rate.stage
+        now = self.process_state.recorder.clock()
+        if stage.rate == 0 or now < stage.starts_at:
+            gevent.sleep(POLL_INTERVAL_S if stage.rate == 0 else stage.starts_at - now)
         elif self.open_loop:
-            self._arrive(tempo)
+            self._run_open_loop(stage)
         else:
-            self.loading.recorder.offered(tempo.number, now)
-            self._send(next(self._requests), tempo.number, now)
+            self.process_state.recorder.record_offered(stage.number, now)
+            self._send(next(self._requests), stage.number, now)
 
-    def _arrive(self, tempo: Tempo) -> None:
+    def _run_open_loop(self, stage: RateStage) -> None:
         """Until the tempo changes: each request at its time, and on a greenlet of its own."""
-        recorder, pace = self.loading.recorder, self.loading.pace
-        for at in arrivals.intended(tempo.rate, tempo.since, self.loading.options.arrivals, self._source):
-            while (now := recorder.clock()) < at and not pace.passed(tempo, at):
-                gevent.sleep(min(LOOK_S, at - now))
-            if pace.passed(tempo, at):
+        recorder, current_rate = self.process_state.recorder, self.process_state.current_rate
+        for at in arrivals.arrival_times(stage.rate, stage.starts_at, self.process_state.options.arrivals, self._rng):
+            while (now := recorder.clock()) < at and not current_rate.is_over(stage, at):
+                gevent.sleep(min(POLL_INTERVAL_S, at - now))
+            if current_rate.is_over(stage, at):
                 return
             request = next(self._requests)
-            if self.loading.on_their_way.full():
-                recorder.unsent(tempo.number, at)
+            if self.process_state.in_flight.full():
+                recorder.record_dropped(stage.number, at)
             else:
-                recorder.offered(tempo.number, at)
-                self.loading.on_their_way.spawn(self._send, request, tempo.number, at)
-            if recorder.clock() > at + LATE_S:
+                recorder.record_offered(stage.number, at)
+                self.process_state.in_flight.spawn(self._send, request, stage.number, at)
+            if recorder.clock() > at + LATE_THRESHOLD_S:
                 gevent.sleep(0)  # or those that are late already would keep the others from being sent
 
-    def _send(self, request: Request, tempo: int, intended: float) -> None:
+    def _send(self, request: Request, rate_stage: int, intended: float) -> None:
         """Latency counts from when the request was meant to start."""
-        recorder = self.loading.recorder
-        recorder.sent(tempo, intended)
+        recorder = self.process_state.recorder
+        recorder.record_sent(rate_stage, intended)
         with self.client.post(
             request.path, data=request.body, headers=self._headers, name=request.name, catch_response=True
         ) as response:
             ms = 1e3 * (recorder.clock() - intended)
             response.request_meta["response_time"] = ms
-            problem = self._problem(request, response)
+            problem = self._find_problem(request, response)
             if problem:
                 response.failure(problem)
             else:
                 response.success()
         if problem:
-            recorder.failed(tempo, intended, problem)
+            recorder.record_failed(rate_stage, intended, problem)
             return
-        told = stages.parse((response.headers or {}).get("server-timing", ""))
-        recorder.answered(tempo, intended, request.name, ms, told, during=self.loading.pace.tempo.number)
+        stages_ms = stages.parse_server_timing((response.headers or {}).get("server-timing", ""))
+        recorder.record_completed(
+            rate_stage, intended, request.name, ms, stages_ms, completed_in=self.process_state.current_rate.stage.number
+        )
 
-    def _problem(self, request: Request, response: ResponseContextManager) -> str | None:
+    def _find_problem(self, request: Request, response: ResponseContextManager) -> str | None:
         if response.status_code == 0:
-            return f"no answer: {type(response.error).__name__}"
-        return self.loading.answers.problem(request, response.status_code, response.content)
+            return f"no response: {type(response.error).__name__}"
+        return self.process_state.validator.find_problem(request, response.status_code, response.content)
 
-    def _mix(self, mix: Mix) -> Mix:
+    def _with_own_shares(self, workload: Workload) -> Workload:
         image, attention = self.image_share, self.attention_share
-        return mix.of(
-            mix.image_share if image is None else image, mix.attention_share if attention is None else attention
+        return workload.with_shares(
+            workload.image_share if image is None else image,
+            workload.attention_share if attention is None else attention,
         )
 
 

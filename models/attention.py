@@ -53,16 +53,16 @@ def attend(
     return functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale), None
 
 
-Spread = Callable[[Tensor], Tensor]
+ScatterToGrid = Callable[[Tensor], Tensor]
 """A layer's weights as computed, within windows say, to `[b, h, s, s]` over all positions that the layer has."""
 
 
-def as_computed(weights: Tensor) -> Tensor:
+def identity(weights: Tensor) -> Tensor:
     return weights
 
 
 @dataclass
-class Observer:
+class AttentionRecorder:
     """What an encoder's attention layers compute through, first layer first.
 
     A blind one uses the fused kernel and keeps nothing. One that watches fills `weights` with a matrix a layer, over
@@ -71,10 +71,10 @@ class Observer:
     spell `compute` in another operator.
     """
 
-    watching: bool = False
+    record: bool = False
     weights: list[Tensor] = field(default_factory=list)
-    positions: Tensor | None = None
-    shares: Tensor | None = None
+    token_embeddings: Tensor | None = None
+    pooling_weights: Tensor | None = None
 
     def attend(
         self,
@@ -84,16 +84,16 @@ class Observer:
         bias: Tensor | None = None,
         *,
         scale: float | None = None,
-        spread: Spread = as_computed,
+        scatter: ScatterToGrid = identity,
     ) -> Tensor:
         """Mix the values as `models.attention.attend` does, and keep what is to be kept."""
         out, weights = self.compute(q, k, v, bias, scale)
         if weights is not None:
-            self.weights.append(spread(weights))
+            self.weights.append(scatter(weights))
         return out
 
     def compute(
         self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None
     ) -> tuple[Tensor, Tensor | None]:
         """As `models.attention.attend`; the weights are None unless they are watched."""
-        return attend(q, k, v, bias=bias, scale=scale, need_weights=self.watching)
+        return attend(q, k, v, bias=bias, scale=scale, need_weights=self.record)

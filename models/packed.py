@@ -15,22 +15,24 @@ from einops import rearrange
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.attention import Observer, attend
-from models.contract.specs import Pooling, Positions
+from models.attention import AttentionRecorder, attend
+from models.contract.specs import Pooling, TokenEmbeddingKind
 
-Relative = Callable[[Tensor, Tensor, float], Tensor]
+RelativeBiasFunction = Callable[[Tensor, Tensor, float], Tensor]
 """(q, k `[b, h, s, d]`, scale) -> the bias `[b, h, s, s]` that a layer makes of its own queries and keys, linear in
 both, times the scale."""
 
-Bias = Tensor | Relative
+Bias = Tensor | RelativeBiasFunction
 """Added to the scores of each item: `[1, h, s, s]` (or 1 for h), or made for each item by a layer."""
 
-Spelling = Callable[[Tensor, Tensor, Tensor, "Layout", int, float, Bias | None], tuple[Tensor, Tensor | None]]
+AttentionFunction = Callable[
+    [Tensor, Tensor, Tensor, "PackedLayout", int, float, Bias | None], tuple[Tensor, Tensor | None]
+]
 """(q, k, v `[b, s, h*d]`, layout, heads, scale, bias) -> (out `[b, s, h*d]`, weights `[b, h, s, s]` or None)."""
 
 
 @dataclass
-class Layout:
+class PackedLayout:
     """Where each token of a packed batch belongs, and how attention is spelled.
 
     `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.contract.packing.pack`.
@@ -42,9 +44,9 @@ class Layout:
     pack_index: Tensor
     unpack_index: Tensor
     lengths: Tensor
-    spelling: Spelling
+    attention_function: AttentionFunction
     weights: list[Tensor] = field(default_factory=list)
-    positions: Tensor | None = None
+    token_embeddings: Tensor | None = None
     pooled: Tensor | None = None
 
     def unpack(self, packed: Tensor) -> Tensor:
@@ -57,33 +59,33 @@ class Layout:
         b, s, e = padded.shape
         return padded.reshape(b * s, e).index_select(0, self.pack_index)
 
-    def real(self) -> Tensor:
+    def token_mask(self) -> Tensor:
         """[b, s]: true where a token is the item's own."""
         columns = torch.arange(self.unpack_index.shape[1], device=self.lengths.device)
         return columns[None] < self.lengths[:, None]
 
     def taken(self) -> Tensor:
         """[b, s]: true where the pooling takes a token."""
-        return self.real() if self.pooled is None else self.pooled
+        return self.token_mask() if self.pooled is None else self.pooled
 
 
 class PackedEncoder(nn.Module, ABC):
     """A text encoder over packed ids, pooled as `pooling` says, to a vector `width` wide."""
 
-    positions: Positions = "parts"
+    embedding_kind: TokenEmbeddingKind = "parts"
     pooling: Pooling
-    width: int
+    embedding_dim: int
 
     @abstractmethod
-    def forward(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
+    def forward(self, input_ids: Tensor, position_ids: Tensor, layout: PackedLayout) -> Tensor:
         """input_ids, position_ids `[t]` -> pooled `[b, e]`, not normalised. Fills `layout`."""
 
 
 @dataclass
-class PackedObserver(Observer):
+class PackedAttentionRecorder(AttentionRecorder):
     """What a block computes through when its sequence is a packed batch; the layout keeps the weights."""
 
-    layout: Layout = field(kw_only=True)
+    layout: PackedLayout = field(kw_only=True)
 
     @override
     def compute(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None) -> tuple[Tensor, None]:
@@ -92,41 +94,43 @@ class PackedObserver(Observer):
         return packed_attention(q, k, v, self.layout, scale, bias), None
 
 
-def packed_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float, bias: Bias | None = None) -> Tensor:
+def packed_attention(
+    q: Tensor, k: Tensor, v: Tensor, layout: PackedLayout, scale: float, bias: Bias | None = None
+) -> Tensor:
     """Attention among each item's own tokens: q, k, v `[1, h, t, d]` -> the same."""
     _, h, t, d = q.shape
     q, k, v = (layout.unpack(x.transpose(1, 2).reshape(t, h * d)) for x in (q, k, v))
-    out, weights = layout.spelling(q, k, v, layout, h, scale, bias)
+    out, weights = layout.attention_function(q, k, v, layout, h, scale, bias)
     if weights is not None:
         layout.weights.append(weights)
     return layout.pack(out).reshape(1, t, h, d).transpose(1, 2)
 
 
-def torch_spelling(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Bias | None
+def eager_attention(
+    q: Tensor, k: Tensor, v: Tensor, layout: PackedLayout, heads: int, scale: float, bias: Bias | None
 ) -> tuple[Tensor, Tensor | None]:
     """The reference: the primitive of `models.attention` with padding biased away."""
     q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
-    padding = padding_bias(q, layout, made_bias(bias, q, k, scale))
+    padding = padding_bias(q, layout, resolve_bias(bias, q, k, scale))
     out, weights = attend(q, k, v, bias=padding, scale=scale, need_weights=True)
     return rearrange(out, "b h s d -> b s (h d)"), weights
 
 
-def torch_fused(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Bias | None
+def sdpa_attention(
+    q: Tensor, k: Tensor, v: Tensor, layout: PackedLayout, heads: int, scale: float, bias: Bias | None
 ) -> tuple[Tensor, None]:
     """The same by torch's fused kernel, whose weights are never made."""
     q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
-    out, _ = attend(q, k, v, bias=padding_bias(q, layout, made_bias(bias, q, k, scale)), scale=scale)
+    out, _ = attend(q, k, v, bias=padding_bias(q, layout, resolve_bias(bias, q, k, scale)), scale=scale)
     return rearrange(out, "b h s d -> b s (h d)"), None
 
 
-def made_bias(bias: Bias | None, q: Tensor, k: Tensor, scale: float) -> Tensor | None:
+def resolve_bias(bias: Bias | None, q: Tensor, k: Tensor, scale: float) -> Tensor | None:
     """The bias as a tensor; q, k `[b, h, s, d]`."""
     return bias if bias is None or isinstance(bias, Tensor) else bias(q, k, scale)
 
 
-def padding_bias(q: Tensor, layout: Layout, bias: Tensor | None) -> Tensor:
+def padding_bias(q: Tensor, layout: PackedLayout, bias: Tensor | None) -> Tensor:
     """The bias of every item, with -inf where a key is padding: `[b, h or 1, 1 or s, s]`."""
-    padding = q.new_zeros(layout.unpack_index.shape).masked_fill(~layout.real(), float("-inf"))[:, None, None]
+    padding = q.new_zeros(layout.unpack_index.shape).masked_fill(~layout.token_mask(), float("-inf"))[:, None, None]
     return padding if bias is None else padding + bias

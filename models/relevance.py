@@ -15,14 +15,16 @@ from models.contract.tensors import Combination, Reduction
 
 
 @dataclass(frozen=True)
-class Told:
+class AttentionReduction:
     """A reduction as it is answered: `matrix` `[b, m, m]`, and `pooled` `[b, m]` as the encoder pools its positions."""
 
     matrix: Tensor
     pooled: Tensor
 
 
-def told(weights: Sequence[Tensor], shares: Tensor, prefix: int) -> dict[Reduction, Told]:
+def reduce_attention(
+    weights: Sequence[Tensor], pooling_weights: Tensor, num_prefix_tokens: int
+) -> dict[Reduction, AttentionReduction]:
     """Every reduction of the layers' weights, each `[b, h, s, s]`; none where there are none.
 
     rollout  product over the layers of the head-averaged weights, half of them replaced by the residual path
@@ -35,20 +37,23 @@ def told(weights: Sequence[Tensor], shares: Tensor, prefix: int) -> dict[Reducti
     """
     if not weights:
         return {}
-    means = [over_heads(layer, "mean") for layer in weights]
-    row = shares.expand(weights[0].shape[0], -1)[:, None]
-    largest = _whole(reduce(torch.maximum, [layer.amax(dim=1) for layer in weights]))
+    means = [combine_heads(layer, "mean") for layer in weights]
+    row = pooling_weights.expand(weights[0].shape[0], -1)[:, None]
+    maximum = _normalize_rows(reduce(torch.maximum, [layer.amax(dim=1) for layer in weights]))
     mean = reduce(torch.add, means) / len(means)
-    found: dict[Reduction, tuple[Tensor, Tensor]] = {
+    reductions: dict[Reduction, tuple[Tensor, Tensor]] = {
         # One row is carried through the layers: no product of matrices is made for it.
         "rollout": (rollout(means), reduce(lambda r, layer: (r + r @ layer) / 2, reversed(means), row)),
         "last": (means[-1], row @ means[-1]),
         "mean": (mean, row @ mean),
-        "max": (largest, row @ largest),
+        "max": (maximum, row @ maximum),
     }
     return {
-        reduction: Told(_without(prefix, matrix[:, prefix:]), _without(prefix, pooled[:, 0]))
-        for reduction, (matrix, pooled) in found.items()
+        reduction: AttentionReduction(
+            _drop_prefix(num_prefix_tokens, matrix[:, num_prefix_tokens:]),
+            _drop_prefix(num_prefix_tokens, pooled[:, 0]),
+        )
+        for reduction, (matrix, pooled) in reductions.items()
     }
 
 
@@ -61,21 +66,21 @@ def rollout(means: Sequence[Tensor]) -> Tensor:
     return reduce(lambda below, step: step @ below, [(layer + residual) / 2 for layer in means])
 
 
-def over_heads(layer: Tensor, how: Combination) -> Tensor:
+def combine_heads(layer: Tensor, combination: Combination) -> Tensor:
     """One layer's weights `[b, h, s, s]` as one matrix `[b, s, s]`: the mean over heads, or the largest, scaled so that
     rows sum to 1."""
-    if how == "max":
-        return _whole(layer.amax(dim=1))
+    if combination == "max":
+        return _normalize_rows(layer.amax(dim=1))
     # As a product: ONNX Runtime reduces a middle axis slowly.
     b, h, s, _ = layer.shape
-    each = torch.full((1, h), 1 / h, dtype=layer.dtype, device=layer.device)
-    return (each @ layer.reshape(b, h, s * s)).reshape(b, s, s)
+    averaging_row = torch.full((1, h), 1 / h, dtype=layer.dtype, device=layer.device)
+    return (averaging_row @ layer.reshape(b, h, s * s)).reshape(b, s, s)
 
 
-def _whole(rows: Tensor) -> Tensor:
+def _normalize_rows(rows: Tensor) -> Tensor:
     """Rows `[..., s]`, scaled so that each sums to 1."""
     return rows / rows.sum(dim=-1, keepdim=True)
 
 
-def _without(prefix: int, rows: Tensor) -> Tensor:
-    return rows if prefix == 0 else _whole(rows[..., prefix:])
+def _drop_prefix(num_prefix_tokens: int, rows: Tensor) -> Tensor:
+    return rows if num_prefix_tokens == 0 else _normalize_rows(rows[..., num_prefix_tokens:])

@@ -16,11 +16,11 @@ from einops import rearrange
 from torch import Tensor
 from typing_extensions import override
 
-from models.attention import Observer, attention_weights
-from models.packed import Bias, Layout, Spelling, made_bias, padding_bias
+from models.attention import AttentionRecorder, attention_weights
+from models.packed import AttentionFunction, Bias, PackedLayout, padding_bias, resolve_bias
 
 
-def skip_small(weights: Tensor, threshold: float) -> Tensor:
+def prune_small_weights(weights: Tensor, threshold: float) -> Tensor:
     """Drop what is under `threshold` and rescale the rest: `[..., s, k]` -> `[..., s, k]`, rows summing to 1.
 
     A row from which nothing is dropped comes back bit for bit, and so does one that is all zeros (all masked).
@@ -31,74 +31,74 @@ def skip_small(weights: Tensor, threshold: float) -> Tensor:
 
 
 @dataclass
-class Skipping:
+class ThresholdPruning:
     """A threshold, and what came of it in all attention that it was applied to.
 
     Only pairs of an item's own positions are counted: padding, whose weight is zero anyway, is nothing to skip.
     """
 
     threshold: float
-    pairs: int = 0
-    skipped: int = 0
-    moved: float = 0.0
-    length: float = 0.0
+    num_weights: int = 0
+    num_pruned: int = 0
+    squared_error: float = 0.0
+    squared_norm: float = 0.0
 
     @property
-    def share(self) -> float:
+    def pruned_fraction(self) -> float:
         """Of all weights, how many were skipped: 0 to 1."""
-        return self.skipped / self.pairs
+        return self.num_pruned / self.num_weights
 
     @property
     def output_error(self) -> float:
         """|out - exact| / |exact| over all attention outputs, each layer's on the inputs that reached it."""
-        return math.sqrt(self.moved / self.length)
+        return math.sqrt(self.squared_error / self.squared_norm)
 
-    def mix(self, weights: Tensor, v: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    def apply(self, weights: Tensor, v: Tensor, query_mask: Tensor, key_mask: Tensor) -> tuple[Tensor, Tensor]:
         """weights `[b, h, s, k]`, v `[b, h, k, d]` -> out `[b, h, s, d]` and the weights that were left.
 
         `rows` `[b, s]` and `columns` `[b, k]`, broadcastable, are true where a position is the item's own.
         """
-        kept = skip_small(weights, self.threshold)
+        kept = prune_small_weights(weights, self.threshold)
         out, exact = kept @ v, weights @ v
-        pairs = (rows[:, None, :, None] & columns[:, None, None]).expand(weights.shape)
+        pairs = (query_mask[:, None, :, None] & key_mask[:, None, None]).expand(weights.shape)
         small = (weights < self.threshold) & (kept == 0)
-        self.pairs += int(pairs.sum())
-        self.skipped += int((small & pairs).sum())
-        self.moved += _square_length(out - exact, rows)
-        self.length += _square_length(exact, rows)
+        self.num_weights += int(pairs.sum())
+        self.num_pruned += int((small & pairs).sum())
+        self.squared_error += _squared_norm(out - exact, query_mask)
+        self.squared_norm += _squared_norm(exact, query_mask)
         return out, kept
 
 
-def _square_length(out: Tensor, rows: Tensor) -> float:
-    return float((out.detach() * rows[:, None, :, None]).square().sum())
+def _squared_norm(out: Tensor, query_mask: Tensor) -> float:
+    return float((out.detach() * query_mask[:, None, :, None]).square().sum())
 
 
 @dataclass
-class SkippingObserver(Observer):
+class PruningRecorder(AttentionRecorder):
     """Any encoder's attention with small weights skipped. What it records is what was left of them."""
 
-    skipping: Skipping = field(kw_only=True)
+    pruning: ThresholdPruning = field(kw_only=True)
 
     @override
     def compute(
         self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None
     ) -> tuple[Tensor, Tensor | None]:
-        rows, columns = (torch.ones(1, x.shape[-2], dtype=torch.bool, device=x.device) for x in (q, k))
-        out, kept = self.skipping.mix(attention_weights(q, k, bias=bias, scale=scale), v, rows, columns)
-        return out, kept if self.watching else None
+        query_mask, key_mask = (torch.ones(1, x.shape[-2], dtype=torch.bool, device=x.device) for x in (q, k))
+        out, kept = self.pruning.apply(attention_weights(q, k, bias=bias, scale=scale), v, query_mask, key_mask)
+        return out, kept if self.record else None
 
 
-def skipping_spelling(skipping: Skipping) -> Spelling:
+def pruned_attention(pruning: ThresholdPruning) -> AttentionFunction:
     """The same over packed text."""
 
-    def spell(
-        q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int, scale: float, bias: Bias | None
+    def attend(
+        q: Tensor, k: Tensor, v: Tensor, layout: PackedLayout, heads: int, scale: float, bias: Bias | None
     ) -> tuple[Tensor, Tensor]:
         q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
-        real = layout.real()
-        padding = padding_bias(q, layout, made_bias(bias, q, k, scale))
+        token_mask = layout.token_mask()
+        padding = padding_bias(q, layout, resolve_bias(bias, q, k, scale))
         weights = attention_weights(q, k, bias=padding, scale=scale)
-        out, kept = skipping.mix(weights, v, real, real)
+        out, kept = pruning.apply(weights, v, token_mask, token_mask)
         return rearrange(out, "b h s d -> b s (h d)"), kept
 
-    return spell
+    return attend

@@ -12,40 +12,42 @@ from pydantic_settings import SettingsError
 
 from models.contract.errors import ArtifactError
 from service import worker
-from service.opening import look_at
-from service.options import parse
+from service.opening import verify_artifacts
+from service.options import parse_args
 from service.runtime import driver
-from service.runtime.providers import CPU, ProviderUnavailable, choose
+from service.runtime.providers import CPU, ProviderUnavailable, select_provider
 from service.settings import PREFIX, Settings
 
 
 def main(arguments: Sequence[str]) -> int:
     """Return 1 if it cannot be served; otherwise serve until told to stop."""
-    options = parse(arguments)
+    options = parse_args(arguments)
     try:
-        check(Settings())
-        bound = worker.bind(options.host, options.port)
+        preflight(Settings())
+        listening_socket = worker.bind(options.host, options.port)
     except (ArtifactError, ProviderUnavailable, SettingsError) as error:  # SettingsError: a list that is no JSON
-        return _refuse(str(error))
+        return _exit_with_error(str(error))
     except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        named = f"{PREFIX}{str(wrong['loc'][0]).upper()}: " if wrong["loc"] else ""  # or it is of a name
-        return _refuse(f"{named}{wrong['msg']}")
+        first_error = error.errors(include_url=False)[0]
+        setting_name = (
+            f"{PREFIX}{str(first_error['loc'][0]).upper()}: " if first_error["loc"] else ""
+        )  # or it is of a name
+        return _exit_with_error(f"{setting_name}{first_error['msg']}")
     except OSError as error:
-        return _refuse(f"{options.host} port {options.port}: {error.strerror}")
-    worker.serve(bound, options.for_worker)
+        return _exit_with_error(f"{options.host} port {options.port}: {error.strerror}")
+    worker.serve(listening_socket, options.server_args)
     return 0
 
 
-def check(settings: Settings) -> None:
+def preflight(settings: Settings) -> None:
     """Raises ArtifactError or ProviderUnavailable for what could not be served."""
-    for _, manifest in look_at(settings):
-        if choose(settings.device, manifest.graph.devices) != CPU and settings.device != "auto":
-            driver.check()
+    for _, manifest in verify_artifacts(settings):
+        if select_provider(settings.device, manifest.graph.devices) != CPU and settings.device != "auto":
+            driver.require_cuda_driver()
 
 
-def _refuse(reason: str) -> int:
-    print(f"not started: {reason}", file=sys.stderr)  # noqa: T201
+def _exit_with_error(reason: str) -> int:
+    print(f"cannot start: {reason}", file=sys.stderr)  # noqa: T201
     return 1
 
 

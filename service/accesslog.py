@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import orjson
 
-from service.answered import Answered
+from service.answered import RequestRecord
 
 logger = logging.getLogger("service.access")
 
-FLUSH_S = 0.1
+FLUSH_INTERVAL_S = 0.1
 """Lines are written together, so often: one by one they cost as much as the rest of what is told of a request."""
 
 
@@ -21,11 +21,11 @@ class AccessLog:
     def __init__(self) -> None:
         self._lines: list[bytes] = []
 
-    def add(self, answered: Answered) -> None:
+    def add(self, record: RequestRecord) -> None:
         """Have a request's line written soon."""
         if not self._lines:
-            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
-        self._lines.append(_line(answered))
+            asyncio.get_running_loop().call_later(FLUSH_INTERVAL_S, self.flush)
+        self._lines.append(_format_record(record))
 
     def flush(self) -> None:
         """Write what is not written yet."""
@@ -34,26 +34,26 @@ class AccessLog:
             logger.info(b"\n".join(lines).decode())
 
 
-def _line(answered: Answered) -> bytes:
+def _format_record(record: RequestRecord) -> bytes:
     """Times are in ms; `tokens` are positions of pictures too."""
-    stages = {name: took for name, took in answered.stages_ms.items() if name != "total"}
+    stages = {name: duration_ms for name, duration_ms in record.stages_ms.items() if name != "total"}
     return orjson.dumps(
         {
             "time": datetime.now(UTC),
-            "request_id": answered.request_id.decode("ascii"),
-            "method": answered.method,
-            "route": answered.route,
-            "status": answered.status,
-            "model": answered.model or None,
-            "items": answered.items,
-            "tokens": answered.positions,
-            "total_ms": round((answered.ended - answered.came) * 1000, 2),
+            "request_id": record.request_id.decode("ascii"),
+            "method": record.method,
+            "route": record.route,
+            "status": record.status,
+            "model": record.model or None,
+            "items": record.num_inputs,
+            "tokens": record.num_tokens,
+            "total_ms": round((record.finished_at - record.received_at) * 1000, 2),
             "stages_ms": stages,
         }
     )
 
 
-def to_stdout() -> None:
+def configure_access_log() -> None:
     """Lines of JSON and nothing else: what is said to people goes to stderr."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))

@@ -7,26 +7,26 @@ from service.engine.timing import Timing
 
 
 @dataclass(slots=True)
-class Answered:
+class RequestRecord:
     """Moments are on `time.monotonic`'s clock; `positions` are tokens of texts and positions of pictures."""
 
     method: str
     request_id: bytes
-    came: float = field(default_factory=time.monotonic)
-    ended: float = 0.0
+    received_at: float = field(default_factory=time.monotonic)
+    finished_at: float = 0.0
     status: int = 0
     """Of the answer, once it has begun."""
     route: str = ""
     model: str = ""
     """As served, once it is known."""
-    items: int = 0
-    positions: int = 0
+    num_inputs: int = 0
+    num_tokens: int = 0
     timing: Timing | None = None
-    probe: bool = False
+    is_probe: bool = False
     stages_ms: dict[str, float] = field(default_factory=dict)
 
-    def begun(self) -> None:
+    def response_started(self) -> None:
         """The answer's first bytes are on their way: how long each stage took is known."""
         if self.timing:
             self.stages_ms = self.timing.stages_ms()
-            self.stages_ms["total"] = round((time.monotonic() - self.came) * 1000, 2)
+            self.stages_ms["total"] = round((time.monotonic() - self.received_at) * 1000, 2)

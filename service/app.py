@@ -16,12 +16,12 @@ from starlette.routing import Route
 
 from service.dialects import DIALECTS
 from service.http import problems
-from service.http.accounting import Accounting
-from service.http.cors import Cors
-from service.http.endpoints import Resource, handle_fault
+from service.http.accounting import ObservabilityMiddleware
+from service.http.cors import LazyCorsMiddleware
+from service.http.endpoints import PathHandler, handle_unexpected_error
 from service.operations import OPERATIONS
 from service.settings import Settings
-from service.state import State
+from service.state import AppState
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -29,7 +29,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.headlight = State.open(settings or Settings())
+        app.state.headlight = AppState.open(settings or Settings())
         try:
             yield
         finally:
@@ -39,7 +39,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
     app = Starlette(
         routes=list(_routes()),
         # Faults are answered within these: their answers are counted and have an id too.
-        middleware=[Middleware(Accounting), Middleware(Cors), Middleware(ServerErrorMiddleware, handler=handle_fault)],
+        middleware=[
+            Middleware(ObservabilityMiddleware),
+            Middleware(LazyCorsMiddleware),
+            Middleware(ServerErrorMiddleware, handler=handle_unexpected_error),
+        ],
         exception_handlers={
             HTTPStatus.NOT_FOUND: problems.handle_not_found,
             ClientDisconnect: problems.handle_disconnect,
@@ -52,6 +56,6 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
 def _routes() -> Iterator[Route]:
     """One for each path, of whichever dialects: which methods it takes is the resource's to say."""
-    served = [(dialect, endpoint) for dialect in (*DIALECTS, OPERATIONS) for endpoint in dialect.endpoints]
-    for path in dict.fromkeys(endpoint.path for _, endpoint in served):
-        yield Route(path, Resource(each for each in served if each[1].path == path))
+    endpoints = [(dialect, endpoint) for dialect in (*DIALECTS, OPERATIONS) for endpoint in dialect.endpoints]
+    for path in dict.fromkeys(endpoint.path for _, endpoint in endpoints):
+        yield Route(path, PathHandler(each for each in endpoints if each[1].path == path))

@@ -7,8 +7,8 @@ import orjson
 MEDIA_TYPE = "application/json"
 
 
-def openai(status: HTTPStatus, message: str, code: str, param: str | None = None) -> bytes:
+def openai_error_body(status: HTTPStatus, message: str, code: str, param: str | None = None) -> bytes:
     """`{"error": {"message", "type", "param", "code"}, "detail"}`."""
-    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
-    body = {"error": {"message": message, "type": kind, "param": param, "code": code}, "detail": message}
+    error_type = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    body = {"error": {"message": message, "type": error_type, "param": param, "code": code}, "detail": message}
     return orjson.dumps(body)

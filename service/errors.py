@@ -33,15 +33,15 @@ class HeadlightError(Exception):
         super().__init__(message)
 
 
-class RequestError(HeadlightError):
+class BadRequestError(HeadlightError):
     """Deterministic: the same request fails again."""
 
 
-class InvalidJson(RequestError):
+class InvalidJson(BadRequestError):
     code = "invalid_json"
 
 
-class InvalidInput(RequestError):
+class InvalidInput(BadRequestError):
     code = "invalid_input"
 
 
@@ -49,39 +49,39 @@ class EmptyInput(InvalidInput):
     """A list of inputs without one: some dialects tell it apart."""
 
 
-class InvalidParameter(RequestError):
+class InvalidParameter(BadRequestError):
     code = "invalid_parameter"
 
 
-class InvalidTokens(RequestError):
+class InvalidTokens(BadRequestError):
     code = "invalid_tokens"
 
 
-class ContextLengthExceeded(RequestError):
+class ContextLengthExceeded(BadRequestError):
     code = "context_length_exceeded"
 
 
-class TooManyInputs(RequestError):
+class TooManyInputs(BadRequestError):
     code = "too_many_inputs"
 
 
-class AttentionTooLarge(RequestError):
+class AttentionTooLarge(BadRequestError):
     code = "attention_too_large"
 
 
-class InvalidImage(RequestError):
+class InvalidImage(BadRequestError):
     code = "invalid_image"
 
 
-class UnsupportedImageFormat(RequestError):
+class UnsupportedImageFormat(BadRequestError):
     code = "unsupported_image_format"
 
 
-class ImageTooLarge(RequestError):
+class ImageTooLarge(BadRequestError):
     code = "image_too_large"
 
 
-class UrlNotAllowed(RequestError):
+class UrlNotAllowed(BadRequestError):
     code = "url_not_allowed"
 
 
@@ -104,7 +104,7 @@ class MethodNotAllowed(HeadlightError):
 
     def __init__(self, allowed: Iterable[str]) -> None:
         self.allowed = sorted(allowed)
-        super().__init__(f"this path takes {', '.join(self.allowed)}")
+        super().__init__(f"method not allowed; this path accepts {', '.join(self.allowed)}")
 
 
 class BodyTooLarge(HeadlightError):
@@ -139,7 +139,7 @@ class InferenceFailed(HeadlightError):
     code = "inference_failed"
 
 
-class Fault(HeadlightError):
+class InternalError(HeadlightError):
     """What nobody foresaw."""
 
     code = "internal_error"

@@ -8,64 +8,64 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
+RELOAD_INTERVAL_S = 1.0
 """How often it is looked whether the file has changed, at most."""
 
-JUST_NOW_NS = 2_000_000_000
+MTIME_GRANULARITY_NS = 2_000_000_000
 """A file that was written so lately is read again: it may be written again in the same tick of its clock."""
 
 
-class Keyring:
+class ApiKeyStore:
     """Digests of keys: what is compared has the same length for all, and what a file said is not kept."""
 
     def __init__(self, keys: tuple[str, ...] = (), file: Path | None = None) -> None:
         """`file` has a key a line; empty lines and those that begin with # are none. Raises OSError."""
-        self._fixed = [_digest(key.encode()) for key in keys]
+        self._configured_digests = [_digest(key.encode()) for key in keys]
         self._file = file
-        self._read: list[bytes] = []
-        self._seen: tuple[int, int, int] | None = None
-        self._looked = time.monotonic()
+        self._file_digests: list[bytes] = []
+        self._file_version: tuple[int, int, int] | None = None
+        self._last_checked = time.monotonic()
         if file:
-            self._reread(file)
+            self._reload(file)
 
     @property
-    def open(self) -> bool:
+    def auth_disabled(self) -> bool:
         """No key is configured, and none needed."""
-        return self._file is None and not self._fixed
+        return self._file is None and not self._configured_digests
 
-    def admits(self, presented: bytes) -> bool:
+    def is_valid(self, candidate: bytes) -> bool:
         """Whether this is one of the keys; so is everything where no key is configured.
 
         A file that has no key left admits nobody. All keys are compared, so that the time tells nothing of them.
         """
-        if self.open:
+        if self.auth_disabled:
             return True
-        self._look()
-        digest = _digest(presented)
-        return sum(compare_digest(digest, key) for key in (*self._fixed, *self._read)) > 0
+        self._reload_if_changed()
+        digest = _digest(candidate)
+        return sum(compare_digest(digest, key) for key in (*self._configured_digests, *self._file_digests)) > 0
 
-    def _look(self) -> None:
+    def _reload_if_changed(self) -> None:
         now = time.monotonic()
-        if self._file is None or now - self._looked < LOOK_EVERY_S:
+        if self._file is None or now - self._last_checked < RELOAD_INTERVAL_S:
             return
-        self._looked = now
+        self._last_checked = now
         try:
-            self._reread(self._file)
+            self._reload(self._file)
         except OSError as error:
-            logger.warning("the file of API keys cannot be read (%s); the keys read last are kept", error.strerror)
+            logger.warning("cannot read API key file (%s); keeping the previous keys", error.strerror)
 
-    def _reread(self, file: Path) -> None:
+    def _reload(self, file: Path) -> None:
         status = file.stat()
-        seen = status.st_mtime_ns, status.st_size, status.st_ino  # a mounted secret is replaced by another file
-        if seen == self._seen:
+        version = status.st_mtime_ns, status.st_size, status.st_ino  # a mounted secret is replaced by another file
+        if version == self._file_version:
             return
-        just_now = time.time_ns() - status.st_mtime_ns < JUST_NOW_NS
-        before = self._read
+        recently_written = time.time_ns() - status.st_mtime_ns < MTIME_GRANULARITY_NS
+        previous = self._file_digests
         lines = (line.strip() for line in file.read_bytes().splitlines())
-        self._read = [_digest(line) for line in lines if line and not line.startswith(b"#")]
-        if before and self._read != before:
-            logger.info("the API keys were read anew: there are %d in the file", len(self._read))
-        self._seen = None if just_now else seen
+        self._file_digests = [_digest(line) for line in lines if line and not line.startswith(b"#")]
+        if previous and self._file_digests != previous:
+            logger.info("reloaded %d API keys from file", len(self._file_digests))
+        self._file_version = None if recently_written else version
 
 
 def _digest(key: bytes) -> bytes:

@@ -17,46 +17,46 @@ logger = logging.getLogger(__name__)
 SETTLE_S = 0.5
 """From deaf to closed: for who is connected to be taken, and for what they ask, a round trip behind, to come."""
 
-_HOPS = ((socket.IPPROTO_IP, 21), (socket.IPPROTO_IPV6, 73))
+_MIN_TTL_OPTIONS = ((socket.IPPROTO_IP, 21), (socket.IPPROTO_IPV6, 73))
 """Linux' IP_MINTTL and IPV6_MINHOPCOUNT, which Python does not name."""
-_MOST = 255
+_MAX_TTL = 255
 
 
-class Listener:
+class AcceptGate:
     """This process' own, if it has one: `bentoml serve` has its supervisor's, which other workers listen on too."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
-        self.deaf = False
+        self.closed_to_new = False
 
-    def keep(self, bound: socket.socket) -> None:
+    def register(self, listening_socket: socket.socket) -> None:
         """This one is ours."""
-        self._socket = bound.dup()
+        self._socket = listening_socket.dup()
 
-    def deafen(self) -> bool:
+    def stop_accepting(self) -> bool:
         """Does nobody new get in now? Whoever knocks will knock again in a second, and then be refused."""
         if self._socket is None:
             return False
         with self._socket:
-            self.deaf = _ask_for_hops(self._socket, _MOST)
+            self.closed_to_new = _set_min_ttl(self._socket, _MAX_TTL)
         self._socket = None
-        return self.deaf
+        return self.closed_to_new
 
 
-LISTENER = Listener()
+ACCEPT_GATE = AcceptGate()
 
 
-def hear(accepted: socket.socket) -> None:
+def restore_min_ttl(accepted: socket.socket) -> None:
     """A connection that was half open when the listener became deaf has that from it; its packets come again."""
-    _ask_for_hops(accepted, 0)
+    _set_min_ttl(accepted, 0)
 
 
-def _ask_for_hops(on: socket.socket, hops: int) -> bool:
-    families = _HOPS[:1] if on.family == socket.AF_INET else _HOPS  # IPv6 may carry IPv4
+def _set_min_ttl(target: socket.socket, ttl: int) -> bool:
+    families = _MIN_TTL_OPTIONS[:1] if target.family == socket.AF_INET else _MIN_TTL_OPTIONS  # IPv6 may carry IPv4
     try:
         for level, option in families:
-            on.setsockopt(level, option, hops)
+            target.setsockopt(level, option, ttl)
     except OSError as error:  # a sandbox, or another system than Linux
-        logger.info("who connects while the listener closes may be reset: %s", error.strerror)
+        logger.info("cannot set IP_MINTTL (%s): connections opened during shutdown may be reset", error.strerror)
         return False
     return True

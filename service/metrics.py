@@ -7,18 +7,18 @@ from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-POWERS_OF_TWO = tuple(2**i for i in range(15))
+DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+SIZE_BUCKETS = tuple(2**i for i in range(15))
 
 
 @dataclass(frozen=True, slots=True)
-class ModelMeters:
+class ModelMetrics:
     """One model's children of the metrics by model: looking them up by label costs as much as counting."""
 
     preprocess_seconds: Histogram
     queue_seconds: Histogram
     inference_seconds: Histogram
-    batch_items: Histogram
+    batch_size: Histogram
     batch_tokens: Histogram
     cache_hits: Counter
     cache_misses: Counter
@@ -31,43 +31,50 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._requests = Counter(
-            "headlight_requests", "Requests answered.", ["route", "model", "code"], registry=self.registry
+            "headlight_requests", "Requests by status.", ["route", "model", "code"], registry=self.registry
         )
-        requests = self._seconds("request", "From the request's headers to the answer's last byte.", "route")
-        self._preprocess_seconds = self._seconds("preprocess", "Tokenization or decoding of a request.", "model")
-        self._queue_seconds = self._seconds("queue", "An item's wait for its batch.", "model")
-        self._inference_seconds = self._seconds("inference", "One ONNX Runtime run.", "model")
-        self.models = Gauge(
+        requests = self._duration_histogram(
+            "request", "From request headers to the last byte of the response.", "route"
+        )
+        self._preprocess_seconds = self._duration_histogram(
+            "preprocess", "Tokenization or image decoding of a request.", "model"
+        )
+        self._queue_seconds = self._duration_histogram("queue", "Time an input waited in the queue.", "model")
+        self._inference_seconds = self._duration_histogram("inference", "One ONNX Runtime run.", "model")
+        self.model_info = Gauge(
             "headlight_model_info", "1 for each served model.", ["model", "provider", "precision"],
             registry=self.registry,
         )  # fmt: skip
         self.engine_alive = Gauge(
-            "headlight_engine_alive", "1 while all of the engine is at work, as /livez says.", registry=self.registry
+            "headlight_engine_alive", "1 while the engine is alive, as /livez reports.", registry=self.registry
         )
-        self.queue_items = Gauge("headlight_queue_items", "Items waiting.", registry=self.registry)
-        self._batch_items = self._sizes("items", "Items in a batch.")
-        self._batch_tokens = self._sizes("tokens", "Tokens, or positions of pictures, in a batch.")
-        self._cached = Counter(
-            "headlight_cache", "Items looked for in the cache of embeddings.", ["model", "result"],
+        self.queue_size = Gauge("headlight_queue_items", "Inputs in the queue.", registry=self.registry)
+        self._batch_size = self._size_histogram("items", "Inputs in a batch.")
+        self._batch_tokens = self._size_histogram("tokens", "Tokens, or positions of images, in a batch.")
+        self._cache_lookups = Counter(
+            "headlight_cache", "Lookups in the embedding cache.", ["model", "result"],
             registry=self.registry,
         )  # fmt: skip
-        self.shed = Counter(
-            "headlight_shed", "Items refused or dropped unexecuted.", ["reason"], registry=self.registry
+        self.rejected = Counter(
+            "headlight_shed", "Inputs rejected, or dropped before execution.", ["reason"], registry=self.registry
         )
         for reason in ("overloaded", "deadline"):
-            self.shed.labels(reason)  # a series that is there before it first counts
+            self.rejected.labels(reason)  # a series that is there before it first counts
         self._gc_seconds = Histogram(
-            "headlight_gc_pause_seconds", "Pauses of the garbage collector.", buckets=SECONDS, registry=self.registry
+            "headlight_gc_pause_seconds",
+            "Garbage collection pauses.",
+            buckets=DURATION_BUCKETS_S,
+            registry=self.registry,
         )
-        self._gc_began = 0.0
-        self.answered = cache(self._requests.labels)
+        self._gc_started_at = 0.0
+        self.requests_total = cache(self._requests.labels)
         """The counter of answers by route template, model and code."""
         self.request_seconds = cache(requests.labels)
         """Their durations by route template."""
-        self.of = cache(self._of)
+        self.for_model = cache(self._for_model)
         """The meters of a served model, by its name."""
 
-    def expose(self) -> bytes:
+    def render(self) -> bytes:
         """Everything in Prometheus' text format."""
         return generate_latest(self.registry)
 
@@ -77,25 +84,25 @@ class Metrics:
 
     def _on_collection(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":
-            self._gc_began = time.perf_counter()
+            self._gc_started_at = time.perf_counter()
         else:
-            self._gc_seconds.observe(time.perf_counter() - self._gc_began)
+            self._gc_seconds.observe(time.perf_counter() - self._gc_started_at)
 
-    def _of(self, model: str) -> ModelMeters:
-        return ModelMeters(
+    def _for_model(self, model: str) -> ModelMetrics:
+        return ModelMetrics(
             self._preprocess_seconds.labels(model),
             self._queue_seconds.labels(model),
             self._inference_seconds.labels(model),
-            self._batch_items.labels(model),
+            self._batch_size.labels(model),
             self._batch_tokens.labels(model),
-            self._cached.labels(model, "hit"),
-            self._cached.labels(model, "miss"),
+            self._cache_lookups.labels(model, "hit"),
+            self._cache_lookups.labels(model, "miss"),
         )
 
-    def _seconds(self, what: str, documentation: str, label: str) -> Histogram:
-        name = f"headlight_{what}_duration_seconds"
-        return Histogram(name, documentation, [label], buckets=SECONDS, registry=self.registry)
+    def _duration_histogram(self, stage: str, documentation: str, label: str) -> Histogram:
+        name = f"headlight_{stage}_duration_seconds"
+        return Histogram(name, documentation, [label], buckets=DURATION_BUCKETS_S, registry=self.registry)
 
-    def _sizes(self, what: str, documentation: str) -> Histogram:
-        name = f"headlight_batch_{what}"
-        return Histogram(name, documentation, ["model"], buckets=POWERS_OF_TWO, registry=self.registry)
+    def _size_histogram(self, unit: str, documentation: str) -> Histogram:
+        name = f"headlight_batch_{unit}"
+        return Histogram(name, documentation, ["model"], buckets=SIZE_BUCKETS, registry=self.registry)

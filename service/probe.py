@@ -10,39 +10,39 @@ from collections.abc import Sequence
 
 TIMEOUT_S = 2.0
 
-FIRST_PROCESS = "/proc/1/cmdline"
+PID1_CMDLINE = "/proc/1/cmdline"
 """`python3 -m service ...`, or an init with that behind it."""
 
-ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-CLIENT_MUST_SHOW_ONE = "2"
+LOOPBACK_OF_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+CERT_REQUIRED = "2"
 """Certificates: `ssl.CERT_REQUIRED`."""
 
 
-def ready(arguments: Sequence[str]) -> bool:
+def is_ready(arguments: Sequence[str]) -> bool:
     """Does /readyz answer 200? Who has no certificate to show sees only that it listens, which is when models are
     warmed up.
     """
-    host = _told(arguments, "--host", "127.0.0.1")
+    host = _option(arguments, "--host", "127.0.0.1")
     try:
         with socket.create_connection(
-            (ANY.get(host, host), int(_told(arguments, "--port", "3000"))), TIMEOUT_S
-        ) as made:
-            if not _told(arguments, "--ssl-certfile", ""):
-                return _is_ready(made)
-            if _told(arguments, "--ssl-cert-reqs", "") == CLIENT_MUST_SHOW_ONE:
+            (LOOPBACK_OF_WILDCARD.get(host, host), int(_option(arguments, "--port", "3000"))), TIMEOUT_S
+        ) as connection:
+            if not _option(arguments, "--ssl-certfile", ""):
+                return _readyz_is_ok(connection)
+            if _option(arguments, "--ssl-cert-reqs", "") == CERT_REQUIRED:
                 return True
-            with _secured(made) as secured:
-                return _is_ready(secured)
+            with _wrap_tls(connection) as tls_connection:
+                return _readyz_is_ok(tls_connection)
     except (OSError, ValueError):
         return False
 
 
-def _is_ready(connection: socket.socket) -> bool:
+def _readyz_is_ok(connection: socket.socket) -> bool:
     connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     return connection.recv(64).startswith(b"HTTP/1.1 200 ")
 
 
-def _secured(connection: socket.socket) -> socket.socket:
+def _wrap_tls(connection: socket.socket) -> socket.socket:
     """By TLS with whatever certificate: it is this container's own, and for another name than this."""
     import ssl  # which takes as long as all the rest
 
@@ -52,19 +52,19 @@ def _secured(connection: socket.socket) -> socket.socket:
     return context.wrap_socket(connection)
 
 
-def _told(arguments: Sequence[str], name: str, default: str) -> str:
+def _option(arguments: Sequence[str], name: str, default: str) -> str:
     """The last value of that option, as `--name value` or `--name=value`."""
-    found = default
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    value = default
+    for argument, next_argument in zip(arguments, [*arguments[1:], ""], strict=True):
         if argument == name:
-            found = following
+            value = next_argument
         elif argument.startswith(f"{name}="):
-            found = argument.removeprefix(f"{name}=")
-    return found
+            value = argument.removeprefix(f"{name}=")
+    return value
 
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        sys.exit(not ready(sys.argv[1:]))
-    with open(FIRST_PROCESS, encoding="utf-8") as first:  # pathlib takes a third of the time
-        sys.exit(not ready(first.read().split("\0")))
+        sys.exit(not is_ready(sys.argv[1:]))
+    with open(PID1_CMDLINE, encoding="utf-8") as first:  # pathlib takes a third of the time
+        sys.exit(not is_ready(first.read().split("\0")))

@@ -8,21 +8,21 @@ from pydantic import Field, FilePath, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.contract.artifact import sealed
+from models.contract.artifact import list_artifacts
 from models.contract.errors import ArtifactError
 from models.preprocess.image import MAX_PIXELS
-from service.processors import available
-from service.variables import unknown
+from service.processors import available_cpus
+from service.variables import unknown_env_variable
 
 PREFIX = "HEADLIGHT_"
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """Where `service/` and `artifacts/` stand side by side: a checkout, or the source folder of a bento."""
 
-MOST_PIXELS = 100_000_000
+MAX_IMAGE_PIXELS_CEILING = 100_000_000
 """Past 179 million the image decoders have a limit of their own, and one picture would take gigabytes."""
 
-COMPUTED_FOR_ANSWERED = 8
+ATTENTION_WORKSPACE_FACTOR = 8
 """Times `max_attention_bytes` that the attention of one input may take while it is computed: rows of it, its largest
 weights or a reduction are much less than what they are made of."""
 
@@ -33,51 +33,54 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     models: tuple[Path, ...] | None = Field(
-        None, description="Artifact directories as a JSON list; every sealed one under artifacts/ if unset."
+        None, description="Artifact directories as a JSON list; all sealed artifacts under artifacts/ if unset."
     )
-    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field("auto", description="Where embeddings are computed.")
-    threads: int = Field(0, ge=0, description="Threads that compute on CPU; 0 for the processors given to the process.")
-    max_batch_tokens: int = Field(16_384, gt=0, description="Most tokens, or positions of pictures, in one run.")
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field("auto", description="Device that computes embeddings.")
+    threads: int = Field(0, ge=0, description="Intra-op threads on CPU; 0 for the CPUs available to the process.")
+    max_batch_tokens: int = Field(16_384, gt=0, description="Maximum tokens, or positions of images, in a batch.")
     max_queue_tokens: int = Field(
-        262_144, gt=0, description="Most of them waiting, and a quarter more of small requests; past it 429."
+        262_144, gt=0, description="Maximum queued tokens, plus 25 % for small requests; beyond it requests get 429."
     )
-    max_items: int = Field(2_048, gt=0, description="Most texts or images in one request.")
-    max_body_bytes: int = Field(16 * 2**20, gt=0, description="Largest request body.")
+    max_items: int = Field(2_048, gt=0, description="Maximum inputs in a request.")
+    max_body_bytes: int = Field(16 * 2**20, gt=0, description="Maximum size of a request body.")
     max_image_pixels: int = Field(
-        MAX_PIXELS, gt=0, le=MOST_PIXELS, description="Largest image, by its header; past it it is not decoded."
+        MAX_PIXELS,
+        gt=0,
+        le=MAX_IMAGE_PIXELS_CEILING,
+        description="Maximum pixels of an image, checked before decoding.",
     )
     max_attention_bytes: int = Field(
         32 * 2**20,
         gt=0,
-        description="Most attention in an answer, as float32; 8 times it to compute one input's.",
+        description="Maximum attention in a response, as float32; computing one input's may take 8 times this.",
     )
-    cache_bytes: int = Field(0, ge=0, description="Embeddings kept by content, at most so much of them; 0 for none.")
+    cache_bytes: int = Field(0, ge=0, description="Size of the embedding cache; 0 disables it.")
     api_keys: tuple[Annotated[SecretStr, Field(min_length=1)], ...] = Field(
-        (), description="Keys as a JSON list; one of them must come with each request, if there are any."
+        (), description="API keys as a JSON list; if set, each request must send one."
     )
-    api_keys_file: FilePath | None = Field(None, description="More keys, one a line; read anew whenever it changes.")
-    cors_origins: tuple[str, ...] = Field((), description='Origins whose pages may ask, as a JSON list; ["*"] for all.')
-    access_log: bool = Field(True, description="One line of JSON for each request; never with its content.")
-    request_timeout_ms: int = Field(30_000, gt=0, description="Longest wait in the queue.")
+    api_keys_file: FilePath | None = Field(None, description="More API keys, one per line; reloaded on change.")
+    cors_origins: tuple[str, ...] = Field((), description='Allowed CORS origins as a JSON list; ["*"] for all.')
+    access_log: bool = Field(True, description="Log one JSON line per request, without its content.")
+    request_timeout_ms: int = Field(30_000, gt=0, description="Maximum time in the queue.")
     read_timeout_ms: int = Field(
-        10_000, gt=0, description="Longest wait for a request's headers; for its body, as long and 1 s each 16 KiB."
+        10_000, gt=0, description="Read timeout for headers; the body may take this plus 1 s per 16 KiB."
     )
     drain_ms: int = Field(
-        1_000, ge=0, description="From SIGTERM, how long all is still served while /readyz says that it ends."
+        1_000, ge=0, description="Time after SIGTERM in which /readyz fails and requests are still served."
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _no_other_variables(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _reject_unknown_variables(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Pydantic looks for its fields in the environment, and sees no others."""
-        if wrong := unknown(os.environ, PREFIX, cls.model_fields):
-            raise PydanticCustomError("unknown_variable", "{wrong}", {"wrong": wrong})
+        if problem := unknown_env_variable(os.environ, PREFIX, cls.model_fields):
+            raise PydanticCustomError("unknown_variable", "{wrong}", {"wrong": problem})
         return values
 
     def artifact_directories(self) -> list[Path]:
         """The artifacts to serve, in order. Raises ArtifactError when there is none."""
         root = PROJECT_ROOT / "artifacts"
-        directories = sealed(root) if self.models is None else list(self.models)
+        directories = list_artifacts(root) if self.models is None else list(self.models)
         if not directories:
             raise ArtifactError(root, "has nothing to serve; export a model first")
         return directories
@@ -85,8 +88,8 @@ class Settings(BaseSettings):
     @property
     def attention_workspace_bytes(self) -> int:
         """What the attention of one input may take while it is computed."""
-        return COMPUTED_FOR_ANSWERED * self.max_attention_bytes
+        return ATTENTION_WORKSPACE_FACTOR * self.max_attention_bytes
 
     def intra_op_threads(self) -> int:
         """Threads that compute on CPU: as told, else as many as the processors that the process may use."""
-        return self.threads or available()
+        return self.threads or available_cpus()

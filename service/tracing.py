@@ -20,11 +20,11 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from service.answered import Answered
+from service.answered import RequestRecord
 
-ENDPOINTS = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
-EMBEDDINGS = "embeddings"
-LAST_SENDING_S = 2.0
+ENDPOINT_VARIABLES = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+EMBEDDINGS_OPERATION = "embeddings"
+FLUSH_TIMEOUT_S = 2.0
 
 
 class Tracing:
@@ -37,67 +37,72 @@ class Tracing:
         self._provider = TracerProvider(resource=Resource.create(name))
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("headlight")
-        self._carried = TraceContextTextMapPropagator()
+        self._propagator = TraceContextTextMapPropagator()
 
     @classmethod
-    def configured(cls) -> Self | None:
+    def from_env(cls) -> Self | None:
         """To the collector that OpenTelemetry's variables name; None where they name none, or say that it is off."""
-        said = {name: os.environ.get(name, "").lower() for name in ("OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER")}
-        off = said["OTEL_SDK_DISABLED"] == "true" or said["OTEL_TRACES_EXPORTER"] == "none"
-        if off or not any(os.environ.get(variable) for variable in ENDPOINTS):
+        values = {name: os.environ.get(name, "").lower() for name in ("OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER")}
+        disabled = values["OTEL_SDK_DISABLED"] == "true" or values["OTEL_TRACES_EXPORTER"] == "none"
+        if disabled or not any(os.environ.get(variable) for variable in ENDPOINT_VARIABLES):
             return None
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # 0.2 s to import
 
         return cls(OTLPSpanExporter())
 
-    def record(self, answered: Answered, headers: Mapping[bytes, bytes]) -> None:
+    def record(self, request_record: RequestRecord, headers: Mapping[bytes, bytes]) -> None:
         """One span for the request, in the trace that its headers name, and one for each stage of it."""
-        on_wall = _on_wall()
+        to_unix_ns = _monotonic_to_unix_ns()
         span = self._tracer.start_span(
-            f"{EMBEDDINGS} {answered.model}" if answered.items else f"{answered.method} {answered.route}",
-            self._carried.extract(headers, getter=_HEADERS),
+            f"{EMBEDDINGS_OPERATION} {request_record.model}"
+            if request_record.num_inputs
+            else f"{request_record.method} {request_record.route}",
+            self._propagator.extract(headers, getter=_HEADERS),
             SpanKind.SERVER,
-            attributes=_attributes(answered),
-            start_time=on_wall(answered.came),
+            attributes=_attributes(request_record),
+            start_time=to_unix_ns(request_record.received_at),
         )
-        if answered.status >= 500:
+        if request_record.status >= 500:
             span.set_status(Status(StatusCode.ERROR))
-        within = set_span_in_context(span)
-        for name, start, end in answered.timing.stages() if answered.timing else ():
-            self._tracer.start_span(name, within, start_time=on_wall(start)).end(on_wall(end))
-        span.end(on_wall(answered.ended))
+        parent_context = set_span_in_context(span)
+        for name, start, end in request_record.timing.stages() if request_record.timing else ():
+            self._tracer.start_span(name, parent_context, start_time=to_unix_ns(start)).end(to_unix_ns(end))
+        span.end(to_unix_ns(request_record.finished_at))
 
     def close(self) -> None:
         """Send what is still to be sent, if the collector takes it soon: it may not be there any more."""
-        sending = threading.Thread(target=self._provider.shutdown, name="headlight-traces", daemon=True)
-        sending.start()
-        sending.join(LAST_SENDING_S)
+        flush_thread = threading.Thread(target=self._provider.shutdown, name="headlight-traces", daemon=True)
+        flush_thread.start()
+        flush_thread.join(FLUSH_TIMEOUT_S)
 
 
-def _attributes(answered: Answered) -> dict[str, str | int]:
-    found: dict[str, str | int] = {
-        "http.request.method": answered.method,
-        "http.route": answered.route,
-        "http.response.status_code": answered.status,
-        "headlight.request_id": answered.request_id.decode("ascii"),
+def _attributes(request_record: RequestRecord) -> dict[str, str | int]:
+    attributes: dict[str, str | int] = {
+        "http.request.method": request_record.method,
+        "http.route": request_record.route,
+        "http.response.status_code": request_record.status,
+        "headlight.request_id": request_record.request_id.decode("ascii"),
     }
-    if answered.status >= 400:
-        found["error.type"] = str(answered.status)
-    if answered.model:
-        found |= {
-            "gen_ai.operation.name": EMBEDDINGS,
+    if request_record.status >= 400:
+        attributes["error.type"] = str(request_record.status)
+    if request_record.model:
+        attributes |= {
+            "gen_ai.operation.name": EMBEDDINGS_OPERATION,
             "gen_ai.provider.name": "headlight",
-            "gen_ai.request.model": answered.model,
+            "gen_ai.request.model": request_record.model,
         }
-    if answered.items:
-        found |= {"gen_ai.usage.input_tokens": answered.positions, "headlight.items": answered.items}
-    return found
+    if request_record.num_inputs:
+        attributes |= {
+            "gen_ai.usage.input_tokens": request_record.num_tokens,
+            "headlight.items": request_record.num_inputs,
+        }
+    return attributes
 
 
 class _Headers(Getter[Mapping[bytes, bytes]]):
     def get(self, carrier: Mapping[bytes, bytes], key: str) -> list[str] | None:
-        found = carrier.get(key.encode())
-        return None if found is None else [found.decode("latin-1")]
+        value = carrier.get(key.encode())
+        return None if value is None else [value.decode("latin-1")]
 
     def keys(self, carrier: Mapping[bytes, bytes]) -> list[str]:
         return [name.decode("latin-1") for name in carrier]
@@ -106,10 +111,10 @@ class _Headers(Getter[Mapping[bytes, bytes]]):
 _HEADERS = _Headers()
 
 
-def _on_wall() -> Callable[[float], int]:
+def _monotonic_to_unix_ns() -> Callable[[float], int]:
     """What gives moments in ns of the wall's clock, which traces of several machines share.
 
     The clocks are compared once, so that the moments of a request keep their order however long that takes.
     """
-    ahead_ns = time.time_ns() - time.monotonic_ns()
-    return lambda moment: ahead_ns + int(moment * 1e9)
+    offset_ns = time.time_ns() - time.monotonic_ns()
+    return lambda moment: offset_ns + int(moment * 1e9)

@@ -14,14 +14,14 @@ headlight, or headlight-gpu, sets HEADLIGHT_SERVICE_HOST, HEADLIGHT_PORT=tcp://1
 and more."""
 
 
-def unknown(environment: Mapping[str, str], prefix: str, known: Collection[str]) -> str | None:
+def unknown_env_variable(environment: Mapping[str, str], prefix: str, known: Collection[str]) -> str | None:
     """What is wrong with the first variable that begins with `prefix` and is none of `known`, whatever the case."""
     upper = [f"{prefix}{name}".upper() for name in known]
     for variable, value in sorted(environment.items()):
         name = variable.upper()
         if name.startswith(prefix) and name not in upper and not _is_service_link(name.removeprefix(prefix), value):
-            near = get_close_matches(name, upper, n=1, cutoff=0.8)
-            return f"{variable} is no setting{f'; did you mean {near[0]}?' if near else ''}"
+            suggestions = get_close_matches(name, upper, n=1, cutoff=0.8)
+            return f"unknown setting {variable}{f'; did you mean {suggestions[0]}?' if suggestions else ''}"
     return None
 
 

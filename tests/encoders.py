@@ -33,13 +33,13 @@ IMAGE_NAMES = [name for name, config in CONFIGS.items() if config["kind"] != "te
 TEXT_NAMES = [name for name in CONFIGS if name not in IMAGE_NAMES]
 
 
-def pictures(count: int, side_px: int = 64, seed: int = 0) -> torch.Tensor:
+def random_images(count: int, side_px: int = 64, seed: int = 0) -> torch.Tensor:
     """[b, y, x, 3] uint8 noise."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (count, side_px, side_px, 3), dtype=torch.uint8, generator=generator)
 
 
-def make(name: str) -> Encoder:
+def build(name: str) -> Encoder:
     """The encoder of `CONFIGS[name]` in evaluation mode; batch norms have seen some pictures."""
     torch.manual_seed(0)
     encoder = registry.build(registry.from_dict(CONFIGS[name]))
@@ -48,25 +48,25 @@ def make(name: str) -> Encoder:
             torch.nn.init.normal_(parameter, std=0.3)
     if isinstance(encoder, ImageEncoder):
         with torch.no_grad():
-            encoder.train()(pictures(8))
+            encoder.train()(random_images(8))
     return encoder.eval()
 
 
-def make_image(name: str) -> ImageEncoder:
-    encoder = make(name)
+def build_image_encoder(name: str) -> ImageEncoder:
+    encoder = build(name)
     assert isinstance(encoder, ImageEncoder)
     return encoder
 
 
-def make_text(name: str) -> TextTransformer:
-    encoder = make(name)
+def build_text_encoder(name: str) -> TextTransformer:
+    encoder = build(name)
     assert isinstance(encoder, TextTransformer)
     return encoder
 
 
-def write(name: str, directory: Path) -> Path:
+def write_checkpoint(name: str, directory: Path) -> Path:
     """The encoder as a checkpoint in `directory`, with a tokenizer where it takes text."""
-    checkpoint.save(make(name), directory)
+    checkpoint.save(build(name), directory)
     if name in TEXT_NAMES:
         write_tokenizer(directory)
     return directory

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 
 from service.runtime import providers
-from service.runtime.session import FUSIONS_SLOWER_ON_CPU
+from service.runtime.session import DISABLED_CPU_OPTIMIZERS
 
 Chain = list[tuple[str, dict[str, str]]]
 
@@ -17,26 +17,26 @@ Chain = list[tuple[str, dict[str, str]]]
 class GpuRuntime:
     """What sessions were opened with; they fail on providers that are `broken`, and put all of a graph on `at_work`."""
 
-    def __init__(self, at_work: str | None = None, broken: Sequence[str] = ()) -> None:
-        self.opened: list[Chain] = []
-        self.fallback: list[int] = []
-        self.left_out: list[Sequence[str]] = []
-        self.at_work = at_work
-        self.broken = broken
+    def __init__(self, assigned_provider: str | None = None, failing_providers: Sequence[str] = ()) -> None:
+        self.provider_chains: list[Chain] = []
+        self.fallback_flags: list[int] = []
+        self.disabled_optimizers: list[Sequence[str]] = []
+        self.assigned_provider = assigned_provider
+        self.failing_providers = failing_providers
 
-    def session(
+    def create_session(
         self, path: Path, options: Any, *, providers: Chain, enable_fallback: int, disabled_optimizers: Sequence[str]
     ) -> "GpuSession":
         """In place of `onnxruntime.InferenceSession`."""
-        self.opened.append(providers)
-        self.fallback.append(enable_fallback)
-        self.left_out.append(disabled_optimizers)
-        if providers[0][0] in self.broken:
+        self.provider_chains.append(providers)
+        self.fallback_flags.append(enable_fallback)
+        self.disabled_optimizers.append(disabled_optimizers)
+        if providers[0][0] in self.failing_providers:
             raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
-        return GpuSession(path, options, providers, self.at_work or providers[0][0])
+        return GpuSession(path, options, providers, self.assigned_provider or providers[0][0])
 
     def install(self, patch: pytest.MonkeyPatch) -> "GpuRuntime":
-        patch.setattr(onnxruntime, "InferenceSession", self.session)
+        patch.setattr(onnxruntime, "InferenceSession", self.create_session)
         patch.setattr(
             onnxruntime, "get_available_providers", lambda: [providers.TENSORRT, providers.CUDA, providers.CPU]
         )
@@ -44,14 +44,14 @@ class GpuRuntime:
 
 
 class GpuSession(onnxruntime.InferenceSession):  # type: ignore[misc]
-    def __init__(self, path: Path, options: Any, chain: Chain, at_work: str) -> None:
+    def __init__(self, path: Path, options: Any, chain: Chain, assigned_provider: str) -> None:
         # Fused as on CPU, whatever was asked for: what it computes is compared number by number.
-        super().__init__(path, options, providers=[providers.CPU], disabled_optimizers=FUSIONS_SLOWER_ON_CPU)
-        self._names = [name for name, _ in chain]
-        self._at_work = at_work
+        super().__init__(path, options, providers=[providers.CPU], disabled_optimizers=DISABLED_CPU_OPTIMIZERS)
+        self._provider_names = [name for name, _ in chain]
+        self._assigned_provider = assigned_provider
 
     def get_providers(self) -> list[str]:
-        return list(dict.fromkeys([*self._names, providers.CPU]))
+        return list(dict.fromkeys([*self._provider_names, providers.CPU]))
 
     def get_provider_graph_assignment_info(self) -> list[Any]:
-        return [SimpleNamespace(ep_name=self._at_work)]
+        return [SimpleNamespace(ep_name=self._assigned_provider)]

@@ -18,7 +18,7 @@ _SIZES: dict[str, Any] = {
     "max_position_embeddings": 40,
 }
 _IDS: dict[str, Any] = {"pad_token_id": PAD, "bos_token_id": CLS, "eos_token_id": SEP}
-_MARKS: dict[str, Any] = {"cls_token_id": CLS, "sep_token_id": SEP, "mask_token_id": SEP}
+_SPECIAL_TOKEN_IDS: dict[str, Any] = {"cls_token_id": CLS, "sep_token_id": SEP, "mask_token_id": SEP}
 _VISION = {
     "hidden_size": 32,
     "num_hidden_layers": 1,
@@ -44,7 +44,7 @@ _GEMMA: dict[str, Any] = {
     "rope_theta": 1000.0,
 }
 
-_SPREAD = {"mobilebert": 0.15}
+_WEIGHT_STD = {"mobilebert": 0.15}
 """Of the weights: without norms, larger ones make states that no float32 is exact about."""
 
 CONFIGS: dict[str, Any] = {
@@ -59,7 +59,7 @@ CONFIGS: dict[str, Any] = {
     ),
     "mpnet": lambda: transformers.MPNetConfig(**_SIZES),
     "modernbert": lambda: transformers.ModernBertConfig(
-        **_SIZES, **_IDS, **_MARKS, local_attention=8, global_attn_every_n_layers=2
+        **_SIZES, **_IDS, **_SPECIAL_TOKEN_IDS, local_attention=8, global_attn_every_n_layers=2
     ),
     "nomic_bert": lambda: transformers.NomicBertConfig(**_SIZES, **_IDS),
     "gte": lambda: transformers.GteConfig(**_SIZES, **_IDS),
@@ -152,7 +152,7 @@ VARIANTS: dict[str, Any] = {
 """What else is trained in these architectures, by names of our own."""
 
 
-def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None, shaped: bool = True) -> Path:
+def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None, like_trained: bool = True) -> Path:
     """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen.
 
     `config` is the kind's own unless given. The weights behave as trained ones do (`tests.trained`), unless not
@@ -164,10 +164,10 @@ def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None,
         for parameter in model.parameters():
             noise = torch.randn_like(parameter)
             parameter.copy_(
-                parameter + noise / 10 if parameter.ndim == 1 else noise * _SPREAD.get(kind.partition("-")[0], 0.3)
+                parameter + noise / 10 if parameter.ndim == 1 else noise * _WEIGHT_STD.get(kind.partition("-")[0], 0.3)
             )
-    if shaped:
-        trained.shape(model)
+    if like_trained:
+        trained.imitate_trained(model)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     write_tokenizer(directory)

@@ -18,13 +18,13 @@ from models.contract.specs import Pooling
 from models.picture import Channels
 from tests import trained
 
-MIDDLE: Channels = (0.48, 0.45, 0.4)
-SPREAD: Channels = (0.26, 0.25, 0.3)
+IMAGE_MEAN: Channels = (0.48, 0.45, 0.4)
+IMAGE_STD: Channels = (0.26, 0.25, 0.3)
 
 _SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
-_PICTURE: dict[str, Any] = {"image_size": 32, "patch_size": 8}
-_VIT = {**_SIZES, **_PICTURE, "intermediate_size": 48}
-_DINO = {**_SIZES, **_PICTURE, "mlp_ratio": 2}
+_IMAGE: dict[str, Any] = {"image_size": 32, "patch_size": 8}
+_VIT = {**_SIZES, **_IMAGE, "intermediate_size": 48}
+_DINO = {**_SIZES, **_IMAGE, "mlp_ratio": 2}
 _SWIN: dict[str, Any] = {"image_size": 64, "patch_size": 4, "embed_dim": 16, "window_size": 4}
 _TEXT = {**_SIZES, "num_hidden_layers": 1, "intermediate_size": 32, "vocab_size": 50, "max_position_embeddings": 16}
 _IDS = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
@@ -125,7 +125,7 @@ SAMPLES = {
 }
 
 
-def write(name: str, directory: Path, *, shaped: bool = True) -> Any:
+def write_checkpoint(name: str, directory: Path, *, like_trained: bool = True) -> Any:
     """Write the sample and its `preprocessor_config.json`; the model, in memory and with eager attention.
 
     Its weights behave as trained ones (`tests.trained`), unless not `shaped`: where float32 is compared with float32.
@@ -139,8 +139,8 @@ def write(name: str, directory: Path, *, shaped: bool = True) -> Any:
             # Scales are about 1, all else about 0, and nothing is as it was made.
             scale = parameter.ndim == 1 and not path.endswith("bias")
             parameter.normal_(mean=float(scale), std=2.0 if path.endswith("probe") else 0.2)
-    if shaped:
-        trained.shape(model)
+    if like_trained:
+        trained.imitate_trained(model)
     model.save_pretrained(directory)
     size = sample.config.get("image_size", 32)
     rows, columns = size if isinstance(size, tuple) else (size, size)
@@ -152,21 +152,21 @@ def write(name: str, directory: Path, *, shaped: bool = True) -> Any:
         "rescale_factor": 1 / 255,
         "image_processor_type": "ViTImageProcessor",
         "resample": 3,
-        "image_mean": MIDDLE,
-        "image_std": SPREAD,
+        "image_mean": IMAGE_MEAN,
+        "image_std": IMAGE_STD,
     }
     (directory / "preprocessor_config.json").write_text(json.dumps(preprocessor))
     model.set_attn_implementation("eager")
     return model
 
 
-def pictures(count: int, rows_px: int, columns_px: int) -> Tensor:
+def random_images(count: int, height_px: int, width_px: int) -> Tensor:
     """[b, y, x, 3] uint8 noise."""
     generator = torch.Generator().manual_seed(count)
-    return torch.randint(0, 256, (count, rows_px, columns_px, 3), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (count, height_px, width_px, 3), dtype=torch.uint8, generator=generator)
 
 
-def normalised(pixels: Tensor) -> Tensor:
+def normalize(pixels: Tensor) -> Tensor:
     """What `transformers`' preprocessor makes of pictures that have their size: `[b, 3, y, x]`."""
-    images = (pixels.double() / 255 - torch.tensor(MIDDLE).double()) / torch.tensor(SPREAD).double()
+    images = (pixels.double() / 255 - torch.tensor(IMAGE_MEAN).double()) / torch.tensor(IMAGE_STD).double()
     return images.permute(0, 3, 1, 2)

@@ -6,12 +6,12 @@ import shutil
 import pytest
 
 
-def needed(program: str, package: str) -> str:
+def require_program(program: str, package: str) -> str:
     """Its path. Where it is not installed the test is skipped, but fails where `.ci/run` should have installed it."""
     found = shutil.which(program)
     if found is None:
-        told = f"needs {program} (apt-get install {package})"
+        message = f"requires {program} (apt-get install {package})"
         if os.environ.get("CI_PROGRAMS"):
-            pytest.fail(told)
-        pytest.skip(told)
+            pytest.fail(message)
+        pytest.skip(message)
     return found

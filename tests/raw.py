@@ -9,13 +9,13 @@ from typing import Any, Self
 
 
 @dataclass(frozen=True)
-class Answer:
+class RawResponse:
     status: int
     headers: dict[str, str]
     body: bytes
 
     @property
-    def code(self) -> str:
+    def error_code(self) -> str:
         """Of an error in the app's shape, which is checked."""
         body: dict[str, Any] = json.loads(self.body)
         assert set(body) == {"error", "detail"}
@@ -24,7 +24,7 @@ class Answer:
         return str(body["error"]["code"])
 
 
-class Connection:
+class RawConnection:
     """One TCP connection to the server at `url`, from when something is first sent or awaited.
 
     A server counts how long those who are connected say nothing, so nobody is while a test only prepares.
@@ -44,32 +44,32 @@ class Connection:
 
     @cached_property
     def _socket(self) -> socket.socket:
-        connected = socket.create_connection(self._address, timeout=self._timeout_s)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connected
+        sock = socket.create_connection(self._address, timeout=self._timeout_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
-    def trickle(self, data: bytes, every_s: float = 0.1) -> None:
+    def trickle(self, data: bytes, interval_s: float = 0.1) -> None:
         """Byte by byte, until the server has closed."""
         for i in range(len(data)):
             try:
                 self.send(data[i : i + 1])
             except OSError:
                 return
-            time.sleep(every_s)
+            time.sleep(interval_s)
 
-    def answer(self) -> Answer | None:
+    def read_response(self) -> RawResponse | None:
         """The next, or None when the server has closed instead."""
         head = self._take_until(b"\r\n\r\n")
         if head is None:
             return None
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-        return Answer(int(first.split()[1]), headers, self._take(int(headers["content-length"])))
+        return RawResponse(int(first.split()[1]), headers, self._take(int(headers["content-length"])))
 
-    def closed(self) -> bool:
+    def closed_by_server(self) -> bool:
         """Does nothing more come, and the connection end?"""
         return not self._unread and not self._receive()
 

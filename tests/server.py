@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.server import ROOT, environment, running
-from bench.server import Running as Server
+from bench.server import ROOT, run_server_command, server_environment
+from bench.server import ServerProcess as Server
 
 __all__ = ["Server", "serve"]
 
@@ -19,5 +19,5 @@ def serve(
     `python -m service` serves, or `bentoml serve` what `service` names, from `folder`.
     """
     command = ["-m", "service"] if service is None else ["-m", "bentoml", "serve", service]
-    with running(command, environment(artifacts, settings), folder=folder, log=log) as server:
+    with run_server_command(command, server_environment(artifacts, settings), folder=folder, log=log) as server:
         yield server

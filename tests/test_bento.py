@@ -11,10 +11,10 @@ import pytest
 from bench.server import ROOT
 from tests.server import serve
 
-IMAGE = {"deploy", "requirements", "LICENSE", "NOTICE"}
+IMAGE_FILES = {"deploy", "requirements", "LICENSE", "NOTICE"}
 
 
-def test_the_bento_holds_the_service_and_serves(
+def test_bento_contains_service_and_runs(
     tiny: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path_factory.mktemp("bentoml")
@@ -26,8 +26,8 @@ def test_the_bento_holds_the_service_and_serves(
     (source,) = home.glob("bentos/headlight/*/src")
     files = {path.relative_to(source).parts[0] for path in source.rglob("*")}
     serves, tells = {"service", "models"}, {"artifacts", "bentofile.yaml", "README.md"}
-    assert serves <= files <= serves | tells | IMAGE
-    assert files >= IMAGE, "an image is made of the bento alone"
+    assert serves <= files <= serves | tells | IMAGE_FILES
+    assert files >= IMAGE_FILES, "an image is made of the bento alone"
     assert not (source / "models" / "attention.py").exists(), "torch code does not belong in a bento"
     assert not list(source.rglob("__pycache__"))
     with serve(tiny, service="headlight:latest", folder=home) as running:

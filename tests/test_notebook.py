@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs/notebook.md").read_text(encoding="utf-8")
 BLOCKS: list[tuple[str, str]] = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", PAGE, re.DOTALL)
 """Code, and what the page says that it prints."""
 
-SHOWN = ROOT / "docs/plots/notebook.png"
+FIGURE = ROOT / "docs/plots/notebook.png"
 
 NUMBER = re.compile(r"\d+\.\d+")
 
@@ -36,7 +36,7 @@ def notebook(both: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     try:
         with mpl.rc_context({"backend": "Agg"}):
             for code, said in BLOCKS:
-                assert_said(run(code.replace("http://127.0.0.1:3000", both.url), names), said)
+                assert_output_matches(run(code.replace("http://127.0.0.1:3000", both.url), names), said)
     finally:
         os.chdir(before)
     return names
@@ -48,25 +48,25 @@ def run(code: str, names: dict[str, Any]) -> str:
     return printed.getvalue()
 
 
-def assert_said(printed: str, said: str) -> None:
+def assert_output_matches(printed: str, documented: str) -> None:
     """The same words, and numbers to a hundredth: processors differ in the last digits."""
-    assert NUMBER.sub("#", printed) == NUMBER.sub("#", said)
-    found, expected = (np.array(NUMBER.findall(text), dtype=float) for text in (printed, said))
+    assert NUMBER.sub("#", printed) == NUMBER.sub("#", documented)
+    found, expected = (np.array(NUMBER.findall(text), dtype=float) for text in (printed, documented))
     np.testing.assert_allclose(found, expected, atol=0.011)
 
 
-def test_its_cells_print_what_it_says(notebook: dict[str, Any]) -> None:
+def test_notebook_cells_print_documented_output(notebook: dict[str, Any]) -> None:
     assert len(BLOCKS) == 5
     assert notebook["text"].values.sum() == pytest.approx(1, abs=2e-3)
 
 
-def test_its_figure_is_the_one_shown(notebook: dict[str, Any]) -> None:
-    drawn, shown = (Image.open(path).convert("RGB") for path in (notebook["folder"] / "notebook.png", SHOWN))
+def test_notebook_figure_matches_docs(notebook: dict[str, Any]) -> None:
+    drawn, shown = (Image.open(path).convert("RGB") for path in (notebook["folder"] / "notebook.png", FIGURE))
     assert drawn.size == shown.size
     assert np.abs(np.asarray(drawn, dtype=float) - np.asarray(shown, dtype=float)).mean() < 2
 
 
-def test_bertviz_is_given_what_it_takes(notebook: dict[str, Any]) -> None:
+def test_notebook_weights_fit_bertviz(notebook: dict[str, Any]) -> None:
     """As its `format_attention` asks: a tensor `[1, heads, n, n]` for each layer, over as many tokens."""
     weights, tokens = notebook["weights"], notebook["tokens"]
     for layer in map(torch.from_numpy, weights):
@@ -75,7 +75,7 @@ def test_bertviz_is_given_what_it_takes(notebook: dict[str, Any]) -> None:
     assert torch.stack([torch.from_numpy(layer).squeeze(0) for layer in weights]).shape[:2] == (6, 12)
 
 
-def test_a_pictures_raw_weights_have_a_token_for_each_position(notebook: dict[str, Any]) -> None:
+def test_notebook_image_has_token_per_position(notebook: dict[str, Any]) -> None:
     picture = notebook["attend"]((ROOT / "docs/scene.png").read_bytes(), reduce="raw", layers=[5])
     assert picture.values.shape[-1] == len(picture.tokens) == 65
     assert picture.tokens[:2] == ["prefix", "0,0"]

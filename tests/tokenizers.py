@@ -7,13 +7,13 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+BERT_SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = [*string.ascii_letters, *string.digits, *string.punctuation, *"éÉ中文"]
-WORD_PIECES = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
-MARKS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+WORD_PIECES = [*BERT_SPECIAL_TOKENS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+ROBERTA_SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
-BYTE_PIECES = [*MARKS, *BYTES, "Ġa"]
-SENTENCE_PIECES = [*MARKS[:4], "▁", *LETTERS, "▁a", "<mask>"]
+BYTE_PIECES = [*ROBERTA_SPECIAL_TOKENS, *BYTES, "Ġa"]
+SENTENCE_PIECES = [*ROBERTA_SPECIAL_TOKENS[:4], "▁", *LETTERS, "▁a", "<mask>"]
 
 
 def write_word_piece(directory: Path, *, lower: bool = True, **config: Any) -> Path:
@@ -24,7 +24,7 @@ def write_word_piece(directory: Path, *, lower: bool = True, **config: Any) -> P
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.add_special_tokens(BERT_SPECIAL_TOKENS)
     return _write(tokenizer, directory, {"tokenizer_class": "BertTokenizer", **config})
 
 
@@ -34,19 +34,19 @@ def write_byte_level(directory: Path, **config: Any) -> Path:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
-    tokenizer.add_special_tokens(MARKS)
+    tokenizer.add_special_tokens(ROBERTA_SPECIAL_TOKENS)
     return _write(tokenizer, directory, {"tokenizer_class": "RobertaTokenizer", **config})
 
 
 def write_unigram(directory: Path, **config: Any) -> Path:
     """XLM-RoBERTa's: Unigram of SentencePiece."""
-    pieces = [(piece, 0.0 if piece in MARKS else -2.0) for piece in SENTENCE_PIECES]
+    pieces = [(piece, 0.0 if piece in ROBERTA_SPECIAL_TOKENS else -2.0) for piece in SENTENCE_PIECES]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
-    tokenizer.add_special_tokens(MARKS)
+    tokenizer.add_special_tokens(ROBERTA_SPECIAL_TOKENS)
     return _write(tokenizer, directory, {"tokenizer_class": "XLMRobertaTokenizer", **config})
 
 

@@ -21,11 +21,11 @@ away by a few 1e-7. `shape` gives random weights of any architecture three trait
 import torch
 from torch import Tensor, nn
 
-GAIN = 8.0
-OFFSET = 12.0
+OUTLIER_GAIN = 8.0
+OUTLIER_OFFSET = 12.0
 SHARPNESS = 2.5
-COMMON = 5.0
-STRENGTH = 1.7
+KEY_OUTLIER_FACTOR = 5.0
+QUERY_KEY_STD = 1.7
 """Standard deviation of queries and keys, before the factors, where hidden states have one of 1."""
 
 MAX_DEVIATION = 2e-4
@@ -36,51 +36,51 @@ _KEYS = ("key", "k", "k_lin", "k_proj", "key_proj")
 _FUSED = ("Wqkv",)
 
 
-def shape(model: nn.Module) -> None:
+def imitate_trained(model: nn.Module) -> None:
     """Change random weights in place, so that `model` behaves as a trained one of its architecture."""
     norms = [module for module in model.modules() if "Norm" in type(module).__name__]
     with torch.no_grad():
         for norm in norms[:-1]:
-            _stretch(norm)
+            _add_norm_outliers(norm)
         for path, module in model.named_modules():
             name = path.rpartition(".")[2]
             if isinstance(module, nn.Linear) and name in _QUERIES:
-                _sharpen(_leveled(module.weight), module.bias)
+                _sharpen_queries(_normalize_std(module.weight), module.bias)
             elif isinstance(module, nn.Linear) and name in _KEYS:
-                _lean(_leveled(module.weight))
+                _amplify_outlier_keys(_normalize_std(module.weight))
             elif isinstance(module, nn.Linear) and name in _FUSED:
                 queries, keys, _ = module.weight.chunk(3)
-                _sharpen(_leveled(queries), None if module.bias is None else module.bias.chunk(3)[0])
-                _lean(_leveled(keys))
+                _sharpen_queries(_normalize_std(queries), None if module.bias is None else module.bias.chunk(3)[0])
+                _amplify_outlier_keys(_normalize_std(keys))
 
 
-def outliers(width: int) -> list[int]:
+def outlier_channels(width: int) -> list[int]:
     """The two channels."""
     return [width // 3, 2 * width // 3]
 
 
-def _stretch(norm: nn.Module) -> None:
+def _add_norm_outliers(norm: nn.Module) -> None:
     gain, bias = getattr(norm, "weight", None), getattr(norm, "bias", None)
     if isinstance(gain, Tensor):
-        channels = outliers(len(gain))
-        gain[channels] *= GAIN
+        channels = outlier_channels(len(gain))
+        gain[channels] *= OUTLIER_GAIN
         if isinstance(bias, Tensor):
-            bias[channels] += OFFSET * torch.tensor([1.0, -1.0])
+            bias[channels] += OUTLIER_OFFSET * torch.tensor([1.0, -1.0])
 
 
-def _leveled(weight: Tensor) -> Tensor:
-    weight *= STRENGTH / (weight.std() * weight.shape[1] ** 0.5)
+def _normalize_std(weight: Tensor) -> Tensor:
+    weight *= QUERY_KEY_STD / (weight.std() * weight.shape[1] ** 0.5)
     return weight
 
 
-def _sharpen(weight: Tensor, bias: Tensor | None) -> None:
+def _sharpen_queries(weight: Tensor, bias: Tensor | None) -> None:
     """`weight` is `[h * d, e]`. Rows of a head are neighbors, so a factor that rises over the rows rises over heads."""
     factors = SHARPNESS ** torch.linspace(1, -4, len(weight))
-    weight[:, outliers(weight.shape[1])] = 0.0
+    weight[:, outlier_channels(weight.shape[1])] = 0.0
     weight *= factors[:, None]
     if bias is not None:
         bias *= factors
 
 
-def _lean(weight: Tensor) -> None:
-    weight[:, outliers(weight.shape[1])] *= COMMON
+def _amplify_outlier_keys(weight: Tensor) -> None:
+    weight[:, outlier_channels(weight.shape[1])] *= KEY_OUTLIER_FACTOR

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable
 
-PATIENCE_S = 60
+WAIT_TIMEOUT_S = 60
 """For what is there within a second on a machine that does nothing else."""
 
 
-def eventually(true: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
+def eventually(condition: Callable[[], bool], timeout_s: float = WAIT_TIMEOUT_S) -> bool:
     """Whether it comes true in that time."""
-    give_up = time.monotonic() + seconds
-    while not (found := true()) and time.monotonic() < give_up:
+    deadline = time.monotonic() + timeout_s
+    while not (result := condition()) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return found
+    return result

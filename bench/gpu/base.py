@@ -1,4 +1,4 @@
-"""`python -m bench.gpu.base FOLDER TOKENIZER`: an untrained text encoder of BERT-base's size, to be exported.
+"""`python -m bench.gpu.make_bert_base FOLDER TOKENIZER`: an untrained text encoder of BERT-base's size, to be exported.
 
 Its speed is a trained one's. Needs torch.
 """

@@ -14,33 +14,33 @@ from typing import get_args
 
 import onnxruntime
 
-from bench.gpu.agreement import items
+from bench.gpu.agreement import random_inputs
 from service.runtime.encoder import TextEncoder, open_encoder
-from service.runtime.providers import Asked
+from service.runtime.providers import DeviceOption
 
 FLASH = "Flash Attention"
 
-TOKENS = (128, 128, 96, 5)
+LENGTHS = (128, 128, 96, 5)
 
-_USED = re.compile(r"Attention: using (.+?)(?: \(|$)", re.MULTILINE)
+_KERNEL_LINE = re.compile(r"Attention: using (.+?)(?: \(|$)", re.MULTILINE)
 
 
-def used(artifact: Path, device: Asked) -> dict[str, int]:
+def count_kernels(artifact: Path, device: DeviceOption) -> dict[str, int]:
     """How many attention operators of a batch each kernel computed. None are told of on CPU."""
     command = [sys.executable, "-m", "bench.gpu.kernels", str(artifact), device]
-    return told(subprocess.run(command, check=True, capture_output=True, text=True).stderr)  # noqa: S603  # our own
+    return parse_log(subprocess.run(command, check=True, capture_output=True, text=True).stderr)  # noqa: S603  # our own
 
 
-def told(log: str) -> dict[str, int]:
+def parse_log(log: str) -> dict[str, int]:
     """The kernels that a log tells of, by name."""
-    return dict(Counter(_USED.findall(log)))
+    return dict(Counter(_KERNEL_LINE.findall(log)))
 
 
 def main() -> None:
-    artifact, device = Path(sys.argv[1]), next(name for name in get_args(Asked) if name == sys.argv[2])
+    artifact, device = Path(sys.argv[1]), next(name for name in get_args(DeviceOption) if name == sys.argv[2])
     encoder = open_encoder(artifact, device=device)
-    assert isinstance(encoder, TextEncoder), "these are of texts"
-    batch = items(encoder, TOKENS)
+    assert isinstance(encoder, TextEncoder), "a text model is required"
+    batch = random_inputs(encoder, LENGTHS)
     onnxruntime.set_default_logger_severity(0)
     encoder.run(batch)
 

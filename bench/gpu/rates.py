@@ -14,20 +14,20 @@ import onnxruntime
 from onnx import TensorProto, helper
 
 from bench import inside, machine
-from bench.gpu.agreement import items
+from bench.gpu.agreement import random_inputs
 from bench.rounds import medians_ms
 from models.contract import tensors
 from models.contract.artifact import GRAPH_FILE
-from models.contract.asking import asking
+from models.contract.asking import output_selection_inputs
 from models.contract.manifest import Manifest
 from models.contract.packing import pack
 from models.contract.specs import Precision
 from service.runtime import providers
-from service.runtime.binding import Bound
+from service.runtime.binding import IoBindingRunner
 from service.runtime.encoder import TextEncoder
-from service.state import State
+from service.state import AppState
 
-CHAIN, TRIES = 10, 8
+CHAIN_LENGTH, REPEATS = 10, 8
 """Products one after another in a run, and runs, the best of which counts."""
 
 REQUESTS, CLIENTS = 24, 6
@@ -35,7 +35,7 @@ REQUESTS, CLIENTS = 24, 6
 
 ROUNDS = 30
 
-TYPES: dict[Precision, tuple[int, type[np.generic]]] = {
+ONNX_TYPES: dict[Precision, tuple[int, type[np.generic]]] = {
     "fp32": (TensorProto.FLOAT, np.float32),
     "fp16": (TensorProto.FLOAT16, np.float16),
 }
@@ -43,11 +43,11 @@ TYPES: dict[Precision, tuple[int, type[np.generic]]] = {
 
 def matmul_tflops(provider: str, precision: Precision, n: int) -> float:
     """Measured rate of products of square matrices that stay on the device, of random numbers."""
-    kind, dtype = TYPES[precision]
+    kind, dtype = ONNX_TYPES[precision]
     device = "cpu" if provider == providers.CPU else "cuda"
     # Not TensorRT's, which may leave out what it finds out beforehand.
-    chain = providers.chain(providers.CPU if device == "cpu" else providers.CUDA, precision)
-    session = onnxruntime.InferenceSession(_products(kind, n), providers=chain, enable_fallback=0)
+    chain = providers.provider_options(providers.CPU if device == "cpu" else providers.CUDA, precision)
+    session = onnxruntime.InferenceSession(_matmul_chain(kind, n), providers=chain, enable_fallback=0)
     rng = np.random.default_rng(0)
     binding: Any = session.io_binding()
     for name, scale in (("x", 1.0), ("w", n**-0.5)):  # so that products of products are no larger
@@ -55,41 +55,48 @@ def matmul_tflops(provider: str, precision: Precision, n: int) -> float:
         binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(value, device, 0))
     binding.bind_output("y", device)
     best = float("inf")
-    for _ in range(TRIES):
-        began = time.perf_counter()
+    for _ in range(REPEATS):
+        started = time.perf_counter()
         session.run_with_iobinding(binding)
-        best = min(best, time.perf_counter() - began)
-    return CHAIN * 2 * n**3 / best / 1e12
+        best = min(best, time.perf_counter() - started)
+    return CHAIN_LENGTH * 2 * n**3 / best / 1e12
 
 
-def engine_tflops(state: State, artifact: Path, *, tokens: int, seconds: float) -> float:
+def engine_tflops(state: AppState, artifact: Path, *, tokens: int, seconds: float) -> float:
     """Rate of a model's matrix products and attention through the engine, all items of one length."""
     (encoder,) = state.models.values()
-    assert isinstance(encoder, TextEncoder), "this is of texts"
-    a_request = max(1, state.settings.max_batch_tokens // tokens)
+    assert isinstance(encoder, TextEncoder), "a text model is required"
+    inputs_per_request = max(1, state.settings.max_batch_tokens // tokens)
     requests = [
-        [encoder.given(ids.tolist()) for ids in items(encoder, [tokens] * a_request, seed)] for seed in range(REQUESTS)
+        [encoder.from_token_ids(ids.tolist()) for ids in random_inputs(encoder, [tokens] * inputs_per_request, seed)]
+        for seed in range(REQUESTS)
     ]
     for _ in range(2):  # the first is to warm up
         rate = inside.closed_loop(state.engine, encoder.name, requests, None, clients=CLIENTS, seconds=seconds)
-    return rate * machine.work(artifact).gflop([tokens]) / 1e3
+    return rate * machine.count_flops(artifact).gflop([tokens]) / 1e3
 
 
 def binding_ms(artifact: Path, provider: str, batch: Sequence[np.ndarray[Any, Any]]) -> dict[str, float]:
     """A batch by IO binding, as it is served on a GPU, and by a plain run: medians, in turn."""
     manifest = Manifest.read(artifact)
-    chain = providers.chain(provider, manifest.precision)
+    chain = providers.provider_options(provider, manifest.precision)
     session = onnxruntime.InferenceSession(artifact / GRAPH_FILE, providers=chain, enable_fallback=0)
     outputs = [tensors.EMBEDDING]
-    fed = {**pack(batch), **asking(manifest.graph.outputs, outputs, ())}
-    bound = Bound(session)
-    took = medians_ms({"bound": lambda: bound(outputs, fed), "plain": lambda: session.run(outputs, fed)}, rounds=ROUNDS)
-    return {"bound_ms": took["bound"], "plain_ms": took["plain"], "bound_of_plain": took["bound"] / took["plain"]}
+    feeds = {**pack(batch), **output_selection_inputs(manifest.graph.outputs, outputs, ())}
+    bound = IoBindingRunner(session)
+    durations_ms = medians_ms(
+        {"bound": lambda: bound(outputs, feeds), "plain": lambda: session.run(outputs, feeds)}, rounds=ROUNDS
+    )
+    return {
+        "bound_ms": durations_ms["bound"],
+        "plain_ms": durations_ms["plain"],
+        "bound_of_plain": durations_ms["bound"] / durations_ms["plain"],
+    }
 
 
-def _products(kind: int, n: int) -> bytes:
+def _matmul_chain(kind: int, n: int) -> bytes:
     """A graph of `y = x w w w ...`, which nothing can be left out of."""
-    names = ["x", *(f"y{i}" for i in range(1, CHAIN)), "y"]
+    names = ["x", *(f"y{i}" for i in range(1, CHAIN_LENGTH)), "y"]
     nodes = [helper.make_node("MatMul", [a, "w"], [b]) for a, b in pairwise(names)]
     square = {name: helper.make_tensor_value_info(name, kind, [n, n]) for name in ("x", "w", "y")}
     graph = helper.make_graph(nodes, "products", [square["x"], square["w"]], [square["y"]])

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-ENGINES = ("docker", "podman")
-CONFINED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
-PROBE = ("python3", "-I", "-S", "/app/service/probe.py")
+RUNTIMES = ("docker", "podman")
+CONFINEMENT_ARGS = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+HEALTHCHECK = ("python3", "-I", "-S", "/app/service/ops/healthcheck.py")
 """As the image's HEALTHCHECK: it finds out by itself where the server listens."""
 
-COMMAND_S = 60
+COMMAND_TIMEOUT_S = 60
 """No single command of an engine takes longer."""
 
 
@@ -31,25 +31,27 @@ class CheckFailed(RuntimeError):
 
 
 @cache
-def command() -> tuple[str, ...]:
+def runtime_command() -> tuple[str, ...]:
     """That of the engine. Raises CheckFailed where there is none that works: docker's client may lack its daemon."""
-    told = os.environ.get("ENGINE")
-    if told:
-        return tuple(shlex.split(told))
-    for name in ENGINES:
+    configured = os.environ.get("CONTAINER_ENGINE") or os.environ.get("ENGINE")
+    if configured:
+        return tuple(shlex.split(configured))
+    for name in RUNTIMES:
         if shutil.which(name) and not subprocess.run([name, "info"], capture_output=True, check=False).returncode:
             return (name,)
-    raise CheckFailed("no docker and no podman that works here; or name one with ENGINE=")
+    raise CheckFailed("no working docker or podman found; set CONTAINER_ENGINE")
 
 
-def further() -> list[str]:
+def extra_run_args() -> list[str]:
     """What `run` must be told on this machine."""
     return shlex.split(os.environ.get("RUN_ARGS", ""))
 
 
-def ask(*arguments: str) -> str:
+def run_command(*arguments: str) -> str:
     """What the engine says to this. Raises CheckFailed."""
-    done = subprocess.run([*command(), *arguments], capture_output=True, text=True, timeout=COMMAND_S, check=False)
+    done = subprocess.run(
+        [*runtime_command(), *arguments], capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False
+    )
     if done.returncode:
         raise CheckFailed(f"{' '.join(arguments[:3])}: {done.stderr.strip()}")
     return done.stdout.strip()
@@ -62,49 +64,63 @@ class Container:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
-    started: float
+    started_at: float
 
-    def inside(self, *arguments: str) -> str:
+    def execute(self, *arguments: str) -> str:
         """What a command in it prints. Raises CheckFailed."""
-        return ask("exec", self.name, *arguments)
+        return run_command("exec", self.name, *arguments)
 
     def signal(self, name: str) -> None:
         """To its first process."""
-        ask("kill", "--signal", name, self.name)
+        run_command("kill", "--signal", name, self.name)
 
     def wait_until_ready(self, timeout_s: float = 120) -> float:
         """Seconds since it was started. Raises CheckFailed where it ends, or is not ready in time."""
-        while time.monotonic() < self.started + timeout_s:
+        while time.monotonic() < self.started_at + timeout_s:
             if self.process.poll() is not None:
-                raise CheckFailed(f"it ended before it was ready: {self.said()}")
+                raise CheckFailed(f"container exited before it was ready: {self.read_log()}")
             try:
-                self.inside(*PROBE)
+                self.execute(*HEALTHCHECK)
             except CheckFailed:
                 time.sleep(0.2)
             else:
-                return time.monotonic() - self.started
-        raise CheckFailed(f"it is not ready after {timeout_s:g} s: {self.said()}")
+                return time.monotonic() - self.started_at
+        raise CheckFailed(f"container not ready after {timeout_s:g} s: {self.read_log()}")
 
-    def said(self) -> str:
+    def read_log(self) -> str:
         """All that it wrote."""
         return self.log.read_text(errors="replace")
 
 
 @contextmanager
-def running(image: str, *options: str, port: int = 3000, arguments: Sequence[str] = ()) -> Iterator[Container]:
+def run_container(image: str, *options: str, port: int = 3000, arguments: Sequence[str] = ()) -> Iterator[Container]:
     """A container with these options of `run`, listening on `port` of its own or, with `--network host`, the host's."""
     name = f"headlight-{uuid.uuid4().hex[:8]}"
-    wanted = [*command(), "run", "--rm", "--name", name, *CONFINED, *further(), *options, image, f"--port={port}"]
+    argv = [
+        *runtime_command(),
+        "run",
+        "--rm",
+        "--name",
+        name,
+        *CONFINEMENT_ARGS,
+        *extra_run_args(),
+        *options,
+        image,
+        f"--port={port}",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as file:
             started = time.monotonic()
-            process = subprocess.Popen([*wanted, *arguments], stdout=file, stderr=file)
+            process = subprocess.Popen([*argv, *arguments], stdout=file, stderr=file)
         try:
             yield Container(name, process, log, started)
         finally:
             if process.poll() is None:
                 subprocess.run(
-                    [*command(), "kill", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+                    [*runtime_command(), "kill", name],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    check=False,
                 )
-                process.wait(COMMAND_S)
+                process.wait(COMMAND_TIMEOUT_S)

@@ -1,40 +1,42 @@
-"""The licences of every package in this environment, as their metadata has them: `python licences.py > FILE`."""
+"""The licences of every package in this environment, as their metadata has them: `python licenses.py > FILE`."""
 
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-WORDS = ("licen", "copying", "notice", "copyright")
+FILE_NAME_PARTS = ("licen", "copying", "notice", "copyright")
 """A file of a package's metadata is of its licence if its name holds one of them."""
-FROM_CLASSIFIER = "License :: "
+CLASSIFIER_PREFIX = "License :: "
 
 
-def named(package: Distribution) -> str:
+def license_name(package: Distribution) -> str:
     """An SPDX expression where there is one, else what the package says of itself in its first line."""
-    told = package.metadata
-    classified = [line.split(" :: ")[-1] for line in told.get_all("Classifier", []) if line.startswith(FROM_CLASSIFIER)]
-    stated = (told["License"] or "").strip().splitlines() if "License" in told else []
-    if "License-Expression" in told:
-        return str(told["License-Expression"])
-    return ", ".join(classified) or (stated[0] if stated else "see its text")
+    metadata = package.metadata
+    from_classifiers = [
+        line.split(" :: ")[-1] for line in metadata.get_all("Classifier", []) if line.startswith(CLASSIFIER_PREFIX)
+    ]
+    from_license_field = (metadata["License"] or "").strip().splitlines() if "License" in metadata else []
+    if "License-Expression" in metadata:
+        return str(metadata["License-Expression"])
+    return ", ".join(from_classifiers) or (from_license_field[0] if from_license_field else "see license text")
 
 
-def texts(package: Distribution) -> Iterator[str]:
+def license_texts(package: Distribution) -> Iterator[str]:
     """What its licence files say."""
     for file in package.files or ():
-        inside = ".dist-info" in file.parts[0] and any(word in file.name.lower() for word in WORDS)
-        if inside and (found := Path(file.locate())).is_file():
+        is_license_file = ".dist-info" in file.parts[0] and any(word in file.name.lower() for word in FILE_NAME_PARTS)
+        if is_license_file and (found := Path(file.locate())).is_file():
             yield found.read_text(encoding="utf-8", errors="replace").strip()
 
 
-def tell() -> Iterator[str]:
+def render() -> Iterator[str]:
     """First a list, then each package's texts."""
     packages = sorted(distributions(), key=lambda package: package.name.lower())
-    yield from (f"{package.name} {package.version}: {named(package)}" for package in packages)
+    yield from (f"{package.name} {package.version}: {license_name(package)}" for package in packages)
     for package in packages:
-        yield f"\n{'=' * 80}\n{package.name} {package.version}: {named(package)}\n"
-        yield from texts(package)
+        yield f"\n{'=' * 80}\n{package.name} {package.version}: {license_name(package)}\n"
+        yield from license_texts(package)
 
 
 if __name__ == "__main__":
-    print("\n".join(tell()))
+    print("\n".join(render()))

@@ -16,30 +16,30 @@ LOST = "lost"
 
 
 @contextmanager
-def loaded(port: int, clients: int) -> Iterator[Counter[str]]:
+def client_load(port: int, clients: int) -> Iterator[Counter[str]]:
     """Counts of statuses, of `REFUSED` and of `LOST`, complete when the context has ended."""
     counts: Counter[str] = Counter()
-    ending = threading.Event()
+    stop = threading.Event()
 
-    def ask() -> None:
-        while not ending.is_set():
-            outcome = one(port)
+    def send_requests() -> None:
+        while not stop.is_set():
+            outcome = send_request(port)
             counts[outcome] += 1
             if outcome == REFUSED:
                 time.sleep(0.02)
 
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    threads = [threading.Thread(target=send_requests) for _ in range(clients)]
     for thread in threads:
         thread.start()
     try:
         yield counts
     finally:
-        ending.set()
+        stop.set()
         for thread in threads:
             thread.join()
 
 
-def one(port: int) -> str:
+def send_request(port: int) -> str:
     """One request's outcome."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
@@ -48,11 +48,11 @@ def one(port: int) -> str:
         return REFUSED
     try:
         connection.request("POST", "/v1/embeddings", BODY, HEADERS)
-        answer = connection.getresponse()
-        answer.read()
+        response = connection.getresponse()
+        response.read()
     except (OSError, http.client.HTTPException):
         return LOST
     else:
-        return str(answer.status)
+        return str(response.status)
     finally:
         connection.close()

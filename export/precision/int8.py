@@ -26,23 +26,32 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import GraphError
-from export.precision.linear import Linear, by_source, replace
-from export.precision.rounding import ACTIVATION_LIMIT, rounded, smoothing, spread, whole_range, zero_point
-from export.subjects.base import Feeds
+from export.precision.linear import LinearLayer, group_by_input, replace_nodes
+from export.precision.rounding import (
+    MAX_ACTIVATION,
+    gptq_quantize,
+    hessian_inverse_cholesky,
+    smoothquant_scales,
+    static_range,
+    zero_point,
+)
+from export.subjects.base import GraphInputs
 from models.contract.arrays import Floats
 
 MICROSOFT = "com.microsoft"
-OLDEST_OPSET = 21
+MIN_OPSET = 21
 """The first whose QuantizeLinear takes a scale for each row."""
 
-OBSERVED_BYTES = 4 * 2**30
+MAX_OBSERVED_BYTES = 4 * 2**30
 """The most that observed tensors of all batches may take at once, were each batch as large as the largest."""
 
-_SILENT = np.float32(1e-12)
+_MIN_SCALE = np.float32(1e-12)
 """Scale of a row of zeros."""
 
 
-def quantize(model: onnx.ModelProto, calibration: Sequence[Feeds], directory: Path | None = None) -> onnx.ModelProto:
+def quantize(
+    model: onnx.ModelProto, calibration: Sequence[GraphInputs], directory: Path | None = None
+) -> onnx.ModelProto:
     """A copy of `model` whose linear layers multiply bytes. `calibration` holds batches as the graph takes them.
 
     `directory` is where the weights file of `model` is, for a model that has one.
@@ -53,28 +62,28 @@ def quantize(model: onnx.ModelProto, calibration: Sequence[Feeds], directory: Pa
     if not calibration:
         raise ValueError("calibration needs at least one batch")
     _check_opset(model)
-    groups = by_source(model.graph, directory)
+    groups = group_by_input(model.graph, directory)
     if not groups:
         raise GraphError("the graph has no linear layer to quantize")
     quantized = onnx.ModelProto()
     quantized.CopyFrom(model)
     normed = {node.output[0] for node in model.graph.node if node.op_type == "LayerNormalization"}
     parts = {
-        source: _bytes(groups[source], x, bounded=source in normed)
-        for source, x in _observe(model, list(groups), calibration, directory)
+        source: _quantize_group(groups[source], x, bounded=source in normed)
+        for source, x in _observe_tensors(model, list(groups), calibration, directory)
     }
-    _rewrite(quantized.graph, parts)
+    _replace_layers(quantized.graph, parts)
     if all(opset.domain != MICROSOFT for opset in quantized.opset_import):
         quantized.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
     return quantized
 
 
 @dataclass
-class _Part:
+class _QuantizedGroup:
     """What stands in for the layers of one x: nodes that make its bytes, and nodes for each layer, by its output."""
 
     name: str
-    before: list[onnx.NodeProto] = field(default_factory=list)
+    quantize_nodes: list[onnx.NodeProto] = field(default_factory=list)
     layers: dict[str, list[onnx.NodeProto]] = field(default_factory=dict)
     constants: list[TensorProto] = field(default_factory=list)
 
@@ -85,56 +94,61 @@ class _Part:
     def node(self, operator: str, inputs: Sequence[str], suffix: str, **options: Any) -> str:
         """Add a node to `before`."""
         output = f"{self.name}/{suffix}"
-        self.before.append(helper.make_node(operator, inputs, [output], **options))
+        self.quantize_nodes.append(helper.make_node(operator, inputs, [output], **options))
         return output
 
 
-def _bytes(layers: Sequence[Linear], x: Floats, *, bounded: bool) -> _Part:
+def _quantize_group(layers: Sequence[LinearLayer], x: Floats, *, bounded: bool) -> _QuantizedGroup:
     """x `[t, k]` as calibration saw it; `bounded` if a norm made it."""
-    part = _Part(f"{layers[0].source}/int8")
-    divisors = smoothing(x, np.concatenate([layer.weights for layer in layers], axis=1))
+    part = _QuantizedGroup(f"{layers[0].input_name}/int8")
+    divisors = smoothquant_scales(x, np.concatenate([layer.weights for layer in layers], axis=1))
     x = x / divisors
-    smooth = part.node("Mul", [layers[0].source, part.constant("multipliers", 1 / divisors)], "smooth")
-    whole, zero, step, row_step = (_by_range if bounded else _by_row)(part, smooth, x)
-    corrections = spread(x)
+    smooth = part.node("Mul", [layers[0].input_name, part.constant("multipliers", 1 / divisors)], "smooth")
+    quantized, zero, step, row_step = (_static_activation if bounded else _dynamic_per_token)(part, smooth, x)
+    hessian_inverse = hessian_inverse_cholesky(x)
     for layer in layers:
-        weights, scales = rounded(layer.weights * divisors[:, None], corrections)
-        prefix = layer.target
-        inputs = [whole, part.constant(f"{prefix}/weights", weights), step, part.constant(f"{prefix}/scales", scales)]
+        weights, scales = gptq_quantize(layer.weights * divisors[:, None], hessian_inverse)
+        prefix = layer.output_name
+        inputs = [
+            quantized,
+            part.constant(f"{prefix}/weights", weights),
+            step,
+            part.constant(f"{prefix}/scales", scales),
+        ]
         steps = [("MatMulIntegerToFloat", [*inputs, zero], MICROSOFT)]
         if row_step:
             steps.append(("Mul", [f"{prefix}/0", row_step], ""))
-        if layer.bias is not None:
-            steps.append(("Add", [f"{prefix}/{len(steps) - 1}", layer.bias], ""))
-        outputs = [*(f"{prefix}/{i}" for i in range(len(steps) - 1)), layer.target]
-        part.layers[layer.target] = [
+        if layer.bias_name is not None:
+            steps.append(("Add", [f"{prefix}/{len(steps) - 1}", layer.bias_name], ""))
+        outputs = [*(f"{prefix}/{i}" for i in range(len(steps) - 1)), layer.output_name]
+        part.layers[layer.output_name] = [
             helper.make_node(operator, names, [output], domain=domain)
             for (operator, names, domain), output in zip(steps, outputs, strict=True)
         ]
     return part
 
 
-def _by_range(part: _Part, smooth: str, x: Floats) -> tuple[str, str, str, str | None]:
+def _static_activation(part: _QuantizedGroup, smooth: str, x: Floats) -> tuple[str, str, str, str | None]:
     """One scale for all rows, known beforehand -> names of bytes, zero point, scale and no scale of the rows."""
-    zero, step = whole_range(x)
+    zero, step = static_range(x)
     names = part.constant("step", step), part.constant("zero", np.uint8(zero))
     return part.node("QuantizeLinear", [smooth, *names], "bytes"), names[1], names[0], None
 
 
-def _by_row(part: _Part, smooth: str, x: Floats) -> tuple[str, str, str, str | None]:
+def _dynamic_per_token(part: _QuantizedGroup, smooth: str, x: Floats) -> tuple[str, str, str, str | None]:
     """A scale for each row: the smallest by which it fits between 0 and 255 with its zero at the zero point."""
     zero = zero_point(x)
     zero_name, axis = part.constant("zero", np.uint8(zero)), part.constant("axis", np.array([-1]))
     above, below = (part.node(f"Reduce{end}", [smooth, axis], end.lower(), keepdims=1) for end in ("Max", "Min"))
-    up = part.node("Mul", [above, part.constant("above", np.float32(1 / (ACTIVATION_LIMIT - zero)))], "up")
+    up = part.node("Mul", [above, part.constant("above", np.float32(1 / (MAX_ACTIVATION - zero)))], "up")
     down = part.node("Mul", [below, part.constant("below", np.float32(-1 / zero))], "down")
-    scale = part.node("Max", [up, down, part.constant("silent", _SILENT)], "scale")
+    scale = part.node("Max", [up, down, part.constant("silent", _MIN_SCALE)], "scale")
     zeros = part.node("Expand", [zero_name, part.node("Shape", [scale], "rows")], "zeros")
-    whole = part.node("QuantizeLinear", [smooth, scale, zeros], "bytes", axis=-1, block_size=x.shape[1])
-    return whole, zero_name, part.constant("one", np.float32(1)), scale
+    quantized = part.node("QuantizeLinear", [smooth, scale, zeros], "bytes", axis=-1, block_size=x.shape[1])
+    return quantized, zero_name, part.constant("one", np.float32(1)), scale
 
 
-def _rewrite(graph: onnx.GraphProto, parts: dict[str, _Part]) -> None:
+def _replace_layers(graph: onnx.GraphProto, parts: dict[str, _QuantizedGroup]) -> None:
     """Put each part's bytes before its first layer, and each layer's nodes in its place."""
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
@@ -142,34 +156,34 @@ def _rewrite(graph: onnx.GraphProto, parts: dict[str, _Part]) -> None:
         if part is None or node.output[0] not in part.layers:
             nodes.append(node)
             continue
-        nodes += [*part.before, *part.layers[node.output[0]]]
-        part.before.clear()
-    replace(graph, nodes, [constant for part in parts.values() for constant in part.constants])
+        nodes += [*part.quantize_nodes, *part.layers[node.output[0]]]
+        part.quantize_nodes.clear()
+    replace_nodes(graph, nodes, [constant for part in parts.values() for constant in part.constants])
 
 
-def _observe(
-    model: onnx.ModelProto, names: Sequence[str], calibration: Sequence[Feeds], directory: Path | None
+def _observe_tensors(
+    model: onnx.ModelProto, names: Sequence[str], calibration: Sequence[GraphInputs], directory: Path | None
 ) -> Iterator[tuple[str, Floats]]:
     """Run `model` on `calibration`, and give the rows `[t, k]` of each tensor in `names`.
 
     A few tensors are observed at a time, in as many runs as their size demands.
     """
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    del watched.graph.output[:]
-    watched.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
+    observed_model = onnx.ModelProto()
+    observed_model.CopyFrom(model)
+    del observed_model.graph.output[:]
+    observed_model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
     with tempfile.NamedTemporaryFile(
         suffix=".onnx", dir=directory
     ) as file:  # next to the weights, where they are found
-        file.write(watched.SerializeToString())
+        file.write(observed_model.SerializeToString())
         file.flush()
         session = onnxruntime.InferenceSession(file.name, providers=["CPUExecutionProvider"])
     largest = max(calibration, key=lambda feeds: sum(array.nbytes for array in feeds.values()))
     sizes = [x.nbytes * len(calibration) for x in session.run(list(names), largest)]
-    for few in _groups(names, sizes):
-        runs = [dict(zip(few, session.run(few, feeds), strict=True)) for feeds in calibration]
-        for name in few:
-            rows = np.concatenate([_rows(run.pop(name)) for run in runs])
+    for chunk in _groups(names, sizes):
+        runs = [dict(zip(chunk, session.run(chunk, feeds), strict=True)) for feeds in calibration]
+        for name in chunk:
+            rows = np.concatenate([_flatten_rows(run.pop(name)) for run in runs])
             if not len(rows) or not np.isfinite(rows).all():
                 raise GraphError(f"{name} is empty or not finite on the calibration batches")
             yield name, rows
@@ -180,7 +194,7 @@ def _groups(names: Sequence[str], sizes: Sequence[int]) -> Iterator[list[str]]:
     group: list[str] = []
     held = 0
     for name, size in zip(names, sizes, strict=True):
-        if group and held + size > OBSERVED_BYTES:
+        if group and held + size > MAX_OBSERVED_BYTES:
             yield group
             group, held = [], 0
         group.append(name)
@@ -188,12 +202,12 @@ def _groups(names: Sequence[str], sizes: Sequence[int]) -> Iterator[list[str]]:
     yield group
 
 
-def _rows(x: Floats) -> Floats:
+def _flatten_rows(x: Floats) -> Floats:
     """[..., k] -> [t, k]"""
     return x.reshape(-1, x.shape[-1])
 
 
 def _check_opset(model: onnx.ModelProto) -> None:
     opset = next((entry.version for entry in model.opset_import if not entry.domain), 0)
-    if opset < OLDEST_OPSET:
-        raise GraphError(f"the graph is of opset {opset}; quantizing by row needs {OLDEST_OPSET}")
+    if opset < MIN_OPSET:
+        raise GraphError(f"the graph is of opset {opset}; per-token quantization needs {MIN_OPSET}")

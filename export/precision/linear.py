@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from export.nodes import drop_unused
-from export.weights import array
+from export.nodes import drop_unused_initializers
+from export.weights import load_initializer
 from models.contract.arrays import Floats
 
 _PLAIN_GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0}
@@ -17,7 +17,7 @@ _PLAIN_GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0}
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearLayer:
     """One layer, `x @ weights + bias`. Letters: k inputs, n outputs."""
 
     node: onnx.NodeProto
@@ -25,40 +25,40 @@ class Linear:
     """[k, n]"""
 
     @property
-    def source(self) -> str:
+    def input_name(self) -> str:
         """Name of x."""
         return str(self.node.input[0])
 
     @property
-    def target(self) -> str:
+    def output_name(self) -> str:
         return str(self.node.output[0])
 
     @property
-    def bias(self) -> str | None:
+    def bias_name(self) -> str | None:
         """Name of what a Gemm adds; a MatMul's is added by another node."""
         return str(self.node.input[2]) if len(self.node.input) > 2 and self.node.input[2] else None
 
 
-def by_source(graph: onnx.GraphProto, directory: Path | None) -> dict[str, list[Linear]]:
+def group_by_input(graph: onnx.GraphProto, directory: Path | None) -> dict[str, list[LinearLayer]]:
     """All linear layers, those that read the same x together, in the graph's order.
 
     `directory` is where the graph's weights file is, if it has one.
     """
-    groups: dict[str, list[Linear]] = {}
-    for layer in _layers(graph, directory):
-        groups.setdefault(layer.source, []).append(layer)
+    groups: dict[str, list[LinearLayer]] = {}
+    for layer in _linear_layers(graph, directory):
+        groups.setdefault(layer.input_name, []).append(layer)
     return groups
 
 
-def replace(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto], constants: Sequence[TensorProto]) -> None:
+def replace_nodes(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto], constants: Sequence[TensorProto]) -> None:
     """Give `graph` these nodes, and of its constants and these the ones that they read."""
     del graph.node[:]
     graph.node.extend(nodes)
     graph.initializer.extend(constants)
-    drop_unused(graph)
+    drop_unused_initializers(graph)
 
 
-def _layers(graph: onnx.GraphProto, directory: Path | None) -> Iterator[Linear]:
+def _linear_layers(graph: onnx.GraphProto, directory: Path | None) -> Iterator[LinearLayer]:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type not in ("MatMul", "Gemm") or node.domain or node.input[0] in constants:
@@ -69,5 +69,5 @@ def _layers(graph: onnx.GraphProto, directory: Path | None) -> Iterator[Linear]:
         options = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
         if any(options.get(name, value) != value for name, value in _PLAIN_GEMM.items()):
             continue
-        weights = np.asarray(array(matrix, directory), np.float32)
-        yield Linear(node, weights.T if options.get("transB") else weights)
+        weights = np.asarray(load_initializer(matrix, directory), np.float32)
+        yield LinearLayer(node, weights.T if options.get("transB") else weights)

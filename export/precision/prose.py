@@ -8,16 +8,16 @@ each other's neighbours, as in a collection that people search, so that the orde
 import random
 from collections.abc import Sequence
 
-from export.precision.use import Use
+from export.precision.use import CorpusSplit
 
-SHORTEST, LONGEST = 4, 200
+MIN_WORDS, MAX_WORDS = 4, 200
 """Words of a text."""
 
-ON_TOPIC = 0.7
+ON_TOPIC_FRACTION = 0.7
 """Share of a text's sentences on its own topic."""
 
 # A line each: who, did, what, and when or how; parts of one line can all stand with each other.
-_TOPICS: dict[Use, tuple[str, ...]] = {
+_TOPICS: dict[CorpusSplit, tuple[str, ...]] = {
     "calibration": (
         """the harbour master, a tired sailor, the pilot boat, our navigator | sighted, signalled to, steered past,
         waited for | the breakwater, a container ship, three fishing boats, the northern buoy | at high tide, in
@@ -90,32 +90,32 @@ _SENTENCES = (
 )
 
 
-def texts(count: int, use: Use, *, seed: int = 0) -> list[str]:
+def generate_texts(count: int, split: CorpusSplit, *, seed: int = 0) -> list[str]:
     """`count` texts of `SHORTEST` to `LONGEST` words, short ones more often than long ones, no two the same."""
-    source = random.Random(f"{use} {seed}")  # noqa: S311 - nothing secret
-    topics = [[_parts(field) for field in topic.split("|")] for topic in _TOPICS[use]]
-    found: dict[str, None] = {}
-    while len(found) < count:
-        found[_text(source, topics)] = None
-    return list(found)
+    rng = random.Random(f"{split} {seed}")  # noqa: S311 - nothing secret
+    topics = [[_parse_field(field) for field in topic.split("|")] for topic in _TOPICS[split]]
+    unique_texts: dict[str, None] = {}
+    while len(unique_texts) < count:
+        unique_texts[_text(rng, topics)] = None
+    return list(unique_texts)
 
 
-def _parts(field: str) -> list[str]:
+def _parse_field(field: str) -> list[str]:
     return " ".join(field.split()).split(", ")
 
 
-def _text(source: random.Random, topics: list[list[list[str]]]) -> str:
+def _text(rng: random.Random, topics: list[list[list[str]]]) -> str:
     """On one topic, with asides on another."""
-    topic, aside = source.sample(topics, 2)
-    wanted = SHORTEST + int((LONGEST - SHORTEST) * source.random() ** 4)
-    written = _sentence(source, topic, _OPENINGS).split()
-    while len(written) < wanted:
-        written += _sentence(source, topic if source.random() < ON_TOPIC else aside, _SENTENCES).split()
-    return " ".join(written[:wanted])
+    topic, aside = rng.sample(topics, 2)
+    num_words = MIN_WORDS + int((MAX_WORDS - MIN_WORDS) * rng.random() ** 4)
+    words = _sentence(rng, topic, _OPENINGS).split()
+    while len(words) < num_words:
+        words += _sentence(rng, topic if rng.random() < ON_TOPIC_FRACTION else aside, _SENTENCES).split()
+    return " ".join(words[:num_words])
 
 
-def _sentence(source: random.Random, topic: list[list[str]], forms: Sequence[str]) -> str:
-    who, did, what, how = (source.choice(part) for part in topic)
-    who2, did2, what2, _ = (source.choice(part) for part in topic)
-    sentence = source.choice(forms).format(who=who, did=did, what=what, how=how, who2=who2, did2=did2, what2=what2)
+def _sentence(rng: random.Random, topic: list[list[str]], forms: Sequence[str]) -> str:
+    who, did, what, how = (rng.choice(part) for part in topic)
+    who2, did2, what2, _ = (rng.choice(part) for part in topic)
+    sentence = rng.choice(forms).format(who=who, did=did, what=what, how=how, who2=who2, did2=did2, what2=what2)
     return sentence[0].upper() + sentence[1:]

@@ -11,47 +11,47 @@ import onnxruntime
 from export import weights
 from export.precision import quality
 from export.precision.int8 import quantize
-from export.subjects.base import Feeds, Item, Subject
+from export.subjects.base import ExportTarget, GraphInputs, Item
 from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.artifact import GRAPH_FILE
-from models.contract.asking import asking
+from models.contract.asking import output_selection_inputs
 from models.contract.manifest import Quality
 from models.contract.specs import Precision
 
-BATCH = 16
+BATCH_SIZE = 16
 
 
-def to_bytes(model: onnx.ModelProto, directory: Path, subject: Subject) -> onnx.ModelProto:
+def quantize_int8(model: onnx.ModelProto, directory: Path, target: ExportTarget) -> onnx.ModelProto:
     """Replace the graph in `directory` by one with its linear layers in bytes, fitted to the subject's own corpus."""
-    items = sorted(subject.corpus("calibration"), key=len)
-    subject.release()
-    reduced = quantize(model, [_feeds(subject, batch) for batch in _batches(items)], directory)
-    weights.write(reduced, directory)
-    return reduced
+    items = sorted(target.corpus("calibration"), key=len)
+    target.release()
+    quantized = quantize(model, [_feeds(target, batch) for batch in _batches(items)], directory)
+    weights.save_with_external_data(quantized, directory)
+    return quantized
 
 
-def quality_of(staged: Path, subject: Subject, precision: Precision) -> Quality:
+def evaluate_quality(staging_dir: Path, target: ExportTarget, precision: Precision) -> Quality:
     """The reduced encoder against its own vectors in float32.
 
     Of 8-bit layers it is the graph in `staged`. Half floats are torch's: ONNX Runtime has few kernels for them on CPU
     and computes the rest in float32, where nothing would overflow that does on CUDA.
     """
-    corpus = subject.corpus("gate")
+    corpus = target.corpus("gate")
     if precision == "fp16":
-        return quality.measure(subject.embed, partial(subject.embed, half=True), corpus)
-    session = onnxruntime.InferenceSession(staged / GRAPH_FILE, providers=["CPUExecutionProvider"])
+        return quality.measure(target.embed, partial(target.embed, half=True), corpus)
+    session = onnxruntime.InferenceSession(staging_dir / GRAPH_FILE, providers=["CPUExecutionProvider"])
 
-    def reduced(items: Sequence[Item]) -> Floats:
-        return np.asarray(session.run([tensors.EMBEDDING], _feeds(subject, items))[0])
+    def embed_quantized(items: Sequence[Item]) -> Floats:
+        return np.asarray(session.run([tensors.EMBEDDING], _feeds(target, items))[0])
 
-    return quality.measure(subject.embed, reduced, corpus)
+    return quality.measure(target.embed, embed_quantized, corpus)
 
 
 def _batches(items: list[Item]) -> Iterator[list[Item]]:
-    for start in range(0, len(items), BATCH):
-        yield items[start : start + BATCH]
+    for start in range(0, len(items), BATCH_SIZE):
+        yield items[start : start + BATCH_SIZE]
 
 
-def _feeds(subject: Subject, items: Sequence[Item]) -> Feeds:
-    return {**subject.feed(items), **asking(subject.outputs, (), subject.heads)}
+def _feeds(target: ExportTarget, items: Sequence[Item]) -> GraphInputs:
+    return {**target.graph_inputs(items), **output_selection_inputs(target.outputs, (), target.heads)}

@@ -14,72 +14,72 @@ import torch
 
 from models.contract.arrays import Floats
 
-Bytes = npt.NDArray[np.int8]
-Doubles = npt.NDArray[np.float64]
+Int8Array = npt.NDArray[np.int8]
+Float64Array = npt.NDArray[np.float64]
 """A matrix whose rounding errors matter."""
 
-WEIGHT_LIMIT = 64
+MAX_WEIGHT = 64
 """Largest weight in magnitude. Without VNNI a processor adds two products of unsigned and signed bytes in 16 bits,
 and 2 * 255 * 64 is the most that fits: any more, and answers would be clipped on some processors and not on others."""
 
-ACTIVATION_LIMIT = 255
+MAX_ACTIVATION = 255
 
-_BALANCE = 0.5
+_SMOOTHING_ALPHA = 0.5
 """SmoothQuant's alpha: half of a channel's difficulty stays with x."""
 
 _DAMPING = 0.01
 """Share of the mean second moment added to all, as GPTQ's authors do: channels that calibration hardly moved."""
 
-_BLOCK = 64
+_BLOCK_SIZE = 64
 """Channels whose errors are collected before the rest of the weights hears of them; speed only."""
 
-_MARGIN = 1.05
+_RANGE_MARGIN = 1.05
 """Room for what is louder than all that calibration saw."""
 
-_TINY = 1e-5
+_EPSILON = 1e-5
 
 
-def smoothing(x: Floats, weights: Floats) -> Floats:
+def smoothquant_scales(x: Floats, weights: Floats) -> Floats:
     """Divisors of the channels of x `[t, k]`, `weights` `[k, n]` of all its layers side by side -> `[k]`."""
-    loud = np.maximum(np.abs(x).max(axis=0), _TINY)
-    heavy = np.maximum(np.abs(weights).max(axis=1), _TINY)
-    divisors = loud**_BALANCE / heavy ** (1 - _BALANCE)
+    activation_max = np.maximum(np.abs(x).max(axis=0), _EPSILON)
+    weight_max = np.maximum(np.abs(weights).max(axis=1), _EPSILON)
+    divisors = activation_max**_SMOOTHING_ALPHA / weight_max ** (1 - _SMOOTHING_ALPHA)
     return np.asarray(divisors / np.exp(np.log(divisors).mean()), np.float32)
 
 
 def zero_point(x: Floats) -> int:
     """Where among 0 to 255 zero lies for a typical row of x `[t, k]`: low after a GELU, in the middle elsewhere."""
     below, above = -x.min(axis=1).clip(max=0), x.max(axis=1).clip(min=0)
-    share = float(np.median(below / np.maximum(below + above, _TINY)))
-    return min(max(round(ACTIVATION_LIMIT * share), 1), ACTIVATION_LIMIT - 1)
+    negative_fraction = float(np.median(below / np.maximum(below + above, _EPSILON)))
+    return min(max(round(MAX_ACTIVATION * negative_fraction), 1), MAX_ACTIVATION - 1)
 
 
-def whole_range(x: Floats) -> tuple[int, np.float32]:
+def static_range(x: Floats) -> tuple[int, np.float32]:
     """Zero point and scale by which all of x `[t, k]`, and somewhat louder inputs, lie between 0 and 255."""
-    below, above = max(-float(x.min()), _TINY) * _MARGIN, max(float(x.max()), _TINY) * _MARGIN
-    step = (below + above) / (ACTIVATION_LIMIT - 1)  # one is lost to the rounding of the zero point
+    below, above = max(-float(x.min()), _EPSILON) * _RANGE_MARGIN, max(float(x.max()), _EPSILON) * _RANGE_MARGIN
+    step = (below + above) / (MAX_ACTIVATION - 1)  # one is lost to the rounding of the zero point
     return round(below / step), np.float32(step)
 
 
-def rounded(weights: Floats, spread: Doubles) -> tuple[Bytes, Floats]:
+def gptq_quantize(weights: Floats, hessian_inverse: Float64Array) -> tuple[Int8Array, Floats]:
     """Whole numbers `[k, n]` and scales `[n]` whose product stands for `weights`; `spread` is that of their inputs."""
-    rest = weights.astype(np.float64)
-    scales = np.abs(rest).max(axis=0) / WEIGHT_LIMIT
+    residual = weights.astype(np.float64)
+    scales = np.abs(residual).max(axis=0) / MAX_WEIGHT
     scales[scales == 0] = 1
-    whole = np.zeros_like(rest)
-    for start in range(0, len(rest), _BLOCK):
-        block = slice(start, min(start + _BLOCK, len(rest)))
-        errors = np.zeros_like(rest[block])
+    quantized = np.zeros_like(residual)
+    for start in range(0, len(residual), _BLOCK_SIZE):
+        block = slice(start, min(start + _BLOCK_SIZE, len(residual)))
+        errors = np.zeros_like(residual[block])
         for k in range(block.start, block.stop):
-            whole[k] = np.clip(np.rint(rest[k] / scales), -WEIGHT_LIMIT, WEIGHT_LIMIT)
-            error = (rest[k] - whole[k] * scales) / spread[k, k]
-            rest[k : block.stop] -= np.outer(spread[k, k : block.stop], error)
+            quantized[k] = np.clip(np.rint(residual[k] / scales), -MAX_WEIGHT, MAX_WEIGHT)
+            error = (residual[k] - quantized[k] * scales) / hessian_inverse[k, k]
+            residual[k : block.stop] -= np.outer(hessian_inverse[k, k : block.stop], error)
             errors[k - block.start] = error
-        rest[block.stop :] -= spread[block, block.stop :].T @ errors
-    return whole.astype(np.int8), scales.astype(np.float32)
+        residual[block.stop :] -= hessian_inverse[block, block.stop :].T @ errors
+    return quantized.astype(np.int8), scales.astype(np.float32)
 
 
-def spread(x: Floats) -> Doubles:
+def hessian_inverse_cholesky(x: Floats) -> Float64Array:
     """x `[t, k]` -> `[k, k]`, upper: how an error in one channel is best made good by the later ones.
 
     It is U where U^T U is the inverse of the second moments. Theirs is R R^T with R upper, so that U is the inverse of
@@ -87,8 +87,8 @@ def spread(x: Floats) -> Doubles:
     """
     rows = torch.from_numpy(x)
     moments = (rows.T @ rows).double() / len(rows)
-    moments.diagonal().add_(_DAMPING * moments.diagonal().mean() + _TINY**2)
+    moments.diagonal().add_(_DAMPING * moments.diagonal().mean() + _EPSILON**2)
     upper = torch.linalg.cholesky(moments.flip(0, 1)).flip(0, 1)
     identity = torch.eye(len(upper), dtype=torch.float64)
-    found: Doubles = torch.linalg.solve_triangular(upper, identity, upper=True).numpy()
-    return found
+    inverse: Float64Array = torch.linalg.solve_triangular(upper, identity, upper=True).numpy()
+    return inverse

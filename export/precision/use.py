@@ -2,4 +2,4 @@
 
 from typing import Literal
 
-Use = Literal["calibration", "gate"]
+CorpusSplit = Literal["calibration", "gate"]

@@ -18,24 +18,24 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
-from export.precision.use import Use
-from export.subjects.original import Expected, Original
+from export.precision.use import CorpusSplit
+from export.subjects.original import ExpectedOutputs, ReferenceModel
 from models.contract import tensors
 from models.contract.arrays import Floats
 from models.contract.specs import AttentionSpec, EmbeddingSpec, ImageSpec, Modality, TextSpec
 from models.packed import PackedEncoder
-from models.picture import PictureEncoder
+from models.picture import VisionEncoder
 from models.precision import convert
 
 Item = npt.NDArray[Any]
-Feeds = dict[str, npt.NDArray[Any]]
+GraphInputs = dict[str, npt.NDArray[Any]]
 Axes = dict[str, tuple[str, ...]]
-Encoder = PackedEncoder | PictureEncoder
+Encoder = PackedEncoder | VisionEncoder
 EncoderT = TypeVar("EncoderT", bound=Encoder, default=Any)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class ModelInfo:
     """Facts about an encoder besides its weights. Without a `space` it has the artifact's name for one.
 
     `notes` are lines for the person who exports it: assumptions, and what was left out.
@@ -47,7 +47,7 @@ class Facts:
     notes: tuple[str, ...] = ()
 
 
-class Subject(ABC, Generic[EncoderT]):
+class ExportTarget(ABC, Generic[EncoderT]):
     """An encoder to export, and the trained original that it is compared with.
 
     `axes` names the dynamic axes of the graph's inputs by the house's letters.
@@ -59,62 +59,68 @@ class Subject(ABC, Generic[EncoderT]):
     attention: AttentionSpec | None
     axes: Axes
 
-    def __init__(self, facts: Facts, load: Callable[[], EncoderT], original: Callable[[torch.dtype], Original]) -> None:
+    def __init__(
+        self, info: ModelInfo, load: Callable[[], EncoderT], reference: Callable[[torch.dtype], ReferenceModel]
+    ) -> None:
         """`load` reads the encoder, `original` the trained one that it is compared with, in a given precision.
 
         Each may be called several times: neither is kept in memory longer than it is needed.
         """
-        self.architecture, self.notes = facts.architecture, facts.notes
-        self._facts = facts
+        self.architecture, self.notes = info.architecture, info.notes
+        self._info = info
         self._load = load
-        self._original = original
+        self._reference = reference
         encoder = self._encoder
-        self._width, self._pooling, self._positions = encoder.width, encoder.pooling, encoder.positions
+        self._embedding_dim, self._pooling, self._embedding_kind = (
+            encoder.embedding_dim,
+            encoder.pooling,
+            encoder.embedding_kind,
+        )
 
     @abstractmethod
     def module(self) -> nn.Module:
         """The graph to trace: takes the inputs in the order of `axes`, returns what `outputs` names."""
 
     @abstractmethod
-    def feed(self, items: Sequence[Item]) -> Feeds:
+    def graph_inputs(self, items: Sequence[Item]) -> GraphInputs:
         """One batch as the graph's inputs, but those of `models.contract.asking`."""
 
     @abstractmethod
-    def example(self) -> list[Item]:
+    def dummy_inputs(self) -> list[Item]:
         """Items to trace with: several, unlike in size where sizes can differ."""
 
     @abstractmethod
-    def batches(self, rng: np.random.Generator) -> Iterator[list[Item]]:
+    def validation_batches(self, rng: np.random.Generator) -> Iterator[list[Item]]:
         """Batches that tracing never saw, for parity."""
 
     @abstractmethod
-    def run(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
+    def embed_with(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
         """The vectors `[b, e]` that torch makes of one batch; `encoder` is this one, in whatever precision."""
 
     @abstractmethod
-    def corpus(self, use: Use) -> list[Item]:
+    def corpus(self, split: CorpusSplit) -> list[Item]:
         """Items as they are sent in earnest; those to calibrate on are not those to judge by."""
 
     @abstractmethod
-    def copy_files(self, staged: Path) -> None:
+    def copy_files(self, staging_dir: Path) -> None:
         """Put what the service needs beside the graph into `staged`. Raises SourceError."""
 
-    def embedding(self, name: str) -> EmbeddingSpec:
+    def embedding_spec(self, name: str) -> EmbeddingSpec:
         """How vectors come about; `name` is the artifact's."""
         return EmbeddingSpec(
-            width=self._width,
+            width=self._embedding_dim,
             pooling=self._pooling,
-            normalize=self._facts.normalize,
-            positions=self._positions,
-            space=self._facts.space or name,
+            normalize=self._info.normalize,
+            positions=self._embedding_kind,
+            space=self._info.space or name,
         )
 
     @torch.no_grad()
-    def expect(self, items: Sequence[Item], dtype: torch.dtype = torch.float64) -> Iterator[Expected]:
+    def reference_outputs(self, items: Sequence[Item], dtype: torch.dtype = torch.float64) -> Iterator[ExpectedOutputs]:
         """What the trained original, in that precision and one item at a time, answers for each."""
-        original, prefix = self._original(dtype), self.image.prefix if self.image else 0
+        reference, num_prefix_tokens = self._reference(dtype), self.image.prefix if self.image else 0
         for item in items:
-            yield Expected.of(original(torch.from_numpy(item)[None]), prefix)
+            yield ExpectedOutputs.from_reference(reference(torch.from_numpy(item)[None]), num_prefix_tokens)
 
     def parameters(self) -> dict[str, Floats]:
         """The encoder's parameters by the names that `module` gives them in a graph."""
@@ -132,28 +138,28 @@ class Subject(ABC, Generic[EncoderT]):
     @torch.no_grad()
     def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
         """The encoder's own vectors `[b, e]`, by torch in float32, or in float16 throughout."""
-        encoder: nn.Module = self._half if half else self._encoder
-        vectors: Floats = self.run(encoder, items).float().numpy()
+        encoder: nn.Module = self._half_encoder if half else self._encoder
+        vectors: Floats = self.embed_with(encoder, items).float().numpy()
         return vectors
 
     @cached_property
-    def _half(self) -> nn.Module:
+    def _half_encoder(self) -> nn.Module:
         return convert(copy.deepcopy(self._encoder), torch.float16)
 
     @property
     def width(self) -> int:
         """Values of a vector."""
-        return self._width
+        return self._embedding_dim
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of what `module` returns."""
-        return tensors.outputs(self.attention.layers if self.attention else 0)
+        return tensors.graph_outputs(self.attention.num_layers if self.attention else 0)
 
     @property
-    def parts(self) -> bool:
+    def pooled_from_tokens(self) -> bool:
         """The pooling of the positions' vectors is the item's."""
-        return self._positions == "parts"
+        return self._embedding_kind == "parts"
 
     @property
     def heads(self) -> range:
@@ -163,8 +169,8 @@ class Subject(ABC, Generic[EncoderT]):
     @property
     def fused_attentions(self) -> int:
         """How many attentions of the graph are one operator each."""
-        return self.attention.layers if self.attention else 0
+        return self.attention.num_layers if self.attention else 0
 
 
-def as_tensors(feeds: Feeds) -> dict[str, Tensor]:
+def as_tensors(feeds: GraphInputs) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array) for name, array in feeds.items()}

@@ -9,52 +9,54 @@ from pydantic import RootModel
 from export import task
 from export.errors import OptionError, SourceError
 from export.files import parse
-from export.layout import Layout
-from export.options import Options
-from export.subjects.base import Subject
-from export.subjects.huggingface_image import open_image
-from export.subjects.huggingface_text import open_text
+from export.layout import SourceLayout
+from export.options import ExportOptions
+from export.subjects.base import ExportTarget
+from export.subjects.huggingface_image import load_image_target
+from export.subjects.huggingface_text import load_text_target
 from models.contract.specs import Modality
 from models.filenames import CONFIG_FILE
 from models.pretrained.architectures import ARCHITECTURES as IMAGE
-from models.pretrained.architectures import find
+from models.pretrained.architectures import find_architecture
 from models.pretrained.errors import PretrainedError
 from models.pretrained.loading import read_config
 from models.pretrained.text import ARCHITECTURES as TEXT
 
-KNOWN: dict[Modality, Collection[str]] = {"text": TEXT, "image": IMAGE}
+KNOWN_ARCHITECTURES: dict[Modality, Collection[str]] = {"text": TEXT, "image": IMAGE}
 """By `model_type`, and among them what a config's `architectures` can say more exactly."""
 
 
-def open_subject(layout: Layout, options: Options) -> Subject:
+def load_target(layout: SourceLayout, options: ExportOptions) -> ExportTarget:
     """Open the encoder of a layout.
 
     Raises SourceError for a directory that is no encoder that can be exported, OptionError for a tower it has not.
     """
     try:
         config = read_config(layout.encoder)
-        modality = _modality(layout.encoder, config, options)
+        modality = _choose_modality(layout.encoder, config, options)
         raw = parse(layout.encoder / CONFIG_FILE, RootModel[dict[str, Any]]).root
         layout, notes = task.check_task(layout, raw, modality, options)
-        return (open_text if modality == "text" else open_image)(layout, config, options, notes)
+        return (load_text_target if modality == "text" else load_image_target)(layout, config, options, notes)
     except PretrainedError as error:
         raise SourceError(str(error)) from error
 
 
-def towers(config: Any) -> tuple[Modality, ...]:
+def supported_modalities(config: Any) -> tuple[Modality, ...]:
     """What an encoder with this config takes."""
-    takes: dict[Modality, object] = {"text": TEXT.get(config.model_type), "image": find(config)}
-    return tuple(modality for modality, architecture in takes.items() if architecture)
+    architectures: dict[Modality, object] = {"text": TEXT.get(config.model_type), "image": find_architecture(config)}
+    return tuple(modality for modality, architecture in architectures.items() if architecture)
 
 
-def _modality(directory: Path, config: Any, options: Options) -> Modality:
-    found = towers(config)
+def _choose_modality(directory: Path, config: Any, options: ExportOptions) -> Modality:
+    found = supported_modalities(config)
     if not found:
-        known = "; ".join(f"{name}: {', '.join(k for k in kinds if k.islower())}" for name, kinds in KNOWN.items())
+        known = "; ".join(
+            f"{name}: {', '.join(k for k in kinds if k.islower())}" for name, kinds in KNOWN_ARCHITECTURES.items()
+        )
         raise SourceError(f"model_type {config.model_type!r} in {directory / CONFIG_FILE} cannot be exported; {known}")
     if options.modality is None and len(found) > 1:
         raise OptionError(f"{directory} has a tower for {' and one for '.join(found)}; choose with --modality")
     modality = options.modality or found[0]
     if modality not in found:
-        raise OptionError(f"{directory} takes {found[0]}, not {modality}")
+        raise OptionError(f"{directory} takes {found[0]} inputs, not {modality}")
     return modality

@@ -7,64 +7,75 @@ from torch import Tensor
 
 from export import st_config
 from export.errors import SourceError
-from export.layout import MODULES_FILE, Layout
-from export.options import Options
-from export.processor import read as read_processor
+from export.layout import MODULES_FILE, SourceLayout
+from export.options import ExportOptions
+from export.processor import read_image_processor as read_processor
 from export.st_config import SentenceTransformersConfig
-from export.subjects.image import ImageFacts, ImageSubject
-from export.subjects.original import Answer, Original
-from models.picture import Channels, pooled_shares
-from models.pretrained.originals import Original as Its
-from models.pretrained.originals import original
-from models.pretrained.picture_encoder import Plan
-from models.pretrained.vision import open_vision, recognise
+from export.subjects.image import ImageModelInfo, ImageTarget
+from export.subjects.original import ReferenceModel, ReferenceOutput
+from models.picture import Channels, image_pooling_weights
+from models.pretrained.originals import ImageReferenceOutput as PretrainedOutput
+from models.pretrained.originals import reference_model
+from models.pretrained.picture_encoder import VisionPlan
+from models.pretrained.vision import load_vision, resolve
 
 
-def open_image(layout: Layout, config: Any, options: Options, notes: tuple[str, ...] = ()) -> ImageSubject:
+def load_image_target(
+    layout: SourceLayout, config: Any, options: ExportOptions, notes: tuple[str, ...] = ()
+) -> ImageTarget:
     """Open the image encoder of a layout. Raises PretrainedError, SourceError."""
-    directory, usage = layout.encoder, st_config.read(layout, modality="image", normalize=options.normalize)
-    _check_stages(layout, usage)
+    directory, st_options = (
+        layout.encoder,
+        st_config.read_st_config(layout, modality="image", normalize=options.normalize),
+    )
+    _check_stages(layout, st_options)
     processor = read_processor(directory)
-    brightest = 255 * processor.rescale_factor
-    middle, spread = _over(processor.mean, brightest), _over(processor.std, brightest)
-    size_px = processor.rows_px, processor.columns_px
-    opened = recognise(directory, config, middle=middle, spread=spread, pooling=options.pooling, size_px=size_px)
-    facts = ImageFacts(
+    max_value = 255 * processor.rescale_factor
+    image_mean, image_std = _rescale_channels(processor.mean, max_value), _rescale_channels(processor.std, max_value)
+    size_px = processor.height_px, processor.width_px
+    source = resolve(
+        directory, config, image_mean=image_mean, image_std=image_std, pooling=options.pooling, size_px=size_px
+    )
+    info = ImageModelInfo(
         architecture=config.model_type,
-        image=processor.image(grid=opened.plan.grid, prefix=opened.plan.prefix),
-        normalize=usage.normalize,
+        image=processor.image_spec(grid=source.plan.grid, num_prefix_tokens=source.plan.num_prefix_tokens),
+        normalize=st_options.normalize,
         space=options.space,
-        notes=(*notes, *usage.notes),
+        notes=(*notes, *st_options.notes),
     )
-    subject = ImageSubject(
-        facts, lambda: open_vision(opened), lambda dtype: _answering(original(opened, dtype), opened.plan)
+    subject = ImageTarget(
+        info,
+        lambda: load_vision(source),
+        lambda dtype: _as_reference_model(reference_model(source, dtype), source.plan),
     )
-    st_config.check_width(layout, usage.truncate_dim, subject.width)
+    st_config.check_width(layout, st_options.truncate_dim, subject.width)
     return subject
 
 
-def _check_stages(layout: Layout, usage: SentenceTransformersConfig) -> None:
+def _check_stages(layout: SourceLayout, st_options: SentenceTransformersConfig) -> None:
     """Raise SourceError for stages that are exported for texts only."""
-    if usage.pooling is not None or usage.dense_folders:
+    if st_options.pooling is not None or st_options.dense_folders:
         raise SourceError(
             f"{layout.root / MODULES_FILE} has a Pooling or Dense stage, which is exported for texts only"
         )
 
 
-def _over(channels: Channels, brightest: float) -> Channels:
+def _rescale_channels(channels: Channels, max_value: float) -> Channels:
     """Of pixels in 0 to `brightest`, as the processor makes them, to pixels in 0 to 1."""
-    red, green, blue = (value / brightest for value in channels)
+    red, green, blue = (value / max_value for value in channels)
     return red, green, blue
 
 
-def _answering(answer: Callable[[Tensor], Its], plan: Plan) -> Original:
+def _as_reference_model(model: Callable[[Tensor], PretrainedOutput], plan: VisionPlan) -> ReferenceModel:
     """Where no probe pools, the pooling alone says what each position has of the vector."""
 
-    def run(pixels: Tensor) -> Answer:
-        seen = answer(pixels)
-        shares = seen.shares
-        if shares is None:
-            shares = pooled_shares(plan.pooling, plan.grid, plan.prefix, seen.vector.dtype)
-        return Answer(seen.vector, seen.positions, seen.weights, shares)
+    def run(pixels: Tensor) -> ReferenceOutput:
+        output = model(pixels)
+        pooling_weights = output.pooling_weights
+        if pooling_weights is None:
+            pooling_weights = image_pooling_weights(
+                plan.pooling, plan.grid, plan.num_prefix_tokens, output.vector.dtype
+            )
+        return ReferenceOutput(output.vector, output.token_embeddings, output.weights, pooling_weights)
 
     return run

@@ -13,47 +13,50 @@ from PIL import Image
 from torch import Tensor, nn
 from typing_extensions import override
 
-from export.precision.use import Use
-from export.spelling import OnnxObserver
-from export.subjects.base import Axes, Facts, Feeds, Item, Subject
-from export.subjects.original import Answer, Original
-from export.subjects.seen import Seen, left, results
-from models.attention import Observer
+from export.precision.use import CorpusSplit
+from export.spelling import OnnxAttentionRecorder
+from export.subjects.base import Axes, ExportTarget, GraphInputs, Item, ModelInfo
+from export.subjects.original import ReferenceModel, ReferenceOutput
+from export.subjects.seen import CapturedAttention, graph_outputs, require_token_embeddings
+from models.attention import AttentionRecorder
 from models.contract import tensors
 from models.contract.specs import AttentionSpec, ImageSpec
-from models.picture import PictureEncoder
-from models.scenes.description import Split, draw_distinct
-from models.scenes.rendering import render
+from models.picture import VisionEncoder
+from models.scenes.description import Split, draw_descriptions
+from models.scenes.rendering import render_scene
 
-EXPECTED_BYTES = 2**30
+MAX_REFERENCE_BYTES = 2**30
 """Of attention that the original gives for one batch in float64."""
 
-SCENES: dict[Use, int] = {"calibration": 24, "gate": 200}
+NUM_SCENES: dict[CorpusSplit, int] = {"calibration": 24, "gate": 200}
 SCENE_PX = 256
 SCENE_SEED = 11
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFacts(Facts):
+class ImageModelInfo(ModelInfo):
     image: ImageSpec
 
 
-class ImageSubject(Subject[PictureEncoder]):
+class ImageTarget(ExportTarget[VisionEncoder]):
     """A picture encoder, each picture an item."""
 
     modality = "image"
 
     def __init__(
-        self, facts: ImageFacts, load: Callable[[], PictureEncoder], original: Callable[[torch.dtype], Original]
+        self,
+        info: ImageModelInfo,
+        load: Callable[[], VisionEncoder],
+        reference: Callable[[torch.dtype], ReferenceModel],
     ) -> None:
-        super().__init__(facts, load, original)
-        self.image = self._image = facts.image
-        seen = watched(self._encoder)(torch.from_numpy(np.stack(self.example())))
-        heads = tuple(layer.shape[1] for layer in seen.weights)
+        super().__init__(info, load, reference)
+        self.image = self._image = info.image
+        output = recording_reference(self._encoder)(torch.from_numpy(np.stack(self.dummy_inputs())))
+        heads = tuple(layer.shape[1] for layer in output.weights)
         self.attention = AttentionSpec(heads=heads) if heads else None
         self.axes: Axes = {tensors.PIXELS: ("b",)}
         if heads:
-            self.axes[tensors.HEADS] = ("k",)
+            self.axes[tensors.HEAD_INDICES] = ("k",)
 
     @property
     @override
@@ -63,43 +66,45 @@ class ImageSubject(Subject[PictureEncoder]):
 
     @override
     def module(self) -> nn.Module:
-        return _BlindGraph(self._encoder) if self.attention is None else _WatchedGraph(self._encoder)
+        return _EmbeddingGraph(self._encoder) if self.attention is None else _AttentionGraph(self._encoder)
 
     @override
-    def feed(self, items: Sequence[Item]) -> Feeds:
+    def graph_inputs(self, items: Sequence[Item]) -> GraphInputs:
         return {tensors.PIXELS: np.stack(items)}
 
     @override
-    def example(self) -> list[Item]:
-        return self._pictures(np.random.default_rng(0), 3)
+    def dummy_inputs(self) -> list[Item]:
+        return self._random_images(np.random.default_rng(0), 3)
 
     @override
-    def batches(self, rng: np.random.Generator) -> Iterator[list[Item]]:
+    def validation_batches(self, rng: np.random.Generator) -> Iterator[list[Item]]:
         """1 to 16 pictures, fewer where their attention is large."""
-        matrices = self.attention.matrices if self.attention else 1
-        most = max(1, EXPECTED_BYTES // (8 * matrices * self._image.positions**2))
+        matrices = self.attention.num_matrices if self.attention else 1
+        max_images = max(1, MAX_REFERENCE_BYTES // (8 * matrices * self._image.num_tokens**2))
         for count in (1, 3, 7, 16):
-            yield self._pictures(rng, min(count, most))
+            yield self._random_images(rng, min(count, max_images))
 
     @override
-    def run(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
+    def embed_with(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
         vectors: Tensor = encoder(torch.from_numpy(np.stack(items)))
         return vectors
 
     @override
-    def corpus(self, use: Use) -> list[Item]:
+    def corpus(self, split: CorpusSplit) -> list[Item]:
         """Drawn scenes: what is at hand of pictures with things in them."""
-        split: Split = "train" if use == "calibration" else "unseen"
+        scene_split: Split = "train" if split == "calibration" else "unseen"
         rng = np.random.default_rng(SCENE_SEED)
-        scenes = (render(each, rng, side_px=SCENE_PX) for each in draw_distinct(rng, SCENES[use], split))
+        scenes = (
+            render_scene(each, rng, side_px=SCENE_PX) for each in draw_descriptions(rng, NUM_SCENES[split], scene_split)
+        )
         size = self._image.columns_px, self._image.rows_px
         return [np.asarray(Image.fromarray(scene.pixels).resize(size, Image.Resampling.BICUBIC)) for scene in scenes]
 
     @override
-    def copy_files(self, staged: Path) -> None:
+    def copy_files(self, staging_dir: Path) -> None:
         """Nothing: the manifest says how a picture is prepared."""
 
-    def _pictures(self, rng: np.random.Generator, count: int) -> list[Item]:
+    def _random_images(self, rng: np.random.Generator, count: int) -> list[Item]:
         """Noise over a gradient: no two patches alike, and no patch flat."""
         rows, columns = self._image.rows_px, self._image.columns_px
         ramp = np.linspace(0, 155, rows)[:, None, None] * rng.uniform(0, 1, (count, 1, 1, 3))
@@ -107,36 +112,43 @@ class ImageSubject(Subject[PictureEncoder]):
         return list((ramp + noise).astype(np.uint8))
 
 
-def watched(encoder: PictureEncoder) -> Original:
+def recording_reference(encoder: VisionEncoder) -> ReferenceModel:
     """The encoder itself, its attention spelled out in torch, in whatever precision it has."""
 
     @torch.no_grad()
-    def run(pixels: Tensor) -> Answer:
-        observer = Observer(watching=True)
-        vector = encoder(pixels, observer)
-        return Answer(vector, left(observer.positions), encoder.on_grid(observer.weights), encoder.shares(observer))
+    def run(pixels: Tensor) -> ReferenceOutput:
+        recorder = AttentionRecorder(record=True)
+        vector = encoder(pixels, recorder)
+        return ReferenceOutput(
+            vector,
+            require_token_embeddings(recorder.token_embeddings),
+            encoder.on_grid(recorder.weights),
+            encoder.pooling_weights(recorder),
+        )
 
     return run
 
 
-class _BlindGraph(nn.Module):
-    def __init__(self, encoder: PictureEncoder) -> None:
+class _EmbeddingGraph(nn.Module):
+    def __init__(self, encoder: VisionEncoder) -> None:
         super().__init__()
         self.encoder = encoder
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        observer = OnnxObserver(watching=True)
-        return results(self.encoder(pixels, observer), left(observer.positions), None)
+        recorder = OnnxAttentionRecorder(record=True)
+        return graph_outputs(self.encoder(pixels, recorder), require_token_embeddings(recorder.token_embeddings), None)
 
 
-class _WatchedGraph(nn.Module):
-    def __init__(self, encoder: PictureEncoder) -> None:
+class _AttentionGraph(nn.Module):
+    def __init__(self, encoder: VisionEncoder) -> None:
         super().__init__()
         self.encoder = encoder
 
     def forward(self, pixels: Tensor, heads: Tensor) -> tuple[Tensor, ...]:
-        observer = OnnxObserver(watching=True, heads=heads)
-        vector = self.encoder(pixels, observer)
-        weights, chosen = (self.encoder.on_grid(each) for each in (observer.weights, observer.chosen))
-        seen = Seen(weights, chosen, self.encoder.shares(observer), self.encoder.prefix)
-        return results(vector, left(observer.positions), seen)
+        recorder = OnnxAttentionRecorder(record=True, head_indices=heads)
+        vector = self.encoder(pixels, recorder)
+        weights, head_weights = (self.encoder.on_grid(each) for each in (recorder.weights, recorder.head_weights))
+        attention = CapturedAttention(
+            weights, head_weights, self.encoder.pooling_weights(recorder), self.encoder.num_prefix_tokens
+        )
+        return graph_outputs(vector, require_token_embeddings(recorder.token_embeddings), attention)

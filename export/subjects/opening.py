@@ -7,28 +7,28 @@ from pydantic import TypeAdapter, ValidationError
 
 from export import files, layout
 from export.errors import OptionError
-from export.options import Options
+from export.options import ExportOptions
 from export.subjects import huggingface, ours
-from export.subjects.base import Subject
+from export.subjects.base import ExportTarget
 from models.filenames import CONFIG_FILE
 
 _OBJECT = TypeAdapter(dict[str, Any])
 
 
-def open_subject(directory: Path, options: Options) -> Subject:
+def load_target(directory: Path, options: ExportOptions) -> ExportTarget:
     """Check the directory's files and load the encoder in it. Raises SourceError, OptionError."""
-    found = layout.find(directory)
-    files.check_files(found.encoder, found.root)
-    if is_ours(directory):
-        subject: Subject = ours.open_subject(directory, options)
+    source_layout = layout.find_layout(directory)
+    files.check_files(source_layout.encoder, source_layout.root)
+    if is_native(directory):
+        target: ExportTarget = ours.load_target(directory, options)
     else:
-        subject = huggingface.open_subject(found, options)
-    if options.max_tokens and subject.modality != "text":
-        raise OptionError("max-tokens is for texts, and this encoder takes images")
-    return subject
+        target = huggingface.load_target(source_layout, options)
+    if options.max_tokens and target.modality != "text":
+        raise OptionError("max-tokens requires a text encoder; this one takes images")
+    return target
 
 
-def is_ours(directory: Path) -> bool:
+def is_native(directory: Path) -> bool:
     """Our configs name their `kind`, Hugging Face's their `model_type`. A config that cannot be read is not ours."""
     try:
         return "kind" in _OBJECT.validate_json((directory / CONFIG_FILE).read_bytes())

@@ -11,59 +11,64 @@ from torch import Tensor
 
 from models.contract import tensors
 from models.contract.arrays import Floats
-from models.relevance import over_heads, told
+from models.relevance import combine_heads, reduce_attention
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReferenceOutput:
     """The vector, those of the positions, each layer's weights and each position's share of the vector."""
 
     vector: Tensor  # [1, e]
-    positions: Tensor  # [1, n, e]
+    token_embeddings: Tensor  # [1, n, e]
     weights: Sequence[Tensor]  # a layer: [1, h, n, n]
-    shares: Tensor  # [1, n]
+    pooling_weights: Tensor  # [1, n]
 
 
-Original = Callable[[Tensor], Answer]
+ReferenceModel = Callable[[Tensor], ReferenceOutput]
 """One item by itself, token ids `[1, n]` or pixels `[1, y, x, 3]`."""
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedOutputs:
     """What the trained original says of one item."""
 
     embedding: Floats  # [e], length 1
-    positions: Floats  # [n, e]
-    shares: Floats  # [n]
+    token_embeddings: Floats  # [n, e]
+    pooling_weights: Floats  # [n]
     weights: list[Floats]  # a layer: [h, n, n]
     matrices: dict[tensors.Reduction, Floats]  # [m, m]
     pooled: dict[tensors.Reduction, Floats]  # [m]
 
     @classmethod
-    def of(cls, answer: Answer, prefix: int) -> "Expected":
+    def from_reference(cls, answer: ReferenceOutput, num_prefix_tokens: int) -> "ExpectedOutputs":
         """Of what an `Original` answered. `prefix` positions belong to no part of the item."""
-        vector, shares = answer.vector.double(), _at_least_single(answer.shares)
-        relevances = told([_at_least_single(layer) for layer in answer.weights], shares, prefix)
+        vector, pooling_weights = answer.vector.double(), _at_least_float32(answer.pooling_weights)
+        relevances = reduce_attention(
+            [_at_least_float32(layer) for layer in answer.weights], pooling_weights, num_prefix_tokens
+        )
         return cls(
             embedding=(vector / vector.norm())[0].numpy(),
-            positions=answer.positions[0].double().numpy(),
-            shares=answer.shares[0].double().numpy(),
+            token_embeddings=answer.token_embeddings[0].double().numpy(),
+            pooling_weights=answer.pooling_weights[0].double().numpy(),
             weights=[layer[0].float().numpy() for layer in answer.weights],  # in half the memory
             matrices={r: each.matrix[0].numpy() for r, each in relevances.items()},
             pooled={r: each.pooled[0].numpy() for r, each in relevances.items()},
         )
 
-    def raw(self, layer: int) -> dict[str, Floats]:
+    def attention_outputs(self, layer: int) -> dict[str, Floats]:
         """What a graph is to say of that layer, by the names of `tensors.raw`: `[h, n, n]`, `[n, n]`, pooled a row."""
         weights = self.weights[layer]
-        found = {tensors.weights(layer): weights, tensors.pooled_weights(layer): self.shares @ weights}
-        for how in tensors.COMBINATIONS:
-            matrix = over_heads(torch.from_numpy(weights)[None], how)[0].numpy()
-            found[tensors.combined(layer, how)] = matrix
-            found[tensors.pooled_combined(layer, how)] = self.shares @ matrix
-        return found
+        outputs = {
+            tensors.layer_weights(layer): weights,
+            tensors.pooled_layer_weights(layer): self.pooling_weights @ weights,
+        }
+        for combination in tensors.COMBINATIONS:
+            matrix = combine_heads(torch.from_numpy(weights)[None], combination)[0].numpy()
+            outputs[tensors.combined_heads(layer, combination)] = matrix
+            outputs[tensors.pooled_combined_heads(layer, combination)] = self.pooling_weights @ matrix
+        return outputs
 
 
-def _at_least_single(tensor: Tensor) -> Tensor:
+def _at_least_float32(tensor: Tensor) -> Tensor:
     """An original in half precision is reduced in float32: the reductions are no part of it."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

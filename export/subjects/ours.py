@@ -7,12 +7,12 @@ from torch import Tensor
 
 from export import tokenizer
 from export.errors import OptionError, SourceError
-from export.options import Options
-from export.subjects.base import Subject, as_tensors
-from export.subjects.image import ImageFacts, ImageSubject, watched
-from export.subjects.original import Answer, Original
-from export.subjects.seen import left
-from export.subjects.text import TextFacts, TextSubject
+from export.options import ExportOptions
+from export.subjects.base import ExportTarget, as_tensors
+from export.subjects.image import ImageModelInfo, ImageTarget, recording_reference
+from export.subjects.original import ReferenceModel, ReferenceOutput
+from export.subjects.seen import require_token_embeddings
+from export.subjects.text import TextModelInfo, TextTarget
 from models.contract.packing import pack
 from models.contract.specs import AttentionSpec, ImageSpec, TextSpec
 from models.encoders import checkpoint
@@ -20,28 +20,34 @@ from models.encoders.checkpoint import CheckpointError
 from models.encoders.image import ImageEncoder
 from models.encoders.text import TextTransformer
 from models.layers.errors import ConfigError
-from models.packed import Layout, torch_spelling
-from models.pooling import shares
+from models.packed import PackedLayout, eager_attention
+from models.pooling import pooling_weights
 
 
-def open_subject(directory: Path, options: Options) -> Subject:
+def load_target(directory: Path, options: ExportOptions) -> ExportTarget:
     """Raises SourceError when the directory is no checkpoint of ours that can be exported, OptionError for what the
     encoder has not."""
     try:
         encoder = checkpoint.load(directory)
     except (CheckpointError, ConfigError) as error:
         raise SourceError(str(error)) from error
-    subject = _text(directory, encoder, options) if isinstance(encoder, TextTransformer) else _image(encoder, options)
-    if options.modality not in (None, subject.modality):
-        raise OptionError(f"{directory} takes {subject.modality}, not {options.modality}")
+    target = (
+        _text_target(directory, encoder, options)
+        if isinstance(encoder, TextTransformer)
+        else _image_target(encoder, options)
+    )
+    if options.modality not in (None, target.modality):
+        raise OptionError(f"{directory} takes {target.modality}, not {options.modality}")
     if options.pooling not in (None, encoder.pooling):
-        raise OptionError(f"an encoder of ours pools as it was trained to: {encoder.pooling}, not {options.pooling}")
-    return subject
+        raise OptionError(
+            f"pooling cannot be changed for native checkpoints (trained with {encoder.pooling}, not {options.pooling})"
+        )
+    return target
 
 
-def _image(encoder: ImageEncoder, options: Options) -> ImageSubject:
+def _image_target(encoder: ImageEncoder, options: ExportOptions) -> ImageTarget:
     config = encoder.config
-    facts = ImageFacts(
+    info = ImageModelInfo(
         architecture=config.kind,
         image=ImageSpec(
             rows_px=config.image_px,
@@ -50,15 +56,15 @@ def _image(encoder: ImageEncoder, options: Options) -> ImageSubject:
             interpolation="bilinear",
             transparency="white",
             grid=encoder.grid,
-            prefix=encoder.prefix,
+            prefix=encoder.num_prefix_tokens,
         ),
         normalize=options.normalize is not False,
         space=options.space or config.space,
     )
-    return ImageSubject(facts, lambda: encoder, lambda dtype: watched(copy.deepcopy(encoder).to(dtype)))
+    return ImageTarget(info, lambda: encoder, lambda dtype: recording_reference(copy.deepcopy(encoder).to(dtype)))
 
 
-def _text(directory: Path, encoder: TextTransformer, options: Options) -> TextSubject:
+def _text_target(directory: Path, encoder: TextTransformer, options: ExportOptions) -> TextTarget:
     config = encoder.config
     if options.max_tokens and options.max_tokens > config.max_tokens:
         raise OptionError(f"max-tokens {options.max_tokens} is more than the encoder's {config.max_tokens}")
@@ -67,8 +73,8 @@ def _text(directory: Path, encoder: TextTransformer, options: Options) -> TextSu
         vocabulary_size=config.vocabulary_size,
         position_offset=0,
     )
-    artifact, notes = tokenizer.read(directory, text, lower_case=False)
-    facts = TextFacts(
+    artifact, notes = tokenizer.read_tokenizer(directory, text, lower_case=False)
+    info = TextModelInfo(
         architecture=config.kind,
         tokenizer=artifact,
         notes=notes,
@@ -77,17 +83,19 @@ def _text(directory: Path, encoder: TextTransformer, options: Options) -> TextSu
         normalize=options.normalize is not False,
         space=options.space or config.space,
     )
-    return TextSubject(facts, lambda: encoder, lambda dtype: _spelled_out(copy.deepcopy(encoder).to(dtype)))
+    return TextTarget(info, lambda: encoder, lambda dtype: _eager_reference(copy.deepcopy(encoder).to(dtype)))
 
 
-def _spelled_out(original: TextTransformer) -> Original:
+def _eager_reference(encoder: TextTransformer) -> ReferenceModel:
     """The encoder one item at a time, its attention spelled out in torch."""
 
-    def run(ids: Tensor) -> Answer:
+    def run(ids: Tensor) -> ReferenceOutput:
         packed = as_tensors({**pack([*ids.numpy()])})
-        layout = Layout(packed["pack_index"], packed["unpack_index"], packed["lengths"], torch_spelling)
-        vector = original(packed["input_ids"], packed["position_ids"], layout)
-        positions = layout.unpack(left(layout.positions))
-        return Answer(vector, positions, layout.weights, shares(layout.real(), original.pooling, vector.dtype))
+        layout = PackedLayout(packed["pack_index"], packed["unpack_index"], packed["lengths"], eager_attention)
+        vector = encoder(packed["input_ids"], packed["position_ids"], layout)
+        positions = layout.unpack(require_token_embeddings(layout.token_embeddings))
+        return ReferenceOutput(
+            vector, positions, layout.weights, pooling_weights(layout.token_mask(), encoder.pooling, vector.dtype)
+        )
 
     return run

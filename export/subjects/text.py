@@ -12,28 +12,28 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from export.precision.prose import texts
-from export.precision.use import Use
-from export.spelling import OnnxSpelling
-from export.subjects.base import Axes, Facts, Feeds, Item, Subject, as_tensors
-from export.subjects.original import Original
-from export.subjects.seen import Seen, left, results
+from export.precision.prose import generate_texts
+from export.precision.use import CorpusSplit
+from export.spelling import OnnxPackedAttention
+from export.subjects.base import Axes, ExportTarget, GraphInputs, Item, ModelInfo, as_tensors
+from export.subjects.original import ReferenceModel
+from export.subjects.seen import CapturedAttention, graph_outputs, require_token_embeddings
 from models.contract import tensors
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.packing import pack
 from models.contract.specs import AttentionSpec, TextSpec
-from models.packed import Layout, PackedEncoder, torch_fused
-from models.pooling import shares
+from models.packed import PackedEncoder, PackedLayout, sdpa_attention
+from models.pooling import pooling_weights
 from models.preprocess.text import TextPreprocessor
 
-LONGEST_COMPARED = 512
+MAX_COMPARED_TOKENS = 512
 """Tokens of the longest item that is compared: in float64, and spelled out, a longer one costs gigabytes."""
 
-TEXTS: dict[Use, int] = {"calibration": 150, "gate": 320}
+NUM_TEXTS: dict[CorpusSplit, int] = {"calibration": 150, "gate": 320}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextFacts(Facts):
+class TextModelInfo(ModelInfo):
     """`tokenizer` is the text of its tokenizer.json."""
 
     tokenizer: str
@@ -41,22 +41,22 @@ class TextFacts(Facts):
     attention: AttentionSpec
 
 
-class TextSubject(Subject[PackedEncoder]):
+class TextTarget(ExportTarget[PackedEncoder]):
     """A packed encoder, the token ids of each text an item."""
 
     modality = "text"
 
     def __init__(
-        self, facts: TextFacts, load: Callable[[], PackedEncoder], original: Callable[[torch.dtype], Original]
+        self, info: TextModelInfo, load: Callable[[], PackedEncoder], reference: Callable[[torch.dtype], ReferenceModel]
     ) -> None:
-        super().__init__(facts, load, original)
-        self.text = self._limits = facts.text
-        self.attention = facts.attention
-        self._tokenizer = facts.tokenizer
+        super().__init__(info, load, reference)
+        self.text = self._text_spec = info.text
+        self.attention = info.attention
+        self._tokenizer = info.tokenizer
         self.axes: Axes = dict.fromkeys(("input_ids", "position_ids", "pack_index"), ("t",)) | {
             "unpack_index": ("b", "s"),
             "lengths": ("b",),
-            tensors.HEADS: ("k",),
+            tensors.HEAD_INDICES: ("k",),
         }
 
     @override
@@ -64,39 +64,42 @@ class TextSubject(Subject[PackedEncoder]):
         return _TextGraph(self._encoder)
 
     @override
-    def feed(self, items: Sequence[Item]) -> Feeds:
-        return {**pack(items, position_offset=self._limits.position_offset)}
+    def graph_inputs(self, items: Sequence[Item]) -> GraphInputs:
+        return {**pack(items, position_offset=self._text_spec.position_offset)}
 
     @override
-    def example(self) -> list[Item]:
+    def dummy_inputs(self) -> list[Item]:
         return [
-            np.arange(min(n, self._limits.max_tokens), dtype=np.int64) % self._limits.vocabulary_size
+            np.arange(min(n, self._text_spec.max_tokens), dtype=np.int64) % self._text_spec.vocabulary_size
             for n in (12, 5, 20)
         ]
 
     @override
-    def batches(self, rng: np.random.Generator) -> Iterator[list[Item]]:
+    def validation_batches(self, rng: np.random.Generator) -> Iterator[list[Item]]:
         """1 to 16 items of 1 to `max_tokens` tokens, of ids from the whole vocabulary."""
-        longest = min(self._limits.max_tokens, LONGEST_COMPARED)
-        for lengths in ([1], [3], [min(200, longest), 1, 64], [longest], [7] * 7, rng.integers(1, 65, 16)):
-            least = 1 if self._limits.padding_id is None else longest
-            yield [rng.integers(0, self._limits.vocabulary_size, min(max(int(n), least), longest)) for n in lengths]
+        max_tokens = min(self._text_spec.max_tokens, MAX_COMPARED_TOKENS)
+        for lengths in ([1], [3], [min(200, max_tokens), 1, 64], [max_tokens], [7] * 7, rng.integers(1, 65, 16)):
+            min_tokens = 1 if self._text_spec.padding_id is None else max_tokens
+            yield [
+                rng.integers(0, self._text_spec.vocabulary_size, min(max(int(n), min_tokens), max_tokens))
+                for n in lengths
+            ]
 
     @override
-    def run(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
-        fed = as_tensors(self.feed(items))
-        layout = Layout(fed["pack_index"], fed["unpack_index"], fed["lengths"], torch_fused)
-        vectors: Tensor = encoder(fed["input_ids"], fed["position_ids"], layout)
+    def embed_with(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
+        inputs = as_tensors(self.graph_inputs(items))
+        layout = PackedLayout(inputs["pack_index"], inputs["unpack_index"], inputs["lengths"], sdpa_attention)
+        vectors: Tensor = encoder(inputs["input_ids"], inputs["position_ids"], layout)
         return vectors
 
     @override
-    def corpus(self, use: Use) -> list[Item]:
-        tokenize = TextPreprocessor(self._tokenizer, self._limits)
-        return [text.ids for text in tokenize(texts(TEXTS[use], use))]
+    def corpus(self, split: CorpusSplit) -> list[Item]:
+        tokenize = TextPreprocessor(self._tokenizer, self._text_spec)
+        return [text.ids for text in tokenize(generate_texts(NUM_TEXTS[split], split))]
 
     @override
-    def copy_files(self, staged: Path) -> None:
-        (staged / TOKENIZER_FILE).write_text(self._tokenizer, encoding="utf-8")
+    def copy_files(self, staging_dir: Path) -> None:
+        (staging_dir / TOKENIZER_FILE).write_text(self._tokenizer, encoding="utf-8")
 
 
 class _TextGraph(nn.Module):
@@ -113,9 +116,11 @@ class _TextGraph(nn.Module):
         lengths: Tensor,
         heads: Tensor,
     ) -> tuple[Tensor, ...]:
-        spelling = OnnxSpelling(heads)
-        layout = Layout(pack_index, unpack_index, lengths, spelling)
+        attention_function = OnnxPackedAttention(heads)
+        layout = PackedLayout(pack_index, unpack_index, lengths, attention_function)
         embedding = self.encoder(input_ids, position_ids, layout)
-        each = shares(layout.taken(), self.encoder.pooling, torch.float32)
-        positions = layout.unpack(left(layout.positions))
-        return results(embedding, positions, Seen(layout.weights, spelling.chosen, each))
+        pooling = pooling_weights(layout.taken(), self.encoder.pooling, torch.float32)
+        positions = layout.unpack(require_token_embeddings(layout.token_embeddings))
+        return graph_outputs(
+            embedding, positions, CapturedAttention(layout.weights, attention_function.head_weights, pooling)
+        )

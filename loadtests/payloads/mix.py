@@ -10,15 +10,15 @@ from typing import Any, Literal
 
 from loadtests.payloads import prose, scenes
 
-Kind = Literal["text", "image"]
-PICTURES = 32
+InputKind = Literal["text", "image"]
+IMAGE_COUNT = 32
 """That all users draw from: making one takes as long as serving it."""
 
-LENGTHS = {"short": prose.SHORT, "mixed": prose.MIXED, "long": prose.LONG}
+TEXT_LENGTHS = {"short": prose.SHORT, "mixed": prose.MIXED, "long": prose.LONG}
 
 
 @dataclass(frozen=True)
-class Mix:
+class Workload:
     """Shares are 0 to 1: of images among the items, and of requests that ask for attention.
 
     `items` are in each request. `encoding` is that of the vectors.
@@ -26,15 +26,15 @@ class Mix:
 
     text_model: str
     image_model: str
-    words: str = "mixed"
-    items: int = 1
+    text_length: str = "mixed"
+    inputs_per_request: int = 1
     image_share: float = 0.0
     attention_share: float = 0.0
     attention: str = "rollout"
     encoding: Literal["float", "base64"] = "base64"
     path: str = "/v1/embeddings"
 
-    def of(self, image_share: float, attention_share: float) -> "Mix":
+    def with_shares(self, image_share: float, attention_share: float) -> "Workload":
         """The same of other shares."""
         return replace(self, image_share=image_share, attention_share=attention_share)
 
@@ -46,35 +46,39 @@ class Request:
     path: str
     name: str
     body: bytes
-    items: int
-    attention: bool
+    num_inputs: int
+    has_attention: bool
 
 
-def requests(mix: Mix, seed: int, user: int) -> Iterator[Request]:
+def generate_requests(workload: Workload, seed: int, user: int) -> Iterator[Request]:
     """Endless requests of that user: the same for the same arguments, whatever other users do."""
-    source = random.Random(f"{seed} {user}")
-    texts = prose.texts(source.getrandbits(64), LENGTHS[mix.words])
+    rng = random.Random(f"{seed} {user}")
+    texts = prose.generate_texts(rng.getrandbits(64), TEXT_LENGTHS[workload.text_length])
     while True:
-        kind: Kind = "image" if source.random() < mix.image_share else "text"
-        attention = source.random() < mix.attention_share
-        items: list[Any] = [_picture(source, seed) if kind == "image" else next(texts) for _ in range(mix.items)]
-        yield _request(mix, kind, items, attention=attention)
+        kind: InputKind = "image" if rng.random() < workload.image_share else "text"
+        attention = rng.random() < workload.attention_share
+        inputs: list[Any] = [
+            _image_input(rng, seed) if kind == "image" else next(texts) for _ in range(workload.inputs_per_request)
+        ]
+        yield _request(workload, kind, inputs, attention=attention)
 
 
-def _request(mix: Mix, kind: Kind, items: list[Any], *, attention: bool) -> Request:
-    model = mix.image_model if kind == "image" else mix.text_model
-    fields: dict[str, Any] = {"model": model, "input": items, "encoding_format": mix.encoding}
+def _request(workload: Workload, kind: InputKind, inputs: list[Any], *, attention: bool) -> Request:
+    model = workload.image_model if kind == "image" else workload.text_model
+    fields: dict[str, Any] = {"model": model, "input": inputs, "encoding_format": workload.encoding}
     if attention:
-        fields["attention"] = {"reduce": mix.attention}
+        fields["attention"] = {"reduce": workload.attention}
     name = f"{kind}{' with attention' if attention else ''}"
-    return Request(mix.path, name, json.dumps(fields, separators=(",", ":")).encode(), mix.items, attention)
+    return Request(
+        workload.path, name, json.dumps(fields, separators=(",", ":")).encode(), workload.inputs_per_request, attention
+    )
 
 
-def _picture(source: random.Random, seed: int) -> dict[str, str]:
-    return {"image": _data_urls(seed)[source.randrange(PICTURES)]}
+def _image_input(rng: random.Random, seed: int) -> dict[str, str]:
+    return {"image": _data_urls(seed)[rng.randrange(IMAGE_COUNT)]}
 
 
 @cache
 def _data_urls(seed: int) -> list[str]:
-    files = scenes.pictures(seed, PICTURES)
+    files = scenes.generate_images(seed, IMAGE_COUNT)
     return [f"data:{kind};base64,{base64.b64encode(file).decode()}" for kind, file in files]

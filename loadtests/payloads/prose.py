@@ -27,19 +27,19 @@ SHORT, MIXED, LONG = (6, 18), (5, 120), (200, 227)
 """Ranges of words a text; of the default model's tokens, special ones included, 13, 50 and 235 on average."""
 
 
-def texts(seed: int, words: tuple[int, int] = MIXED) -> Iterator[str]:
+def generate_texts(seed: int, word_range: tuple[int, int] = MIXED) -> Iterator[str]:
     """Endless texts with a number of words drawn from `words`, short ones more often than long ones."""
-    source = random.Random(seed)
-    low, high = words
+    rng = random.Random(seed)
+    low, high = word_range
     while True:
-        wanted = low + int((high - low) * source.random() ** 2)
-        yield prose(source, wanted)
+        count = low + int((high - low) * rng.random() ** 2)
+        yield generate_text(rng, count)
 
 
-def prose(source: random.Random, words: int) -> str:
+def generate_text(rng: random.Random, count: int) -> str:
     """Whole sentences, cut after exactly `words` words."""
-    written: list[str] = []
-    while len(written) < words:
-        sentence = " ".join(source.choice(part) for part in (_SUBJECTS, _VERBS, _OBJECTS, _TAILS))
-        written += (sentence.capitalize() + ".").split()
-    return " ".join(written[:words])
+    words: list[str] = []
+    while len(words) < count:
+        sentence = " ".join(rng.choice(part) for part in (_SUBJECTS, _VERBS, _OBJECTS, _TAILS))
+        words += (sentence.capitalize() + ".").split()
+    return " ".join(words[:count])

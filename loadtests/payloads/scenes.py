@@ -5,33 +5,33 @@ import random
 
 from PIL import Image, ImageDraw
 
-SIDES_PX = ((128, 128), (320, 240), (640, 480), (480, 640))
-_COLOURS = ("crimson", "gold", "seagreen", "royalblue", "purple", "darkorange", "white", "black")
+SIZES_PX = ((128, 128), (320, 240), (640, 480), (480, 640))
+_COLORS = ("crimson", "gold", "seagreen", "royalblue", "purple", "darkorange", "white", "black")
 _FORMATS = ("PNG", "JPEG")
 
 
-def pictures(seed: int, count: int) -> list[tuple[str, bytes]]:
+def generate_images(seed: int, count: int) -> list[tuple[str, bytes]]:
     """So many files, each with its media type."""
-    source = random.Random(seed)
-    return [_picture(source, _FORMATS[i % len(_FORMATS)]) for i in range(count)]
+    rng = random.Random(seed)
+    return [_generate_image(rng, _FORMATS[i % len(_FORMATS)]) for i in range(count)]
 
 
-def _picture(source: random.Random, format: str) -> tuple[str, bytes]:
-    width, height = source.choice(SIDES_PX)
-    ground = Image.linear_gradient("L").resize((width, height))
-    picture = Image.merge("RGB", [ground.point(_ramp(source)) for _ in range(3)])
-    drawing = ImageDraw.Draw(picture)
-    for _ in range(source.randint(1, 3)):
-        side = source.randint(min(width, height) // 6, min(width, height) // 2)
-        x, y = source.randrange(width - side), source.randrange(height - side)
-        box, colour = (x, y, x + side, y + side), source.choice(_COLOURS)
-        (drawing.ellipse if source.random() < 0.5 else drawing.rectangle)(box, fill=colour)
+def _generate_image(rng: random.Random, format: str) -> tuple[str, bytes]:
+    width, height = rng.choice(SIZES_PX)
+    gradient = Image.linear_gradient("L").resize((width, height))
+    image = Image.merge("RGB", [gradient.point(_brightness_table(rng)) for _ in range(3)])
+    drawing = ImageDraw.Draw(image)
+    for _ in range(rng.randint(1, 3)):
+        side = rng.randint(min(width, height) // 6, min(width, height) // 2)
+        x, y = rng.randrange(width - side), rng.randrange(height - side)
+        box, color = (x, y, x + side, y + side), rng.choice(_COLORS)
+        (drawing.ellipse if rng.random() < 0.5 else drawing.rectangle)(box, fill=color)
     file = io.BytesIO()
-    picture.save(file, format)
+    image.save(file, format)
     return f"image/{format.lower()}", file.getvalue()
 
 
-def _ramp(source: random.Random) -> list[int]:
+def _brightness_table(rng: random.Random) -> list[int]:
     """From one brightness to another over the 256 of a gradient."""
-    low, high = source.randint(0, 255), source.randint(0, 255)
+    low, high = rng.randint(0, 255), rng.randint(0, 255)
     return [low + (high - low) * i // 255 for i in range(256)]

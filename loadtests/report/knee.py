@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-BEND = 0.15
+MIN_SAG = 0.15
 """How far a curve must sag under its chord, as a share of the square it is drawn in, to have a knee."""
 
 
@@ -22,4 +22,4 @@ def knee(rates: Sequence[float], latencies: Sequence[float]) -> float | None:
         for rate, latency in zip(rates, latencies, strict=True)
     ]
     deepest = max(range(len(sags)), key=sags.__getitem__)
-    return rates[deepest] if sags[deepest] > BEND else None
+    return rates[deepest] if sags[deepest] > MIN_SAG else None

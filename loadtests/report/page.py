@@ -14,10 +14,10 @@ from loadtests.summary import Summary
 COLUMNS = {
     "requests": "requests",
     "failures": "failed",
-    "unsent": "not sent",
-    "unanswered": "no answer yet",
-    "offered_per_s": "meant /s",
-    "requests_per_s": "right /s",
+    "unsent": "dropped",
+    "unanswered": "in flight",
+    "offered_per_s": "offered/s",
+    "requests_per_s": "ok/s",
     "p50_ms": "p50",
     "p95_ms": "p95",
     "p99_ms": "p99",
@@ -30,11 +30,11 @@ LATENCIES = {name: COLUMNS[name] for name in COLUMNS if name.endswith("_ms")}
 def html(summary: Summary, recorder: Recorder, host: str) -> str:
     """The whole page."""
     figures = summary.figures()
-    began = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(recorder.began))
+    started_at = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(recorder.started_at))
     template = Template(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
     return template.substitute(
         host=escape(host),
-        began=escape(began),
+        began=escape(started_at),
         loop=f"{figures['loop']} loop, {summary.seconds:.0f} s measured",
         verdicts="".join(_verdicts(summary)),
         total=_table({"all": figures}, COLUMNS),
@@ -46,14 +46,18 @@ def html(summary: Summary, recorder: Recorder, host: str) -> str:
 
 
 def _verdicts(summary: Summary) -> Iterable[str]:
-    if summary.generator.bottleneck:
-        yield _verdict("bad", "The generator is the bottleneck: these are its own figures, not the server's.")
-    if summary.searched:
-        held = f"{summary.held:.4g} requests a second" if summary.held else "no rate that was tried"
-        yield _verdict("good" if summary.held else "bad", f"What holds the objectives: {held}.")
+    if summary.generator.saturated:
+        yield _verdict("bad", "Load generator saturated: these figures describe the generator, not the server.")
+    if summary.is_search:
+        max_rate = (
+            f"{summary.max_passing_rate:.4g} requests a second"
+            if summary.max_passing_rate
+            else "none of the rates tried"
+        )
+        yield _verdict("good" if summary.max_passing_rate else "bad", f"Highest rate meeting the SLO: {max_rate}.")
     elif summary.slo.objectives:
-        missed = "; ".join(summary.misses)
-        yield _verdict("bad" if missed else "good", f"Objectives missed: {missed}." if missed else "Objectives held.")
+        violations = "; ".join(summary.violations)
+        yield _verdict("bad" if violations else "good", f"SLO violated: {violations}." if violations else "SLO met.")
 
 
 def _verdict(kind: str, text: str) -> str:
@@ -61,20 +65,24 @@ def _verdict(kind: str, text: str) -> str:
 
 
 def _plots(summary: Summary, recorder: Recorder) -> Iterable[str]:
-    says = "By the second in which requests were meant to start. Bands tell phases apart; before them it warms up."
-    yield _section("Over time", says, plots.over_time(summary, recorder))
-    for title, says, svg in (
-        ("Against rate", "Where more load is no longer answered as fast.", plots.against_rate(summary)),
-        ("Stages", "What the server says of itself, beside what the client saw.", plots.by_stage(summary)),
-        ("Distribution", "Of the latencies, with the tail drawn out.", plots.distributions(summary)),
-        ("Batches", "How many items the server computed at a time, by its metrics.", plots.batch_sizes(summary)),
+    description = "By the second of the intended start. Bands mark phases; the part before them is warm-up."
+    yield _section("Over time", description, plots.over_time(summary, recorder))
+    for title, description, svg in (
+        ("Against rate", "Latency against the offered rate.", plots.latency_by_rate(summary)),
+        ("Stages", "Server-side stages (Server-Timing) and client-side latency.", plots.latency_by_stage(summary)),
+        (
+            "Distribution",
+            "Cumulative distribution of latencies, with the tail stretched.",
+            plots.latency_distributions(summary),
+        ),
+        ("Batches", "Batch sizes from the server's metrics.", plots.batch_sizes(summary)),
     ):
         if svg:
-            yield _section(title, says, svg)
+            yield _section(title, description, svg)
 
 
-def _section(title: str, says: str, svg: str) -> str:
-    return f"<section><h2>{title}</h2><p>{says}</p>{svg}</section>"
+def _section(title: str, description: str, svg: str) -> str:
+    return f"<section><h2>{title}</h2><p>{description}</p>{svg}</section>"
 
 
 def _table(rows: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str]) -> str:

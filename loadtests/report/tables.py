@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.record import Recorder
-from loadtests.summary import Summary, told
+from loadtests.summary import Summary, bucket_figures
 
 
 def write_seconds(path: Path, summary: Summary, recorder: Recorder) -> None:
     """By the second in which requests were meant to start, warm-up included: `phase` is empty there."""
-    run = recorder.seconds()
-    _write(path, ({"second": at, "phase": _phase(summary, at), **told(run[at], 1.0)} for at in run))
+    run = recorder.by_second()
+    _write(path, ({"second": at, "phase": _phase_name(summary, at), **bucket_figures(run[at], 1.0)} for at in run))
 
 
 def write_phases(path: Path, summary: Summary) -> None:
@@ -20,7 +20,7 @@ def write_phases(path: Path, summary: Summary) -> None:
     _write(path, summary.figures()["phases"])
 
 
-def _phase(summary: Summary, at: int) -> str:
+def _phase_name(summary: Summary, at: int) -> str:
     return next((each.phase.name for each in summary.results if each.start <= at + 0.5 < each.end), "")
 
 

@@ -10,5 +10,5 @@ Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 """[y, x, 3], sRGB."""
 
-Data = npt.NDArray[Any]
+InputArray = npt.NDArray[Any]
 """What a graph takes of one item, whatever its modality: token ids `[n]`, or pixels `[y, x, 3]`."""

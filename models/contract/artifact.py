@@ -28,7 +28,7 @@ def digest(path: Path) -> FileDigest:
     return FileDigest(bytes=path.stat().st_size, sha256=sha256)
 
 
-def sealed(root: Path) -> list[Path]:
+def list_artifacts(root: Path) -> list[Path]:
     """Artifact directories right below `root`, by name. Hidden ones are exports in progress."""
     if not root.is_dir():
         return []
@@ -40,18 +40,18 @@ def verify(directory: Path) -> Manifest:
 
     Raises ArtifactError naming the first file that is missing, a link, of another size or of another content.
     """
-    _refuse_link(directory / MANIFEST_FILE)
+    _check_not_link(directory / MANIFEST_FILE)
     manifest = Manifest.read(directory)
     for name in required_files(manifest.modality):
         if name not in manifest.files:
-            raise ArtifactError(directory / MANIFEST_FILE, f"lists no {name}")
+            raise ArtifactError(directory / MANIFEST_FILE, f"does not list {name}")
     for name, expected in manifest.files.items():
         _verify_file(directory / name, expected)
     return manifest
 
 
 def _verify_file(path: Path, expected: FileDigest) -> None:
-    _refuse_link(path)
+    _check_not_link(path)
     if not path.is_file():
         raise ArtifactError(path, "is missing")
     found_bytes = path.stat().st_size
@@ -61,6 +61,6 @@ def _verify_file(path: Path, expected: FileDigest) -> None:
         raise ArtifactError(path, "does not match its sha256 in the manifest")
 
 
-def _refuse_link(path: Path) -> None:
+def _check_not_link(path: Path) -> None:
     if path.is_symlink():
         raise ArtifactError(path, "is a link; an artifact holds plain files only")

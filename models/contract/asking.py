@@ -5,19 +5,24 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from models.contract import tensors
-from models.contract.arrays import Data
+from models.contract.arrays import InputArray
 
 
-def asking(outputs: Sequence[str], wanted: Collection[str], heads: Sequence[int]) -> dict[str, Data]:
+def output_selection_inputs(
+    outputs: Sequence[str], requested: Collection[str], head_indices: Sequence[int]
+) -> dict[str, InputArray]:
     """The inputs by which a graph with these `outputs` computes those `wanted`, raw weights of `heads` alone.
 
     A graph without attention has none to observe, and no heads.
     """
-    beside = [name for name in outputs if name != tensors.EMBEDDING]
-    asked = np.array([name in wanted for name in beside])
-    told = {tensors.ASKED: asked}
-    attention = [name for name in beside if name != tensors.POSITIONS]
+    optional_outputs = [name for name in outputs if name != tensors.EMBEDDING]
+    output_mask = np.array([name in requested for name in optional_outputs])
+    inputs = {tensors.OUTPUT_MASK: output_mask}
+    attention = [name for name in optional_outputs if name != tensors.TOKEN_EMBEDDINGS]
     if not attention:
-        return told
-    observe = np.array(any(name in wanted for name in attention))
-    return told | {tensors.OBSERVE: observe, tensors.HEADS: np.array(heads, dtype=np.int64)}
+        return inputs
+    output_attentions = np.array(any(name in requested for name in attention))
+    return inputs | {
+        tensors.OUTPUT_ATTENTIONS: output_attentions,
+        tensors.HEAD_INDICES: np.array(head_indices, dtype=np.int64),
+    }

@@ -12,7 +12,7 @@ class ArtifactError(ValueError):
         super().__init__(f"{path.parent.name}/{path.name} {reason}")
 
 
-def first_problem(error: ValidationError, separator: str = ": ") -> str:
+def first_validation_error(error: ValidationError, separator: str = ": ") -> str:
     """Where the first thing is wrong, and what; a person mends one at a time."""
     first = error.errors(include_url=False, include_input=False)[0]
     return f"{'.'.join(map(str, first['loc']))}{separator}{first['msg']}"

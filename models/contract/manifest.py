@@ -10,24 +10,24 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from models.contract import tensors
-from models.contract.errors import ArtifactError, first_problem
+from models.contract.errors import ArtifactError, first_validation_error
 from models.contract.specs import (
     AttentionSpec,
     Device,
     EmbeddingSpec,
+    FrozenModel,
     GraphSpec,
     ImageSpec,
     Modality,
     Name,
-    Part,
     Pooling,
-    Positions,
     Precision,
     TextSpec,
+    TokenEmbeddingKind,
 )
 
 __all__ = [
-    "FORMAT",
+    "ARTIFACT_FORMAT_VERSION",
     "MANIFEST_FILE",
     "AttentionSpec",
     "Deviation",
@@ -41,25 +41,25 @@ __all__ = [
     "Overrides",
     "Parity",
     "Pooling",
-    "Positions",
     "Quality",
     "TextSpec",
+    "TokenEmbeddingKind",
 ]
 
-FORMAT: Final = 6
+ARTIFACT_FORMAT_VERSION: Final = 6
 """Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
 
 MANIFEST_FILE = "manifest.json"
 
 
-class FileDigest(Part):
+class FileDigest(FrozenModel):
     """Size and sha256 of one file of the artifact."""
 
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class Deviation(Part):
+class Deviation(FrozenModel):
     """One figure of the comparison with the original in float64: how far the graph is off, and how far the original
     itself is when it runs in the precision of the graph (None: not finite there).
 
@@ -71,7 +71,7 @@ class Deviation(Part):
     limit: float | None
 
 
-class Parity(Part):
+class Parity(FrozenModel):
     """Largest differences from the trained original in float64, measured over `items` when the artifact was sealed."""
 
     items: int = Field(gt=0)
@@ -87,7 +87,7 @@ class Parity(Part):
     exact_weights: int = Field(ge=0, description="Weights that are copies of a parameter, bit for bit.")
 
 
-class Overrides(Part):
+class Overrides(FrozenModel):
     """What the exporter asked for instead of what the source says; None where the source decides."""
 
     pooling: Pooling | None = None
@@ -96,7 +96,7 @@ class Overrides(Part):
     task: Literal["embed"] | None = None
 
 
-class Quality(Part):
+class Quality(FrozenModel):
     """Of a reduced precision: its vectors of `items` texts or pictures against those of full precision."""
 
     items: int = Field(gt=0)
@@ -106,10 +106,10 @@ class Quality(Part):
     neighbours_max_abs: float = Field(description="Largest change of a vector by the items batched with it.")
 
 
-class Manifest(Part):
+class Manifest(FrozenModel):
     """Everything a reader needs to serve the artifact, and the digest of every other file in it."""
 
-    format: Literal[6] = FORMAT
+    format: Literal[6] = ARTIFACT_FORMAT_VERSION
     name: Name
     modality: Modality
     architecture: str
@@ -130,12 +130,12 @@ class Manifest(Part):
     def _one_modality(self) -> Self:
         if (self.text is None, self.image is None) != (self.modality != "text", self.modality != "image"):
             raise ValueError(f"modality {self.modality} needs its own section and no other")
-        if self.graph.outputs != tensors.outputs(self.attention.layers if self.attention else 0):
-            raise ValueError("the graph has other outputs than its attention has parts")
+        if self.graph.outputs != tensors.graph_outputs(self.attention.num_layers if self.attention else 0):
+            raise ValueError("the graph's outputs do not match its attention layers")
         return self
 
     @property
-    def prefix(self) -> int:
+    def num_prefix_tokens(self) -> int:
         """Positions before those that reductions are told on: a picture's CLS and registers, of a text none."""
         return self.image.prefix if self.image else 0
 
@@ -148,14 +148,15 @@ class Manifest(Part):
         except (OSError, UnicodeDecodeError) as error:
             raise ArtifactError(path, f"cannot be read ({type(error).__name__}); export the model first") from error
         found = _declared_format(path, text)
-        if found != FORMAT:
+        if found != ARTIFACT_FORMAT_VERSION:
             raise ArtifactError(
-                path, f"has artifact format {found}, this version reads {FORMAT}; export the model again"
+                path,
+                f"has artifact format {found}, this version reads {ARTIFACT_FORMAT_VERSION}; export the model again",
             )
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise ArtifactError(path, f"is not a valid manifest: {first_problem(error)}") from error
+            raise ArtifactError(path, f"is not a valid manifest: {first_validation_error(error)}") from error
 
     def write(self, directory: Path) -> None:
         """Write `directory`/manifest.json, readable by a person."""

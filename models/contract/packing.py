@@ -22,7 +22,7 @@ def pack(items: Sequence[Ints], *, position_offset: int = 0) -> dict[str, Ints]:
     """
     lengths = np.array([len(item) for item in items], dtype=np.int64)
     if not len(items) or lengths.min() < 1:
-        raise ValueError("a batch holds at least one item, and every item at least one token")
+        raise ValueError("a batch needs at least one item, and every item at least one token")
     rows = np.repeat(np.arange(len(items)), lengths)
     starts = np.cumsum(lengths) - lengths
     columns = np.arange(len(rows)) - starts[rows]

@@ -17,66 +17,66 @@ COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
 PIXELS = "pixels"
 """[b, y, x, 3] uint8, sRGB: the one input of an image graph."""
 
-OBSERVE = "observe"
+OUTPUT_ATTENTIONS = "observe"
 """Boolean: is anything asked for of the attention?"""
 
-ASKED = "asked"
+OUTPUT_MASK = "asked"
 """Booleans, one for each output beside the embedding, in their order; those not asked for come back empty."""
 
-HEADS = "heads"
+HEAD_INDICES = "heads"
 """[k] int64: the heads whose raw weights are meant. Of reductions it changes nothing."""
 
 EMBEDDING = "item_embedding"
 """[b, e] pooled, not yet normalised: truncation to fewer dimensions comes before normalisation."""
 
-POSITIONS = "position_embeddings"
+TOKEN_EMBEDDINGS = "position_embeddings"  # noqa: S105 - the name of a tensor
 """[b, s, e]: the vector of each token, or of each of a picture's prefix positions and cells, in the embedding's space
 (`specs.Positions` says how near to it). What stands past an item's length is never read. No position's code, which
 others call by that name."""
 
 
-def matrix(reduction: Reduction) -> str:
+def reduction_matrix(reduction: Reduction) -> str:
     """[b, s, s]: what each token (row) attends to, each row summing to 1. Of a picture, its cells alone."""
     return f"relevance_{reduction}_matrix"
 
 
-def pooled(reduction: Reduction) -> str:
+def pooled_reduction(reduction: Reduction) -> str:
     """[b, s]: the rows pooled the way the model pools its embedding, summing to 1. Of a picture, its cells alone."""
     return f"relevance_{reduction}_pooled"
 
 
-def weights(layer: int) -> str:
+def layer_weights(layer: int) -> str:
     """[b, k, s, s]: one layer's attention weights as computed, prefix positions included."""
     return f"attention_weights_{layer}"
 
 
-def pooled_weights(layer: int) -> str:
+def pooled_layer_weights(layer: int) -> str:
     """[b, k, s]: the same, each head's rows pooled the way the model pools its embedding."""
     return f"attention_weights_{layer}_pooled"
 
 
-def combined(layer: int, how: Combination) -> str:
+def combined_heads(layer: int, combination: Combination) -> str:
     """[b, s, s]: one layer's heads combined, prefix positions included; each row sums to 1."""
-    return f"{weights(layer)}_{how}"
+    return f"{layer_weights(layer)}_{combination}"
 
 
-def pooled_combined(layer: int, how: Combination) -> str:
+def pooled_combined_heads(layer: int, combination: Combination) -> str:
     """[b, s]: the same, its rows pooled the way the model pools its embedding."""
-    return f"{combined(layer, how)}_pooled"
+    return f"{combined_heads(layer, combination)}_pooled"
 
 
-def raw(layer: int) -> tuple[str, ...]:
+def layer_outputs(layer: int) -> tuple[str, ...]:
     """All that can be observed of one layer."""
-    reduced = [name(layer, how) for how in COMBINATIONS for name in (combined, pooled_combined)]
-    return (weights(layer), pooled_weights(layer), *reduced)
+    reduced = [name(layer, how) for how in COMBINATIONS for name in (combined_heads, pooled_combined_heads)]
+    return (layer_weights(layer), pooled_layer_weights(layer), *reduced)
 
 
-def observed(layers: int) -> tuple[str, ...]:
+def attention_outputs(layers: int) -> tuple[str, ...]:
     """What can be observed of the attention of so many layers, in the graph's order."""
-    reduced = [name(reduction) for reduction in REDUCTIONS for name in (matrix, pooled)]
-    return (*reduced, *(name for layer in range(layers) for name in raw(layer)))
+    reduced = [name(reduction) for reduction in REDUCTIONS for name in (reduction_matrix, pooled_reduction)]
+    return (*reduced, *(name for layer in range(layers) for name in layer_outputs(layer)))
 
 
-def outputs(layers: int) -> tuple[str, ...]:
+def graph_outputs(layers: int) -> tuple[str, ...]:
     """Every output of a graph with so many layers of attention, in its order."""
-    return (EMBEDDING, POSITIONS, *(observed(layers) if layers else ()))
+    return (EMBEDDING, TOKEN_EMBEDDINGS, *(attention_outputs(layers) if layers else ()))

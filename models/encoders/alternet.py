@@ -19,11 +19,11 @@ from pydantic import NonNegativeInt
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.encoders.image import ImageConfig, ImageEncoder
 from models.encoders.sizes import Count, Size
-from models.layers.errors import ConfigError, divide
-from models.layers.grids import Grid, refine, refine_rows
+from models.layers.errors import ConfigError, divide_exactly
+from models.layers.grids import Grid, upsample_attention, upsample_embeddings
 from models.layers.map_attention import MapAttention, MapAttentionPlan
 
 Counts = tuple[Count, Count, Count, Count]
@@ -59,7 +59,7 @@ class AlterNet(ImageEncoder):
 
     def __init__(self, config: AlterNetConfig) -> None:
         super().__init__(config)
-        side = divide(config.image_px, 32, "the stages halve image_px five times, which does not go")
+        side = divide_exactly(config.image_px, 32, "image_px must be a multiple of 32 for five halvings")
         self.stem = nn.Sequential(
             nn.Conv2d(3, config.widths[0], 7, stride=2, padding=3, bias=False), nn.MaxPool2d(3, stride=2, padding=1)
         )
@@ -68,7 +68,7 @@ class AlterNet(ImageEncoder):
         channels = config.widths[0]
         for stage in range(4):
             at = side * 2 ** (3 - stage)
-            kinds = _alternate(config.blocks[stage], config.attention_blocks[stage])
+            kinds = _attention_schedule(config.blocks[stage], config.attention_blocks[stage])
             for index, attends in enumerate(kinds):
                 stride = 2 if stage and index == 0 else 1
                 self.blocks.append(_block(config, stage, channels, at, stride, attends=attends))
@@ -79,25 +79,27 @@ class AlterNet(ImageEncoder):
         self.head = nn.Linear(channels, config.embedding_width)
 
     @override
-    def encode(self, images: Tensor, observer: Observer) -> Tensor:
+    def encode(self, images: Tensor, recorder: AttentionRecorder) -> Tensor:
         x = self.stem(images)
         for block in self.blocks:
-            x = block(x, observer)
+            x = block(x, recorder)
         x = self.norm(x).relu()
-        if observer.watching:
-            observer.positions = refine_rows(self.head(rearrange(x, "b c y x -> b y x c")), self.grid)
+        if recorder.record:
+            recorder.token_embeddings = upsample_embeddings(self.head(rearrange(x, "b c y x -> b y x c")), self.grid)
         vector: Tensor = self.head(x.mean(dim=(2, 3)))
         return vector
 
     @override
     def on_grid(self, weights: Sequence[Tensor]) -> list[Tensor]:
-        return [refine(layer, grid, self.grid) for layer, grid in zip(weights, self.grids, strict=bool(weights))]
+        return [
+            upsample_attention(layer, grid, self.grid) for layer, grid in zip(weights, self.grids, strict=bool(weights))
+        ]
 
 
-def _alternate(blocks: int, attention: int) -> list[bool]:
+def _attention_schedule(blocks: int, attention: int) -> list[bool]:
     """Which blocks of a stage attend: convolutions first, then convolution and attention by turns, attention last."""
     if 2 * attention > blocks:
-        raise ConfigError(f"a stage of {blocks} blocks has no room for {attention} attentions and a block before each")
+        raise ConfigError(f"a stage of {blocks} blocks is too short for {attention} attentions and a block before each")
     return [False] * (blocks - 2 * attention) + [False, True] * attention
 
 
@@ -139,7 +141,7 @@ class _ResidualBlock(nn.Module):
             layers.append(nn.Conv2d(fan_in, fan_out, side, stride=step, padding=side // 2, bias=False))
         self.residual = nn.Sequential(*layers)
 
-    def forward(self, x: Tensor, _observer: Observer) -> Tensor:
+    def forward(self, x: Tensor, _observer: AttentionRecorder) -> Tensor:
         active = self.before(x)
         out: Tensor = self.residual(active) + (x if self.shortcut is None else self.shortcut(active))
         return out
@@ -158,6 +160,6 @@ class _AttentionBlock(nn.Module):
         )
         self.attention = MapAttention(plan)
 
-    def forward(self, x: Tensor, observer: Observer) -> Tensor:
-        out: Tensor = x + self.attention(self.narrow(x), observer)
+    def forward(self, x: Tensor, recorder: AttentionRecorder) -> Tensor:
+        out: Tensor = x + self.attention(self.narrow(x), recorder)
         return out

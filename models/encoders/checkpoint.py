@@ -39,15 +39,15 @@ def load(directory: Path) -> Encoder:
     except OSError as error:
         raise CheckpointError(f"{config} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise CheckpointError(f"{config} is no JSON object") from error
-    wanted = _shapes(from_dict(fields))
+        raise CheckpointError(f"{config} is not a JSON object") from error
+    expected = _shapes(from_dict(fields))
     if not weights.is_file():
-        raise CheckpointError(f"{weights} is not there")
+        raise CheckpointError(f"{weights} is missing")
     try:
         found = load_file(weights)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{weights} is not what it should be: {error}") from error
-    _fit(wanted, found, weights)
+        raise CheckpointError(f"{weights} is invalid: {error}") from error
+    _check_weights(expected, found, weights)
     encoder = build(from_dict(fields))
     encoder.load_state_dict(found)
     return encoder.eval()
@@ -59,10 +59,10 @@ def _shapes(config: Config) -> dict[str, torch.Size]:
         return {name: tensor.shape for name, tensor in build(config).state_dict().items()}
 
 
-def _fit(wanted: Mapping[str, torch.Size], found: Mapping[str, Tensor], weights: Path) -> None:
+def _check_weights(expected: Mapping[str, torch.Size], found: Mapping[str, Tensor], weights: Path) -> None:
     """Hold the weights against the config before the encoder is made. Raises CheckpointError."""
-    for name in sorted(wanted.keys() | found.keys()):
-        if name not in found or name not in wanted or found[name].shape != wanted[name]:
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found or name not in expected or found[name].shape != expected[name]:
             raise CheckpointError(f"{weights} does not fit {CONFIG_FILE}: {name}")
         if not found[name].isfinite().all():
-            raise CheckpointError(f"{weights} holds a value in {name} that is not finite")
+            raise CheckpointError(f"{weights} has a value in {name} that is not finite")

@@ -4,10 +4,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.contract.specs import Name
 from models.encoders.sizes import Size
-from models.picture import PictureEncoder
+from models.picture import VisionEncoder
 
-MIDDLE = 0.5
-SPREAD = 0.25
+IMAGE_MEAN = 0.5
+IMAGE_STD = 0.25
 """Mean and standard deviation that pixels in 0 to 1 are brought from: -2 to 2."""
 
 
@@ -22,13 +22,13 @@ class ImageConfig(BaseModel):
     space: Name | None = Field(None, description="The model whose vectors these can be compared with.")
 
 
-class ImageEncoder(PictureEncoder):
+class ImageEncoder(VisionEncoder):
     """An image encoder of ours, of square pictures."""
 
     config: ImageConfig
 
     def __init__(self, config: ImageConfig) -> None:
-        super().__init__(middle=(MIDDLE,) * 3, spread=(SPREAD,) * 3)
+        super().__init__(image_mean=(IMAGE_MEAN,) * 3, image_std=(IMAGE_STD,) * 3)
         self.config = config
-        self.rows_px = self.columns_px = config.image_px
-        self.width = config.embedding_width
+        self.height_px = self.width_px = config.image_px
+        self.embedding_dim = config.embedding_width

@@ -17,17 +17,17 @@ from einops import rearrange
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.encoders.image import ImageConfig, ImageEncoder
 from models.encoders.sizes import Count, Size
 from models.layers.dynamic_convolution import DynamicConvolution
-from models.layers.errors import ConfigError, divide, odd
+from models.layers.errors import ConfigError, divide_exactly, require_odd
 from models.layers.map_attention import MapAttention, MapAttentionPlan
 from models.layers.projection import Projection
-from models.layers.self_attention import Score
+from models.layers.self_attention import ScoreKind
 
 
-class MapConfig(ImageConfig):
+class FeatureMapConfig(ImageConfig):
     """What the three have: a stem that halves the picture until a cell is `cell_px`, then `layers` blocks."""
 
     cell_px: Size = 8
@@ -35,51 +35,53 @@ class MapConfig(ImageConfig):
     layers: Count = 4
 
 
-class NonLocalConfig(MapConfig):
+class NonLocalConfig(FeatureMapConfig):
     kind: Literal["nonlocal"] = "nonlocal"
     heads: Count = 1
     projection: Projection = "separate"
-    score: Score = "dot"
+    score: ScoreKind = "dot"
 
 
-class DynamicConvConfig(MapConfig):
+class DynamicConvConfig(FeatureMapConfig):
     kind: Literal["dynamic-conv"] = "dynamic-conv"
     groups: Count = 8
     kernel: Count = 7
 
 
-class ConvConfig(MapConfig):
+class ConvConfig(FeatureMapConfig):
     kind: Literal["conv"] = "conv"
     kernel: Count = 3
 
 
-class MapEncoder(ImageEncoder):
+class FeatureMapEncoder(ImageEncoder):
     """Stem, blocks, the mean over the map, a linear map to the vector."""
 
     pooling = "mean"
 
-    def __init__(self, config: MapConfig) -> None:
+    def __init__(self, config: FeatureMapConfig) -> None:
         super().__init__(config)
-        side = divide(config.image_px, config.cell_px, "cell_px does not divide image_px")
+        side = divide_exactly(config.image_px, config.cell_px, "cell_px does not divide image_px")
         self.grid = (side, side)
         self.stem = _stem(config)
-        self.blocks = nn.ModuleList(_MapBlock(config.width, _mixer(config, self.grid)) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(
+            _FeatureMapBlock(config.width, _mixer(config, self.grid)) for _ in range(config.layers)
+        )
         self.norm = nn.GroupNorm(1, config.width)
         self.head = nn.Linear(config.width, config.embedding_width)
 
     @override
-    def encode(self, images: Tensor, observer: Observer) -> Tensor:
+    def encode(self, images: Tensor, recorder: AttentionRecorder) -> Tensor:
         x = self.stem(images)
         for block in self.blocks:
-            x = block(x, observer)
+            x = block(x, recorder)
         x = self.norm(x)
-        if observer.watching:
-            observer.positions = self.head(rearrange(x, "b c y x -> b (y x) c"))
+        if recorder.record:
+            recorder.token_embeddings = self.head(rearrange(x, "b c y x -> b (y x) c"))
         vector: Tensor = self.head(x.mean(dim=(2, 3)))
         return vector
 
 
-class _MapBlock(nn.Module):
+class _FeatureMapBlock(nn.Module):
     def __init__(self, width: int, mixer: nn.Module) -> None:
         super().__init__()
         self.norm_positions = nn.GroupNorm(1, width)
@@ -88,41 +90,41 @@ class _MapBlock(nn.Module):
             nn.GroupNorm(1, width), nn.Conv2d(width, 4 * width, 1), nn.GELU(), nn.Conv2d(4 * width, width, 1)
         )
 
-    def forward(self, x: Tensor, observer: Observer) -> Tensor:
-        x = x + self.mix_positions(self.norm_positions(x), observer)
+    def forward(self, x: Tensor, recorder: AttentionRecorder) -> Tensor:
+        x = x + self.mix_positions(self.norm_positions(x), recorder)
         out: Tensor = x + self.mix_channels(x)
         return out
 
 
-class _Unwatched(nn.Module):
+class _NoAttention(nn.Module):
     """A mixer that is no attention."""
 
     def __init__(self, mixer: nn.Module) -> None:
         super().__init__()
         self.mixer = mixer
 
-    def forward(self, x: Tensor, _observer: Observer) -> Tensor:
+    def forward(self, x: Tensor, _observer: AttentionRecorder) -> Tensor:
         mixed: Tensor = self.mixer(x)
         return mixed
 
 
-def _mixer(config: MapConfig, grid: tuple[int, int]) -> nn.Module:
+def _mixer(config: FeatureMapConfig, grid: tuple[int, int]) -> nn.Module:
     """What mixes positions in a block: `[b, c, y, x]`, Observer -> `[b, c, y, x]`."""
     if isinstance(config, NonLocalConfig):
         plan = MapAttentionPlan(config.width, grid, config.heads, projection=config.projection, score=config.score)
         return MapAttention(plan)
     if isinstance(config, DynamicConvConfig):
-        return _Unwatched(DynamicConvolution(config.width, groups=config.groups, kernel=config.kernel))
+        return _NoAttention(DynamicConvolution(config.width, groups=config.groups, kernel=config.kernel))
     if isinstance(config, ConvConfig):
-        return _Unwatched(nn.Conv2d(config.width, config.width, odd(config.kernel), padding="same"))
+        return _NoAttention(nn.Conv2d(config.width, config.width, require_odd(config.kernel), padding="same"))
     raise ConfigError(f"no mixer for {type(config).__name__}")
 
 
-def _stem(config: MapConfig) -> nn.Sequential:
+def _stem(config: FeatureMapConfig) -> nn.Sequential:
     """3x3 convolutions that halve the picture until a cell is `cell_px` wide."""
     halvings = config.cell_px.bit_length() - 1
     if config.cell_px < 2 or 2**halvings != config.cell_px:
-        raise ConfigError(f"cell_px must be a power of 2 from 2 up, not {config.cell_px}")
+        raise ConfigError(f"cell_px must be a power of 2 and at least 2, not {config.cell_px}")
     layers: list[nn.Module] = []
     channels = 3
     for left in reversed(range(halvings)):

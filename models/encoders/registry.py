@@ -4,12 +4,12 @@ from typing import Any, Final, overload
 
 from pydantic import ValidationError
 
-from models.contract.errors import first_problem
+from models.contract.errors import first_validation_error
 from models.encoders.alternet import AlterNet, AlterNetConfig
 from models.encoders.image import ImageConfig, ImageEncoder
-from models.encoders.maps import ConvConfig, DynamicConvConfig, MapEncoder, NonLocalConfig
+from models.encoders.maps import ConvConfig, DynamicConvConfig, FeatureMapEncoder, NonLocalConfig
 from models.encoders.text import TextConfig, TextTransformer
-from models.encoders.vit import Vit, VitConfig
+from models.encoders.vit import VisionTransformer, VitConfig
 from models.layers.errors import ConfigError
 
 Encoder = ImageEncoder | TextTransformer
@@ -17,11 +17,11 @@ Config = ImageConfig | TextConfig
 
 _ENCODERS: Final[dict[str, tuple[type[Config], Any]]] = {
     "text": (TextConfig, TextTransformer),
-    "vit": (VitConfig, Vit),
+    "vit": (VitConfig, VisionTransformer),
     "alternet": (AlterNetConfig, AlterNet),
-    "nonlocal": (NonLocalConfig, MapEncoder),
-    "dynamic-conv": (DynamicConvConfig, MapEncoder),
-    "conv": (ConvConfig, MapEncoder),
+    "nonlocal": (NonLocalConfig, FeatureMapEncoder),
+    "dynamic-conv": (DynamicConvConfig, FeatureMapEncoder),
+    "conv": (ConvConfig, FeatureMapEncoder),
 }
 """kind -> (its config, the encoder that takes it)."""
 
@@ -34,7 +34,7 @@ def from_dict(fields: dict[str, Any]) -> Config:
     try:
         return _ENCODERS[kind][0].model_validate(fields)
     except ValidationError as error:
-        raise ConfigError(first_problem(error)) from error
+        raise ConfigError(first_validation_error(error)) from error
 
 
 @overload

@@ -14,10 +14,10 @@ from typing_extensions import override
 from models.contract.specs import Name, Pooling
 from models.encoders.sizes import Count, Size
 from models.layers.block import Block
-from models.layers.position import INITIAL_STD, Position, RelativeBias, position_code, sinusoidal
+from models.layers.position import INITIAL_STD, Position, RelativeBias, position_embedding, sinusoidal
 from models.layers.projection import Projection
-from models.layers.self_attention import Score
-from models.packed import Layout, PackedEncoder, PackedObserver
+from models.layers.self_attention import ScoreKind
+from models.packed import PackedAttentionRecorder, PackedEncoder, PackedLayout
 from models.pooling import pool
 
 
@@ -34,7 +34,7 @@ class TextConfig(BaseModel):
     heads: Count = 12
     position: Position = "learned"
     projection: Projection = "separate"
-    score: Score = "dot"
+    score: ScoreKind = "dot"
     pooling: Pooling = "mean"
     space: Name | None = None
 
@@ -46,10 +46,10 @@ class TextTransformer(PackedEncoder):
         super().__init__()
         self.config = config
         self.pooling = config.pooling
-        self.width = config.width
+        self.embedding_dim = config.width
         self.embed = nn.Embedding(config.vocabulary_size, config.width)
         nn.init.normal_(self.embed.weight, std=INITIAL_STD)  # as the codes: neither drowns the other
-        self.code = position_code(config.position, sinusoidal(torch.arange(config.max_tokens), config.width))
+        self.code = position_embedding(config.position, sinusoidal(torch.arange(config.max_tokens), config.width))
         self.relative = RelativeBias(config.heads, 1, config.max_tokens) if config.position == "relative" else None
         self.norm_embedded = nn.LayerNorm(config.width)
         self.blocks = nn.ModuleList(
@@ -59,24 +59,24 @@ class TextTransformer(PackedEncoder):
         self.norm = nn.LayerNorm(config.width)
 
     @override
-    def forward(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
-        hidden = layout.positions = self.hidden(input_ids, position_ids, layout)
-        return pool(layout.unpack(hidden), layout.real(), self.pooling)
+    def forward(self, input_ids: Tensor, position_ids: Tensor, layout: PackedLayout) -> Tensor:
+        hidden = layout.token_embeddings = self.hidden(input_ids, position_ids, layout)
+        return pool(layout.unpack(hidden), layout.token_mask(), self.pooling)
 
-    def hidden(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
+    def hidden(self, input_ids: Tensor, position_ids: Tensor, layout: PackedLayout) -> Tensor:
         """input_ids, position_ids `[t]` -> the last hidden state `[t, e]`. Fills `layout.weights`."""
         x = self.embed(input_ids)
         if self.code is not None:
             x = self.code(x, position_ids)
         x = self.norm_embedded(x)[None]
-        observer = PackedObserver(layout=layout)
+        recorder = PackedAttentionRecorder(layout=layout)
         bias = self._bias(layout)
         for block in self.blocks:
-            x = block(x, observer, bias)
+            x = block(x, recorder, bias)
         last: Tensor = self.norm(x)[0]
         return last
 
-    def _bias(self, layout: Layout) -> Tensor | None:
+    def _bias(self, layout: PackedLayout) -> Tensor | None:
         """[1, h, s, s]: the distance of two columns is that of their tokens, in every item."""
         s = layout.unpack_index.shape[1]
-        return None if self.relative is None else self.relative.corner(s)[None]
+        return None if self.relative is None else self.relative.truncate(s)[None]

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.encoders.image import ImageConfig, ImageEncoder
 from models.encoders.sizes import Count, Size
 from models.layers.block import Block
-from models.layers.errors import divide
-from models.layers.position import INITIAL_STD, Position, RelativeBias, position_code, sinusoidal_grid
+from models.layers.errors import divide_exactly
+from models.layers.position import INITIAL_STD, Position, RelativeBias, position_embedding, sinusoidal_grid
 from models.layers.projection import Projection
-from models.layers.self_attention import Score
+from models.layers.self_attention import ScoreKind
 
 
 class VitConfig(ImageConfig):
@@ -32,22 +32,22 @@ class VitConfig(ImageConfig):
     heads: Count = 3
     position: Position = "learned"
     projection: Projection = "separate"
-    score: Score = "dot"
+    score: ScoreKind = "dot"
 
 
-class Vit(ImageEncoder):
+class VisionTransformer(ImageEncoder):
     """CLS and patches through pre-norm blocks; the vector is a linear map of the last CLS."""
 
     pooling = "cls"
-    prefix = 1
+    num_prefix_tokens = 1
 
     def __init__(self, config: VitConfig) -> None:
         super().__init__(config)
-        side = divide(config.image_px, config.patch_px, "patch_px does not divide image_px")
+        side = divide_exactly(config.image_px, config.patch_px, "patch_px does not divide image_px")
         self.grid = (side, side)
         self.patches = nn.Conv2d(3, config.width, config.patch_px, stride=config.patch_px)
         self.cls = nn.Parameter(torch.randn(config.width) * INITIAL_STD)
-        self.code = position_code(config.position, sinusoidal_grid(side, side, config.width))
+        self.code = position_embedding(config.position, sinusoidal_grid(side, side, config.width))
         self.relative = RelativeBias(config.heads, side, side) if config.position == "relative" else None
         self.blocks = nn.ModuleList(
             Block(config.width, config.heads, projection=config.projection, score=config.score)
@@ -57,7 +57,7 @@ class Vit(ImageEncoder):
         self.head = nn.Linear(config.width, config.embedding_width)
 
     @override
-    def encode(self, images: Tensor, observer: Observer) -> Tensor:
+    def encode(self, images: Tensor, recorder: AttentionRecorder) -> Tensor:
         x = rearrange(self.patches(images), "b e y x -> b (y x) e")
         if self.code is not None:
             x = self.code(x)
@@ -65,8 +65,8 @@ class Vit(ImageEncoder):
         # CLS stands nowhere: no bias to or from it.
         bias = None if self.relative is None else functional.pad(self.relative(), (1, 0, 1, 0))[None]
         for block in self.blocks:
-            x = block(x, observer, bias)
-        if observer.watching:
-            observer.positions = self.head(self.norm(x))
+            x = block(x, recorder, bias)
+        if recorder.record:
+            recorder.token_embeddings = self.head(self.norm(x))
         vector: Tensor = self.head(self.norm(x[:, 0]))
         return vector

@@ -6,22 +6,22 @@ from models.experiments.convolutions import Convolutions
 from models.experiments.deletion import Deletion
 from models.experiments.experiment import Experiment
 from models.experiments.one_cell import OneCell
-from models.experiments.positions import Positions
+from models.experiments.positions import PositionsExperiment
 from models.experiments.projections import Projections
 from models.experiments.scaling import Scaling
 from models.experiments.scores import Scores
-from models.experiments.skipping import SkippingCost
+from models.experiments.skipping import AttentionPruning
 from models.experiments.specificity import Specificity
 
 _ALL: Final[tuple[Experiment[Any], ...]] = (
     Projections(),
     Scores(),
     Scaling(),
-    Positions(),
+    PositionsExperiment(),
     Specificity(),
     OneCell(),
     Convolutions(),
-    SkippingCost(),
+    AttentionPruning(),
     Deletion(),
 )
 

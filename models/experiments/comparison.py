@@ -12,18 +12,18 @@ from matplotlib.axes import Axes
 from pydantic import BaseModel, ConfigDict
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.encoders import registry
 from models.encoders.image import ImageConfig, ImageEncoder
 from models.experiments import style, task
 from models.experiments.experiment import Number, table
-from models.experiments.training import RATE, Bench, Plan, Trained, steps_measured
+from models.experiments.training import LEARNING_RATE, TrainedEncoder, TrainingPlan, TrainingPool, steps_measured
 
 TOLERANCE = 0.02
 """How far counts of parameters may be apart and still be called equal."""
 
 
-class Spread(BaseModel):
+class SeedStatistics(BaseModel):
     """One figure over seeds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,12 +37,12 @@ class Spread(BaseModel):
     def __str__(self) -> str:
         return f"{100 * self.mean:.1f} % ({100 * min(self.each):.1f} to {100 * max(self.each):.1f})"
 
-    def above(self, other: "Spread") -> bool:
+    def is_above(self, other: "SeedStatistics") -> bool:
         """Every seed's above every one of the other's."""
         return min(self.each) > max(other.each)
 
 
-class Learned(BaseModel):
+class TrainingOutcome(BaseModel):
     """What came of one encoder. `curves` holds each seed's accuracy at `Comparison.steps`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,8 +53,8 @@ class Learned(BaseModel):
     curves: tuple[tuple[Number, ...], ...]
 
     @property
-    def accuracy(self) -> Spread:
-        return Spread(each=tuple(curve[-1] for curve in self.curves))
+    def accuracy(self) -> SeedStatistics:
+        return SeedStatistics(each=tuple(curve[-1] for curve in self.curves))
 
 
 class Comparison(BaseModel):
@@ -63,44 +63,44 @@ class Comparison(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: tuple[int, ...]
-    learned: dict[str, Learned]
+    learned: dict[str, TrainingOutcome]
 
 
 def compare(
-    bench: Bench, configs: Mapping[str, ImageConfig], rates: Sequence[float] = (RATE,)
-) -> tuple[Comparison, dict[str, list[Trained]]]:
+    training_pool: TrainingPool, configs: Mapping[str, ImageConfig], rates: Sequence[float] = (LEARNING_RATE,)
+) -> tuple[Comparison, dict[str, list[TrainedEncoder]]]:
     """Train each config at every seed; at that of the learning rates which was better at the first seed."""
-    trials = bench.train([Plan(config, rate=rate) for config in configs.values() for rate in rates])
-    plans: list[Plan] = []
+    trials = training_pool.train([TrainingPlan(config, rate=rate) for config in configs.values() for rate in rates])
+    plans: list[TrainingPlan] = []
     for config in configs.values():
         best = max((trial for trial in trials if trial.plan.config == config), key=_final_accuracy)
-        plans += [Plan(config, seed, best.plan.rate) for seed in range(bench.effort.seeds)]
-    trained = bench.train(plans)
+        plans += [TrainingPlan(config, seed, best.plan.rate) for seed in range(training_pool.budget.seeds)]
+    trained = training_pool.train(plans)
     runs = {name: [run for run in trained if run.plan.config == config] for name, config in configs.items()}
-    learned = {name: _learned(each) for name, each in runs.items()}
-    return Comparison(steps=tuple(steps_measured(bench.effort)), learned=learned), runs
+    learned = {name: _training_outcome(each) for name, each in runs.items()}
+    return Comparison(steps=tuple(steps_measured(training_pool.budget)), learned=learned), runs
 
 
-def parameters(config: ImageConfig) -> int:
+def count_parameters(config: ImageConfig) -> int:
     return sum(each.numel() for each in registry.build(config).parameters())
 
 
-def matched(make: Callable[[int], ImageConfig], target: int, widths: Sequence[int]) -> ImageConfig:
+def matched_config(make: Callable[[int], ImageConfig], target: int, widths: Sequence[int]) -> ImageConfig:
     """The config, of those of `widths`, whose count of parameters is nearest to `target`. ValueError past 2 %."""
-    nearest = min(map(make, widths), key=lambda config: abs(parameters(config) - target))
-    if abs(parameters(nearest) / target - 1) > TOLERANCE:
-        raise ValueError(f"no width gives {target} parameters; the nearest has {parameters(nearest)}")
+    nearest = min(map(make, widths), key=lambda config: abs(count_parameters(config) - target))
+    if abs(count_parameters(nearest) / target - 1) > TOLERANCE:
+        raise ValueError(f"no width gives {target} parameters; the nearest has {count_parameters(nearest)}")
     return nearest
 
 
-def _final_accuracy(run: Trained) -> float:
+def _final_accuracy(run: TrainedEncoder) -> float:
     return run.accuracies[-1]
 
 
-def _learned(runs: list[Trained]) -> Learned:
+def _training_outcome(runs: list[TrainedEncoder]) -> TrainingOutcome:
     plan = runs[0].plan
-    return Learned(
-        parameters=parameters(plan.config),
+    return TrainingOutcome(
+        parameters=count_parameters(plan.config),
         rate=plan.rate,
         megaflops=_flops(registry.build(plan.config)) / 1e6,
         curves=tuple(run.accuracies for run in runs),
@@ -111,18 +111,18 @@ def _learned(runs: list[Trained]) -> Learned:
 def _flops(encoder: ImageEncoder) -> int:
     """Of one picture; watched, since the counter knows no fused attention of the CPU."""
     with FlopCounterMode(display=False) as counter:
-        encoder(torch.zeros(1, task.IMAGE_PX, task.IMAGE_PX, 3), Observer(watching=True))
+        encoder(torch.zeros(1, task.IMAGE_PX, task.IMAGE_PX, 3), AttentionRecorder(record=True))
     return int(counter.get_total_flops())
 
 
 def draw_curves(axes: Axes, comparison: Comparison, *, legend_at: tuple[float, float] | None = None) -> None:
     """Accuracy against steps: the mean over seeds, and from the worst to the best of them."""
-    for (name, learned), look in zip(comparison.learned.items(), style.LOOKS, strict=False):
+    for (name, learned), look in zip(comparison.learned.items(), style.SERIES_STYLES, strict=False):
         seeds = list(zip(*learned.curves, strict=True))
         axes.plot(comparison.steps, [100 * fmean(at) for at in seeds], label=name, **look)
         low, high = ([100 * pick(at) for at in seeds] for pick in (min, max))
         axes.fill_between(comparison.steps, low, high, color=look["color"], alpha=0.15, linewidth=0)
-    axes.axhline(100 * task.BLIND_TO_ORDER, **style.REFERENCE)
+    axes.axhline(100 * task.CHANCE_ACCURACY, **style.REFERENCE)
     axes.set(xlabel="training steps", ylabel="accuracy on held-out scenes, %", ylim=(0, 100))
     style.legend(axes, at=legend_at)
 
@@ -135,10 +135,10 @@ def accuracy_table(comparison: Comparison) -> str:
     return table(["encoder", "parameters", "MFLOP a picture", "learning rate", "accuracy: mean (least to most)"], rows)
 
 
-def verdict(comparison: Comparison, first: str, second: str) -> str:
+def compare_sentence(comparison: Comparison, first: str, second: str) -> str:
     """Whether two of them differ, in one sentence."""
     a, b = (comparison.learned[name].accuracy for name in (first, second))
-    if a.above(b) or b.above(a):
-        better, worse = (first, second) if a.above(b) else (second, first)
+    if a.is_above(b) or b.is_above(a):
+        better, worse = (first, second) if a.is_above(b) else (second, first)
         return f"*{better}* ended above *{worse}* at every seed, by {100 * abs(a.mean - b.mean):.1f} points on average."
     return f"The seeds of *{first}* and *{second}* overlap: no difference is claimed."

@@ -15,9 +15,17 @@ from typing_extensions import override
 
 from models.encoders.image import ImageConfig
 from models.experiments import encoders, style
-from models.experiments.comparison import Comparison, accuracy_table, compare, draw_curves, matched, parameters, verdict
-from models.experiments.experiment import Experiment, Result, Setting
-from models.experiments.training import RATE
+from models.experiments.comparison import (
+    Comparison,
+    accuracy_table,
+    compare,
+    compare_sentence,
+    count_parameters,
+    draw_curves,
+    matched_config,
+)
+from models.experiments.experiment import Experiment, ExperimentContext, Result
+from models.experiments.training import LEARNING_RATE
 
 TRANSFORMER = "attention, learned positions (vit)"
 NONLOCAL = "attention, no positions (nonlocal)"
@@ -26,21 +34,21 @@ CONVOLUTION = "convolution, 3 x 3 (conv)"
 WIDE_CONVOLUTION = "convolution, 5 x 5 (conv)"
 
 
-RATES = (RATE, 3 * RATE)
+RATES = (LEARNING_RATE, 3 * LEARNING_RATE)
 """Each encoder takes the better of the two: what suits attention need not suit a convolution."""
 
 
 def configs() -> dict[str, ImageConfig]:
     """The encoders that are compared, of equal size."""
     transformer = encoders.vit()
-    target = parameters(transformer)
+    target = count_parameters(transformer)
     widths = encoders.WIDTHS
     return {
         TRANSFORMER: transformer,
-        NONLOCAL: matched(encoders.nonlocal_, target, widths[::2]),
-        DYNAMIC: matched(lambda width: encoders.dynamic_conv(width, kernel=5), target, widths[::8]),
-        CONVOLUTION: matched(lambda width: encoders.conv(width, kernel=3), target, widths),
-        WIDE_CONVOLUTION: matched(lambda width: encoders.conv(width, kernel=5), target, widths),
+        NONLOCAL: matched_config(encoders.nonlocal_, target, widths[::2]),
+        DYNAMIC: matched_config(lambda width: encoders.dynamic_conv(width, kernel=5), target, widths[::8]),
+        CONVOLUTION: matched_config(lambda width: encoders.conv(width, kernel=3), target, widths),
+        WIDE_CONVOLUTION: matched_config(lambda width: encoders.conv(width, kernel=5), target, widths),
     }
 
 
@@ -53,9 +61,9 @@ class Convolutions(Experiment[ConvolutionsResult]):
     result = ConvolutionsResult
 
     @override
-    def measure(self, setting: Setting) -> ConvolutionsResult:
-        comparison, _ = compare(setting.bench, configs(), RATES)
-        return ConvolutionsResult(quick=setting.quick, comparison=comparison)
+    def measure(self, context: ExperimentContext) -> ConvolutionsResult:
+        comparison, _ = compare(context.training_pool, configs(), RATES)
+        return ConvolutionsResult(quick=context.quick, comparison=comparison)
 
     @override
     def draw(self, result: ConvolutionsResult) -> Figure:
@@ -64,7 +72,7 @@ class Convolutions(Experiment[ConvolutionsResult]):
         return figure
 
     @override
-    def word(self, result: ConvolutionsResult) -> str:
+    def summarize(self, result: ConvolutionsResult) -> str:
         ranked = sorted(result.comparison.learned, key=lambda name: -result.comparison.learned[name].accuracy.mean)
-        sentences = " ".join(verdict(result.comparison, *pair) for pair in pairwise(ranked))
+        sentences = " ".join(compare_sentence(result.comparison, *pair) for pair in pairwise(ranked))
         return f"{accuracy_table(result.comparison)}\n\n{sentences}"

@@ -25,31 +25,31 @@ from models.contract.tensors import REDUCTIONS
 from models.encoders.checkpoint import load
 from models.encoders.image import ImageEncoder
 from models.experiments import style
-from models.experiments.deleting import Floats, Item, Masks, pictures, texts
-from models.experiments.experiment import Experiment, Number, Result, Setting, table
-from models.experiments.intervals import Interval, by_column, interval
+from models.experiments.deleting import DeletionItem, Floats, Masks, image_items, text_items
+from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
+from models.experiments.intervals import Interval, bootstrap_interval, column_intervals
 
-SHARES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
-DRAWS: Final = 10
+FRACTIONS: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
+NUM_RANDOM_ORDERS: Final = 10
 """Random orders an item, in each of which the first so many are deleted."""
 
-TEXTS, PICTURES = 60, 200
+NUM_TEXTS, NUM_IMAGES = 60, 200
 
 RANDOM: Final = "random"
-UNLIKELY: Final = "most without the model"
+BASELINE: Final = "most without the model"
 CHOICES: Final = (
     *(f"most by {reduction}" for reduction in REDUCTIONS),
-    UNLIKELY,
+    BASELINE,
     *(f"least by {reduction}" for reduction in REDUCTIONS),
 )
-DRAWN: Final = (*(f"most by {reduction}" for reduction in REDUCTIONS), UNLIKELY, RANDOM, "least by rollout")
+PLOTTED_CHOICES: Final = (*(f"most by {reduction}" for reduction in REDUCTIONS), BASELINE, RANDOM, "least by rollout")
 """Those that the plot shows."""
 
-Moved = dict[str, Floats]
+Displacement = dict[str, Floats]
 """Of each choice, `[n, c]`."""
 
 
-class Deleted(BaseModel):
+class DeletionStatistics(BaseModel):
     """What each choice did: `moved` and `beyond` random at each of `SHARES`, `overall` beyond random over all of them.
 
     `oftener` is the share of items in which that is above 0.
@@ -66,7 +66,7 @@ class Deleted(BaseModel):
 
 
 class DeletionResult(Result):
-    deleted: dict[str, Deleted]
+    deleted: dict[str, DeletionStatistics]
 
 
 class Deletion(Experiment[DeletionResult]):
@@ -74,21 +74,21 @@ class Deletion(Experiment[DeletionResult]):
     result = DeletionResult
 
     @override
-    def measure(self, setting: Setting) -> DeletionResult:
-        found = {"text": delete(texts(setting.text_model, setting.samples(TEXTS)))}
-        if setting.image_model is not None:
-            encoder = load(setting.image_model)
+    def measure(self, context: ExperimentContext) -> DeletionResult:
+        found = {"text": measure_deletion(text_items(context.text_model, context.samples(NUM_TEXTS)))}
+        if context.image_model is not None:
+            encoder = load(context.image_model)
             if not isinstance(encoder, ImageEncoder):
-                raise ValueError(f"{setting.image_model} holds no image encoder")
-            found["picture"] = delete(pictures(encoder, setting.samples(PICTURES)))
-        return DeletionResult(quick=setting.quick, deleted=found)
+                raise ValueError(f"{context.image_model} holds no image encoder")
+            found["picture"] = measure_deletion(image_items(encoder, context.samples(NUM_IMAGES)))
+        return DeletionResult(quick=context.quick, deleted=found)
 
     @override
     def draw(self, result: DeletionResult) -> Figure:
         figure, axes = style.panels(*(f"Deleted of a {name}" for name in result.deleted), width=5.2)
-        percent = [100 * share for share in SHARES]
+        percent = [100 * share for share in FRACTIONS]
         for panel, deleted in zip(axes, result.deleted.values(), strict=True):
-            for choice, look in zip(DRAWN, style.LOOKS, strict=False):
+            for choice, look in zip(PLOTTED_CHOICES, style.SERIES_STYLES, strict=False):
                 means, lows, highs = zip(*((at.mean, at.low, at.high) for at in deleted.moved[choice]), strict=True)
                 panel.plot(percent, means, label=choice, **look)
                 panel.fill_between(percent, lows, highs, color=look["color"], alpha=0.12, linewidth=0)
@@ -98,71 +98,73 @@ class Deletion(Experiment[DeletionResult]):
         return figure
 
     @override
-    def word(self, result: DeletionResult) -> str:
-        return "\n\n".join(_told(name, deleted) for name, deleted in result.deleted.items())
+    def summarize(self, result: DeletionResult) -> str:
+        return "\n\n".join(_summary(name, deleted) for name, deleted in result.deleted.items())
 
 
 @torch.no_grad()
-def delete(items: Iterable[Item]) -> Deleted:
+def measure_deletion(items: Iterable[DeletionItem]) -> DeletionStatistics:
     """Delete by every choice from every item."""
     found, parts = [], []
     for index, item in enumerate(items):
-        parts.append(item.parts)
-        found.append(_moved(item, np.random.default_rng([0, index])))
-    moved: Moved = {choice: np.stack([each[choice] for each in found]) for choice in (*CHOICES, RANDOM)}
-    beyond: Moved = {choice: moved[choice] - moved[RANDOM] for choice in CHOICES}
-    overall = {choice: each.mean(axis=1) for choice, each in beyond.items()}
-    return Deleted(
+        parts.append(item.num_parts)
+        found.append(_displacement(item, np.random.default_rng([0, index])))
+    displacement: Displacement = {choice: np.stack([each[choice] for each in found]) for choice in (*CHOICES, RANDOM)}
+    excess: Displacement = {choice: displacement[choice] - displacement[RANDOM] for choice in CHOICES}
+    overall = {choice: each.mean(axis=1) for choice, each in excess.items()}
+    return DeletionStatistics(
         items=len(found),
         parts=(min(parts), max(parts)),
-        moved={choice: by_column(each) for choice, each in moved.items()},
-        beyond={choice: by_column(each) for choice, each in beyond.items()},
-        overall={choice: interval(each) for choice, each in overall.items()},
+        moved={choice: column_intervals(each) for choice, each in displacement.items()},
+        beyond={choice: column_intervals(each) for choice, each in excess.items()},
+        overall={choice: bootstrap_interval(each) for choice, each in overall.items()},
         oftener={choice: float((each > 0).mean()) for choice, each in overall.items()},
     )
 
 
-def _moved(item: Item, rng: np.random.Generator) -> Moved:
+def _displacement(item: DeletionItem, rng: np.random.Generator) -> Displacement:
     """Of one item, by choice: `[c]`, of random draws the mean."""
     ascending = [np.argsort(item.relevance[reduction], kind="stable") for reduction in REDUCTIONS]
-    unlikely = np.argsort(item.unlikely, kind="stable")
-    drawn = [rng.permutation(item.parts) for _ in range(DRAWS)]
+    unlikely = np.argsort(item.baseline, kind="stable")
+    drawn = [rng.permutation(item.num_parts) for _ in range(NUM_RANDOM_ORDERS)]
     orders = [*(order[::-1] for order in (*ascending, unlikely)), *ascending, *drawn]
-    kept = np.concatenate([np.ones((1, item.parts), dtype=bool), *map(_kept, orders)])
+    kept = np.concatenate([np.ones((1, item.num_parts), dtype=bool), *map(_kept_masks, orders)])
     whole, *rest = item.embed(kept).double().unbind()
-    away = (1 - functional.cosine_similarity(torch.stack(rest), whole)).clamp(min=0).numpy().reshape(-1, len(SHARES))
-    return {**dict(zip(CHOICES, away, strict=False)), RANDOM: away[len(CHOICES) :].mean(axis=0)}
+    distances = (
+        (1 - functional.cosine_similarity(torch.stack(rest), whole)).clamp(min=0).numpy().reshape(-1, len(FRACTIONS))
+    )
+    return {**dict(zip(CHOICES, distances, strict=False)), RANDOM: distances[len(CHOICES) :].mean(axis=0)}
 
 
-def _kept(order: npt.NDArray[np.int64]) -> Masks:
+def _kept_masks(order: npt.NDArray[np.int64]) -> Masks:
     """[c, m]: what is left when a share of `order` is deleted from its start, at least one part."""
     rank = np.argsort(order)
-    counts = [max(1, round(share * len(order))) for share in SHARES]
+    counts = [max(1, round(share * len(order))) for share in FRACTIONS]
     return np.asarray(rank[None] >= np.array(counts)[:, None])
 
 
-def _told(name: str, deleted: Deleted) -> str:
+def _summary(name: str, deleted: DeletionStatistics) -> str:
     head = [
         f"deleted of a {name}",
-        *(f"{100 * share:.0f} %" for share in SHARES),
+        *(f"{100 * share:.0f} %" for share in FRACTIONS),
         "beyond random, over all shares",
         "at so many shares",
         "in so many items",
     ]
     rows = [
-        [choice, *(f"{at.mean:.3f}" for at in moved), *_against_random(deleted, choice)]
+        [choice, *(f"{at.mean:.3f}" for at in moved), *_compare_with_random(deleted, choice)]
         for choice, moved in deleted.moved.items()
     ]
-    least, most = deleted.parts
-    parts = f"{least} to {most}" if least < most else f"{least}"
+    fewest, most = deleted.parts
+    parts = f"{fewest} to {most}" if fewest < most else f"{fewest}"
     return f"{deleted.items} items of {parts} parts each.\n\n{table(head, rows)}"
 
 
-def _against_random(deleted: Deleted, choice: str) -> list[str]:
+def _compare_with_random(deleted: DeletionStatistics, choice: str) -> list[str]:
     """How far beyond random, at how many shares by its interval, and in which share of the items."""
     if choice == RANDOM:
         return ["", "", ""]
     overall = deleted.overall[choice]
     sure = sum(at.low > 0 for at in deleted.beyond[choice])
     spelled = f"{overall.mean:+.3f} ({overall.low:+.3f} to {overall.high:+.3f})"
-    return [spelled, f"{sure} of {len(SHARES)}", f"{100 * deleted.oftener[choice]:.0f} %"]
+    return [spelled, f"{sure} of {len(FRACTIONS)}", f"{100 * deleted.oftener[choice]:.0f} %"]

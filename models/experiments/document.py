@@ -34,13 +34,13 @@ def fill(text: str, plots: Path) -> str:
             raise DocumentError(f"no experiment {name!r}; known: {', '.join(EXPERIMENTS)}")
         result = read_result(name, plots)
         if result.quick:
-            raise DocumentError(f"the result of {name!r} is of a quick run, which says nothing")
-        words: str = EXPERIMENTS[name].word(result)
+            raise DocumentError(f"the result of {name!r} comes from a --quick run and must not be documented")
+        words: str = EXPERIMENTS[name].summarize(result)
         return f"{opening}{words}\n{closing}"
 
     return _BLOCK.sub(block, text)
 
 
-def blocks(text: str) -> list[str]:
+def block_names(text: str) -> list[str]:
     """Whose figures a document holds, in its order."""
     return [match[2] for match in _BLOCK.finditer(text)]

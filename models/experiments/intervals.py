@@ -27,14 +27,14 @@ class Interval(BaseModel):
     high: Number
 
 
-def interval(values: npt.NDArray[np.float64]) -> Interval:
+def bootstrap_interval(values: npt.NDArray[np.float64]) -> Interval:
     """Of one value an item, `[n]`. The same draws each time."""
     drawn = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.quantile(values[drawn].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(mean=float(values.mean()), low=float(low), high=float(high))
 
 
-def by_column(values: npt.NDArray[np.float64]) -> tuple[Interval, ...]:
+def column_intervals(values: npt.NDArray[np.float64]) -> tuple[Interval, ...]:
     """`[n, c]` -> c intervals."""
     columns: Sequence[npt.NDArray[np.float64]] = list(values.T)
-    return tuple(map(interval, columns))
+    return tuple(map(bootstrap_interval, columns))

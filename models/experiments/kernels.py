@@ -12,13 +12,13 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from models.encoders.image import ImageEncoder
-from models.experiments.watching import watch
+from models.experiments.watching import record_scores
 from models.layers.dynamic_convolution import DynamicConvolution
 
 
 def attention_kernels(encoder: ImageEncoder, pixels: Tensor) -> list[Tensor]:
     """Each layer's `[b, p, k]`: the rows over all positions."""
-    return [rearrange(weights, "b h s k -> b (h s) k") for weights in watch(encoder, pixels).weights]
+    return [rearrange(weights, "b h s k -> b (h s) k") for weights in record_scores(encoder, pixels).weights]
 
 
 @torch.no_grad()

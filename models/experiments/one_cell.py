@@ -13,15 +13,15 @@ import torch
 from matplotlib.figure import Figure
 from typing_extensions import override
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.encoders.alternet import AlterNetConfig
 from models.encoders.registry import build
 from models.experiments import style
-from models.experiments.experiment import Experiment, Number, Result, Setting, table
+from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
 from models.experiments.watching import own_weight
 from models.layers.map_attention import MapAttention, MapAttentionPlan
 from models.layers.projection import Projection
-from models.layers.self_attention import Score
+from models.layers.self_attention import ScoreKind
 
 SIDES = (1, 2, 3, 4, 6, 8, 12, 16)
 CHANNELS = 32
@@ -52,14 +52,14 @@ class OneCell(Experiment[OneCellResult]):
     result = OneCellResult
 
     @override
-    def measure(self, setting: Setting) -> OneCellResult:
-        maps = setting.samples(MAPS)
+    def measure(self, context: ExperimentContext) -> OneCellResult:
+        maps = context.samples(MAPS)
         idle, of = idle_parameters(32)
         return OneCellResult(
-            quick=setting.quick,
+            quick=context.quick,
             largest_deviation=largest_deviation(),
             sides=SIDES,
-            own={kind: tuple(_own(kind, side, maps) for side in SIDES) for kind in get_args(Projection)},
+            own={kind: tuple(_mean_own_weight(kind, side, maps) for side in SIDES) for kind in get_args(Projection)},
             idle=idle,
             of=of,
             idle_at_64_px=idle_parameters(64)[0],
@@ -68,7 +68,7 @@ class OneCell(Experiment[OneCellResult]):
     @override
     def draw(self, result: OneCellResult) -> Figure:
         figure, (axes,) = style.panels("What a cell takes from itself")
-        for (kind, own), look in zip(result.own.items(), style.LOOKS, strict=False):
+        for (kind, own), look in zip(result.own.items(), style.SERIES_STYLES, strict=False):
             axes.plot(result.sides, own, label=kind, **look)
         even = [1 / side**2 for side in result.sides]
         axes.plot(result.sides, even, label="even attention", zorder=3, **style.REFERENCE)
@@ -81,7 +81,7 @@ class OneCell(Experiment[OneCellResult]):
         return figure
 
     @override
-    def word(self, result: OneCellResult) -> str:
+    def summarize(self, result: OneCellResult) -> str:
         head = ["cells", *(f"{side} x {side}" for side in result.sides)]
         rows = [[kind, *(f"{weight:.3f}" for weight in own)] for kind, own in result.own.items()]
         return (
@@ -95,26 +95,26 @@ class OneCell(Experiment[OneCellResult]):
 def largest_deviation() -> float:
     """The largest |weight - 1| over one cell."""
     worst = 0.0
-    choices = product(get_args(Projection), get_args(Score), (1, 4), (False, True))
+    choices = product(get_args(Projection), get_args(ScoreKind), (1, 4), (False, True))
     for projection, score, heads, relative in choices:
         torch.manual_seed(0)
         plan = MapAttentionPlan(CHANNELS, (1, 1), heads, projection=projection, score=score, relative=relative)
         attention = MapAttention(plan)
         for parameter in attention.parameters():
             parameter.copy_(torch.randn(parameter.shape) * GAIN)
-        observer = Observer(watching=True)
-        attention(torch.randn(4, CHANNELS, 1, 1) * GAIN, observer)
-        worst = max(worst, (observer.weights[0] - 1).abs().max().item())
+        recorder = AttentionRecorder(record=True)
+        attention(torch.randn(4, CHANNELS, 1, 1) * GAIN, recorder)
+        worst = max(worst, (recorder.weights[0] - 1).abs().max().item())
     return worst
 
 
 @torch.no_grad()
-def _own(kind: Projection, side: int, maps: int) -> float:
+def _mean_own_weight(kind: Projection, side: int, maps: int) -> float:
     torch.manual_seed(0)
     attention = MapAttention(MapAttentionPlan(CHANNELS, (side, side), projection=kind))
-    observer = Observer(watching=True)
-    attention(torch.randn(maps, CHANNELS, side, side), observer)
-    return own_weight(observer.weights[0])
+    recorder = AttentionRecorder(record=True)
+    attention(torch.randn(maps, CHANNELS, side, side), recorder)
+    return own_weight(recorder.weights[0])
 
 
 def idle_parameters(image_px: int) -> tuple[int, int]:
@@ -122,7 +122,7 @@ def idle_parameters(image_px: int) -> tuple[int, int]:
     torch.manual_seed(0)
     last = image_px // 32
     encoder = build(AlterNetConfig(image_px=image_px, windows=(8 * last, 4 * last, 2 * last, last)))
-    encoder(torch.rand(4, image_px, image_px, 3) * 255, Observer(watching=True)).square().sum().backward()
+    encoder(torch.rand(4, image_px, image_px, 3) * 255, AttentionRecorder(record=True)).square().sum().backward()
     attention = [module for module in encoder.modules() if isinstance(module, MapAttention)][-1]
     gradients = [each.grad for each in attention.parameters() if each.grad is not None]
     return sum(int((each == 0).sum()) for each in gradients), sum(each.numel() for each in attention.parameters())

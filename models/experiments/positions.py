@@ -19,21 +19,21 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from typing_extensions import override
 
-from models.attention import Observer, attend
+from models.attention import AttentionRecorder, attend
 from models.encoders.image import ImageEncoder
 from models.experiments import encoders, style, task
-from models.experiments.comparison import Comparison, accuracy_table, compare, draw_curves, verdict
-from models.experiments.experiment import Experiment, Number, Result, Setting, table
-from models.experiments.training import Trained, accuracy
+from models.experiments.comparison import Comparison, accuracy_table, compare, compare_sentence, draw_curves
+from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
+from models.experiments.training import TrainedEncoder, accuracy
 from models.layers.position import Position
 from models.layers.self_attention import SelfAttention
 
 KINDS: tuple[Position, ...] = get_args(Position)
-SHOWN = {kind: "no position" if kind == "none" else kind for kind in KINDS}
-PICTURES = 1_000
+LABELS = {kind: "no position" if kind == "none" else kind for kind in KINDS}
+NUM_IMAGES = 1_000
 
 
-class Shuffled(BaseModel):
+class ShuffledPatches(BaseModel):
     """Trained encoders on pictures whose patches were permuted, over seeds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,23 +50,23 @@ class PositionsResult(Result):
     comparison: Comparison
     equivariance: Number
     key_value_invariance: Number
-    shuffled: dict[str, Shuffled]
+    shuffled: dict[str, ShuffledPatches]
 
 
-class Positions(Experiment[PositionsResult]):
+class PositionsExperiment(Experiment[PositionsResult]):
     name = "positions"
     result = PositionsResult
 
     @override
-    def measure(self, setting: Setting) -> PositionsResult:
-        comparison, runs = compare(setting.bench, {SHOWN[kind]: encoders.vit(position=kind) for kind in KINDS})
-        pixels, classes = task.scenes(setting.samples(PICTURES), task.HELD_OUT_SEED)
+    def measure(self, context: ExperimentContext) -> PositionsResult:
+        comparison, runs = compare(context.training_pool, {LABELS[kind]: encoders.vit(position=kind) for kind in KINDS})
+        pixels, classes = task.labeled_scenes(context.samples(NUM_IMAGES), task.HELD_OUT_SEED)
         return PositionsResult(
-            quick=setting.quick,
+            quick=context.quick,
             comparison=comparison,
             equivariance=equivariance(),
             key_value_invariance=key_value_invariance(),
-            shuffled={name: _shuffled(trained, pixels, classes) for name, trained in runs.items()},
+            shuffled={name: _measure_shuffled(trained, pixels, classes) for name, trained in runs.items()},
         )
 
     @override
@@ -74,8 +74,8 @@ class Positions(Experiment[PositionsResult]):
         figure, (curves, moved) = style.panels("What is learned", "What permuting the patches does")
         draw_curves(curves, result.comparison)
         names = list(result.shuffled)
-        colours = [look["color"] for look in style.LOOKS[: len(names)]]
-        bars = moved.bar(names, [shuffled.moved for shuffled in result.shuffled.values()], color=colours, width=0.6)
+        colors = [look["color"] for look in style.SERIES_STYLES[: len(names)]]
+        bars = moved.bar(names, [shuffled.moved for shuffled in result.shuffled.values()], color=colors, width=0.6)
         moved.bar_label(bars, fmt="%.2g", padding=2)
         moved.set_yscale("log")
         moved.set(ylim=(1e-8, 50), ylabel="change of the vector, share of its length")
@@ -83,7 +83,7 @@ class Positions(Experiment[PositionsResult]):
         return figure
 
     @override
-    def word(self, result: PositionsResult) -> str:
+    def summarize(self, result: PositionsResult) -> str:
         laws = (
             f"Largest deviations from the laws, in float64: {result.equivariance:.0e} from f(P x) = P f(x), "
             f"{result.key_value_invariance:.0e} from attend(q, P k, P v) = attend(q, k, v)."
@@ -95,9 +95,9 @@ class Positions(Experiment[PositionsResult]):
             )
         ]
         head = ["position", "change of the vector", "accuracy, patches in place", "accuracy, patches permuted"]
-        others = [SHOWN[kind] for kind in KINDS if kind != "none"]
-        pairs = [(name, SHOWN["none"]) for name in others] + [("learned", "sinusoidal"), ("learned", "relative")]
-        sentences = " ".join(verdict(result.comparison, *pair) for pair in pairs)
+        others = [LABELS[kind] for kind in KINDS if kind != "none"]
+        pairs = [(name, LABELS["none"]) for name in others] + [("learned", "sinusoidal"), ("learned", "relative")]
+        sentences = " ".join(compare_sentence(result.comparison, *pair) for pair in pairs)
         return f"{laws}\n\n{accuracy_table(result.comparison)}\n\n{sentences}\n\n{table(head, rows)}"
 
 
@@ -111,7 +111,7 @@ def equivariance() -> float:
     for projection in ("separate", "shared", "none"):
         for score in ("dot", "cosine"):
             layer = SelfAttention(24, 3, projection=projection, score=score).double()
-            moved = layer(x[:, order], Observer()) - layer(x, Observer())[:, order]
+            moved = layer(x[:, order], AttentionRecorder()) - layer(x, AttentionRecorder())[:, order]
             worst = max(worst, moved.abs().max().item())
     return worst
 
@@ -134,16 +134,16 @@ def shuffle_patches(pixels: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def moved(encoder: ImageEncoder, pixels: Tensor) -> float:
+def displacement(encoder: ImageEncoder, pixels: Tensor) -> float:
     """How far permuted patches move the vectors, as a share of their length."""
     vectors = encoder(pixels)
     change: Tensor = (encoder(shuffle_patches(pixels)) - vectors).norm() / vectors.norm()
     return change.item()
 
 
-def _shuffled(runs: list[Trained], pixels: Tensor, classes: Tensor) -> Shuffled:
+def _measure_shuffled(runs: list[TrainedEncoder], pixels: Tensor, classes: Tensor) -> ShuffledPatches:
     found = [run.encoder() for run in runs]
-    return Shuffled(
-        moved=fmean(moved(encoder, pixels) for encoder in found),
+    return ShuffledPatches(
+        moved=fmean(displacement(encoder, pixels) for encoder in found),
         accuracy=fmean(accuracy(encoder, shuffle_patches(pixels), classes) for encoder in found),
     )

@@ -19,17 +19,25 @@ from typing_extensions import override
 
 from models.encoders.image import ImageConfig
 from models.experiments import encoders, style, task
-from models.experiments.comparison import Comparison, accuracy_table, compare, draw_curves, matched, parameters, verdict
-from models.experiments.experiment import Experiment, Number, Result, Setting, table
-from models.experiments.training import Trained
-from models.experiments.watching import own_weight, watch
+from models.experiments.comparison import (
+    Comparison,
+    accuracy_table,
+    compare,
+    compare_sentence,
+    count_parameters,
+    draw_curves,
+    matched_config,
+)
+from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
+from models.experiments.training import TrainedEncoder
+from models.experiments.watching import own_weight, record_scores
 from models.layers.projection import Projection
 
 KINDS: tuple[Projection, ...] = ("separate", "shared", "none")
-PICTURES = 64
+NUM_IMAGES = 64
 
 
-class Scores(BaseModel):
+class ScoreStatistics(BaseModel):
     """Of trained encoders, each figure by layer. `asymmetry` is |S - S^T| / |S|; `own` is the weight on oneself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,7 +48,7 @@ class Scores(BaseModel):
 
 class ProjectionsResult(Result):
     comparison: Comparison
-    scores: dict[Projection, Scores]
+    scores: dict[Projection, ScoreStatistics]
     even: Number
     """The weight on oneself where attention is even."""
 
@@ -50,12 +58,12 @@ class Projections(Experiment[ProjectionsResult]):
     result = ProjectionsResult
 
     @override
-    def measure(self, setting: Setting) -> ProjectionsResult:
-        comparison, runs = compare(setting.bench, _configs())
-        pixels, _ = task.scenes(setting.samples(PICTURES), task.HELD_OUT_SEED)
+    def measure(self, context: ExperimentContext) -> ProjectionsResult:
+        comparison, runs = compare(context.training_pool, _configs())
+        pixels, _ = task.labeled_scenes(context.samples(NUM_IMAGES), task.HELD_OUT_SEED)
         positions = (task.IMAGE_PX // encoders.CELL_PX) ** 2 + 1
         return ProjectionsResult(
-            quick=setting.quick,
+            quick=context.quick,
             comparison=comparison,
             scores={kind: _scores(runs[kind], pixels) for kind in KINDS},
             even=1 / positions,
@@ -66,7 +74,7 @@ class Projections(Experiment[ProjectionsResult]):
         figure, (curves, own) = style.panels("What is learned", "What a position takes from itself")
         draw_curves(curves, result.comparison)
         layers = range(1, encoders.LAYERS + 1)
-        for (kind, scores), look in zip(result.scores.items(), style.LOOKS, strict=False):
+        for (kind, scores), look in zip(result.scores.items(), style.SERIES_STYLES, strict=False):
             own.plot(layers, scores.own, label=kind, **look)
         own.axhline(result.even, label="even attention", **style.REFERENCE)
         own.set(xlabel="layer", xticks=layers, ylabel="weight on oneself, mean", ylim=(0, None))
@@ -74,34 +82,34 @@ class Projections(Experiment[ProjectionsResult]):
         return figure
 
     @override
-    def word(self, result: ProjectionsResult) -> str:
+    def summarize(self, result: ProjectionsResult) -> str:
         rows = [
             [kind, " / ".join(f"{a:.2f}" for a in scores.asymmetry), " / ".join(f"{o:.3f}" for o in scores.own)]
             for kind, scores in result.scores.items()
         ]
         head = ["projection", "asymmetry of the scores, layer by layer", "weight on oneself, layer by layer"]
         others = [name for name in result.comparison.learned if name != "separate"]
-        sentences = " ".join(verdict(result.comparison, "separate", name) for name in others)
+        sentences = " ".join(compare_sentence(result.comparison, "separate", name) for name in others)
         even = f"Even attention would give {result.even:.3f} to oneself."
         return f"{accuracy_table(result.comparison)}\n\n{sentences}\n\n{table(head, rows)}\n\n{even}"
 
 
 def _configs() -> dict[str, ImageConfig]:
     same: dict[str, ImageConfig] = {kind: encoders.vit(projection=kind) for kind in KINDS}
-    target = parameters(same["separate"])
+    target = count_parameters(same["separate"])
     wider: dict[str, ImageConfig] = {f"{kind}, wider": _wider(kind, target) for kind in KINDS if kind != "separate"}
     return same | wider
 
 
 def _wider(kind: Projection, target: int) -> ImageConfig:
-    return matched(lambda width: encoders.vit(width, projection=kind), target, encoders.WIDTHS[::2])
+    return matched_config(lambda width: encoders.vit(width, projection=kind), target, encoders.WIDTHS[::2])
 
 
-def _scores(runs: list[Trained], pixels: Tensor) -> Scores:
+def _scores(runs: list[TrainedEncoder], pixels: Tensor) -> ScoreStatistics:
     """The mean over seeds."""
-    seen = [watch(run.encoder(), pixels) for run in runs]
+    seen = [record_scores(run.encoder(), pixels) for run in runs]
     layers = range(len(seen[0].scores))
-    return Scores(
+    return ScoreStatistics(
         asymmetry=tuple(fmean(_asymmetry(each.scores[layer]) for each in seen) for layer in layers),
         own=tuple(fmean(own_weight(each.weights[layer]) for each in seen) for layer in layers),
     )

@@ -15,16 +15,16 @@ from typing_extensions import override
 
 from models.attention import attention_weights
 from models.experiments import style
-from models.experiments.experiment import Experiment, Number, Result, Setting, table
-from models.experiments.watching import entropy
+from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
+from models.experiments.watching import normalized_entropy
 
 WIDTHS = tuple(2**power for power in range(11))
 KEYS = 64
 ROWS = 2_000
-TAKEN = 0.99
+DOMINANT_WEIGHT = 0.99
 
 
-class AtWidth(BaseModel):
+class WidthStatistics(BaseModel):
     """Means over rows at one width, the gradients' medians besides.
 
     `score_gradient` is the norm of the gradient by the scores, `query_gradient` by the query, of a weighted sum of the
@@ -44,8 +44,8 @@ class AtWidth(BaseModel):
 
 class ScalingResult(Result):
     widths: tuple[int, ...]
-    scaled: tuple[AtWidth, ...]
-    unscaled: tuple[AtWidth, ...]
+    scaled: tuple[WidthStatistics, ...]
+    unscaled: tuple[WidthStatistics, ...]
 
 
 class Scaling(Experiment[ScalingResult]):
@@ -53,20 +53,20 @@ class Scaling(Experiment[ScalingResult]):
     result = ScalingResult
 
     @override
-    def measure(self, setting: Setting) -> ScalingResult:
-        rows = ROWS // 10 if setting.quick else ROWS
+    def measure(self, context: ExperimentContext) -> ScalingResult:
+        rows = ROWS // 10 if context.quick else ROWS
         return ScalingResult(
-            quick=setting.quick,
+            quick=context.quick,
             widths=WIDTHS,
-            scaled=tuple(at_width(width, rows, width**-0.5) for width in WIDTHS),
-            unscaled=tuple(at_width(width, rows, 1.0) for width in WIDTHS),
+            scaled=tuple(measure_width(width, rows, width**-0.5) for width in WIDTHS),
+            unscaled=tuple(measure_width(width, rows, 1.0) for width in WIDTHS),
         )
 
     @override
     def draw(self, result: ScalingResult) -> Figure:
         figure, (spread, gradient) = style.panels("How even attention is", "How large the gradient is")
         both = {"scaled": result.scaled, "unscaled": result.unscaled}
-        for (name, each), look in zip(both.items(), style.LOOKS, strict=False):
+        for (name, each), look in zip(both.items(), style.SERIES_STYLES, strict=False):
             spread.plot(result.widths, [at.entropy for at in each], label=name, **look)
             gradient.plot(result.widths, [at.score_gradient for at in each], label=f"{name}, mean", **look)
             median = look | {"linestyle": ":", "markerfacecolor": "white"}
@@ -81,8 +81,8 @@ class Scaling(Experiment[ScalingResult]):
         return figure
 
     @override
-    def word(self, result: ScalingResult) -> str:
-        head = ["d", "scores", "variance", "entropy", f"one key > {TAKEN}", "gradient by scores: mean, median",
+    def summarize(self, result: ScalingResult) -> str:
+        head = ["d", "scores", "variance", "entropy", f"one key > {DOMINANT_WEIGHT}", "gradient by scores: mean, median",
                 "gradient by q: mean, median"]  # fmt: skip
         rows = []
         for width, scaled, unscaled in zip(result.widths, result.scaled, result.unscaled, strict=True):
@@ -91,7 +91,7 @@ class Scaling(Experiment[ScalingResult]):
         return table(head, rows)
 
 
-def at_width(width: int, rows: int, scale: float) -> AtWidth:
+def measure_width(width: int, rows: int, scale: float) -> WidthStatistics:
     """Attend from `rows` random queries, each to its own random keys."""
     generator = torch.Generator().manual_seed(width)
     q = torch.randn(rows, 1, 1, width, generator=generator, requires_grad=True)
@@ -103,10 +103,10 @@ def at_width(width: int, rows: int, scale: float) -> AtWidth:
     # Softmax's own derivative: p * (g - p . g)
     score_gradient = weights * (coefficients - (weights * coefficients).sum(dim=-1, keepdim=True))
     by_scores, by_query = (gradient.norm(dim=-1).flatten() for gradient in (score_gradient, query_gradient))
-    return AtWidth(
+    return WidthStatistics(
         variance=_mean((q.detach() @ k.transpose(-1, -2) * scale).square()),
-        entropy=_mean(entropy(weights)),
-        taken=_mean((weights.amax(dim=-1) > TAKEN).float()),
+        entropy=_mean(normalized_entropy(weights)),
+        taken=_mean((weights.amax(dim=-1) > DOMINANT_WEIGHT).float()),
         score_gradient=_mean(by_scores),
         score_gradient_median=by_scores.median().item(),
         query_gradient=_mean(by_query),
@@ -118,7 +118,7 @@ def _mean(values: Tensor) -> float:
     return values.mean().item()
 
 
-def _row(width: int, name: str, at: AtWidth) -> list[str]:
+def _row(width: int, name: str, at: WidthStatistics) -> list[str]:
     return [
         str(width),
         name,

@@ -18,13 +18,13 @@ from typing_extensions import override
 
 from models.attention import attention_weights
 from models.experiments import encoders, style
-from models.experiments.comparison import Comparison, accuracy_table, compare, draw_curves, verdict
-from models.experiments.experiment import Experiment, Number, Result, Setting, table
-from models.experiments.training import Trained
-from models.experiments.watching import entropy
-from models.layers.self_attention import FIRST_SCALE, Score, Scoring
+from models.experiments.comparison import Comparison, accuracy_table, compare, compare_sentence, draw_curves
+from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
+from models.experiments.training import TrainedEncoder
+from models.experiments.watching import normalized_entropy
+from models.layers.self_attention import INITIAL_SCALE, AttentionScore, ScoreKind
 
-KINDS: tuple[Score, ...] = ("dot", "cosine")
+KINDS: tuple[ScoreKind, ...] = ("dot", "cosine")
 LENGTHS = tuple(2.0**power for power in range(-3, 5))
 """What q and k of unit variance are multiplied by."""
 
@@ -36,7 +36,7 @@ class ScoresResult(Result):
 
     comparison: Comparison
     lengths: tuple[Number, ...]
-    entropies: dict[Score, tuple[Number, ...]]
+    entropies: dict[ScoreKind, tuple[Number, ...]]
     scales: tuple[Number, ...]
     """Learned: the least and the largest of all layers, heads and seeds."""
 
@@ -46,11 +46,11 @@ class Scores(Experiment[ScoresResult]):
     result = ScoresResult
 
     @override
-    def measure(self, setting: Setting) -> ScoresResult:
-        comparison, runs = compare(setting.bench, {kind: encoders.vit(score=kind) for kind in KINDS})
+    def measure(self, context: ExperimentContext) -> ScoresResult:
+        comparison, runs = compare(context.training_pool, {kind: encoders.vit(score=kind) for kind in KINDS})
         learned = torch.cat([_scales(run) for run in runs["cosine"]])
         return ScoresResult(
-            quick=setting.quick,
+            quick=context.quick,
             comparison=comparison,
             lengths=LENGTHS,
             entropies={kind: tuple(mean_entropy(kind, length) for length in LENGTHS) for kind in KINDS},
@@ -61,7 +61,7 @@ class Scores(Experiment[ScoresResult]):
     def draw(self, result: ScoresResult) -> Figure:
         figure, (curves, lengths) = style.panels("What is learned", "What longer features do")
         draw_curves(curves, result.comparison)
-        for (kind, entropies), look in zip(result.entropies.items(), style.LOOKS, strict=False):
+        for (kind, entropies), look in zip(result.entropies.items(), style.SERIES_STYLES, strict=False):
             lengths.plot(result.lengths, entropies, label=kind, **look)
         lengths.set_xscale("log", base=2)
         lengths.set(xlabel="q and k multiplied by", ylabel="entropy, share of log n", ylim=(0, 1.05))
@@ -69,36 +69,36 @@ class Scores(Experiment[ScoresResult]):
         return figure
 
     @override
-    def word(self, result: ScoresResult) -> str:
+    def summarize(self, result: ScoresResult) -> str:
         head = ["q and k multiplied by", *(f"{length:g}" for length in result.lengths)]
         rows = [[f"entropy, {kind}", *(f"{e:.3f}" for e in each)] for kind, each in result.entropies.items()]
         low, high = result.scales
         learned = (
-            f"Scales start at {FIRST_SCALE:g}; learned, they lie between {low:.1f} and {high:.1f}, where a "
-            f"weight over {POSITIONS} keys may still come within {1 - most_weight(low, POSITIONS):.0e} of 1: the bound "
+            f"Scales start at {INITIAL_SCALE:g}; learned, they lie between {low:.1f} and {high:.1f}, where a "
+            f"weight over {POSITIONS} keys may still come within {1 - max_cosine_weight(low, POSITIONS):.0e} of 1: the bound "
             "does not bind."
         )
-        sentence = verdict(result.comparison, *KINDS)
+        sentence = compare_sentence(result.comparison, *KINDS)
         return f"{accuracy_table(result.comparison)}\n\n{sentence} {learned}\n\n{table(head, rows)}"
 
 
-def random_weights(kind: Score, length: float) -> Tensor:
+def random_weights(kind: ScoreKind, length: float) -> Tensor:
     """`[1, h, s, s]` of random q and k of that length, the same at each call."""
     generator = torch.Generator().manual_seed(0)
     q, k = (torch.randn(1, HEADS, POSITIONS, HEAD_WIDTH, generator=generator) * length for _ in range(2))
     with torch.no_grad():
-        return attention_weights(*Scoring(HEADS, kind)(q, k))
+        return attention_weights(*AttentionScore(HEADS, kind)(q, k))
 
 
-def mean_entropy(kind: Score, length: float) -> float:
-    return entropy(random_weights(kind, length)).mean().item()
+def mean_entropy(kind: ScoreKind, length: float) -> float:
+    return normalized_entropy(random_weights(kind, length)).mean().item()
 
 
-def most_weight(scale: float, keys: int) -> float:
+def max_cosine_weight(scale: float, keys: int) -> float:
     """The most that a cosine's softmax can give to one key: all others opposite."""
     return 1 / (1 + (keys - 1) * math.exp(-2 * scale))
 
 
-def _scales(run: Trained) -> Tensor:
+def _scales(run: TrainedEncoder) -> Tensor:
     found = [value for name, value in run.encoder().state_dict().items() if name.endswith("log_scale")]
     return torch.cat([value.flatten() for value in found]).exp()

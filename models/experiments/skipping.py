@@ -29,35 +29,35 @@ from models.contract.specs import TextSpec
 from models.encoders.checkpoint import load as load_ours
 from models.encoders.image import ImageEncoder
 from models.experiments import style
-from models.experiments.experiment import Experiment, Number, Result, Setting, table
-from models.packed import Layout
+from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
+from models.packed import PackedLayout
 from models.preprocess.text import TextPreprocessor
 from models.pretrained.text import PretrainedTextEncoder
-from models.scenes.description import draw_distinct
-from models.scenes.rendering import render
-from models.skipping import Skipping, SkippingObserver, skipping_spelling
+from models.scenes.description import draw_descriptions
+from models.scenes.rendering import render_scene
+from models.skipping import PruningRecorder, ThresholdPruning, pruned_attention
 
 THRESHOLDS = (0.0, 0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 1.0)
-TOLD = (0.001, 0.01, 0.02, 0.05, 0.1, 1.0)
+REPORTED_THRESHOLDS = (0.001, 0.01, 0.02, 0.05, 0.1, 1.0)
 """Those that the text tells of; at 1 one weight a row is left."""
 
 ENGLISH = Path("LICENSE")
 TOKENS = (16, 64, 256)
 """Lengths of the texts; 256 is what the default model was trained up to."""
 
-WHOLE = TextSpec(max_tokens=100_000, vocabulary_size=30_522, position_offset=0)
+UNTRUNCATED = TextSpec(max_tokens=100_000, vocabulary_size=30_522, position_offset=0)
 """All of `ENGLISH` at once, to be cut up afterwards."""
 
-TEXTS, PICTURES = 32, 64
+NUM_TEXTS, NUM_IMAGES = 32, 64
 
-ROUNDING = 1e-8
+MIN_PLOTTED_ERROR = 1e-8
 """Errors under this are not drawn."""
 
-Embed = Callable[[Skipping], Tensor]
+Embed = Callable[[ThresholdPruning], Tensor]
 """Embeddings `[b, e]` of the same items, with weights skipped as told."""
 
 
-class AtThreshold(BaseModel):
+class ThresholdStatistics(BaseModel):
     """What one threshold did. Embedding errors are of the mean item and of the worst."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,41 +69,41 @@ class AtThreshold(BaseModel):
     worst_embedding_error: Number
 
 
-class SkippingResult(Result):
+class AttentionPruningResult(Result):
     """What was embedded, by what was encoded."""
 
-    encoded: dict[str, tuple[AtThreshold, ...]]
+    encoded: dict[str, tuple[ThresholdStatistics, ...]]
 
 
-class SkippingCost(Experiment[SkippingResult]):
+class AttentionPruning(Experiment[AttentionPruningResult]):
     name = "skipping"
-    result = SkippingResult
+    result = AttentionPruningResult
 
     @override
-    def measure(self, setting: Setting) -> SkippingResult:
-        encoded = {f"text, {tokens} tokens": cost(_texts(setting, tokens)) for tokens in TOKENS}
-        if setting.image_model is not None:
-            encoder = load_ours(setting.image_model)
+    def measure(self, context: ExperimentContext) -> AttentionPruningResult:
+        encoded = {f"text, {tokens} tokens": measure_cost(_texts(context, tokens)) for tokens in TOKENS}
+        if context.image_model is not None:
+            encoder = load_ours(context.image_model)
             if not isinstance(encoder, ImageEncoder):
-                raise ValueError(f"{setting.image_model} holds no image encoder")
-            cells = encoder.grid[0] * encoder.grid[1]
-            encoded[f"picture, {cells} patches"] = cost(_pictures(encoder, setting.samples(PICTURES)))
-        return SkippingResult(quick=setting.quick, encoded=encoded)
+                raise ValueError(f"{context.image_model} holds no image encoder")
+            num_patches = encoder.grid[0] * encoder.grid[1]
+            encoded[f"picture, {num_patches} patches"] = measure_cost(_images(encoder, context.samples(NUM_IMAGES)))
+        return AttentionPruningResult(quick=context.quick, encoded=encoded)
 
     @override
-    def draw(self, result: SkippingResult) -> Figure:
+    def draw(self, result: AttentionPruningResult) -> Figure:
         figure, axes = style.panels("Outputs of attention", "Embeddings", "How much a threshold skips")
-        for (name, at), look in zip(result.encoded.items(), style.LOOKS, strict=False):
+        for (name, at), look in zip(result.encoded.items(), style.SERIES_STYLES, strict=False):
             share = [100 * each.share for each in at]
             axes[0].plot(share, [100 * each.output_error for each in at], label=name, **look)
-            seen = [each.embedding_error if each.embedding_error > ROUNDING else nan for each in at]
+            seen = [each.embedding_error if each.embedding_error > MIN_PLOTTED_ERROR else nan for each in at]
             axes[1].plot(share, seen, label=name, **look)
             axes[2].plot([each.threshold for each in at], share, label=name, **look)
-        _finish(axes)
+        _format_axes(axes)
         return figure
 
     @override
-    def word(self, result: SkippingResult) -> str:
+    def summarize(self, result: AttentionPruningResult) -> str:
         head = ["encoded", "threshold", "skipped", "outputs moved by", "1 - cosine: mean, worst"]
         rows = [
             [
@@ -115,70 +115,72 @@ class SkippingCost(Experiment[SkippingResult]):
             ]
             for name, at in result.encoded.items()
             for each in at
-            if each.threshold in TOLD
+            if each.threshold in REPORTED_THRESHOLDS
         ]
         return table(head, rows)
 
 
-def _finish(axes: list[Axes]) -> None:
+def _format_axes(axes: list[Axes]) -> None:
     for each in axes[:2]:
         each.set(xlabel="weights skipped, %", xlim=(-2, 102))
         style.legend(each)
     axes[0].set_ylabel("change, % of the length")
     axes[1].set_yscale("log")
-    axes[1].set(ylabel="1 - cosine with the exact one, mean", ylim=(ROUNDING, 2))
+    axes[1].set(ylabel="1 - cosine with the exact one, mean", ylim=(MIN_PLOTTED_ERROR, 2))
     axes[2].set_xscale("symlog", linthresh=1e-4, linscale=0.4)
     axes[2].set(xlabel="threshold", ylabel="weights skipped, %", xlim=(0, 1.2), ylim=(0, 102))
     axes[2].set_xticks([0, 1e-4, 1e-3, 1e-2, 1e-1, 1], ["0", "0.0001", "0.001", "0.01", "0.1", "1"])
 
 
 @torch.no_grad()
-def cost(embed: Embed) -> tuple[AtThreshold, ...]:
+def measure_cost(embed: Embed) -> tuple[ThresholdStatistics, ...]:
     """What each threshold does to what `embed` embeds."""
-    exact = embed(Skipping(0.0)).double()
-    found = []
+    exact = embed(ThresholdPruning(0.0)).double()
+    rows = []
     for threshold in THRESHOLDS:
-        skipping = Skipping(threshold)
-        away = (1 - functional.cosine_similarity(embed(skipping).double(), exact)).clamp(min=0)
-        found.append(
-            AtThreshold(
+        pruning = ThresholdPruning(threshold)
+        distances = (1 - functional.cosine_similarity(embed(pruning).double(), exact)).clamp(min=0)
+        rows.append(
+            ThresholdStatistics(
                 threshold=threshold,
-                share=skipping.share,
-                output_error=skipping.output_error,
-                embedding_error=away.mean().item(),
-                worst_embedding_error=away.max().item(),
+                share=pruning.pruned_fraction,
+                output_error=pruning.output_error,
+                embedding_error=distances.mean().item(),
+                worst_embedding_error=distances.max().item(),
             )
         )
-    return tuple(found)
+    return tuple(rows)
 
 
-def _texts(setting: Setting, tokens: int) -> Embed:
+def _texts(context: ExperimentContext, tokens: int) -> Embed:
     """Stretches of English, each of so many tokens with the special ones."""
-    encoder = PretrainedTextEncoder(setting.text_model, "bert", "mean")
-    tokenize = TextPreprocessor((setting.text_model / TOKENIZER_FILE).read_text(encoding="utf-8"), WHOLE)
+    encoder = PretrainedTextEncoder(context.text_model, "bert", "mean")
+    tokenize = TextPreprocessor((context.text_model / TOKENIZER_FILE).read_text(encoding="utf-8"), UNTRUNCATED)
     whole = tokenize([ENGLISH.read_text(encoding="utf-8")])[0].ids
     first, inner, last = whole[:1], whole[1:-1], whole[-1:]
-    starts = range(0, len(inner) - tokens, tokens - 2)[: setting.samples(TEXTS)]
+    starts = range(0, len(inner) - tokens, tokens - 2)[: context.samples(NUM_TEXTS)]
     items = [np.concatenate([first, inner[start : start + tokens - 2], last]) for start in starts]
     inputs = {name: torch.from_numpy(array) for name, array in pack(items).items()}
 
-    def embed(skipping: Skipping) -> Tensor:
-        spelling = skipping_spelling(skipping)
-        layout = Layout(inputs["pack_index"], inputs["unpack_index"], inputs["lengths"], spelling)
+    def embed(pruning: ThresholdPruning) -> Tensor:
+        attention_function = pruned_attention(pruning)
+        layout = PackedLayout(inputs["pack_index"], inputs["unpack_index"], inputs["lengths"], attention_function)
         vectors: Tensor = encoder(inputs["input_ids"], inputs["position_ids"], layout)
         return vectors
 
     return embed
 
 
-def _pictures(encoder: ImageEncoder, count: int) -> Embed:
+def _images(encoder: ImageEncoder, count: int) -> Embed:
     """Scenes that the encoder was not trained on."""
     rng = np.random.default_rng(0)
-    scenes = [render(each, rng, side_px=encoder.config.image_px) for each in draw_distinct(rng, count, "unseen")]
+    scenes = [
+        render_scene(each, rng, side_px=encoder.config.image_px) for each in draw_descriptions(rng, count, "unseen")
+    ]
     pixels = torch.from_numpy(np.stack([scene.pixels for scene in scenes]))
 
-    def embed(skipping: Skipping) -> Tensor:
-        vectors: Tensor = encoder(pixels, SkippingObserver(skipping=skipping))
+    def embed(pruning: ThresholdPruning) -> Tensor:
+        vectors: Tensor = encoder(pixels, PruningRecorder(pruning=pruning))
         return vectors
 
     return embed

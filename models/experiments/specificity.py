@@ -26,18 +26,18 @@ from models.encoders.image import ImageEncoder
 from models.experiments import encoders, style, task
 from models.experiments.comparison import compare
 from models.experiments.convolutions import CONVOLUTION, DYNAMIC, NONLOCAL, RATES, TRANSFORMER, configs
-from models.experiments.experiment import Experiment, Number, Result, Setting, table
+from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
 from models.experiments.kernels import attention_kernels, convolution_kernels, dynamic_kernels, movement
 
 Reader = Callable[[ImageEncoder, Tensor], list[Tensor]]
 
-READERS: dict[str, Reader] = {
+KERNEL_READERS: dict[str, Reader] = {
     TRANSFORMER: attention_kernels,
     NONLOCAL: attention_kernels,
     DYNAMIC: dynamic_kernels,
     CONVOLUTION: convolution_kernels,
 }
-PICTURES = 64
+NUM_IMAGES = 64
 EDGES = np.linspace(-1, 1, 81)
 
 
@@ -69,22 +69,22 @@ class Specificity(Experiment[SpecificityResult]):
     result = SpecificityResult
 
     @override
-    def measure(self, setting: Setting) -> SpecificityResult:
-        pixels, _ = task.scenes(setting.samples(PICTURES), task.HELD_OUT_SEED)
-        asked = {name: config for name, config in configs().items() if name in READERS}
-        _, runs = compare(setting.bench, asked, RATES)
+    def measure(self, context: ExperimentContext) -> SpecificityResult:
+        pixels, _ = task.labeled_scenes(context.samples(NUM_IMAGES), task.HELD_OUT_SEED)
+        compared = {name: config for name, config in configs().items() if name in KERNEL_READERS}
+        _, runs = compare(context.training_pool, compared, RATES)
         found = {}
-        for name, read in READERS.items():
+        for name, read in KERNEL_READERS.items():
             torch.manual_seed(0)
             untrained = read(registry.build(runs[name][0].plan.config).eval(), pixels)
             found[name] = _kernels([read(run.encoder(), pixels) for run in runs[name]], untrained)
-        return SpecificityResult(quick=setting.quick, kernels=found)
+        return SpecificityResult(quick=context.quick, kernels=found)
 
     @override
     def draw(self, result: SpecificityResult) -> Figure:
         figure, (moved, weights) = style.panels("How far the kernel moves with the picture", "Weights of the kernel")
         layers = range(1, encoders.LAYERS + 1)
-        for (name, kernels), look in zip(result.kernels.items(), style.LOOKS, strict=False):
+        for (name, kernels), look in zip(result.kernels.items(), style.SERIES_STYLES, strict=False):
             moved.plot(layers, kernels.moved, label=name, **look)
             if name in (NONLOCAL, DYNAMIC):
                 weights.stairs(kernels.histogram, EDGES, label=name, color=look["color"], linewidth=1.4)
@@ -97,7 +97,7 @@ class Specificity(Experiment[SpecificityResult]):
         return figure
 
     @override
-    def word(self, result: SpecificityResult) -> str:
+    def summarize(self, result: SpecificityResult) -> str:
         by_layer = [
             [name, *(" / ".join(f"{at:.2f}" for at in each) for each in (k.moved, k.moved_untrained, k.moved_by_query))]
             for name, k in result.kernels.items()

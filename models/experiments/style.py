@@ -10,13 +10,13 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: Final = ("-", "--", "-.", ":", "-", "--", "-.")
 
-LOOKS: Final[tuple[dict[str, Any], ...]] = tuple(
+SERIES_STYLES: Final[tuple[dict[str, Any], ...]] = tuple(
     {"color": colour, "marker": marker, "linestyle": dash}
-    for colour, marker, dash in zip(_COLOURS, _MARKERS, _DASHES, strict=True)
+    for colour, marker, dash in zip(_COLORS, _MARKERS, _DASHES, strict=True)
 )
 """One a series, in the order in which a plot brings them."""
 

@@ -14,22 +14,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.scenes.description import draw
-from models.scenes.rendering import render
-from models.scenes.vocabulary import COLOURS
+from models.scenes.description import draw_description
+from models.scenes.rendering import render_scene
+from models.scenes.vocabulary import COLORS
 
 IMAGE_PX: Final = 48
-CLASSES: Final = tuple(COLOURS)
-BLIND_TO_ORDER: Final = 0.5
+CLASSES: Final = tuple(COLORS)
+CHANCE_ACCURACY: Final = 0.5
 """The accuracy of guessing one of the two."""
 
 TRAINING_SEED, HELD_OUT_SEED = 1, 2
 
 
 @lru_cache(maxsize=4)
-def scenes(count: int, seed: int) -> tuple[Tensor, Tensor]:
+def labeled_scenes(count: int, seed: int) -> tuple[Tensor, Tensor]:
     """`count` scenes: pixels `[b, y, x, 3]` uint8 and the class of each `[b]`."""
     rng = np.random.default_rng(seed)
-    drawn = [replace(draw(rng, things=2), relation="to the left of") for _ in range(count)]
-    pixels = np.stack([render(description, rng, side_px=IMAGE_PX).pixels for description in drawn])
-    return torch.from_numpy(pixels), torch.tensor([CLASSES.index(each.things[0].colour) for each in drawn])
+    drawn = [replace(draw_description(rng, num_objects=2), relation="to the left of") for _ in range(count)]
+    pixels = np.stack([render_scene(description, rng, side_px=IMAGE_PX).pixels for description in drawn])
+    return torch.from_numpy(pixels), torch.tensor([CLASSES.index(each.objects[0].color) for each in drawn])

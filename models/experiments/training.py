@@ -25,19 +25,19 @@ from models.encoders import registry
 from models.encoders.image import ImageConfig, ImageEncoder
 from models.experiments import task
 
-BATCH = 64
-RATE = 2e-3
-WARM_UP = 0.1
+BATCH_SIZE = 64
+LEARNING_RATE = 2e-3
+WARMUP_FRACTION = 0.1
 """Share of the steps in which the learning rate rises."""
 
 WEIGHT_DECAY = 0.05
 CLIP_NORM = 1.0
-MEASURED = 8
+NUM_MEASUREMENTS = 8
 """How often accuracy is measured along the way."""
 
 
 @dataclass(frozen=True)
-class Effort:
+class TrainingBudget:
     """How much is trained: `seeds` runs an encoder, each of `steps` steps on `scenes` scenes."""
 
     steps: int = 400
@@ -46,23 +46,23 @@ class Effort:
     held_out: int = 2_000
 
 
-QUICK = Effort(steps=8, seeds=1, scenes=64, held_out=32)
+QUICK = TrainingBudget(steps=8, seeds=1, scenes=64, held_out=32)
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """One run: which encoder, how it starts and in which order it sees the scenes, how fast it learns."""
 
     config: ImageConfig
     seed: int = 0
-    rate: float = RATE
+    rate: float = LEARNING_RATE
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedEncoder:
     """What came of a plan: accuracy on held-out scenes along the way, and the last weights, as safetensors."""
 
-    plan: Plan
+    plan: TrainingPlan
     accuracies: tuple[float, ...]
     weights: bytes
 
@@ -73,53 +73,53 @@ class Trained:
         return encoder.eval()
 
 
-class Bench:
+class TrainingPool:
     """Trains what it is asked for, each plan once: in the pool's processes, or here where there is none."""
 
-    def __init__(self, effort: Effort, pool: Executor | None = None) -> None:
-        self.effort = effort
+    def __init__(self, budget: TrainingBudget, pool: Executor | None = None) -> None:
+        self.budget = budget
         self._pool = pool
-        self._done: dict[Plan, Trained] = {}
+        self._done: dict[TrainingPlan, TrainedEncoder] = {}
 
-    def train(self, plans: Sequence[Plan]) -> list[Trained]:
+    def train(self, plans: Sequence[TrainingPlan]) -> list[TrainedEncoder]:
         """What came of each plan, in their order."""
         missing = [plan for plan in dict.fromkeys(plans) if plan not in self._done]
         mapping = map if self._pool is None else self._pool.map
-        runs = tqdm(mapping(partial(train, effort=self.effort), missing), "train", len(missing), unit="run")
+        runs = tqdm(mapping(partial(train, budget=self.budget), missing), "train", len(missing), unit="run")
         self._done |= {run.plan: run for run in runs}
         return [self._done[plan] for plan in plans]
 
 
-def processes(count: int) -> ProcessPoolExecutor:
+def process_pool(count: int) -> ProcessPoolExecutor:
     """A pool of so many, each of one thread. Not forked: a fork of a process whose torch has threads may hang."""
     return ProcessPoolExecutor(count, get_context("spawn"), torch.set_num_threads, (1,))
 
 
-def steps_measured(effort: Effort) -> list[int]:
+def steps_measured(budget: TrainingBudget) -> list[int]:
     """After which steps accuracy is measured."""
-    return [effort.steps * part // MEASURED for part in range(1, MEASURED + 1)]
+    return [budget.steps * part // NUM_MEASUREMENTS for part in range(1, NUM_MEASUREMENTS + 1)]
 
 
-def train(plan: Plan, effort: Effort) -> Trained:
+def train(plan: TrainingPlan, budget: TrainingBudget) -> TrainedEncoder:
     """Train one encoder; its vector is the scores of the classes."""
     torch.manual_seed(plan.seed)
     encoder = registry.build(plan.config).train()
     optimizer = AdamW(encoder.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
-    schedule = OneCycleLR(optimizer, plan.rate, effort.steps, pct_start=WARM_UP, cycle_momentum=False)
-    pixels, classes = task.scenes(effort.scenes, task.TRAINING_SEED)
+    schedule = OneCycleLR(optimizer, plan.rate, budget.steps, pct_start=WARMUP_FRACTION, cycle_momentum=False)
+    pixels, classes = task.labeled_scenes(budget.scenes, task.TRAINING_SEED)
     rng = np.random.default_rng(plan.seed)
     accuracies = []
-    for step in range(1, effort.steps + 1):
-        chosen = torch.from_numpy(rng.integers(0, len(pixels), BATCH))
+    for step in range(1, budget.steps + 1):
+        chosen = torch.from_numpy(rng.integers(0, len(pixels), BATCH_SIZE))
         loss: Tensor = nn.functional.cross_entropy(encoder(pixels[chosen]), classes[chosen])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(encoder.parameters(), CLIP_NORM)
         optimizer.step()
         schedule.step()
-        if step in steps_measured(effort):
-            accuracies.append(accuracy(encoder, *task.scenes(effort.held_out, task.HELD_OUT_SEED)))
-    return Trained(plan, tuple(accuracies), write(dict(encoder.state_dict())))
+        if step in steps_measured(budget):
+            accuracies.append(accuracy(encoder, *task.labeled_scenes(budget.held_out, task.HELD_OUT_SEED)))
+    return TrainedEncoder(plan, tuple(accuracies), write(dict(encoder.state_dict())))
 
 
 @torch.no_grad()

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.encoders.image import ImageEncoder
 
 
 @dataclass
-class ScoreObserver(Observer):
+class ScoreRecorder(AttentionRecorder):
     """Keeps each layer's scores `[b, h, s, s]` as they enter the softmax, besides its weights."""
 
     scores: list[Tensor] = field(default_factory=list)
@@ -29,11 +29,11 @@ class ScoreObserver(Observer):
 
 
 @torch.no_grad()
-def watch(encoder: ImageEncoder, pixels: Tensor) -> ScoreObserver:
+def record_scores(encoder: ImageEncoder, pixels: Tensor) -> ScoreRecorder:
     """One pass over pixels `[b, y, x, 3]`, watched."""
-    observer = ScoreObserver(watching=True)
-    encoder(pixels, observer)
-    return observer
+    recorder = ScoreRecorder(record=True)
+    encoder(pixels, recorder)
+    return recorder
 
 
 def own_weight(weights: Tensor) -> float:
@@ -41,8 +41,8 @@ def own_weight(weights: Tensor) -> float:
     return weights.diagonal(dim1=-2, dim2=-1).mean().item()
 
 
-def entropy(weights: Tensor) -> Tensor:
+def normalized_entropy(weights: Tensor) -> Tensor:
     """Of each row of `[..., s, k]`, as a share of the most it can be, log k: 1 is even, 0 is all on one."""
-    most = torch.log(torch.tensor(float(weights.shape[-1])))
+    max_entropy = torch.log(torch.tensor(float(weights.shape[-1])))
     summed: Tensor = torch.special.entr(weights).sum(dim=-1)
-    return summed / most
+    return summed / max_entropy

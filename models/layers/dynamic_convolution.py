@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers.errors import divide, odd
+from models.layers.errors import divide_exactly, require_odd
 
 
 class DynamicConvolution(nn.Module):
@@ -19,9 +19,9 @@ class DynamicConvolution(nn.Module):
 
     def __init__(self, channels: int, *, groups: int, kernel: int, reduction: int = 4) -> None:
         super().__init__()
-        divide(channels, groups, "groups do not divide the channels")
-        self.groups, self.side = groups, odd(kernel)
-        narrow = divide(channels, reduction, "the reduction does not divide the channels")
+        divide_exactly(channels, groups, "groups do not divide the channels")
+        self.groups, self.side = groups, require_odd(kernel)
+        narrow = divide_exactly(channels, reduction, "the reduction does not divide the channels")
         self.make = nn.Sequential(nn.Conv2d(channels, narrow, 1), nn.GELU(), nn.Conv2d(narrow, groups * kernel**2, 1))
 
     def kernels(self, x: Tensor) -> Tensor:

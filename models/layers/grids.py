@@ -9,24 +9,27 @@ Letters: b items, h heads, s positions of a grid, y, x its rows and columns, e w
 from einops import rearrange, repeat
 from torch import Tensor
 
-from models.layers.errors import divide
+from models.layers.errors import divide_exactly
 
 Grid = tuple[int, int]
 
 
-def refine(weights: Tensor, coarse: Grid, fine: Grid) -> Tensor:
+def upsample_attention(weights: Tensor, coarse: Grid, fine: Grid) -> Tensor:
     """[b, h, s, s] over `coarse` -> the same over `fine`, whose sides are multiples of the coarse ones'."""
     if coarse == fine:
         return weights
     y, _ = coarse
-    p1, p2 = (divide(f, c, "the coarse grid does not divide the fine") for f, c in zip(fine, coarse, strict=True))
+    p1, p2 = (
+        divide_exactly(f, c, "the coarse grid does not divide the fine") for f, c in zip(fine, coarse, strict=True)
+    )
     cells = rearrange(weights, "b h (y x) (v u) -> b h y x v u", y=y, v=y) / (p1 * p2)
     return repeat(cells, "b h y x v u -> b h (y p1 x p2) (v q1 u q2)", p1=p1, p2=p2, q1=p1, q2=p2)
 
 
-def refine_rows(rows: Tensor, fine: Grid) -> Tensor:
+def upsample_embeddings(rows: Tensor, fine: Grid) -> Tensor:
     """[b, y, x, e] over a coarse grid -> `[b, s, e]` over `fine`: in a coarse cell all are alike; the mean stays."""
     p1, p2 = (
-        divide(f, c, "the coarse grid does not divide the fine") for f, c in zip(fine, rows.shape[1:3], strict=True)
+        divide_exactly(f, c, "the coarse grid does not divide the fine")
+        for f, c in zip(fine, rows.shape[1:3], strict=True)
     )
     return repeat(rows, "b y x e -> b (y p1 x p2) e", p1=p1, p2=p2)

@@ -13,11 +13,11 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from models.attention import Observer
-from models.layers.errors import divide
+from models.attention import AttentionRecorder
+from models.layers.errors import divide_exactly
 from models.layers.position import RelativeBias
 from models.layers.projection import MapProjection, Projection
-from models.layers.self_attention import Score, Scoring
+from models.layers.self_attention import AttentionScore, ScoreKind
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class MapAttentionPlan:
     out_channels: int | None = None
     window: int | None = None
     projection: Projection = "separate"
-    score: Score = "dot"
+    score: ScoreKind = "dot"
     relative: bool = False
 
 
@@ -47,21 +47,21 @@ class MapAttention(nn.Module):
         rows, columns = plan.grid
         self.side = (rows, columns) if plan.window is None else (plan.window, plan.window)
         for length, side in zip(plan.grid, self.side, strict=True):
-            divide(length, side, "the window does not divide the map")
+            divide_exactly(length, side, "the window does not divide the map")
         inner = None if plan.head_width is None else plan.heads * plan.head_width
         self.project = MapProjection(plan.channels, plan.projection, inner=inner)
-        divide(self.project.inner, plan.heads, "heads do not divide the channels")
+        divide_exactly(self.project.inner, plan.heads, "heads do not divide the channels")
         self.heads = plan.heads
-        self.scoring = Scoring(plan.heads, plan.score)
+        self.scoring = AttentionScore(plan.heads, plan.score)
         self.relative = RelativeBias(plan.heads, *self.side) if plan.relative else None
         self.out = nn.Conv2d(self.project.inner, plan.out_channels or plan.channels, 1)
 
-    def forward(self, x: Tensor, observer: Observer) -> Tensor:
+    def forward(self, x: Tensor, recorder: AttentionRecorder) -> Tensor:
         grid = (x.shape[2] // self.side[0], x.shape[3] // self.side[1])
         q, k, v = (self._windows(part) for part in self.project(x))
         q, k = self.scoring(q, k)
         bias = None if self.relative is None else self.relative()[None]
-        mixed = observer.attend(q, k, v, bias, spread=lambda weights: over_the_map(weights, grid, self.side))
+        mixed = recorder.attend(q, k, v, bias, scatter=lambda weights: scatter_windows_to_map(weights, grid, self.side))
         out: Tensor = self.out(self._map(mixed, grid))
         return out
 
@@ -76,13 +76,20 @@ class MapAttention(nn.Module):
         return rearrange(x, "(b y x) h (p1 p2) d -> b (h d) (y p1) (x p2)", y=y, x=x_, p1=p1, p2=p2)
 
 
-def over_the_map(weights: Tensor, grid: tuple[int, int], side: tuple[int, int]) -> Tensor:
+def scatter_windows_to_map(weights: Tensor, grid: tuple[int, int], side: tuple[int, int]) -> Tensor:
     """Windows' weights `[b*n, h, p, p]` -> `[b, h, s, s]`: nothing is attended to outside of one's own window."""
     (y, x), (p1, p2) = grid, side
     if y * x == 1:
         return weights
     own = torch.eye(y * x, dtype=weights.dtype, device=weights.device)
-    spread = rearrange(weights, "(b n) h p q -> b h n p 1 q", n=y * x) * own[:, None, :, None]
+    scattered = rearrange(weights, "(b n) h p q -> b h n p 1 q", n=y * x) * own[:, None, :, None]
     return rearrange(
-        spread, "b h (y x) (p1 p2) (v u) (q1 q2) -> b h (y p1 x p2) (v q1 u q2)", y=y, v=y, p1=p1, p2=p2, q1=p1, q2=p2
+        scattered,
+        "b h (y x) (p1 p2) (v u) (q1 q2) -> b h (y p1 x p2) (v q1 u q2)",
+        y=y,
+        v=y,
+        p1=p1,
+        p2=p2,
+        q1=p1,
+        q2=p2,
     )

@@ -31,7 +31,7 @@ def sinusoidal_grid(rows: int, columns: int, width: int) -> Tensor:
     return torch.cat([sinusoidal(y, width // 2), sinusoidal(x, width - width // 2)], dim=1)
 
 
-class PositionCode(nn.Module):
+class PositionEmbedding(nn.Module):
     """A vector a position, added to what stands there: learned, or `fixed` `[s, e]`, the sinusoidal code."""
 
     def __init__(self, kind: Literal["learned", "sinusoidal"], fixed: Tensor) -> None:
@@ -42,14 +42,14 @@ class PositionCode(nn.Module):
         else:
             self.register_buffer("table", fixed, persistent=False)
 
-    def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, positions: Tensor | None = None) -> Tensor:
         """x `[..., s, e]`, whose positions are `at` `[s]`, or all of them in order."""
-        return x + (self.table if at is None else self.table[at])
+        return x + (self.table if positions is None else self.table[positions])
 
 
-def position_code(kind: Position, fixed: Tensor) -> PositionCode | None:
+def position_embedding(kind: Position, fixed: Tensor) -> PositionEmbedding | None:
     """The code for `kind`; None where nothing is added to the features."""
-    return PositionCode(kind, fixed) if kind in ("learned", "sinusoidal") else None
+    return PositionEmbedding(kind, fixed) if kind in ("learned", "sinusoidal") else None
 
 
 class RelativeBias(nn.Module):
@@ -60,14 +60,14 @@ class RelativeBias(nn.Module):
     def __init__(self, heads: int, rows: int, columns: int) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(heads, (2 * rows - 1) * (2 * columns - 1)))
-        at = _coordinates(rows, columns)
-        down, across = (at[:, None] - at[None]).unbind(-1)
+        coordinates = _coordinates(rows, columns)
+        down, across = (coordinates[:, None] - coordinates[None]).unbind(-1)
         self.register_buffer("index", (down + rows - 1) * (2 * columns - 1) + across + columns - 1, persistent=False)
 
     def forward(self) -> Tensor:
         return self.table[:, self.index]
 
-    def corner(self, positions: int) -> Tensor:
+    def truncate(self, positions: int) -> Tensor:
         """[h, s, s]: the biases among the first `positions`."""
         return self.table[:, self.index[:positions, :positions]]
 

@@ -13,9 +13,9 @@ from typing import Final, Literal
 from torch import Tensor, nn
 
 Projection = Literal["separate", "shared", "none"]
-Triple = tuple[Tensor, Tensor, Tensor]
+QueryKeyValue = tuple[Tensor, Tensor, Tensor]
 
-COPIES: Final[dict[Projection, int]] = {"separate": 3, "shared": 1, "none": 0}
+NUM_PROJECTIONS: Final[dict[Projection, int]] = {"separate": 3, "shared": 1, "none": 0}
 """How many maps there are."""
 
 
@@ -25,10 +25,10 @@ class SequenceProjection(nn.Module):
     def __init__(self, width: int, kind: Projection) -> None:
         super().__init__()
         self.kind = kind
-        self.linear = nn.Linear(width, COPIES[kind] * width) if COPIES[kind] else None
+        self.linear = nn.Linear(width, NUM_PROJECTIONS[kind] * width) if NUM_PROJECTIONS[kind] else None
 
-    def forward(self, x: Tensor) -> Triple:
-        return _triple(x if self.linear is None else self.linear(x), self.kind, axis=-1)
+    def forward(self, x: Tensor) -> QueryKeyValue:
+        return _split_projection(x if self.linear is None else self.linear(x), self.kind, axis=-1)
 
 
 class MapProjection(nn.Module):
@@ -38,13 +38,13 @@ class MapProjection(nn.Module):
         super().__init__()
         self.inner = channels if kind == "none" or inner is None else inner
         self.kind = kind
-        self.convolution = nn.Conv2d(channels, COPIES[kind] * self.inner, 1) if COPIES[kind] else None
+        self.convolution = nn.Conv2d(channels, NUM_PROJECTIONS[kind] * self.inner, 1) if NUM_PROJECTIONS[kind] else None
 
-    def forward(self, x: Tensor) -> Triple:
-        return _triple(x if self.convolution is None else self.convolution(x), self.kind, axis=1)
+    def forward(self, x: Tensor) -> QueryKeyValue:
+        return _split_projection(x if self.convolution is None else self.convolution(x), self.kind, axis=1)
 
 
-def _triple(projected: Tensor, kind: Projection, axis: int) -> Triple:
+def _split_projection(projected: Tensor, kind: Projection, axis: int) -> QueryKeyValue:
     if kind == "separate":
         q, k, v = projected.chunk(3, dim=axis)
         return q, k, v

@@ -11,70 +11,72 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.attention import Observer
-from models.layers.errors import divide
-from models.layers.projection import Projection, SequenceProjection, Triple
+from models.attention import AttentionRecorder
+from models.layers.errors import divide_exactly
+from models.layers.projection import Projection, QueryKeyValue, SequenceProjection
 
-Score = Literal["dot", "cosine"]
+ScoreKind = Literal["dot", "cosine"]
 
-FIRST_SCALE, LARGEST_SCALE = 10.0, 100.0
+INITIAL_SCALE, MAX_SCALE = 10.0, 100.0
 """Of the cosine score, learned from there: cosines lie in -1 to 1, where a softmax is nearly flat."""
 
 
-class Scoring(nn.Module):
+class AttentionScore(nn.Module):
     """How like a query is to a key, and attention by that: scaled dot product, or cosine times a learned scale a head.
 
     The cosine is that of Liu et al., "Swin Transformer V2" (2022), section 3.3. q, k `[b, h, s, d]` go through the
     primitive, which divides by sqrt(d); a cosine undoes that.
     """
 
-    def __init__(self, heads: int, score: Score) -> None:
+    def __init__(self, heads: int, score: ScoreKind) -> None:
         super().__init__()
         self.heads = heads
-        self.log_scale = nn.Parameter(torch.full((heads, 1, 1), FIRST_SCALE).log()) if score == "cosine" else None
+        self.log_scale = nn.Parameter(torch.full((heads, 1, 1), INITIAL_SCALE).log()) if score == "cosine" else None
 
     def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         if self.log_scale is None:
             return q, k
-        scale = self.log_scale.exp().clamp(max=LARGEST_SCALE) * q.shape[-1] ** 0.5
+        scale = self.log_scale.exp().clamp(max=MAX_SCALE) * q.shape[-1] ** 0.5
         return functional.normalize(q, dim=-1) * scale, functional.normalize(k, dim=-1)
 
-    def mix(self, parts: Triple, observer: Observer, bias: Tensor | None) -> Tensor:
+    def attend(self, projections: QueryKeyValue, recorder: AttentionRecorder, bias: Tensor | None) -> Tensor:
         """Attention of q `[b, s, h*d]` over k and v `[b, k, h*d]`, by heads: `[b, s, h*d]`. The observer records it."""
-        q, k, v = (rearrange(part, "b s (h d) -> b h s d", h=self.heads) for part in parts)
+        q, k, v = (rearrange(part, "b s (h d) -> b h s d", h=self.heads) for part in projections)
         q, k = self(q, k)
-        return rearrange(observer.attend(q, k, v, bias), "b h s d -> b s (h d)")
+        return rearrange(recorder.attend(q, k, v, bias), "b h s d -> b s (h d)")
 
 
 class SelfAttention(nn.Module):
     """[b, s, e] -> [b, s, e], each position mixing all of its own sequence."""
 
-    def __init__(self, width: int, heads: int, *, projection: Projection = "separate", score: Score = "dot") -> None:
+    def __init__(
+        self, width: int, heads: int, *, projection: Projection = "separate", score: ScoreKind = "dot"
+    ) -> None:
         super().__init__()
-        divide(width, heads, "heads do not divide the width")
+        divide_exactly(width, heads, "heads do not divide the width")
         self.project = SequenceProjection(width, projection)
-        self.scoring = Scoring(heads, score)
+        self.scoring = AttentionScore(heads, score)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, observer: Observer, bias: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, recorder: AttentionRecorder, bias: Tensor | None = None) -> Tensor:
         """`bias` is broadcastable to `[b, h, s, s]`."""
-        out: Tensor = self.out(self.scoring.mix(self.project(x), observer, bias))
+        out: Tensor = self.out(self.scoring.attend(self.project(x), recorder, bias))
         return out
 
 
 class CrossAttention(nn.Module):
     """Queries from one sequence, keys and values from another: `[b, s, e]`, `[b, k, e]` -> `[b, s, e]`."""
 
-    def __init__(self, width: int, heads: int, *, score: Score = "dot") -> None:
+    def __init__(self, width: int, heads: int, *, score: ScoreKind = "dot") -> None:
         super().__init__()
-        divide(width, heads, "heads do not divide the width")
+        divide_exactly(width, heads, "heads do not divide the width")
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
-        self.scoring = Scoring(heads, score)
+        self.scoring = AttentionScore(heads, score)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, other: Tensor, observer: Observer, bias: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, other: Tensor, recorder: AttentionRecorder, bias: Tensor | None = None) -> Tensor:
         """`bias` is broadcastable to `[b, h, s, k]`."""
         k, v = self.key_value(other).chunk(2, dim=-1)
-        out: Tensor = self.out(self.scoring.mix((self.query(x), k, v), observer, bias))
+        out: Tensor = self.out(self.scoring.attend((self.query(x), k, v), recorder, bias))
         return out

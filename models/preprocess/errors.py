@@ -13,26 +13,26 @@ class TokenizerError(ValueError):
     """The message is the library's, about the file."""
 
 
-class NotInVocabulary(ValueError):
+class TokenIdOutOfRange(ValueError):
     """One id of a text is none of the model's `size` tokens."""
 
     def __init__(self, id: int, size: int) -> None:
         super().__init__(
-            f"token id {id} is not in this model's vocabulary of {size}: the text was tokenized for another model"
+            f"token id {id} is not in this model's vocabulary of {size}: the text was tokenized with another model's tokenizer"
         )
 
 
-class ImageProblem(ValueError):
+class ImageDecodeError(ValueError):
     """Bytes that give no picture; the message is for a person and quotes nothing of them."""
 
 
-class NotAnImage(ImageProblem):
+class InvalidImage(ImageDecodeError):
     pass
 
 
-class UnsupportedFormat(ImageProblem):
+class UnsupportedImageFormat(ImageDecodeError):
     pass
 
 
-class TooManyPixels(ImageProblem):
+class TooManyPixels(ImageDecodeError):
     pass

@@ -13,16 +13,16 @@ from PIL import Image
 
 from models.contract.arrays import Pixels
 from models.contract.specs import ImageSpec
-from models.preprocess.decoding import decode
+from models.preprocess.decoding import decode_image
 from models.preprocess.prepared import content_key
 
 MAX_PIXELS = 25_000_000
 """Most pixels of a picture unless told otherwise: a 24 megapixel camera's, 75 MB decoded."""
 
-_WHOLE_PIXELS: Final = 2**22
+_MAX_UPSCALED_PIXELS: Final = 2**22
 """Most pixels that an original is enlarged to whole. A sliver of few bytes could be enlarged to gigapixels."""
 
-_REACH_PX: Final = 4
+_FILTER_MARGIN_PX: Final = 4
 """More px of a picture that is enlarged than any interpolation looks to either side."""
 
 Size = tuple[int, int]
@@ -33,17 +33,17 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PreprocessedImage:
     """One picture as its model takes it: `pixels` `[rows_px, columns_px, 3]`, seen of the original in `region_px`.
 
     `positions` is the length of the sequence that it is to the encoder, the same for every picture of a model.
     """
 
     pixels: Pixels
-    positions: int
+    num_tokens: int
     width_px: int
     height_px: int
-    region_px: Box
+    crop_box_px: Box
     truncated: Literal[False] = False
     key: bytes = field(init=False)
 
@@ -54,9 +54,9 @@ class Picture:
     def data(self) -> Pixels:
         return self.pixels
 
-    def boxes_px(self, rows: int, columns: int) -> npt.NDArray[np.float64]:
+    def patch_boxes_px(self, rows: int, columns: int) -> npt.NDArray[np.float64]:
         """`[rows * columns, 4]`: the Box of each cell of a grid over the picture, row by row."""
-        x0, y0, x1, y1 = self.region_px
+        x0, y0, x1, y1 = self.crop_box_px
         x = np.linspace(x0, x1, columns + 1)
         y = np.linspace(y0, y1, rows + 1)
         left, top = np.meshgrid(x[:-1], y[:-1])
@@ -72,20 +72,20 @@ class ImagePreprocessor:
         self._max_pixels = max_pixels
         self._resampling = Image.Resampling[spec.interpolation.upper()]
 
-    def __call__(self, data: bytes) -> Picture:
+    def __call__(self, data: bytes) -> PreprocessedImage:
         """Decode a JPEG, PNG or WebP file and make it the model's size. Raises ImageProblem."""
         spec = self._spec
-        original = decode(data, max_pixels=self._max_pixels, transparency=spec.transparency)
-        scaled = _scaled(original.size, spec)
-        cut = _middle(scaled, spec)
-        region = _unscaled(cut, scaled, original.size)
-        if isinstance(spec.scaled_px, tuple) or _area(scaled) <= max(_WHOLE_PIXELS, _area(original.size)):
-            pixels = original.resize(scaled, self._resampling).crop(cut)
+        original = decode_image(data, max_pixels=self._max_pixels, transparency=spec.transparency)
+        resized = _resized_size(original.size, spec)
+        crop_box = _center_crop_box(resized, spec)
+        region = _to_original_px(crop_box, resized, original.size)
+        if isinstance(spec.scaled_px, tuple) or _area(resized) <= max(_MAX_UPSCALED_PIXELS, _area(original.size)):
+            pixels = original.resize(resized, self._resampling).crop(crop_box)
         else:
-            pixels = self._enlarged(original, region)
-        return Picture(np.asarray(pixels), spec.positions, *original.size, region)
+            pixels = self._upscale_region(original, region)
+        return PreprocessedImage(np.asarray(pixels), spec.num_tokens, *original.size, region)
 
-    def _enlarged(self, original: Image.Image, region: Box) -> Image.Image:
+    def _upscale_region(self, original: Image.Image, region: Box) -> Image.Image:
         """What would be cut out of the whole original enlarged, made from `region` alone.
 
         To within 1 of 255, save for a value in a million that is 2 off (and "nearest" and "box", which jump, at the
@@ -94,15 +94,19 @@ class ImagePreprocessor:
         where the filter overshoots.
         """
         size = self._spec.columns_px, self._spec.rows_px
-        left, top = (max(0, floor(edge) - _REACH_PX) for edge in region[:2])
-        right, bottom = (min(ceil(edge) + _REACH_PX, end) for edge, end in zip(region[2:], original.size, strict=True))
-        near = original.crop((left, top, right, bottom))
+        left, top = (max(0, floor(edge) - _FILTER_MARGIN_PX) for edge in region[:2])
+        right, bottom = (
+            min(ceil(edge) + _FILTER_MARGIN_PX, end) for edge, end in zip(region[2:], original.size, strict=True)
+        )
+        neighborhood = original.crop((left, top, right, bottom))
         x0, y0, x1, y1 = (edge - start for edge, start in zip(region, (left, top) * 2, strict=True))
-        across = near.resize((size[0], near.height), self._resampling, box=(x0, 0, x1, near.height))
+        across = neighborhood.resize(
+            (size[0], neighborhood.height), self._resampling, box=(x0, 0, x1, neighborhood.height)
+        )
         return across.resize(size, self._resampling, box=(0, y0, size[0], y1))
 
 
-def _scaled(size: Size, spec: ImageSpec) -> Size:
+def _resized_size(size: Size, spec: ImageSpec) -> Size:
     """What an original of `size` is scaled to, rounded as the training pipelines round."""
     if isinstance(spec.scaled_px, tuple):
         rows, columns = spec.scaled_px
@@ -111,16 +115,16 @@ def _scaled(size: Size, spec: ImageSpec) -> Size:
     return spec.scaled_px * width // min(size), spec.scaled_px * height // min(size)
 
 
-def _middle(scaled: Size, spec: ImageSpec) -> tuple[int, int, int, int]:
+def _center_crop_box(resized: Size, spec: ImageSpec) -> tuple[int, int, int, int]:
     """The model's part of the scaled picture: x0, y0, x1, y1 in px of that. Of an odd rest more lies after."""
-    left, top = (scaled[0] - spec.columns_px) // 2, (scaled[1] - spec.rows_px) // 2
+    left, top = (resized[0] - spec.columns_px) // 2, (resized[1] - spec.rows_px) // 2
     return left, top, left + spec.columns_px, top + spec.rows_px
 
 
-def _unscaled(cut: tuple[int, int, int, int], scaled: Size, original: Size) -> Box:
+def _to_original_px(crop_box: tuple[int, int, int, int], resized: Size, original: Size) -> Box:
     """Where that part lies in the original."""
-    x0, y0, x1, y1 = cut
-    across, down = original[0] / scaled[0], original[1] / scaled[1]
+    x0, y0, x1, y1 = crop_box
+    across, down = original[0] / resized[0], original[1] / resized[1]
     return x0 * across, y0 * down, x1 * across, y1 * down
 
 

@@ -9,71 +9,71 @@ from typing import Final
 import numpy as np
 
 from models.contract.arrays import Ints
-from models.preprocess.errors import NotAnImage
+from models.preprocess.errors import InvalidImage
 
-MOST_PARTS: Final = 65_536
+MAX_SEGMENTS: Final = 65_536
 """Segments of a JPEG, chunks of a PNG: Pillow goes over them one by one, in Python."""
 
-MOST_BETWEEN: Final = 65_536
+MAX_STRAY_HEADER_BYTES: Final = 65_536
 """Bytes of a JPEG's header that are of no segment: over these too."""
 
-MOST_SCANS: Final = 32
+MAX_SCANS: Final = 32
 """Of a JPEG of any size; encoders make 1 to 15. Of a small picture more are taken: as many as cost no more."""
 
-BLOCK_PX: Final = 32
+MAX_BLOCK_PX: Final = 32
 """The largest block of a JPEG. No side of a picture is less to decode."""
 
-_FILL: Final = bytes([0xFF]) * 65_536
+_FILL_BYTES: Final = bytes([0xFF]) * 65_536
 """May stand before any marker; libjpeg begins it anew with each piece of the file that it is given."""
 
 _SOS, _EOI, _DAC = 0xDA, 0xD9, 0xCC
-_SEGMENTS: Final = frozenset((*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xF0), 0xFE))
+_SEGMENT_MARKERS: Final = frozenset((*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xF0), 0xFE))
 """Markers with a length and as many bytes behind them. Any other but EOI is the end of it for libjpeg."""
 
 
-def check_scans(scans: int, width: int, height: int, max_pixels: int) -> None:
+def check_jpeg_scans(scans: int, width: int, height: int, max_pixels: int) -> None:
     """Raises NotAnImage for scans that are more to decode than `MOST_SCANS` of the largest picture."""
-    area = (width + BLOCK_PX - 1) * (height + BLOCK_PX - 1)
-    if scans > MOST_SCANS and scans * area > MOST_SCANS * max_pixels:
-        raise NotAnImage(f"the image has {scans} scans, too many to be decoded")
+    area = (width + MAX_BLOCK_PX - 1) * (height + MAX_BLOCK_PX - 1)
+    if scans > MAX_SCANS and scans * area > MAX_SCANS * max_pixels:
+        raise InvalidImage(f"the image has {scans} scans, too many to be decoded")
 
 
-def jpeg_scans(data: bytes) -> int:
+def count_jpeg_scans(data: bytes) -> int:
     """How many scans a JPEG has. Raises NotAnImage for one of too many parts, and for one that is broken."""
-    markers = _markers(data)
-    at, parts, between, scans, end = 2, 0, 0, 0, len(data)
-    while (next := int(markers.searchsorted(at))) < len(markers):
-        place = int(markers[next])
-        marker = data[place + 1]
+    markers = _marker_offsets(data)
+    offset, segments, stray_bytes, scans, end = 2, 0, 0, 0, len(data)
+    while (next := int(markers.searchsorted(offset))) < len(markers):
+        position = int(markers[next])
+        marker = data[position + 1]
         if marker == _EOI and scans:
-            end = place  # what some cameras fill the file up with behind it, no decoder reads
+            end = position  # what some cameras fill the file up with behind it, no decoder reads
             break
-        parts += 1
-        between += 0 if scans else place - at
-        if parts > MOST_PARTS or between > MOST_BETWEEN:
-            raise NotAnImage("the image is of too many parts")
-        at = place + 2 + max(2, int.from_bytes(data[place + 2 : place + 4]))
+        segments += 1
+        stray_bytes += 0 if scans else position - offset
+        if segments > MAX_SEGMENTS or stray_bytes > MAX_STRAY_HEADER_BYTES:
+            raise InvalidImage("the image is of too many parts")
+        offset = position + 2 + max(2, int.from_bytes(data[position + 2 : position + 4]))
         # Pillow does not step over arithmetic coding's conditioning: it would find segments there.
-        if marker not in _SEGMENTS or (marker == _DAC and b"\xff" in data[place + 2 : at]):
-            raise NotAnImage("the image is broken")
+        if marker not in _SEGMENT_MARKERS or (marker == _DAC and b"\xff" in data[position + 2 : offset]):
+            raise InvalidImage("the image is broken")
         scans += marker == _SOS
-    if data.find(_FILL, 0, end) >= 0:
-        raise NotAnImage("the image is of too many parts")
+    if data.find(_FILL_BYTES, 0, end) >= 0:
+        raise InvalidImage("the image is of too many parts")
     return scans
 
 
-def check_chunks(data: bytes) -> None:
+def check_png_chunks(data: bytes) -> None:
     """Raises NotAnImage for a PNG of too many chunks, or of several colour profiles: each would be unpacked."""
-    at, parts, profiles = 8, 0, 0
-    while at < len(data):
-        parts += 1
-        profiles += data[at + 4 : at + 8] == b"iCCP"
-        if parts > MOST_PARTS or profiles > 1:
-            raise NotAnImage("the image is of too many parts")
-        at += 12 + int.from_bytes(data[at : at + 4])
+    offset, chunks, profiles = 8, 0, 0
+    while offset < len(data):
+        chunks += 1
+        profiles += data[offset + 4 : offset + 8] == b"iCCP"
+        if chunks > MAX_SEGMENTS or profiles > 1:
+            raise InvalidImage("the image is of too many parts")
+        offset += 12 + int.from_bytes(data[offset : offset + 4])
 
 
-def _markers(data: bytes) -> Ints:
+def _marker_offsets(data: bytes) -> Ints:
     """Where in a JPEG's bytes a marker may be: no stuffed 0xFF, no filling, no restart.
 
     By numpy, which lets other threads run meanwhile.

@@ -14,38 +14,38 @@ from torch import Tensor
 from transformers import AutoModel, CLIPVisionModelWithProjection
 
 from models.contract.specs import Pooling
-from models.pretrained.picture_encoder import Pool
+from models.pretrained.picture_encoder import PoolingPlan
 
-Pools = Mapping[Pooling, Pool]
+PoolingOptions = Mapping[Pooling, PoolingPlan]
 
 
-def _first(out: Any, _prefix: int) -> Tensor:
+def _cls_state(out: Any, _prefix: int) -> Tensor:
     row: Tensor = out.last_hidden_state[:, 0]
     return row
 
 
-def _mean(out: Any, prefix: int) -> Tensor:
-    row: Tensor = out.last_hidden_state[:, prefix:].mean(dim=1)
+def _mean_patches(out: Any, num_prefix_tokens: int) -> Tensor:
+    row: Tensor = out.last_hidden_state[:, num_prefix_tokens:].mean(dim=1)
     return row
 
 
-def _own(out: Any, _prefix: int) -> Tensor:
+def _pooler_output(out: Any, _prefix: int) -> Tensor:
     row: Tensor = out.pooler_output
     return row
 
 
-def _projected(out: Any, _prefix: int) -> Tensor:
+def _image_embeds(out: Any, _prefix: int) -> Tensor:
     row: Tensor = out.image_embeds
     return row
 
 
-def _normed(model: Any, out: Any) -> Tensor:
+def _layer_normed(model: Any, out: Any) -> Tensor:
     rows: Tensor = model.post_layernorm(out.last_hidden_state)
     return rows
 
 
 def _normed_and_projected(model: Any, out: Any) -> Tensor:
-    rows: Tensor = model.visual_projection(_normed(model.vision_model, out))
+    rows: Tensor = model.visual_projection(_layer_normed(model.vision_model, out))
     return rows
 
 
@@ -54,56 +54,60 @@ def _normed_by_the_pooler(model: Any, out: Any) -> Tensor:
     return rows
 
 
-_FIRST, _ALIKE = Pool(_first), Pool(_mean)
+_CLS_POOLING, _MEAN_POOLING = PoolingPlan(_cls_state), PoolingPlan(_mean_patches)
 
 
-def _always(pools: Pools) -> Callable[[Any], Pools]:
+def _fixed_pools(pools: PoolingOptions) -> Callable[[Any], PoolingOptions]:
     return lambda _config: pools
 
 
-def _of_beit(config: Any) -> Pools:
+def _beit_pools(config: Any) -> PoolingOptions:
     if config.use_mean_pooling:
-        return {"mean": Pool(_own, _normed_by_the_pooler, "mapped")}
-    return {"cls": _FIRST, "mean": _ALIKE}
+        return {"mean": PoolingPlan(_pooler_output, _normed_by_the_pooler, "mapped")}
+    return {"cls": _CLS_POOLING, "mean": _MEAN_POOLING}
 
 
-def _of_siglip(config: Any) -> Pools:
+def _siglip_pools(config: Any) -> PoolingOptions:
     headed = getattr(config, "vision_use_head", True)  # the entry is newer than the head
-    return {"attention": Pool(_own, positions="states"), "mean": _ALIKE} if headed else {"mean": _ALIKE}
+    return (
+        {"attention": PoolingPlan(_pooler_output, embedding_kind="states"), "mean": _MEAN_POOLING}
+        if headed
+        else {"mean": _MEAN_POOLING}
+    )
 
 
-_CLS_OR_MEAN = _always({"cls": _FIRST, "mean": _ALIKE})
-_MEAN = _always({"mean": _ALIKE})
+_CLS_OR_MEAN = _fixed_pools({"cls": _CLS_POOLING, "mean": _MEAN_POOLING})
+_MEAN = _fixed_pools({"mean": _MEAN_POOLING})
 
 
 @dataclass(frozen=True)
-class Architecture:
+class VisionArchitecture:
     """`cls` positions come first, then the config's registers if it has `registers`, then the patches.
 
     `width` names the config's entry; `oblong` says that pictures need not be square, `flexible` that the model's own
     code takes other sizes than its config's; `options` are for loading. `refusal` says why it cannot be exported.
     """
 
-    pools: Callable[[Any], Pools]
-    cls: int = 1
+    pools: Callable[[Any], PoolingOptions]
+    num_cls_tokens: int = 1
     registers: bool = False
-    oblong: bool = False
-    flexible: bool = False
+    non_square: bool = False
+    dynamic_size: bool = False
     windowed: bool = False
-    width: str = "hidden_size"
-    auto: Any = AutoModel
+    dim_entry: str = "hidden_size"
+    model_class: Any = AutoModel
     options: Mapping[str, Any] = field(default_factory=dict)
     refusal: str | None = None
 
 
-_HEADLESS = {"add_pooling_layer": False}
-_VIT = Architecture(_CLS_OR_MEAN, oblong=True, options=_HEADLESS)
-_CLIP = Architecture(
-    _always({"cls": Pool(_projected, _normed_and_projected)}),
-    width="projection_dim",
-    auto=CLIPVisionModelWithProjection,
+_NO_POOLING_LAYER = {"add_pooling_layer": False}
+_VIT = VisionArchitecture(_CLS_OR_MEAN, non_square=True, options=_NO_POOLING_LAYER)
+_CLIP = VisionArchitecture(
+    _fixed_pools({"cls": PoolingPlan(_image_embeds, _normed_and_projected)}),
+    dim_entry="projection_dim",
+    model_class=CLIPVisionModelWithProjection,
 )
-_SIGLIP = Architecture(_of_siglip, cls=0)
+_SIGLIP = VisionArchitecture(_siglip_pools, num_cls_tokens=0)
 _NAFLEX = replace(
     _SIGLIP,
     refusal="cuts each picture into patches by its own aspect ratio (NaFlex), and exported pictures have one shape; "
@@ -112,26 +116,26 @@ _NAFLEX = replace(
 
 ARCHITECTURES = {
     "vit": _VIT,
-    "deit": Architecture(_CLS_OR_MEAN, cls=2, oblong=True, options=_HEADLESS),
-    "vit_msn": Architecture(_CLS_OR_MEAN, oblong=True),
-    "ijepa": Architecture(_MEAN, cls=0, oblong=True, options=_HEADLESS),
-    "beit": Architecture(_of_beit),
-    "dinov2": Architecture(_CLS_OR_MEAN, flexible=True),
-    "dinov2_with_registers": Architecture(_CLS_OR_MEAN, registers=True, flexible=True),
-    "dinov3_vit": Architecture(_CLS_OR_MEAN, registers=True, oblong=True, flexible=True),
+    "deit": VisionArchitecture(_CLS_OR_MEAN, num_cls_tokens=2, non_square=True, options=_NO_POOLING_LAYER),
+    "vit_msn": VisionArchitecture(_CLS_OR_MEAN, non_square=True),
+    "ijepa": VisionArchitecture(_MEAN, num_cls_tokens=0, non_square=True, options=_NO_POOLING_LAYER),
+    "beit": VisionArchitecture(_beit_pools),
+    "dinov2": VisionArchitecture(_CLS_OR_MEAN, dynamic_size=True),
+    "dinov2_with_registers": VisionArchitecture(_CLS_OR_MEAN, registers=True, dynamic_size=True),
+    "dinov3_vit": VisionArchitecture(_CLS_OR_MEAN, registers=True, non_square=True, dynamic_size=True),
     "clip": _CLIP,
     "clip_vision_model": _CLIP,
-    "CLIPVisionModel": Architecture(_always({"cls": Pool(_own, _normed)})),
+    "CLIPVisionModel": VisionArchitecture(_fixed_pools({"cls": PoolingPlan(_pooler_output, _layer_normed)})),
     "siglip": _SIGLIP,
     "siglip_vision_model": _SIGLIP,
     "siglip2": _NAFLEX,
     "siglip2_vision_model": _NAFLEX,
-    "swin": Architecture(_MEAN, cls=0, oblong=True, windowed=True),
+    "swin": VisionArchitecture(_MEAN, num_cls_tokens=0, non_square=True, windowed=True),
 }
 """By `model_type`; a name in the config's `architectures` comes before it."""
 
 
-def find(config: Any) -> Architecture | None:
+def find_architecture(config: Any) -> VisionArchitecture | None:
     """The architecture that a config names; None where its `model_type` is none of ours."""
     if config.model_type not in ARCHITECTURES:
         return None

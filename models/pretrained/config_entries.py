@@ -21,9 +21,9 @@ from transformers.activations import ACT2FN
 
 from models.pretrained.errors import PretrainedError
 from models.pretrained.rotary import check_rotations, rotations
-from models.pretrained.supported import bidirectional
+from models.pretrained.supported import is_bidirectional
 
-_SPEAKS = re.compile(
+_COMPUTATION_WORDS = re.compile(
     r"(^|_)(pos|positions?|positional|rope|rotary|\w*bias(es)?|\w*norm|layernorm|act|activation|scale|scaling|scaled"
     r"|windows?|attentions?|attn|heads?|n?layers?|pool|pooling|masks?|masked|causal|embed|embeddings?|embd|blocks?"
     r"|residual|gate|gated|glu|geglu|swiglu|prefix|prompt|adapters?|lora|moe|experts?|interleaved|qkv|relative|alibi"
@@ -31,7 +31,7 @@ _SPEAKS = re.compile(
 )
 """Words of what a model computes; whole parts of a name."""
 
-_HARMLESS = re.compile(
+_HARMLESS_ENTRIES = re.compile(
     r"^_"  # the library's own notes
     r"|^(pooler|classifier|clf|summary|qa|seq_classif|initializer|auxiliary|finetuning)_"  # heads that are not exported
     r"|drop(out|_path|_rate)|pdrop|_drop$|loss|prob(ability)?$|freez|checkpoint"  # training
@@ -41,7 +41,7 @@ _HARMLESS = re.compile(
     r"|^cross_attention_hidden_size$|^sliding_window_pattern$"
 )
 
-_AS_DONE: Mapping[str, tuple[object, ...]] = {
+_IMPLEMENTED_VALUES: Mapping[str, tuple[object, ...]] = {
     "scale_attn_weights": (True,),  # by the root of a head's width, as everywhere
     "layer_norm_type": ("layer_norm",),
     "normalization_type": ("layer_norm",),
@@ -54,7 +54,7 @@ _AS_DONE: Mapping[str, tuple[object, ...]] = {
 
 _ABSOLUTE, _ROTARY = ("absolute",), ("absolute", "rope", "rotary", "sans_pos")
 
-_SIZES: Mapping[str, tuple[str, ...]] = {
+_ALIASES: Mapping[str, tuple[str, ...]] = {
     "hidden_size": ("n_embd", "d_model", "dim", "embedding_dim", "embedding_size", "embed_dim"),
     "num_attention_heads": ("n_head", "n_heads", "num_heads", "num_key_value_heads", "n_kv_heads"),
     "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
@@ -63,13 +63,13 @@ _SIZES: Mapping[str, tuple[str, ...]] = {
 }
 """Other names of what every config has, by the common name."""
 
-_COMMON = {alias: name for name, aliases in _SIZES.items() for alias in aliases}
+_CANONICAL_NAME = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
 _POSITIONS = ("n_positions", "n_ctx", "max_trained_positions", "max_positions", "max_position_embeddings")
 _HEAD_WIDTHS = ("head_dim", "attention_head_size", "kv_channels")
 _ROTARY_BASES = ("rotary_emb_base", "rope_base", "rotary_base", "rope_theta")
 _ROTARY_FRACTIONS = ("rotary_emb_fraction", "rotary_pct", "partial_rotary_factor")
 _DIRECTIONS = ("bidirectional", "is_bidirectional", "use_bidirectional_attention")
-_COMPARED = {*_COMMON, *_POSITIONS, *_HEAD_WIDTHS, *_ROTARY_BASES, *_ROTARY_FRACTIONS, *_DIRECTIONS}
+_COMPARED = {*_CANONICAL_NAME, *_POSITIONS, *_HEAD_WIDTHS, *_ROTARY_BASES, *_ROTARY_FRACTIONS, *_DIRECTIONS}
 """Entries with another name for what is read: 0 and false are values there, not switches."""
 
 _USUALLY_ON = re.compile(
@@ -78,7 +78,7 @@ _USUALLY_ON = re.compile(
 )
 """Switches of what every model does: false changes its vectors."""
 
-_GATED = {"swiglu": "silu", "geglu": "gelu", "gelu_python": "gelu"}
+_ACTIVATION_ALIASES = {"swiglu": "silu", "geglu": "gelu", "gelu_python": "gelu"}
 """Names of activations that older code used: with a gate, or for the exact GELU."""
 
 
@@ -89,8 +89,8 @@ def check_entries(path: Path, config: Any) -> None:
     """
     check_rotations(path, config)
     _check_activation(path, config)
-    for name, value in _raw(path, config).items():
-        if not _dropped(name, value, config):
+    for name, value in _raw_entries(path, config).items():
+        if not _is_dropped(name, value, config):
             continue
         raise PretrainedError(
             f"{path} has {name}: {json.dumps(value)[:80]}, which transformers does not read for {config.model_type!r}, "
@@ -100,16 +100,16 @@ def check_entries(path: Path, config: Any) -> None:
 
 def _check_activation(path: Path, config: Any) -> None:
     kind: Any = type(config)
-    for name in _SIZES["hidden_act"]:
+    for name in _ALIASES["hidden_act"]:
         value = getattr(config, name, None)
-        if name in _declared(kind) and isinstance(value, str) and value not in ACT2FN:
+        if name in _declared_entries(kind) and isinstance(value, str) and value not in ACT2FN:
             raise PretrainedError(
                 f"{path} has {config.attribute_map.get(name, name)}: {json.dumps(value)}, an activation that "
                 "transformers does not have; write the one that the model was trained with"
             )
 
 
-def _raw(path: Path, config: Any) -> dict[str, Any]:
+def _raw_entries(path: Path, config: Any) -> dict[str, Any]:
     """The entries that `config` was made of: a tower's lie in a part of their own, and in one of an older name."""
     whole: dict[str, Any] = json.loads(path.read_bytes())
     key = config.base_config_key
@@ -119,18 +119,18 @@ def _raw(path: Path, config: Any) -> dict[str, Any]:
     return {name: value for part in parts if isinstance(part, dict) for name, value in part.items()}
 
 
-def _dropped(name: str, value: object, config: Any) -> bool:
+def _is_dropped(name: str, value: object, config: Any) -> bool:
     kind: Any = type(config)
-    if name in _declared(kind) or _named_in_source(name, kind):
+    if name in _declared_entries(kind) or _named_in_source(name, kind):
         return False
-    if name in _AS_DONE:
-        return value is not None and value not in _AS_DONE[name]
+    if name in _IMPLEMENTED_VALUES:
+        return value is not None and value not in _IMPLEMENTED_VALUES[name]
     if name == "position_embedding_type":
         allowed = _ROTARY if rotations(config) else _ABSOLUTE
         return value is not None and value not in allowed
-    if not _SPEAKS.search(name) and name not in _COMMON and name not in _POSITIONS:
+    if not _COMPUTATION_WORDS.search(name) and name not in _CANONICAL_NAME and name not in _POSITIONS:
         return False
-    return not (_is_off(name, value) or _HARMLESS.search(name) or _is_as_read(name, value, config))
+    return not (_is_off(name, value) or _HARMLESS_ENTRIES.search(name) or _is_alias_of_read_entry(name, value, config))
 
 
 def _is_off(name: str, value: object) -> bool:
@@ -139,7 +139,7 @@ def _is_off(name: str, value: object) -> bool:
     return value in (False, 0) and name not in _COMPARED and not _USUALLY_ON.search(name)
 
 
-def _is_as_read(name: str, value: object, config: Any) -> bool:
+def _is_alias_of_read_entry(name: str, value: object, config: Any) -> bool:
     """Whether the entry is another name of one that is read, with the same value."""
     if name in _POSITIONS:  # more positions than are served are harmless
         return isinstance(value, int) and value >= (getattr(config, "max_position_embeddings", None) or 0)
@@ -150,16 +150,16 @@ def _is_as_read(name: str, value: object, config: Any) -> bool:
     if name in _ROTARY_FRACTIONS:
         return any(value == each.get("partial_rotary_factor", 1.0) for each in rotations(config))
     if name in _DIRECTIONS:
-        return value == bidirectional(config)
-    common = _COMMON.get(name)
-    aliases = (common, *_SIZES[common], "rms_norm_eps") if common else ()
+        return value == is_bidirectional(config)
+    common = _CANONICAL_NAME.get(name)
+    aliases = (common, *_ALIASES[common], "rms_norm_eps") if common else ()
     kind: Any = type(config)
-    own = {getattr(config, each) for each in aliases if each != name and each in _declared(kind)}
-    return bool({value, _GATED.get(str(value))} & own) if isinstance(value, (str, int, float)) else False
+    own = {getattr(config, each) for each in aliases if each != name and each in _declared_entries(kind)}
+    return bool({value, _ACTIVATION_ALIASES.get(str(value))} & own) if isinstance(value, (str, int, float)) else False
 
 
 @cache
-def _declared(kind: Any) -> frozenset[str]:
+def _declared_entries(kind: Any) -> frozenset[str]:
     """Entries that a config class has a field for, and those that every config may have."""
     fields = {field.name for field in dataclasses.fields(kind)}
     properties = {name for name, value in inspect.getmembers(kind) if isinstance(value, property)}
@@ -169,14 +169,14 @@ def _declared(kind: Any) -> frozenset[str]:
 
 
 def _named_in_source(name: str, kind: Any) -> bool:
-    configuration, modeling = _sources(kind)
+    configuration, modeling = _module_sources(kind)
     escaped = re.escape(name)
     read = rf"""config\.{escaped}\b|getattr\([^,()]*config, ["']{escaped}["']"""
     return bool(re.search(rf"""["']{escaped}["']""", configuration) or re.search(read, configuration + modeling))
 
 
 @cache
-def _sources(kind: Any) -> tuple[str, str]:
+def _module_sources(kind: Any) -> tuple[str, str]:
     """The source of a config class's module, and of the module of its models."""
     names = (kind.__module__, kind.__module__.replace(".configuration_", ".modeling_"))
     configuration, modeling = (inspect.getsource(importlib.import_module(name)) for name in names)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.deberta_v2.modeling_deberta_v2 import build_relative_position
 
-from models.pretrained.routing import Call, attend_routed
+from models.pretrained.routing import AttentionCall, dispatch_attention
 from models.pretrained.sequences import ItemConvolution
 
 TERMS = ("c2p", "p2c")
@@ -29,67 +29,67 @@ TERMS = ("c2p", "p2c")
 class DistanceBias(nn.Module):
     """`models.packed.Relative` of one layer. Its tables `[h, n, d]` are the projected embeddings of each bucket."""
 
-    def __init__(self, own: Any, embeddings: Tensor, buckets: Tensor) -> None:
+    def __init__(self, original: Any, embeddings: Tensor, buckets: Tensor) -> None:
         super().__init__()
         self.buckets = nn.Buffer(buckets, persistent=False)
-        prefix = "" if own.share_att_key else "pos_"
+        prefix = "" if original.share_att_key else "pos_"
         maps = {"c2p": f"{prefix}key_proj", "p2c": f"{prefix}query_proj"}
         self.tables = nn.ParameterDict()
-        for term in own.pos_att_type:
-            table = _exact(own.get_submodule(maps[term]))(embeddings).float()
-            self.tables[term] = nn.Parameter(rearrange(table, "n (h d) -> h n d", h=own.num_attention_heads))
+        for term in original.pos_att_type:
+            table = _float64_copy(original.get_submodule(maps[term]))(embeddings).float()
+            self.tables[term] = nn.Parameter(rearrange(table, "n (h d) -> h n d", h=original.num_attention_heads))
 
     def forward(self, q: Tensor, k: Tensor, scale: float) -> Tensor:
         """q, k `[b, h, s, d]` -> `[b, h, s, s]`"""
         terms = []
         if "c2p" in self.tables:
-            terms.append(_by_distance(q, self.tables["c2p"], self.buckets[0], scale))
+            terms.append(_scores_by_distance(q, self.tables["c2p"], self.buckets[0], scale))
         if "p2c" in self.tables:
-            terms.append(_by_distance(k, self.tables["p2c"], self.buckets[1], scale).transpose(-1, -2))
+            terms.append(_scores_by_distance(k, self.tables["p2c"], self.buckets[1], scale).transpose(-1, -2))
         return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
 
-class RoutedSelfAttention(nn.Module):
+class DebertaSelfAttention(nn.Module):
     """[1, s, e] -> [1, s, e] by the linear maps of DeBERTa's own layer."""
 
-    def __init__(self, own: Any, bias: DistanceBias | None) -> None:
+    def __init__(self, original: Any, bias: DistanceBias | None) -> None:
         super().__init__()
-        self.query, self.key, self.value = own.query_proj, own.key_proj, own.value_proj
-        self.heads: int = own.num_attention_heads
+        self.query, self.key, self.value = original.query_proj, original.key_proj, original.value_proj
+        self.heads: int = original.num_attention_heads
         self.bias = bias
-        terms = 1 + sum(term in own.pos_att_type for term in TERMS)
+        terms = 1 + sum(term in original.pos_att_type for term in TERMS)
         # In float32, as their own code takes the root.
-        self.scale = 1 / torch.tensor(float(own.attention_head_size * terms)).sqrt().item()
+        self.scale = 1 / torch.tensor(float(original.attention_head_size * terms)).sqrt().item()
 
     def forward(self, hidden_states: Tensor, *_args: Any, **_kwargs: Any) -> tuple[Tensor, None]:
         q, k, v = (
             rearrange(part(hidden_states), "b s (h d) -> b h s d", h=self.heads)
             for part in (self.query, self.key, self.value)
         )
-        mixed = attend_routed(Call(q, k, v, None, self.scale, None, self.bias))
+        mixed = dispatch_attention(AttentionCall(q, k, v, None, self.scale, None, self.bias))
         return rearrange(mixed, "b h s d -> b s (h d)"), None
 
 
 @torch.no_grad()
-def route_attention(model: PreTrainedModel) -> None:
+def replace_attention(model: PreTrainedModel) -> None:
     """Replace the attention layers of a DebertaV2Model, and what it makes over the whole sequence for them."""
     encoder: Any = model.encoder
     embeddings = encoder.rel_embeddings.weight.double() if encoder.relative_attention else None
     if embeddings is not None and "layer_norm" in encoder.norm_rel_ebd:
-        embeddings = _exact(encoder.LayerNorm)(embeddings)
+        embeddings = _float64_copy(encoder.LayerNorm)(embeddings)
     for layer in encoder.layer:
         own = layer.attention.self
         bias = None
         if embeddings is not None and own.pos_att_type:
             bias = DistanceBias(own, embeddings[: 2 * own.pos_ebd_size], _buckets(own, model.config))
-        layer.attention.self = RoutedSelfAttention(own, bias)
+        layer.attention.self = DebertaSelfAttention(own, bias)
     encoder.get_rel_embedding = encoder.get_rel_pos = lambda *_args, **_kwargs: None
     encoder.get_attention_mask = lambda mask: mask
     if encoder.conv is not None:
         encoder.conv.conv = ItemConvolution(encoder.conv.conv)
 
 
-def _exact(module: nn.Module) -> nn.Module:
+def _float64_copy(module: nn.Module) -> nn.Module:
     """A copy in float64, so that what is computed once is rounded once."""
     return copy.deepcopy(module).double()
 
@@ -110,7 +110,7 @@ def _buckets(own: Any, config: Any) -> Tensor:
     return (torch.stack([buckets, -buckets]) + span).clamp(0, 2 * span - 1)
 
 
-def _by_distance(x: Tensor, table: Tensor, buckets: Tensor, scale: float) -> Tensor:
+def _scores_by_distance(x: Tensor, table: Tensor, buckets: Tensor, scale: float) -> Tensor:
     """[b, h, s, d] -> [b, h, s, s]: at (i, j) the scaled product of row i and the table's row for j - i.
 
     The product with the 2s distances nearest to zero has at (i, c) that of row i and the distance c - (s - 1); in one

@@ -13,17 +13,17 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.contract.errors import first_problem
+from models.contract.errors import first_validation_error
 from models.filenames import CONFIG_FILE, WEIGHTS_FILE
 from models.pretrained.errors import PretrainedError
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     kind.__name__: kind for kind in (nn.Identity, nn.Tanh, nn.ReLU, nn.GELU, nn.SiLU, nn.Sigmoid)
 }
-_VECTOR = "sentence_embedding"
+_SENTENCE_EMBEDDING = "sentence_embedding"
 
 
-class _Config(BaseModel):
+class _DenseConfig(BaseModel):
     """A stage's config.json, with the defaults of sentence-transformers for entries that older releases did not write.
 
     Unknown entries are refused: sentence-transformers leaves them out with a warning.
@@ -35,7 +35,7 @@ class _Config(BaseModel):
     out_features: PositiveInt
     bias: bool = True
     activation_function: str = "torch.nn.modules.activation.Tanh"
-    module_input_name: str = _VECTOR
+    module_input_name: str = _SENTENCE_EMBEDDING
     module_output_name: str | None = None
     use_residual: bool = False
 
@@ -43,7 +43,7 @@ class _Config(BaseModel):
 class Dense(nn.Module):
     """One stage, `[..., k]` -> `[..., n]`. `linear` says that the mean of its outputs is the output for the mean."""
 
-    def __init__(self, config: _Config) -> None:
+    def __init__(self, config: _DenseConfig) -> None:
         super().__init__()
         k, n = config.in_features, config.out_features
         activation = _ACTIVATIONS[config.activation_function.rpartition(".")[2]]
@@ -51,7 +51,7 @@ class Dense(nn.Module):
         self.activation = activation()
         self.residual = nn.Linear(k, n, bias=False) if config.use_residual and k != n else None
         self.adds_input = config.use_residual
-        self.linear = activation is nn.Identity
+        self.is_linear = activation is nn.Identity
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -66,19 +66,24 @@ def read_dense(folder: Path) -> Dense:
     """The stage in `folder`. Raises PretrainedError for one that cannot be exported, by file and entry."""
     path = folder / CONFIG_FILE
     try:
-        config = _Config.model_validate_json(path.read_bytes())
+        config = _DenseConfig.model_validate_json(path.read_bytes())
     except OSError as error:
         raise PretrainedError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise PretrainedError(f"{path} does not describe a Dense stage: {first_problem(error, ' ').strip()}") from error
+        raise PretrainedError(
+            f"{path} does not describe a Dense stage: {first_validation_error(error, ' ').strip()}"
+        ) from error
     package, _, name = config.activation_function.rpartition(".")
     if not f"{package}.".startswith("torch.nn.") or name not in _ACTIVATIONS:
         known = ", ".join(_ACTIVATIONS)
         raise PretrainedError(
             f"{path} has activation_function {config.activation_function!r}; known, of torch.nn: {known}"
         )
-    if (config.module_input_name, config.module_output_name or _VECTOR) != (_VECTOR, _VECTOR):
-        raise PretrainedError(f"{path} maps {config.module_input_name}, and only {_VECTOR} can be exported")
+    if (config.module_input_name, config.module_output_name or _SENTENCE_EMBEDDING) != (
+        _SENTENCE_EMBEDDING,
+        _SENTENCE_EMBEDDING,
+    ):
+        raise PretrainedError(f"{path} maps {config.module_input_name}, and only {_SENTENCE_EMBEDDING} can be exported")
     stage = Dense(config)
     names = {"linear.weight": "map.weight", "linear.bias": "map.bias", "residual.weight": "residual.weight"}
     wanted = {theirs: stage.state_dict()[ours] for theirs, ours in names.items() if ours in stage.state_dict()}
@@ -87,13 +92,13 @@ def read_dense(folder: Path) -> Dense:
     return stage.eval()
 
 
-def chained_width(width: int, stages: Sequence[Dense]) -> int:
+def chained_dim(dim: int, stages: Sequence[Dense]) -> int:
     """The width of the vector behind the stages of one `width` wide. Raises PretrainedError if a stage does not fit."""
     for i, stage in enumerate(stages, start=1):
-        if stage.map.in_features != width:
-            raise PretrainedError(f"Dense stage {i} takes in_features {stage.map.in_features}, its input has {width}")
-        width = stage.map.out_features
-    return width
+        if stage.map.in_features != dim:
+            raise PretrainedError(f"Dense stage {i} takes in_features {stage.map.in_features}, its input has {dim}")
+        dim = stage.map.out_features
+    return dim
 
 
 def _weights(folder: Path, shapes: dict[str, list[int]]) -> dict[str, Tensor]:
@@ -101,7 +106,7 @@ def _weights(folder: Path, shapes: dict[str, list[int]]) -> dict[str, Tensor]:
     path = folder / WEIGHTS_FILE
     if not path.is_file():
         pickled = next((each.name for each in sorted(folder.glob("*.bin"))), None)
-        why = f", and {pickled} is pickled, which is never opened" if pickled else ""
+        why = f", and {pickled} is a pickle, which is never loaded" if pickled else ""
         raise PretrainedError(f"{folder} has no {WEIGHTS_FILE}{why}; save the model again with sentence-transformers")
     try:
         weights = load_file(path)

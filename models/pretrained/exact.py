@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 _SOFTMAX = (functional.softmax, torch.softmax, Tensor.softmax)
 
 
-class Exact(TorchFunctionMode):
+class KeepFloat64(TorchFunctionMode):
     """A context in which no float64 tensor becomes float32 by `.float()`, `.to(torch.float32)` or a softmax."""
 
     def __torch_function__(

@@ -17,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 from models.filenames import CONFIG_FILE
 from models.pretrained.config_entries import check_entries
 from models.pretrained.errors import PretrainedError
-from models.pretrained.weight_names import check_read, read_names, wrong_prefix
+from models.pretrained.weight_names import check_all_read, read_names, wrong_prefix
 
 _LIBRARY_ERRORS = (
     ArithmeticError,
@@ -34,7 +34,7 @@ _LIBRARY_ERRORS = (
 )
 """What `transformers` raises on a config or weights that are not what they should be: it checks little by itself."""
 
-_REFUSED = {
+_REFUSED_ENTRIES = {
     "auto_map": "asks for code that is never run; remove the entry if transformers' own {} is what was trained",
     "quantization_config": "is of a quantized model; export the {} that it was made from",
     "transformers_weights": "names its weights itself; call them model.safetensors and remove the entry",
@@ -43,7 +43,7 @@ _REFUSED = {
 }
 """Entries of config.json that lead elsewhere."""
 
-_NATIVE = {"new": "'gte', transformers' own form of this architecture"}
+_NATIVE_MODEL_TYPES = {"new": "'gte', transformers' own form of this architecture"}
 """What a checkpoint whose code is in a repository can be converted to."""
 
 
@@ -55,7 +55,7 @@ def read_config(directory: Path) -> Any:
         config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except _LIBRARY_ERRORS as error:
         raise PretrainedError(f"{path} cannot be read: {_first_line(error)}") from error
-    for entry, why in _REFUSED.items():
+    for entry, why in _REFUSED_ENTRIES.items():
         if getattr(config, entry, None):
             raise PretrainedError(f"{path} has {entry}, so it {why.format(repr(config.model_type))}")
     return config
@@ -75,7 +75,7 @@ def _check_model_type(path: Path) -> None:
     if kind in CONFIG_MAPPING:
         return
     if code:
-        native = _NATIVE.get(kind, "a model_type of transformers")
+        native = _NATIVE_MODEL_TYPES.get(kind, "a model_type of transformers")
         raise PretrainedError(
             f"{path} has the model_type {kind!r}, whose code is elsewhere ({_repository(code)}) and is never run; "
             f"export a copy of the model that was converted to {native}"
@@ -93,7 +93,9 @@ def _repository(code: Any) -> str:
     return f"auto_map: {first.partition('--')[0]}"
 
 
-def load(auto: Any, directory: Path, *, attention: str, config: Any = None, **options: Any) -> PreTrainedModel:
+def load_model(
+    model_class: Any, directory: Path, *, attention: str, config: Any = None, **options: Any
+) -> PreTrainedModel:
     """Load what `auto` (a class of `transformers` with `from_pretrained`) finds in `directory`, in float32.
 
     `attention` is `routing.ROUTED`, or a name that `transformers` knows ("eager" returns its weights). `config` is
@@ -107,7 +109,7 @@ def load(auto: Any, directory: Path, *, attention: str, config: Any = None, **op
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        model, found = auto.from_pretrained(
+        model, found = model_class.from_pretrained(
             directory,
             config=config,
             attn_implementation=attention,
@@ -124,13 +126,13 @@ def load(auto: Any, directory: Path, *, attention: str, config: Any = None, **op
     for name, has, wanted in sorted(found["mismatched_keys"]):
         raise PretrainedError(f"the weights in {directory} have {name} of {list(has)}, its config says {list(wanted)}")
     if found["missing_keys"]:
-        raise PretrainedError(_missing(directory, config, sorted(found["missing_keys"])))
-    check_read(directory, model, found["unexpected_keys"])
+        raise PretrainedError(_missing_weights_message(directory, config, sorted(found["missing_keys"])))
+    check_all_read(directory, model, found["unexpected_keys"])
     loaded: PreTrainedModel = model.eval()
     return loaded
 
 
-def _missing(directory: Path, config: Any, names: list[str]) -> str:
+def _missing_weights_message(directory: Path, config: Any, names: list[str]) -> str:
     first, *others = names
     has = _layers(read_names(directory))
     if has and all(_layers([name]) - has for name in names):

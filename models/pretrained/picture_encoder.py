@@ -14,11 +14,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from typing_extensions import override
 
-from models.attention import Observer, Spread, as_computed
-from models.contract.specs import Pooling, Positions
-from models.picture import Channels, PictureEncoder
-from models.pretrained.probe import take_head
-from models.pretrained.routing import Call, routed
+from models.attention import AttentionRecorder, ScatterToGrid, identity
+from models.contract.specs import Pooling, TokenEmbeddingKind
+from models.picture import Channels, VisionEncoder
+from models.pretrained.probe import replace_pooling_head
+from models.pretrained.routing import AttentionCall, use_attention
 
 
 def _states(_model: Any, out: Any) -> Tensor:
@@ -27,57 +27,57 @@ def _states(_model: Any, out: Any) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Pool:
+class PoolingPlan:
     """Of what a model of `transformers` returned: `vector` `[b, e]`, given how long its prefix is, and the vectors of
     its `rows` `[b, s, e]`, given the model; `positions` says what these are to that."""
 
     vector: Callable[[Any, int], Tensor]
-    rows: Callable[[Any, Any], Tensor] = _states
-    positions: Positions = "parts"
+    token_embeddings: Callable[[Any, Any], Tensor] = _states
+    embedding_kind: TokenEmbeddingKind = "parts"
 
 
 @dataclass(frozen=True)
-class Plan:
+class VisionPlan:
     """How one checkpoint is run and told; the names are those of `PictureEncoder`.
 
     `spreads` has a member for each layer; None is for layers that attend over all positions at once.
     """
 
-    rows_px: int
-    columns_px: int
-    width: int
+    height_px: int
+    width_px: int
+    embedding_dim: int
     grid: tuple[int, int]
-    prefix: int
+    num_prefix_tokens: int
     pooling: Pooling
-    pool: Pool
-    spreads: tuple[Spread, ...] | None = None
+    pool: PoolingPlan
+    scatters: tuple[ScatterToGrid, ...] | None = None
 
 
-class PretrainedPictureEncoder(PictureEncoder):
+class PretrainedVisionEncoder(VisionEncoder):
     """`model` was loaded with `routing.ROUTED`."""
 
-    def __init__(self, model: PreTrainedModel, plan: Plan, *, middle: Channels, spread: Channels) -> None:
-        super().__init__(middle=middle, spread=spread)
+    def __init__(self, model: PreTrainedModel, plan: VisionPlan, *, image_mean: Channels, image_std: Channels) -> None:
+        super().__init__(image_mean=image_mean, image_std=image_std)
         self.model = model
         self.plan = plan
-        self.rows_px, self.columns_px = plan.rows_px, plan.columns_px
-        self.width = plan.width
-        self.grid, self.prefix = plan.grid, plan.prefix
-        self.pooling, self.positions = plan.pooling, plan.pool.positions
-        self.probe = take_head(model) if plan.pooling == "attention" else None
+        self.height_px, self.width_px = plan.height_px, plan.width_px
+        self.embedding_dim = plan.embedding_dim
+        self.grid, self.num_prefix_tokens = plan.grid, plan.num_prefix_tokens
+        self.pooling, self.embedding_kind = plan.pooling, plan.pool.embedding_kind
+        self.probe = replace_pooling_head(model) if plan.pooling == "attention" else None
 
     @override
-    def encode(self, images: Tensor, observer: Observer) -> Tensor:
-        spreads = repeat(as_computed) if self.plan.spreads is None else iter(self.plan.spreads)
+    def encode(self, images: Tensor, recorder: AttentionRecorder) -> Tensor:
+        scatters = repeat(identity) if self.plan.scatters is None else iter(self.plan.scatters)
 
-        def attend(call: Call) -> Tensor:
-            return observer.attend(call.q, call.k, call.v, call.bias, scale=call.scale, spread=next(spreads))
+        def attend(call: AttentionCall) -> Tensor:
+            return recorder.attend(call.q, call.k, call.v, call.bias, scale=call.scale, scatter=next(scatters))
 
-        with routed(attend):
+        with use_attention(attend):
             out = self.model(pixel_values=images)
-        if observer.watching:
-            observer.positions = self.plan.pool.rows(self.model, out)
+        if recorder.record:
+            recorder.token_embeddings = self.plan.pool.token_embeddings(self.model, out)
         if self.probe is None:
-            return self.plan.pool.vector(out, self.prefix)
-        vector: Tensor = self.probe(out.last_hidden_state, observer)
+            return self.plan.pool.vector(out, self.num_prefix_tokens)
+        vector: Tensor = self.probe(out.last_hidden_state, recorder)
         return vector

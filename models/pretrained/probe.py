@@ -13,10 +13,10 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 
 
-class ProbePooling(nn.Module):
+class AttentionPooling(nn.Module):
     """What `head`, a SiglipMultiheadAttentionPoolingHead, answers; it counts as no layer of the encoder."""
 
     def __init__(self, head: Any) -> None:
@@ -29,24 +29,24 @@ class ProbePooling(nn.Module):
         self.out = head.attention.out_proj
         self.norm, self.feed_forward = head.layernorm, head.mlp
 
-    def forward(self, rows: Tensor, observer: Observer) -> Tensor:
+    def forward(self, rows: Tensor, recorder: AttentionRecorder) -> Tensor:
         """rows `[b, s, e]` -> `[b, e]`; `observer.shares` becomes the mean over heads, if the weights are watched."""
         probe = repeat(self.probe, "1 1 e -> b 1 e", b=rows.shape[0])
         q, k, v = (
             rearrange(functional.linear(x, weight, bias), "b s (h d) -> b h s d", h=self.heads)
             for x, weight, bias in zip((probe, rows, rows), self.weights, self.biases, strict=True)
         )
-        mixed, weights = observer.compute(q, k, v, None, None)
+        mixed, weights = recorder.compute(q, k, v, None, None)
         if weights is not None:
-            observer.shares = weights.mean(dim=1)[:, 0]
+            recorder.pooling_weights = weights.mean(dim=1)[:, 0]
         x = self.out(rearrange(mixed, "b h s d -> b s (h d)"))[:, 0]
         vector: Tensor = x + self.feed_forward(self.norm(x))
         return vector
 
 
-def take_head(model: Any) -> ProbePooling:
+def replace_pooling_head(model: Any) -> AttentionPooling:
     """The pooling of a SiglipVisionModel, which is left without."""
-    pooling = ProbePooling(model.head)
+    pooling = AttentionPooling(model.head)
     model.use_head = False
     del model.head
     return pooling

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
-from models.packed import Relative
+from models.packed import RelativeBiasFunction
 
-ROUTED = "headlight"
+IMPLEMENTATION_NAME = "headlight"
 
 
 @dataclass(frozen=True)
-class Call:
+class AttentionCall:
     """One call of attention: q, k, v `[b, h, s, d]`, and the bias `[b, h, s, s]` (or 1 for each) of the model's own.
 
     `window` is how far a position sees to either side, itself included; None is all the way. `relative` makes a bias
@@ -36,31 +36,31 @@ class Call:
     bias: Tensor | None
     scale: float
     window: int | None
-    relative: Relative | None = None
+    relative: RelativeBiasFunction | None = None
 
 
-Attend = Callable[[Call], Tensor]
+AttentionHandler = Callable[[AttentionCall], Tensor]
 """-> `[b, h, s, d]`"""
 
-_attend: ContextVar[Attend] = ContextVar("attend")
+_current_handler: ContextVar[AttentionHandler] = ContextVar("attend")
 
 
-def attend_routed(call: Call) -> Tensor:
+def dispatch_attention(call: AttentionCall) -> Tensor:
     """For models that do not ask `transformers` for their attention: `[b, h, s, d]`."""
-    return _attend.get()(call)
+    return _current_handler.get()(call)
 
 
 @contextmanager
-def routed(attend: Attend) -> Iterator[None]:
+def use_attention(attend: AttentionHandler) -> Iterator[None]:
     """Every attention of models loaded with `ROUTED` goes through `attend`."""
-    token = _attend.set(attend)
+    token = _current_handler.set(attend)
     try:
         yield
     finally:
-        _attend.reset(token)
+        _current_handler.reset(token)
 
 
-def _interface(
+def _attention_interface(
     _module: nn.Module,
     q: Tensor,
     k: Tensor,
@@ -75,7 +75,7 @@ def _interface(
     scale = q.shape[-1] ** -0.5 if scaling is None else scaling
     if (groups := q.shape[1] // k.shape[1]) > 1:  # queries that share their keys
         k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
-    out = attend_routed(Call(q, k, v, attention_mask, scale, sliding_window))
+    out = dispatch_attention(AttentionCall(q, k, v, attention_mask, scale, sliding_window))
     return out.transpose(1, 2), None
 
 
@@ -83,5 +83,5 @@ def _no_mask(*_args: Any, **_kwargs: Any) -> None:
     """Padding is known to whoever attends, and needs no mask of the model's making."""
 
 
-AttentionInterface.register(ROUTED, _interface)
-AttentionMaskInterface.register(ROUTED, _no_mask)
+AttentionInterface.register(IMPLEMENTATION_NAME, _attention_interface)
+AttentionMaskInterface.register(IMPLEMENTATION_NAME, _no_mask)

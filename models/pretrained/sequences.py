@@ -15,25 +15,25 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from models.packed import Layout
+from models.packed import PackedLayout
 
-_layout: ContextVar[Layout] = ContextVar("layout")
+_current_layout: ContextVar[PackedLayout] = ContextVar("layout")
 
 
 @contextmanager
-def laid_out(layout: Layout) -> Iterator[None]:
+def use_layout(layout: PackedLayout) -> Iterator[None]:
     """Run `over_items` by this layout."""
-    token = _layout.set(layout)
+    token = _current_layout.set(layout)
     try:
         yield
     finally:
-        _layout.reset(token)
+        _current_layout.reset(token)
 
 
-def over_items(packed: Tensor, module: Callable[[Tensor], Tensor]) -> Tensor:
+def apply_per_item(packed: Tensor, module: Callable[[Tensor], Tensor]) -> Tensor:
     """`[1, t, e]` -> `[1, t, f]`; `module` maps `[b, s, e]` to `[b, s, f]`."""
-    layout = _layout.get()
-    return layout.pack(module(layout.unpack(packed[0]) * layout.real()[:, :, None]))[None]
+    layout = _current_layout.get()
+    return layout.pack(module(layout.unpack(packed[0]) * layout.token_mask()[:, :, None]))[None]
 
 
 class ItemConvolution(nn.Module):
@@ -44,7 +44,7 @@ class ItemConvolution(nn.Module):
         self.own = own
 
     def forward(self, states: Tensor) -> Tensor:
-        mixed = over_items(states.transpose(1, 2), lambda rows: self.own(rows.transpose(1, 2)).transpose(1, 2))
+        mixed = apply_per_item(states.transpose(1, 2), lambda rows: self.own(rows.transpose(1, 2)).transpose(1, 2))
         return mixed.transpose(1, 2)
 
 
@@ -61,11 +61,11 @@ class TrigramEmbeddings(nn.Module):
         self.words = own.get_submodule("word_embeddings")
 
     def forward(self, input_ids: Tensor, position_ids: Tensor, **_none: Any) -> Tensor:
-        positions = _layout.get().unpack(position_ids[0][:, None])[:, :, 0]
+        positions = _current_layout.get().unpack(position_ids[0][:, None])[:, :, 0]
         words: Tensor = self.words(input_ids)
-        return over_items(words, lambda rows: self.own(inputs_embeds=rows, position_ids=positions))
+        return apply_per_item(words, lambda rows: self.own(inputs_embeds=rows, position_ids=positions))
 
 
-def take_trigrams(model: PreTrainedModel) -> None:
+def replace_trigram_embeddings(model: PreTrainedModel) -> None:
     """Keep the embeddings of a MobileBertModel within each item."""
     model.embeddings = TrigramEmbeddings(model.embeddings)

@@ -9,7 +9,7 @@ _DECODERS = ("qwen3", "gemma3_text")
 _GEMMA_ENTRY = "use_bidirectional_attention"
 
 
-def bidirectional(config: Any) -> bool:
+def is_bidirectional(config: Any) -> bool:
     """Return True if the config of a text encoder lets tokens attend to those after them."""
     if config.model_type not in _DECODERS:
         return True
@@ -18,11 +18,11 @@ def bidirectional(config: Any) -> bool:
 
 def check_config(config: Any, path: object) -> None:
     """Raise PretrainedError for an entry of a text tower's config, read from `path`, that cannot be exported."""
-    for problem in (*_decoder(config), *_disentangled(config)):
+    for problem in (*_decoder_problems(config), *_deberta_problems(config)):
         raise PretrainedError(f"{path} has {problem}")
 
 
-def _decoder(config: Any) -> Iterator[str]:
+def _decoder_problems(config: Any) -> Iterator[str]:
     if config.model_type not in _DECODERS:
         return
     if getattr(config, "attn_logit_softcapping", None) is not None:
@@ -42,7 +42,7 @@ def _decoder(config: Any) -> Iterator[str]:
         yield "is_causal false and sliding windows; only full attention can be made bidirectional by it"
 
 
-def _disentangled(config: Any) -> Iterator[str]:
+def _deberta_problems(config: Any) -> Iterator[str]:
     unknown = set(getattr(config, "pos_att_type", None) or ()) - {"c2p", "p2c"}
     if unknown:
         yield f"pos_att_type {sorted(unknown)}, which transformers leaves out; known: c2p, p2c"

@@ -22,40 +22,40 @@ from typing_extensions import override
 
 from models.contract.specs import Pooling
 from models.filenames import CONFIG_FILE
-from models.packed import Layout, PackedEncoder, packed_attention
+from models.packed import PackedEncoder, PackedLayout, packed_attention
 from models.pooling import pool
 from models.pretrained import deberta, mpnet, sequences, towers
-from models.pretrained.dense import Dense, chained_width
-from models.pretrained.loading import load, read_config
-from models.pretrained.routing import ROUTED, Call, routed
-from models.pretrained.supported import bidirectional, check_config
+from models.pretrained.dense import Dense, chained_dim
+from models.pretrained.loading import load_model, read_config
+from models.pretrained.routing import IMPLEMENTATION_NAME, AttentionCall, use_attention
+from models.pretrained.supported import check_config, is_bidirectional
 
-ModelBias = Callable[[PreTrainedModel, Layout], Tensor | None]
+ModelBias = Callable[[PreTrainedModel, PackedLayout], Tensor | None]
 """What a model adds to the scores of every item: `[1, h or 1, s, s]`."""
 
 
-def causal(_model: PreTrainedModel, layout: Layout) -> Tensor:
+def causal_bias(_model: PreTrainedModel, layout: PackedLayout) -> Tensor:
     """Nothing after itself is seen by a token.
 
     The operator's own `is_causal` cannot stand for it: with `nonpad_kv_seqlen`, ONNX Runtime 1.31 aligns the last
     query, padding included, with the last key that is not.
     """
-    return _unseen(_ahead(layout) > 0)
+    return _mask_bias(_relative_distance(layout) > 0)
 
 
-def causal_by_config(model: PreTrainedModel, layout: Layout) -> Tensor | None:
+def causal_by_config(model: PreTrainedModel, layout: PackedLayout) -> Tensor | None:
     """As `causal`, unless the decoder's config makes it an encoder."""
-    return None if bidirectional(model.config) else causal(model, layout)
+    return None if is_bidirectional(model.config) else causal_bias(model, layout)
 
 
-def _ahead(layout: Layout) -> Tensor:
+def _relative_distance(layout: PackedLayout) -> Tensor:
     """[s, s]: how many tokens after the query's (row) the key's (column) stands."""
     index = layout.unpack_index
     columns = torch.arange(index.shape[1], device=index.device)
     return columns[None] - columns[:, None]
 
 
-def _unseen(pairs: Tensor) -> Tensor:
+def _mask_bias(pairs: Tensor) -> Tensor:
     """The bias `[1, 1, s, s]` by which such pairs `[s, s]` get no weight."""
     return torch.where(pairs, float("-inf"), 0.0)[None, None]
 
@@ -69,7 +69,7 @@ class TextArchitecture:
     `fixed_length`: trained on texts padded to the full length, with attention to the padding.
     """
 
-    after_padding: bool = False
+    padding_offset_positions: bool = False
     bias: ModelBias | None = None
     auto: Any = AutoModel
     options: dict[str, Any] = field(default_factory=dict)
@@ -80,21 +80,21 @@ class TextArchitecture:
     fixed_length: bool = False
 
 
-_HEADLESS = {"add_pooling_layer": False}
-_BERT = TextArchitecture(options=_HEADLESS)
-_ROBERTA = TextArchitecture(options=_HEADLESS, after_padding=True)
+_NO_POOLING_LAYER = {"add_pooling_layer": False}
+_BERT = TextArchitecture(options=_NO_POOLING_LAYER)
+_ROBERTA = TextArchitecture(options=_NO_POOLING_LAYER, padding_offset_positions=True)
 _ROTARY = TextArchitecture()
 
 _CLIP = TextArchitecture(
     auto=CLIPTextModelWithProjection,
-    bias=causal,
-    prepare=towers.take_packed_positions,
+    bias=causal_bias,
+    prepare=towers.use_packed_positions,
     head="text_projection",
     pooling="last",
     last=towers.until_end,
 )
 _SIGLIP = TextArchitecture(
-    auto=SiglipTextModel, prepare=towers.take_packed_positions, head="head", pooling="last", fixed_length=True
+    auto=SiglipTextModel, prepare=towers.use_packed_positions, head="head", pooling="last", fixed_length=True
 )
 _SIGLIP2 = replace(_SIGLIP, auto=Siglip2TextModel)
 _DECODER = TextArchitecture(bias=causal_by_config, pooling="last")
@@ -108,15 +108,18 @@ ARCHITECTURES: dict[str, TextArchitecture] = {
     "xlm-roberta": _ROBERTA,
     "camembert": _ROBERTA,
     "mpnet": TextArchitecture(
-        options=_HEADLESS, after_padding=True, bias=mpnet.relative_bias, prepare=mpnet.route_attention
+        options=_NO_POOLING_LAYER,
+        padding_offset_positions=True,
+        bias=mpnet.relative_bias,
+        prepare=mpnet.replace_attention,
     ),
     "modernbert": _ROTARY,
-    "nomic_bert": TextArchitecture(options=_HEADLESS),
-    "gte": TextArchitecture(options=_HEADLESS),
+    "nomic_bert": TextArchitecture(options=_NO_POOLING_LAYER),
+    "gte": TextArchitecture(options=_NO_POOLING_LAYER),
     "eurobert": _ROTARY,
-    "albert": TextArchitecture(options=_HEADLESS),
-    "deberta-v2": TextArchitecture(prepare=deberta.route_attention),
-    "mobilebert": TextArchitecture(options=_HEADLESS, prepare=sequences.take_trigrams),
+    "albert": TextArchitecture(options=_NO_POOLING_LAYER),
+    "deberta-v2": TextArchitecture(prepare=deberta.replace_attention),
+    "mobilebert": TextArchitecture(options=_NO_POOLING_LAYER, prepare=sequences.replace_trigram_embeddings),
     "qwen3": _DECODER,
     "gemma3_text": replace(_DECODER, pooling="mean"),
     "clip": _CLIP,
@@ -129,7 +132,7 @@ ARCHITECTURES: dict[str, TextArchitecture] = {
 """By `model_type`. The last six read the text towers of two-tower models."""
 
 
-def load_text(directory: Path, model_type: str, *, attention: str) -> PreTrainedModel:
+def load_text_model(directory: Path, model_type: str, *, attention: str) -> PreTrainedModel:
     """A model whose `model_type` is one of `ARCHITECTURES`. Raises PretrainedError when the directory holds none."""
     architecture = ARCHITECTURES[model_type]
     config = read_config(directory)
@@ -138,7 +141,7 @@ def load_text(directory: Path, model_type: str, *, attention: str) -> PreTrained
         tower.projection_dim = config.projection_dim  # the pair's own counts, whatever its towers say
     check_config(tower, directory / CONFIG_FILE)
     tower.use_cache = False  # of the keys of a text that is not continued
-    return load(architecture.auto, directory, attention=attention, config=tower, **architecture.options)
+    return load_model(architecture.auto, directory, attention=attention, config=tower, **architecture.options)
 
 
 def attention_heads(config: Any) -> tuple[int, ...]:
@@ -160,34 +163,34 @@ class PretrainedTextEncoder(PackedEncoder):
         super().__init__()
         self._architecture = ARCHITECTURES[model_type]
         self.pooling = pooling or self._architecture.pooling
-        self.model = load_text(directory, model_type, attention=ROUTED)
+        self.model = load_text_model(directory, model_type, attention=IMPLEMENTATION_NAME)
         head = self._architecture.head
-        self.width = self.model.get_submodule(head).out_features if head else self.model.config.hidden_size
+        self.embedding_dim = self.model.get_submodule(head).out_features if head else self.model.config.hidden_size
         self.dense = nn.Sequential(*dense)
-        self.width = chained_width(self.width, dense)
-        self.positions = "parts" if all(stage.linear for stage in dense) else "mapped"
+        self.embedding_dim = chained_dim(self.embedding_dim, dense)
+        self.embedding_kind = "parts" if all(stage.is_linear for stage in dense) else "mapped"
         if self._architecture.prepare:
             self._architecture.prepare(self.model)
 
     @override
-    def forward(self, input_ids: Tensor, position_ids: Tensor, layout: Layout) -> Tensor:
+    def forward(self, input_ids: Tensor, position_ids: Tensor, layout: PackedLayout) -> Tensor:
         bias = self._architecture.bias and self._architecture.bias(self.model, layout)
 
-        def attend(call: Call) -> Tensor:
-            own = call.relative or _within(call.window, layout, bias)
+        def attend(call: AttentionCall) -> Tensor:
+            own = call.relative or _window_bias(call.window, layout, bias)
             return packed_attention(call.q, call.k, call.v, layout, call.scale, own)
 
-        if self._architecture.after_padding:
+        if self._architecture.padding_offset_positions:
             position_ids = past_padding(input_ids, position_ids, self.model.config.pad_token_id)
-        with routed(attend), sequences.laid_out(layout):
+        with use_attention(attend), sequences.use_layout(layout):
             out = self.model(input_ids=input_ids[None], position_ids=position_ids[None])
-        layout.positions = self._vectors(out.last_hidden_state[0])
+        layout.token_embeddings = self._project_states(out.last_hidden_state[0])
         rows = layout.unpack(out.last_hidden_state[0])
         ids = layout.unpack(input_ids[:, None])[:, :, 0]
-        layout.pooled = taken(self.model, self._architecture, self.pooling, ids, layout.real())
-        return self._vectors(pool(rows, layout.pooled, self.pooling))
+        layout.pooled = taken(self.model, self._architecture, self.pooling, ids, layout.token_mask())
+        return self._project_states(pool(rows, layout.pooled, self.pooling))
 
-    def _vectors(self, states: Tensor) -> Tensor:
+    def _project_states(self, states: Tensor) -> Tensor:
         vectors: Tensor = self.dense(project(self.model, self._architecture, states))
         return vectors
 
@@ -218,9 +221,9 @@ def project(model: PreTrainedModel, architecture: TextArchitecture, states: Tens
     return vectors
 
 
-def _within(window: int | None, layout: Layout, bias: Tensor | None) -> Tensor | None:
+def _window_bias(window: int | None, layout: PackedLayout, bias: Tensor | None) -> Tensor | None:
     """`bias`, and nothing seen from further away than the window."""
     if window is None:
         return bias
-    near = _unseen(_ahead(layout).abs() >= window)
+    near = _mask_bias(_relative_distance(layout).abs() >= window)
     return near if bias is None else near + bias

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 
-class PackedEmbeddings(nn.Module):
+class PackedTextEmbeddings(nn.Module):
     """Token and position, added: ids `[1, t]` -> `[1, t, e]`."""
 
     def __init__(self, own: nn.Module) -> None:
@@ -26,9 +26,9 @@ class PackedEmbeddings(nn.Module):
         return embedded
 
 
-def take_packed_positions(model: PreTrainedModel) -> None:
+def use_packed_positions(model: PreTrainedModel) -> None:
     tower = dict(model.named_children()).get("text_model", model)
-    tower.embeddings = PackedEmbeddings(tower.get_submodule("embeddings"))
+    tower.embeddings = PackedTextEmbeddings(tower.get_submodule("embeddings"))
 
 
 _OLD_END = 2

@@ -15,82 +15,86 @@ from transformers import CLIPConfig, PreTrainedModel, SiglipConfig
 from models.contract.specs import Pooling
 from models.picture import Channels
 from models.pretrained import windows
-from models.pretrained.architectures import ARCHITECTURES, Architecture, find
+from models.pretrained.architectures import ARCHITECTURES, VisionArchitecture, find_architecture
 from models.pretrained.errors import PretrainedError
-from models.pretrained.loading import load
-from models.pretrained.picture_encoder import Plan, PretrainedPictureEncoder
-from models.pretrained.routing import ROUTED
+from models.pretrained.loading import load_model
+from models.pretrained.picture_encoder import PretrainedVisionEncoder, VisionPlan
+from models.pretrained.routing import IMPLEMENTATION_NAME
 
 
 @dataclass(frozen=True)
-class Opened:
+class VisionSource:
     """A directory recognised, its weights unread. `config` is that of the image tower.
 
     `middle` and `spread` are mean and deviation of its pictures (`PictureEncoder`).
     """
 
     directory: Path
-    architecture: Architecture
+    architecture: VisionArchitecture
     config: Any
-    plan: Plan
-    middle: Channels
-    spread: Channels
+    plan: VisionPlan
+    image_mean: Channels
+    image_std: Channels
 
     def load(self, attention: str) -> PreTrainedModel:
         options = self.architecture.options
-        return load(self.architecture.auto, self.directory, attention=attention, config=self.config, **options)
+        return load_model(
+            self.architecture.model_class, self.directory, attention=attention, config=self.config, **options
+        )
 
 
-def recognise(
+def resolve(
     directory: Path,
     config: Any,
     *,
-    middle: Channels,
-    spread: Channels,
+    image_mean: Channels,
+    image_std: Channels,
     pooling: Pooling | None = None,
     size_px: tuple[int, int] | None = None,
-) -> Opened:
+) -> VisionSource:
     """Which architecture is in `directory`, whose config is given, and how it will be run and told.
 
     It is pooled as its makers did unless `pooling` says otherwise; `size_px` is rows and columns of its pictures where
     they are others than its config's. Raises PretrainedError.
     """
-    architecture = find(config)
+    architecture = find_architecture(config)
     if architecture is None:
         known = ", ".join(name for name, each in ARCHITECTURES.items() if name.islower() and not each.refusal)
-        raise PretrainedError(f"model_type {config.model_type!r} is no image encoder that is known: {known}")
+        raise PretrainedError(f"model_type {config.model_type!r} is not a supported image encoder; supported: {known}")
     if architecture.refusal:
         raise PretrainedError(f"the image tower of {config.model_type} in {directory} {architecture.refusal}")
-    tower = _tower(config)
+    tower = _vision_config(config)
     own_px = _size_px(architecture, tower)
-    if size_px not in (None, own_px) and not architecture.flexible:
-        raise PretrainedError(f"{config.model_type} takes pictures of {own_px} px, its processor makes them {size_px}")
-    plan = _plan(architecture, tower, pooling, size_px or own_px)
-    return Opened(directory, architecture, tower, plan, middle, spread)
+    if size_px not in (None, own_px) and not architecture.dynamic_size:
+        raise PretrainedError(
+            f"{config.model_type} takes images of {own_px} px, but its image processor produces {size_px}"
+        )
+    plan = _make_plan(architecture, tower, pooling, size_px or own_px)
+    return VisionSource(directory, architecture, tower, plan, image_mean, image_std)
 
 
-def open_vision(opened: Opened) -> PretrainedPictureEncoder:
+def load_vision(source: VisionSource) -> PretrainedVisionEncoder:
     """The image encoder, its weights read. Raises PretrainedError."""
-    model: Any = opened.load(ROUTED)
-    if opened.architecture.flexible:
-        _fix_positions(model, opened.plan)
-    return PretrainedPictureEncoder(model, opened.plan, middle=opened.middle, spread=opened.spread)
+    model: Any = source.load(IMPLEMENTATION_NAME)
+    if source.architecture.dynamic_size:
+        _interpolate_positions(model, source.plan)
+    return PretrainedVisionEncoder(model, source.plan, image_mean=source.image_mean, image_std=source.image_std)
 
 
-def _fix_positions(model: Any, plan: Plan) -> None:
+def _interpolate_positions(model: Any, plan: VisionPlan) -> None:
     """Give a model with a table of positions the table for the plan's pictures; one with rotations needs none."""
     embeddings = model.embeddings
     if "position_embeddings" not in dict(embeddings.named_parameters(recurse=False)):
         return
-    if plan.rows_px != plan.columns_px:
-        raise PretrainedError(f"pictures of {plan.rows_px} x {plan.columns_px} px: this model takes square ones only")
+    if plan.height_px != plan.width_px:
+        raise PretrainedError(f"pictures of {plan.height_px} x {plan.width_px} px: this model takes square images only")
     positions = torch.zeros(1, 1 + plan.grid[0] * plan.grid[1], model.config.hidden_size)
     with torch.no_grad():
-        table = embeddings.interpolate_pos_encoding(positions, plan.rows_px, plan.columns_px)
+        table = embeddings.interpolate_pos_encoding(positions, plan.height_px, plan.width_px)
     embeddings.position_embeddings = nn.Parameter(table.clone())
 
 
-def _tower(config: Any) -> Any:
+def _vision_config(config: Any) -> Any:
     """The image tower's config, which that of a pair of towers holds."""
     if not isinstance(config, (CLIPConfig, SiglipConfig)):
         return config
@@ -99,46 +103,48 @@ def _tower(config: Any) -> Any:
     return config.vision_config
 
 
-def _plan(architecture: Architecture, config: Any, pooling: Pooling | None, size_px: tuple[int, int]) -> Plan:
+def _make_plan(
+    architecture: VisionArchitecture, config: Any, pooling: Pooling | None, size_px: tuple[int, int]
+) -> VisionPlan:
     pools = architecture.pools(config)
     chosen = next(iter(pools)) if pooling is None else pooling
     if chosen not in pools:
         raise PretrainedError(f"this {config.model_type} can be pooled by {' or '.join(pools)}, not by {chosen}")
     grid = _grid(architecture, config, size_px)
-    windowed = windows.layers(config, grid) if architecture.windowed else []
-    return Plan(
-        rows_px=size_px[0],
-        columns_px=size_px[1],
-        width=getattr(config, architecture.width),
+    windowed = windows.windowed_layers(config, grid) if architecture.windowed else []
+    return VisionPlan(
+        height_px=size_px[0],
+        width_px=size_px[1],
+        embedding_dim=getattr(config, architecture.dim_entry),
         grid=windowed[-1].grid if windowed else grid,
-        prefix=architecture.cls + (config.num_register_tokens if architecture.registers else 0),
+        num_prefix_tokens=architecture.num_cls_tokens + (config.num_register_tokens if architecture.registers else 0),
         pooling=chosen,
         pool=pools[chosen],
-        spreads=windows.spreads(windowed) if windowed else None,
+        scatters=windows.scatter_windows(windowed) if windowed else None,
     )
 
 
-def _size_px(architecture: Architecture, config: Any) -> tuple[int, int]:
+def _size_px(architecture: VisionArchitecture, config: Any) -> tuple[int, int]:
     if config.num_channels != 3:
-        raise PretrainedError(f"{config.model_type} of {config.num_channels} channels: pictures have 3")
-    rows, columns = _pair(config.image_size, "image_size")
-    if rows != columns and not architecture.oblong:
+        raise PretrainedError(f"{config.model_type} of {config.num_channels} channels: images must have 3")
+    rows, columns = _height_and_width(config.image_size, "image_size")
+    if rows != columns and not architecture.non_square:
         raise PretrainedError(f"{config.model_type} of {rows} x {columns} px: transformers takes square ones only")
     return rows, columns
 
 
-def _grid(architecture: Architecture, config: Any, size_px: tuple[int, int]) -> tuple[int, int]:
+def _grid(architecture: VisionArchitecture, config: Any, size_px: tuple[int, int]) -> tuple[int, int]:
     """Of the patches. What they leave over at the right and the bottom is not looked at, or padded by swin."""
-    sizes = zip(size_px, _pair(config.patch_size, "patch_size"), strict=True)
+    sizes = zip(size_px, _height_and_width(config.patch_size, "patch_size"), strict=True)
     (rows, more_rows), (columns, more_columns) = (divmod(px, patch_px) for px, patch_px in sizes)
     if not rows or not columns or (architecture.windowed and (more_rows or more_columns)):
         raise PretrainedError(
-            f"patches of {config.patch_size} px do not divide pictures of {size_px[0]} x {size_px[1]} px"
+            f"patches of {config.patch_size} px do not divide images of {size_px[0]} x {size_px[1]} px"
         )
     return rows, columns
 
 
-def _pair(size: Any, name: str) -> tuple[int, int]:
+def _height_and_width(size: Any, name: str) -> tuple[int, int]:
     rows, columns = size if isinstance(size, (list, tuple)) and len(size) == 2 else (size, size)
     if not isinstance(rows, int) or not isinstance(columns, int):
         raise PretrainedError(f"{name} is not a length or two: {size}")

@@ -22,7 +22,7 @@ from models.pretrained.errors import PretrainedError
 _FLOATS = ("F16", "BF16", "F32", "F64")
 """Types of plain weights in safetensors; any other is of a quantized model."""
 
-_HARMLESS = (
+_HARMLESS_NAMES = (
     r"(^|\.)(position_ids|token_type_ids)$",  # counters, not weights
     r"(^|\.)(original_)?inv_freq$",  # rotary frequencies, compared with the config's by `_check_frequencies`
     r"relative_position_index$",  # a table of indices that follows from the window
@@ -43,7 +43,7 @@ _OTHER_TOWERS = {
 }
 """Top-level names of the tower that is not loaded, by where the config of the loaded one lies."""
 
-_WAYS_OUT = {
+_SUGGESTIONS = {
     r"lora_|\.ia3_|base_layer|adapter": "merge the adapter into its model (merge_and_unload) and save that",
     r"distance_embedding": "its relative positions are no longer computed by transformers",
     r"SCB$|absmax|quant|scale_inv|qzeros|scales$|g_idx": "export the model that was quantized",
@@ -85,21 +85,23 @@ def _names_in(path: Path) -> dict[str, WeightEntry]:
         ) from error
 
 
-def check_read(directory: Path, model: PreTrainedModel, unexpected: Collection[str]) -> None:
+def check_all_read(directory: Path, model: PreTrainedModel, unexpected: Collection[str]) -> None:
     """Raise PretrainedError for weights in `directory` that `model` does not have, or has twice.
 
     `unexpected` are those that `transformers` reported. It also hides some by patterns of its classes, so the files'
     own names are read as well.
     """
     entries = read_names(directory)
-    _refuse_twice(directory, model, entries)
+    _check_duplicates(directory, model, entries)
     hidden = "|".join(f"({pattern})" for pattern in _hidden_patterns(model))
     state = model.state_dict()
     unseen = {name for name in entries if re.search(hidden, name)} if hidden else set()
-    dropped = {name for name in unseen if not {name, _bare(name, model)} & state.keys()} | set(unexpected)
-    unread = sorted(name for name in dropped if not _is_harmless(_bare(name, model), model))
+    dropped = {name for name in unseen if not {name, _without_base_prefix(name, model)} & state.keys()} | set(
+        unexpected
+    )
+    unread = sorted(name for name in dropped if not _is_harmless(_without_base_prefix(name, model), model))
     if unread:
-        raise PretrainedError(_message(directory, model, unread))
+        raise PretrainedError(_unread_message(directory, model, unread))
     _check_types(entries, dropped)
     _check_frequencies(model, entries)
 
@@ -119,45 +121,45 @@ def wrong_prefix(directory: Path, missing: Iterable[str]) -> str | None:
     return likely if likely and all(f"{likely}{wanted}" in names for wanted in missing) else None
 
 
-def _bare(name: str, model: PreTrainedModel) -> str:
+def _without_base_prefix(name: str, model: PreTrainedModel) -> str:
     return name.removeprefix(f"{model.base_model_prefix}.") if model.base_model_prefix else name
 
 
 def _is_harmless(name: str, model: PreTrainedModel) -> bool:
-    if any(re.search(pattern, name) for pattern in _HARMLESS):
+    if any(re.search(pattern, name) for pattern in _HARMLESS_NAMES):
         return True
-    return _is_of_another_tower(name, model) or _is_past_the_layers(name, model) or _is_of_a_familys_head(name, model)
+    return _is_other_tower(name, model) or _is_beyond_last_layer(name, model) or _is_family_head(name, model)
 
 
-def _is_of_another_tower(name: str, model: PreTrainedModel) -> bool:
+def _is_other_tower(name: str, model: PreTrainedModel) -> bool:
     return name.partition(".")[0] in _OTHER_TOWERS.get(model.config.base_config_key, ())
 
 
-def _is_past_the_layers(name: str, model: PreTrainedModel) -> bool:
+def _is_beyond_last_layer(name: str, model: PreTrainedModel) -> bool:
     """Whether a shortened config leaves the layer out, as its author wanted."""
     found = re.search(r"(?:^|\.)(?:layer|layers)\.(\d+)\.", name)
     return found is not None and int(found[1]) >= model.config.num_hidden_layers
 
 
-def _is_of_a_familys_head(name: str, model: PreTrainedModel) -> bool:
+def _is_family_head(name: str, model: PreTrainedModel) -> bool:
     """DeBERTa's absolute positions, where its masked-LM decoder alone adds them, and EuroBERT's classifier."""
     if model.config.model_type == "eurobert":
         return name.startswith("dense.")
     return "position_embeddings" in name and getattr(model.config, "position_biased_input", True) is False
 
 
-def _message(directory: Path, model: PreTrainedModel, unread: list[str]) -> str:
+def _unread_message(directory: Path, model: PreTrainedModel, unread: list[str]) -> str:
     more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
-    ways = (way for pattern, way in _WAYS_OUT.items() for name in unread if re.search(pattern, name))
+    ways = (way for pattern, way in _SUGGESTIONS.items() for name in unread if re.search(pattern, name))
     way_out = next(ways, "remove them if the model was trained without them")
     where = WEIGHTS_FILE if (directory / WEIGHTS_FILE).is_file() else SHARDS_FILE
     return f"{directory / where} has {unread[0]}{more}, which {type(model).__name__} does not read: {way_out}"
 
 
-def _refuse_twice(directory: Path, model: PreTrainedModel, entries: Mapping[str, WeightEntry]) -> None:
+def _check_duplicates(directory: Path, model: PreTrainedModel, entries: Mapping[str, WeightEntry]) -> None:
     seen: dict[str, str] = {}
     for name in sorted(entries):
-        plain = _bare(name, model).replace("LayerNorm.gamma", "LayerNorm.weight")
+        plain = _without_base_prefix(name, model).replace("LayerNorm.gamma", "LayerNorm.weight")
         plain = plain.replace("LayerNorm.beta", "LayerNorm.bias")
         if plain in seen:
             raise PretrainedError(f"the weights in {directory} have {seen[plain]} and {name}: keep the trained one")
@@ -166,7 +168,7 @@ def _refuse_twice(directory: Path, model: PreTrainedModel, entries: Mapping[str,
 
 def _check_types(entries: Mapping[str, WeightEntry], dropped: Collection[str]) -> None:
     for name, entry in entries.items():
-        if entry.dtype not in _FLOATS and name not in dropped and not any(re.search(p, name) for p in _HARMLESS):
+        if entry.dtype not in _FLOATS and name not in dropped and not any(re.search(p, name) for p in _HARMLESS_NAMES):
             raise PretrainedError(
                 f"{entry.path} has {name} of the type {entry.dtype}, so the model is quantized; export the one that it "
                 "was made from"
@@ -179,7 +181,7 @@ def _check_frequencies(model: PreTrainedModel, entries: Mapping[str, WeightEntry
     for name, entry in entries.items():
         if not own or not name.endswith("inv_freq"):
             continue
-        stored = _tensor(entry.path, name).float()
+        stored = _read_tensor(entry.path, name).float()
         same = (one.shape == stored.shape and torch.allclose(one.float(), stored, rtol=1e-2) for one in own)
         if not any(same):
             raise PretrainedError(
@@ -188,7 +190,7 @@ def _check_frequencies(model: PreTrainedModel, entries: Mapping[str, WeightEntry
             )
 
 
-def _tensor(path: Path, name: str) -> Tensor:
+def _read_tensor(path: Path, name: str) -> Tensor:
     with safe_open(path, framework="pt") as file:
         tensor: Tensor = file.get_tensor(name)
         return tensor

@@ -17,7 +17,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from models.attention import Spread, as_computed
+from models.attention import ScatterToGrid, identity
 from models.pretrained.errors import PretrainedError
 
 Grid = tuple[int, int]
@@ -32,7 +32,7 @@ class WindowedLayer:
     shift: int
 
 
-def layers(config: Any, grid: Grid) -> list[WindowedLayer]:
+def windowed_layers(config: Any, grid: Grid) -> list[WindowedLayer]:
     """Of a SwinConfig whose patches are `grid`, first layer first. Raises PretrainedError where cells are padded."""
     found = []
     for stage, depth in enumerate(config.depths):
@@ -40,31 +40,31 @@ def layers(config: Any, grid: Grid) -> list[WindowedLayer]:
         if (y * 2**stage, x * 2**stage) != grid or y % config.window_size or x % config.window_size:
             raise PretrainedError(
                 f"windows of {config.window_size} and {len(config.depths)} stages do not divide {grid[0]} x {grid[1]} "
-                "patches: swin would pad them with cells that are not of the picture"
+                "patches: Swin would pad them outside the image"
             )
         shift = 0 if min(y, x) <= config.window_size else config.window_size // 2
         found += [WindowedLayer((y, x), config.window_size, shift * (block % 2)) for block in range(depth)]
     return found
 
 
-def spreads(of: Sequence[WindowedLayer]) -> tuple[Spread, ...]:
+def scatter_windows(layers: Sequence[WindowedLayer]) -> tuple[ScatterToGrid, ...]:
     """A spread for each layer, to the grid of the last."""
-    coarse = of[-1].grid
-    return tuple(_spread(layer, coarse) for layer in of)
+    coarse = layers[-1].grid
+    return tuple(_scatter_layer(layer, coarse) for layer in layers)
 
 
-def _spread(layer: WindowedLayer, coarse: Grid) -> Spread:
+def _scatter_layer(layer: WindowedLayer, coarse: Grid) -> ScatterToGrid:
     if layer.grid == coarse == (layer.side, layer.side):
-        return as_computed
-    members = _members(layer, coarse)
+        return identity
+    members = _patch_membership(layer, coarse)
 
-    def spread(weights: Tensor) -> Tensor:
-        return coarsen(weights, members.to(weights))
+    def scatter(weights: Tensor) -> Tensor:
+        return pool_to_grid(weights, members.to(weights))
 
-    return spread
+    return scatter
 
 
-def _members(layer: WindowedLayer, coarse: Grid) -> Tensor:
+def _patch_membership(layer: WindowedLayer, coarse: Grid) -> Tensor:
     """[n, p, c]: 1 where position p of window n lies in the coarse cell c."""
     (y, x), (v, u) = layer.grid, coarse
     cells = torch.arange(v * u).reshape(v, u)
@@ -74,11 +74,11 @@ def _members(layer: WindowedLayer, coarse: Grid) -> Tensor:
     return torch.nn.functional.one_hot(windows, v * u).float()
 
 
-def coarsen(weights: Tensor, members: Tensor) -> Tensor:
+def pool_to_grid(weights: Tensor, members: Tensor) -> Tensor:
     """Windows' weights `[b*n, h, p, p]` -> `[b, h, c, c]`; members `[n, p, c]`."""
     n, _, c = members.shape
     given = rearrange(weights, "(b n) h p q -> b n h p q", n=n) @ members[None, :, None]
-    of_cell = rearrange(members, "n p c -> c (n p)")
-    each = of_cell.shape[1] // c
-    coarsened: Tensor = of_cell / each @ rearrange(given, "b n h p c -> b h (n p) c")
+    by_patch = rearrange(members, "n p c -> c (n p)")
+    each = by_patch.shape[1] // c
+    coarsened: Tensor = by_patch / each @ rearrange(given, "b n h p c -> b h (n p) c")
     return coarsened

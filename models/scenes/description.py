@@ -6,69 +6,71 @@ from typing import Literal
 
 import numpy as np
 
-from models.scenes.vocabulary import COLOURS, RELATIONS, SHAPES, TEXTURES
+from models.scenes.vocabulary import COLORS, RELATIONS, SHAPES, TEXTURES
 
 Split = Literal["train", "unseen"]
 
-UNSEEN_ONE_IN = 5
+HELD_OUT_ONE_IN = 5
 """One caption in so many is never trained on, chosen by its checksum."""
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class SceneObject:
     """One object, as named."""
 
-    colour: str
+    color: str
     shape: str
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class SceneDescription:
     """All that is said of a scene. Two descriptions are equal exactly when their captions are.
 
     `relation` is of the first object to the second, None where there is one object.
     """
 
-    things: tuple[Thing, ...]
+    objects: tuple[SceneObject, ...]
     relation: str | None
     texture: str
     ground: str
 
     @property
     def caption(self) -> str:
-        names = [f"a {thing.colour} {thing.shape}" for thing in self.things]
+        names = [f"a {thing.color} {thing.shape}" for thing in self.objects]
         return f"{f' {self.relation} '.join(names)} on a {self.texture} {self.ground} background"
 
     @property
     def split(self) -> Split:
-        return "unseen" if zlib.crc32(self.caption.encode()) % UNSEEN_ONE_IN == 0 else "train"
+        return "unseen" if zlib.crc32(self.caption.encode()) % HELD_OUT_ONE_IN == 0 else "train"
 
 
-def draw(rng: np.random.Generator, things: int) -> Description:
+def draw_description(rng: np.random.Generator, num_objects: int) -> SceneDescription:
     """Draw a description of 1 or 2 `things`: no object has the ground's colour, two differ in shape and colour."""
-    if things not in (1, 2):
-        raise ValueError(f"a scene holds 1 or 2 things, not {things}")
-    colours = [str(colour) for colour in rng.choice(list(COLOURS), size=things + 1, replace=False)]
-    shapes = [str(shape) for shape in rng.choice(SHAPES, size=things, replace=False)]
-    return Description(
-        things=tuple(Thing(colour, shape) for colour, shape in zip(colours[1:], shapes, strict=True)),
-        relation=str(rng.choice(RELATIONS)) if things == 2 else None,
+    if num_objects not in (1, 2):
+        raise ValueError(f"a scene has 1 or 2 objects, not {num_objects}")
+    colors = [str(color) for color in rng.choice(list(COLORS), size=num_objects + 1, replace=False)]
+    shapes = [str(shape) for shape in rng.choice(SHAPES, size=num_objects, replace=False)]
+    return SceneDescription(
+        objects=tuple(SceneObject(colour, shape) for colour, shape in zip(colors[1:], shapes, strict=True)),
+        relation=str(rng.choice(RELATIONS)) if num_objects == 2 else None,
         texture=str(rng.choice(TEXTURES)),
-        ground=colours[0],
+        ground=colors[0],
     )
 
 
-def draw_distinct(rng: np.random.Generator, count: int, split: Split, *, one_in: float = 0.5) -> list[Description]:
+def draw_descriptions(
+    rng: np.random.Generator, count: int, split: Split, *, single_object_fraction: float = 0.5
+) -> list[SceneDescription]:
     """Draw `count` descriptions of `split`, no two alike; of the draws, a share of `one_in` is of one object.
 
     There are about 4,300 descriptions of one object, so a large `count` holds fewer of them than were drawn. Raises
     ValueError when there are too few to be found.
     """
-    found: dict[Description, None] = {}
+    found: dict[SceneDescription, None] = {}
     for _ in range(100 * count):
         if len(found) == count:
             return list(found)
-        description = draw(rng, 1 if rng.random() < one_in else 2)
+        description = draw_description(rng, 1 if rng.random() < single_object_fraction else 2)
         if description.split == split:
             found.setdefault(description)
     raise ValueError(f"found {len(found)} distinct descriptions of {count}")

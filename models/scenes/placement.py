@@ -4,17 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.scenes.description import Description
+from models.scenes.description import SceneDescription
 
-SMALLEST, LARGEST = 0.11, 0.22
+MIN_RADIUS, MAX_RADIUS = 0.11, 0.22
 """Radius of an object: 14 to 28 px at 128 px."""
 
-LARGEST_OF_TWO = 0.17
+MAX_RADIUS_OF_TWO = 0.17
 MARGIN = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """Centre and radius in shares of the side, x to the right and y down; `angle` in radians."""
 
     x: float
@@ -23,12 +23,12 @@ class Place:
     angle: float
 
 
-def place(description: Description, rng: np.random.Generator) -> tuple[Place, ...]:
+def place_objects(description: SceneDescription, rng: np.random.Generator) -> tuple[Placement, ...]:
     """Choose a place for each object: inside the picture, apart, and as the description's relation says."""
     if description.relation is None:
-        return (_anywhere(rng, LARGEST),)
+        return (_random_placement(rng, MAX_RADIUS),)
     while True:
-        first, second = _anywhere(rng, LARGEST_OF_TWO), _anywhere(rng, LARGEST_OF_TWO)
+        first, second = _random_placement(rng, MAX_RADIUS_OF_TWO), _random_placement(rng, MAX_RADIUS_OF_TWO)
         across, down = second.x - first.x, second.y - first.y
         apart = np.hypot(across, down) > first.radius + second.radius + MARGIN
         forward, sideways = (across, down) if description.relation == "to the left of" else (down, across)
@@ -36,7 +36,7 @@ def place(description: Description, rng: np.random.Generator) -> tuple[Place, ..
             return first, second
 
 
-def _anywhere(rng: np.random.Generator, largest: float) -> Place:
-    radius = rng.uniform(SMALLEST, largest)
+def _random_placement(rng: np.random.Generator, max_radius: float) -> Placement:
+    radius = rng.uniform(MIN_RADIUS, max_radius)
     x, y = rng.uniform(radius + MARGIN, 1 - radius - MARGIN, size=2)
-    return Place(x, y, radius, rng.uniform(-0.35, 0.35))
+    return Placement(x, y, radius, rng.uniform(-0.35, 0.35))

@@ -62,7 +62,7 @@ def crescent(u: Field, v: Field) -> Field:
     return field
 
 
-IMPLICIT: Final[dict[str, Implicit]] = {
+SHAPE_FUNCTIONS: Final[dict[str, Implicit]] = {
     f.__name__: f for f in (circle, square, triangle, star, ring, cross, heart, crescent)
 }
 

@@ -16,12 +16,12 @@ def plain(x: Field, _y: Field, _rng: np.random.Generator) -> Field:
 
 
 def striped(x: Field, y: Field, rng: np.random.Generator) -> Field:
-    turned, _ = _turn(x, y, rng.uniform(0, np.pi))
+    turned, _ = _rotate(x, y, rng.uniform(0, np.pi))
     return _band(turned, rng)
 
 
 def checkered(x: Field, y: Field, rng: np.random.Generator) -> Field:
-    u, v = _turn(x, y, rng.uniform(-0.3, 0.3))
+    u, v = _rotate(x, y, rng.uniform(-0.3, 0.3))
     size = rng.uniform(0.07, 0.11)
     parity = (np.floor((u + 4) / size) + np.floor((v + 4) / size)) % 2
     field: Field = parity.astype(np.float32)
@@ -29,15 +29,15 @@ def checkered(x: Field, y: Field, rng: np.random.Generator) -> Field:
 
 
 def dotted(x: Field, y: Field, rng: np.random.Generator) -> Field:
-    u, v = _turn(x, y, rng.uniform(0, np.pi))
+    u, v = _rotate(x, y, rng.uniform(0, np.pi))
     pitch = rng.uniform(0.08, 0.11)
-    from_centre = np.hypot((u + 4) % pitch - pitch / 2, (v + 4) % pitch - pitch / 2)
-    field: Field = (from_centre < 0.3 * pitch).astype(np.float32)
+    from_center = np.hypot((u + 4) % pitch - pitch / 2, (v + 4) % pitch - pitch / 2)
+    field: Field = (from_center < 0.3 * pitch).astype(np.float32)
     return field
 
 
 def wavy(x: Field, y: Field, rng: np.random.Generator) -> Field:
-    u, v = _turn(x, y, rng.uniform(-0.4, 0.4))
+    u, v = _rotate(x, y, rng.uniform(-0.4, 0.4))
     return _band(v + np.float32(0.04) * np.sin(u * np.float32(rng.uniform(18, 26))), rng)
 
 
@@ -45,10 +45,12 @@ def speckled(x: Field, _y: Field, rng: np.random.Generator) -> Field:
     return (rng.random(x.shape, dtype=np.float32) < 0.25).astype(np.float32)
 
 
-TEXTURE: Final[dict[str, Texture]] = {f.__name__: f for f in (plain, striped, checkered, dotted, wavy, speckled)}
+TEXTURE_FUNCTIONS: Final[dict[str, Texture]] = {
+    f.__name__: f for f in (plain, striped, checkered, dotted, wavy, speckled)
+}
 
 
-def _turn(x: Field, y: Field, angle: float) -> tuple[Field, Field]:
+def _rotate(x: Field, y: Field, angle: float) -> tuple[Field, Field]:
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return c * x + s * y, c * y - s * x
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-COLOURS: Final[dict[str, tuple[int, int, int]]] = {
+COLORS: Final[dict[str, tuple[int, int, int]]] = {
     "red": (214, 39, 40),
     "orange": (247, 134, 20),
     "yellow": (240, 218, 50),

@@ -9,7 +9,7 @@ import torch
 from models.layers.errors import ConfigError
 from models.train.errors import DeviceError, TrainError
 from models.train.evaluation import evaluate
-from models.train.loop import Run
+from models.train.loop import TrainingRun
 from models.train.recipe import Recipe
 from models.train.teacher import Teacher
 
@@ -22,10 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         report = _train(options)
     except (TrainError, ConfigError) as error:
-        print(f"not trained: {error}", file=sys.stderr)
+        print(f"training failed: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"not trained: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
+        print(f"training failed: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
         return 1
     print(report)
     return 0
@@ -36,7 +36,7 @@ def _train(options: argparse.Namespace) -> str:
     device = _device(options.device)
     teacher = Teacher(options.teacher)
     directory = options.out or Path("runs") / recipe.name
-    encoder = Run(recipe, directory, device).train(teacher)
+    encoder = TrainingRun(recipe, directory, device).train(teacher)
     if not options.evaluate:
         return f"trained {directory}"
     figures = evaluate(encoder.cpu(), teacher)
@@ -46,16 +46,18 @@ def _train(options: argparse.Namespace) -> str:
 
 def _device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("no CUDA device is there; leave --device out, or take cpu")
+        raise DeviceError("no CUDA device found; omit --device or pass cpu")
     return torch.device(name)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.train", description="Train an image encoder on scenes.")
     parser.add_argument("recipe", help="a recipe's name, or the path of its TOML file")
-    parser.add_argument("--out", type=Path, help="where checkpoints and the encoder go (runs/NAME)")
+    parser.add_argument(
+        "--out", type=Path, help="output directory for checkpoints and the encoder (default: runs/NAME)"
+    )
     parser.add_argument("--teacher", type=Path, default=TEACHER, help="the frozen text encoder, a mean-pooled BERT")
-    parser.add_argument("--evaluate", action="store_true", help="then measure it on unseen scenes")
+    parser.add_argument("--evaluate", action="store_true", help="evaluate on held-out scenes after training")
     found = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", default=found, choices=("cpu", "cuda"), help=f"where to train ({found})")
     return parser

@@ -39,7 +39,7 @@ def resume(directory: Path, digest: str, modules: nn.ModuleDict, optimizer: Adam
     try:
         return _load(path, digest, modules, optimizer)
     except (SafetensorError, RuntimeError, KeyError) as error:
-        raise ResumeError(f"{path} is broken; remove it to begin again") from error
+        raise ResumeError(f"{path} is corrupt; remove it to start over") from error
 
 
 def _load(path: Path, digest: str, modules: nn.ModuleDict, optimizer: AdamW) -> int:
@@ -47,15 +47,15 @@ def _load(path: Path, digest: str, modules: nn.ModuleDict, optimizer: AdamW) -> 
         metadata = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     if metadata.get("recipe") != digest:
-        raise ResumeError(f"{path} is of another recipe; give another --out, or remove it")
-    modules.load_state_dict(_under("module.", tensors))
+        raise ResumeError(f"{path} belongs to another recipe; pass another --out or remove it")
+    modules.load_state_dict(_with_prefix("module.", tensors))
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, tensor in _under("optimizer.", tensors).items():
+    for key, tensor in _with_prefix("optimizer.", tensors).items():
         index, name = key.split(".")
         state.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(metadata["step"])
 
 
-def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _with_prefix(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

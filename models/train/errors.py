@@ -29,5 +29,5 @@ class ResumeError(TrainError):
     pass
 
 
-class Diverged(TrainError):
+class DivergedError(TrainError):
     pass

@@ -17,21 +17,21 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.encoders.image import ImageEncoder
-from models.relevance import told
-from models.scenes.description import draw_distinct
-from models.scenes.rendering import Scene, render
+from models.relevance import reduce_attention
+from models.scenes.description import draw_descriptions
+from models.scenes.rendering import Scene, render_scene
 from models.train.teacher import Teacher
 
 SEED = 7
 """Of the unseen scenes; recipes have seeds of their own."""
 
-RETRIEVED = 1_000
-POINTED = 500
-BATCH = 100
+NUM_RETRIEVAL_SCENES = 1_000
+NUM_POINTING_SCENES = 500
+BATCH_SIZE = 100
 
-QUARTER = 0.25
+MIN_PATCH_COVERAGE = 0.25
 """The stricter reading of "on an object": it covers so much of the cell. The other is that it reaches into the cell."""
 
 
@@ -46,7 +46,7 @@ class Retrieval:
 
 
 @dataclass(frozen=True)
-class Pointing:
+class PointingGame:
     """Shares of scenes whose rollout peaks in a cell that an object reaches into, or covers by a quarter.
 
     `chance` is the share for a cell drawn at random.
@@ -61,64 +61,68 @@ class Pointing:
 def evaluate(encoder: ImageEncoder, teacher: Teacher) -> str:
     """All of the figures, as JSON; an encoder without attention points at nothing."""
     figures = {"retrieval": asdict(retrieval(encoder, teacher))}
-    if attends(encoder):
-        figures["pointing_one_object"] = asdict(pointing(encoder, one_in=1.0))
-        figures["pointing_two_objects"] = asdict(pointing(encoder, one_in=0.0))
+    if has_attention(encoder):
+        figures["pointing_one_object"] = asdict(pointing_game(encoder, single_object_fraction=1.0))
+        figures["pointing_two_objects"] = asdict(pointing_game(encoder, single_object_fraction=0.0))
     return json.dumps(figures, indent=2)
 
 
 @torch.no_grad()
-def attends(encoder: ImageEncoder) -> bool:
+def has_attention(encoder: ImageEncoder) -> bool:
     """Whether a watched run of the encoder shows any attention."""
-    observer, side_px = Observer(watching=True), encoder.config.image_px
-    encoder(torch.zeros(1, side_px, side_px, 3), observer)
-    return bool(observer.weights)
+    recorder, side_px = AttentionRecorder(record=True), encoder.config.image_px
+    encoder(torch.zeros(1, side_px, side_px, 3), recorder)
+    return bool(recorder.weights)
 
 
-def unseen(count: int, *, one_in: float, side_px: int) -> list[Scene]:
+def held_out_scenes(count: int, *, single_object_fraction: float, side_px: int) -> list[Scene]:
     """Scenes with distinct captions, none of which training may see; a share `one_in` has one object."""
-    descriptions = draw_distinct(np.random.default_rng(SEED), count, "unseen", one_in=one_in)
-    return [render(d, np.random.default_rng([SEED, i]), side_px=side_px) for i, d in enumerate(descriptions)]
+    descriptions = draw_descriptions(
+        np.random.default_rng(SEED), count, "unseen", single_object_fraction=single_object_fraction
+    )
+    return [render_scene(d, np.random.default_rng([SEED, i]), side_px=side_px) for i, d in enumerate(descriptions)]
 
 
 def retrieval(encoder: ImageEncoder, teacher: Teacher) -> Retrieval:
     """Find each of `RETRIEVED` scenes by its caption, and each caption by its scene."""
-    scenes = unseen(RETRIEVED, one_in=0.5, side_px=encoder.config.image_px)
+    scenes = held_out_scenes(NUM_RETRIEVAL_SCENES, single_object_fraction=0.5, side_px=encoder.config.image_px)
     captions = teacher.embed([scene.description.caption for scene in scenes])
-    likeness = captions @ functional.normalize(_encode(encoder, scenes), dim=1).T
+    similarity = captions @ functional.normalize(_encode(encoder, scenes), dim=1).T
     return Retrieval(
-        text_to_image_r1=recall(likeness, 1),
-        text_to_image_r5=recall(likeness, 5),
-        image_to_text_r1=recall(likeness.T, 1),
-        image_to_text_r5=recall(likeness.T, 5),
+        text_to_image_r1=recall(similarity, 1),
+        text_to_image_r5=recall(similarity, 5),
+        image_to_text_r1=recall(similarity.T, 1),
+        image_to_text_r5=recall(similarity.T, 5),
     )
 
 
-def recall(likeness: Tensor, k: int) -> float:
+def recall(similarity: Tensor, k: int) -> float:
     """likeness `[n, n]`, queries by rows, the match of each on the diagonal -> share with it among the k most like."""
-    nearest = likeness.topk(k, dim=1).indices
-    return (nearest == torch.arange(len(likeness))[:, None]).any(dim=1).double().mean().item()
+    nearest = similarity.topk(k, dim=1).indices
+    return (nearest == torch.arange(len(similarity))[:, None]).any(dim=1).double().mean().item()
 
 
-def pointing(encoder: ImageEncoder, *, one_in: float) -> Pointing:
+def pointing_game(encoder: ImageEncoder, *, single_object_fraction: float) -> PointingGame:
     """Where rollout peaks in `POINTED` scenes, a share `one_in` of which has one object and the others two."""
-    scenes = unseen(POINTED, one_in=one_in, side_px=encoder.config.image_px)
-    covered = np.stack([coverage_of_cells(scene, encoder.grid) for scene in scenes])
-    at_peak = covered[np.arange(POINTED), _rollouts(encoder, scenes).argmax(dim=1).numpy()]
-    return Pointing(
+    scenes = held_out_scenes(
+        NUM_POINTING_SCENES, single_object_fraction=single_object_fraction, side_px=encoder.config.image_px
+    )
+    coverage = np.stack([patch_coverage(scene, encoder.grid) for scene in scenes])
+    at_peak = coverage[np.arange(NUM_POINTING_SCENES), _rollouts(encoder, scenes).argmax(dim=1).numpy()]
+    return PointingGame(
         touched=float((at_peak > 0).mean()),
-        touched_chance=float((covered > 0).mean()),
-        quarter=float((at_peak >= QUARTER).mean()),
-        quarter_chance=float((covered >= QUARTER).mean()),
+        touched_chance=float((coverage > 0).mean()),
+        quarter=float((at_peak >= MIN_PATCH_COVERAGE).mean()),
+        quarter_chance=float((coverage >= MIN_PATCH_COVERAGE).mean()),
     )
 
 
-def coverage_of_cells(scene: Scene, grid: tuple[int, int]) -> npt.NDArray[np.float64]:
+def patch_coverage(scene: Scene, grid: tuple[int, int]) -> npt.NDArray[np.float64]:
     """[m]: how much of each cell of the grid the objects cover, 0 to 1."""
     rows, columns = grid
     side_px = scene.masks.shape[1]
-    cells = scene.masks.any(axis=0).reshape(rows, side_px // rows, columns, side_px // columns)
-    return np.asarray(cells.mean(axis=(1, 3)), dtype=np.float64).reshape(-1)
+    patches = scene.masks.any(axis=0).reshape(rows, side_px // rows, columns, side_px // columns)
+    return np.asarray(patches.mean(axis=(1, 3)), dtype=np.float64).reshape(-1)
 
 
 @torch.no_grad()
@@ -131,13 +135,15 @@ def _rollouts(encoder: ImageEncoder, scenes: list[Scene]) -> Tensor:
     """[n, m]"""
     found = []
     for pixels in _batches(scenes):
-        observer = Observer(watching=True)
-        encoder(pixels, observer)
-        weights = encoder.on_grid(observer.weights)
-        found.append(told(weights, encoder.shares(observer), encoder.prefix)["rollout"].pooled)
+        recorder = AttentionRecorder(record=True)
+        encoder(pixels, recorder)
+        weights = encoder.on_grid(recorder.weights)
+        found.append(
+            reduce_attention(weights, encoder.pooling_weights(recorder), encoder.num_prefix_tokens)["rollout"].pooled
+        )
     return torch.cat(found)
 
 
 def _batches(scenes: list[Scene]) -> Iterator[Tensor]:
-    for start in tqdm(range(0, len(scenes), BATCH), desc="evaluate", unit="batch"):
-        yield torch.from_numpy(np.stack([scene.pixels for scene in scenes[start : start + BATCH]]))
+    for start in tqdm(range(0, len(scenes), BATCH_SIZE), desc="evaluate", unit="batch"):
+        yield torch.from_numpy(np.stack([scene.pixels for scene in scenes[start : start + BATCH_SIZE]]))

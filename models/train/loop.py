@@ -19,15 +19,15 @@ from models.encoders.checkpoint import save as save_encoder
 from models.encoders.image import ImageEncoder
 from models.train import checkpoint
 from models.train.data import batches, descriptions
-from models.train.errors import Diverged, RecipeError
-from models.train.objective import Contrast
-from models.train.recipe import Optimizer, Recipe
+from models.train.errors import DivergedError, RecipeError
+from models.train.objective import ContrastiveLoss
+from models.train.recipe import OptimizerConfig, Recipe
 from models.train.teacher import Teacher
 
 CURVE_FILE = "curve.jsonl"
 
 
-class Run:
+class TrainingRun:
     """One training run in one directory: what is trained, and how far it is."""
 
     def __init__(self, recipe: Recipe, directory: Path, device: torch.device) -> None:
@@ -36,13 +36,13 @@ class Run:
         self.directory = directory
         self.device = device
         self.encoder = registry.build(recipe.config()).to(device).train()
-        self.contrast = Contrast().to(device)
+        self.contrast = ContrastiveLoss().to(device)
         self._modules = nn.ModuleDict({"encoder": self.encoder, "contrast": self.contrast})
         self._optimizer = _optimizer(self._modules, recipe.optimizer)
         self._digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
         directory.mkdir(parents=True, exist_ok=True)
         self.step = checkpoint.resume(directory, self._digest, self._modules, self._optimizer)
-        _cut_curve(directory / CURVE_FILE, self.step)
+        _truncate_curve(directory / CURVE_FILE, self.step)
 
     def train(self, teacher: Teacher) -> ImageEncoder:
         """Train to the recipe's last step and save the encoder. Raises RecipeError or Diverged."""
@@ -53,9 +53,11 @@ class Run:
         return self.encoder.eval()
 
     def _train(self, teacher: Teacher) -> None:
-        if teacher.width != self.encoder.config.embedding_width:
+        if teacher.embedding_dim != self.encoder.config.embedding_width:
             wanted = self.encoder.config.embedding_width
-            raise RecipeError(f"encoder.embedding_width is {wanted}, the teacher's vectors are {teacher.width} wide")
+            raise RecipeError(
+                f"encoder.embedding_width is {wanted}, the teacher's vectors are {teacher.embedding_dim} wide"
+            )
         found = descriptions(self.recipe)
         scenes = batches(self.recipe, found, self.step)
         captions = teacher.embed([description.caption for description in found]).to(self.device)
@@ -65,7 +67,7 @@ class Run:
             tqdm(total=total, initial=self.step, unit="step", desc=self.recipe.name) as bar,
         ):
             for chosen, pixels in scenes:
-                loss = self._advance(pixels.to(self.device), captions, chosen.to(self.device))
+                loss = self._train_step(pixels.to(self.device), captions, chosen.to(self.device))
                 curve.write(json.dumps({"step": self.step, "loss": loss}) + "\n")
                 bar.update()
                 images_a_second = (bar.format_dict["rate"] or 0) * len(pixels)
@@ -77,26 +79,26 @@ class Run:
     def _save(self) -> None:
         checkpoint.save(self.directory, self.step, self._digest, self._modules, self._optimizer)
 
-    def _advance(self, pixels: Tensor, captions: Tensor, chosen: Tensor) -> float:
+    def _train_step(self, pixels: Tensor, captions: Tensor, chosen: Tensor) -> float:
         """One step on pixels `[b, y, x, 3]`; returns its loss."""
         plan = self.recipe.optimizer
         for group in self._optimizer.param_groups:
-            group["lr"] = plan.learning_rate * share_of_rate(self.step, plan)
+            group["lr"] = plan.learning_rate * lr_multiplier(self.step, plan)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.autocast_bf16):
             vectors = self.encoder(pixels)
         loss: Tensor = self.contrast(vectors, captions, chosen)
         if not loss.isfinite():
-            raise Diverged(f"the loss is {loss.item()} at step {self.step}; the checkpoint before it stands")
+            raise DivergedError(f"the loss is {loss.item()} at step {self.step}; the last checkpoint is kept")
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._modules.parameters(), plan.clip_norm)
         self._optimizer.step()
-        self.contrast.bound()
+        self.contrast.clamp_temperature()
         self.step += 1
         return loss.item()
 
 
-def share_of_rate(step: int, plan: Optimizer) -> float:
+def lr_multiplier(step: int, plan: OptimizerConfig) -> float:
     """How much of the learning rate the step gets: up linearly to 1, then down to 0 by half a cosine."""
     if step < plan.warmup_steps:
         return (step + 1) / plan.warmup_steps
@@ -104,7 +106,7 @@ def share_of_rate(step: int, plan: Optimizer) -> float:
     return (1 + math.cos(math.pi * done)) / 2
 
 
-def _optimizer(modules: nn.Module, plan: Optimizer) -> AdamW:
+def _optimizer(modules: nn.Module, plan: OptimizerConfig) -> AdamW:
     """Weights decay; biases, norms, codes and temperatures, which have one axis or are tables, do not."""
     decaying = [p for name, p in modules.named_parameters() if p.ndim > 1 and name.endswith("weight")]
     chosen = {id(p) for p in decaying}
@@ -113,15 +115,15 @@ def _optimizer(modules: nn.Module, plan: Optimizer) -> AdamW:
     return AdamW(groups, lr=plan.learning_rate, betas=(0.9, 0.98))
 
 
-def _cut_curve(path: Path, step: int) -> None:
+def _truncate_curve(path: Path, step: int) -> None:
     """Forget what the curve says past the checkpoint: those steps will be run again."""
     if path.is_file():
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
+        kept = [line for line in _complete_lines(path) if json.loads(line)["step"] <= step]
         part = path.with_suffix(".part")
         part.write_text("".join(kept), encoding="utf-8")
         part.replace(path)
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _complete_lines(path: Path) -> Iterator[str]:
     """Whole lines alone: the last one may have been cut by a kill."""
     return (line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n"))

@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-FIRST_SCALE = 20.0
-LARGEST_SCALE = 100.0
+INITIAL_SCALE = 20.0
+MAX_SCALE = 100.0
 
 
-class Contrast(nn.Module):
+class ContrastiveLoss(nn.Module):
     """The loss, and its learned inverse temperature."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(INITIAL_SCALE)))
 
     def forward(self, images: Tensor, captions: Tensor, chosen: Tensor) -> Tensor:
         """images `[b, e]` as encoded, captions `[n, e]` of length 1, chosen `[b]`: which caption is whose."""
@@ -34,6 +34,6 @@ class Contrast(nn.Module):
         return (functional.cross_entropy(among_captions, chosen) + functional.cross_entropy(among_images, own)) / 2
 
     @torch.no_grad()
-    def bound(self) -> None:
+    def clamp_temperature(self) -> None:
         """After a step: bring the scale back under its bound, from where it can fall again."""
-        self.log_scale.clamp_(max=math.log(LARGEST_SCALE))
+        self.log_scale.clamp_(max=math.log(MAX_SCALE))

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from models.contract.errors import first_problem
+from models.contract.errors import first_validation_error
 from models.encoders import registry
 from models.encoders.image import ImageConfig
 from models.train.errors import RecipeError
@@ -23,11 +23,11 @@ from models.train.errors import RecipeError
 RECIPES = Path(__file__).parent / "recipes"
 
 
-class _Part(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Data(_Part):
+class DataConfig(_FrozenModel):
     """`captions` distinct descriptions are drawn once; each step renders `batch` of them anew."""
 
     captions: PositiveInt
@@ -35,7 +35,7 @@ class Data(_Part):
     one_in: float = Field(0.5, ge=0, le=1, description="Share of scenes with one object.")
 
 
-class Optimizer(_Part):
+class OptimizerConfig(_FrozenModel):
     """AdamW with a linear warm-up and a cosine decay to zero."""
 
     steps: PositiveInt
@@ -45,13 +45,13 @@ class Optimizer(_Part):
     clip_norm: PositiveFloat = 1.0
 
     @model_validator(mode="after")
-    def _warm_before_the_end(self) -> Self:
+    def _check_warmup(self) -> Self:
         if self.warmup_steps > self.steps:
             raise ValueError(f"{self.warmup_steps} warmup_steps of {self.steps} steps")
         return self
 
 
-class Recipe(_Part):
+class Recipe(_FrozenModel):
     """What is trained, on what, and how. `encoder` is a config of `models.encoders.registry`."""
 
     name: str
@@ -59,8 +59,8 @@ class Recipe(_Part):
     autocast_bf16: bool = Field(description="Matrix products in bfloat16: on CUDA, and on CPUs that have it.")
     checkpoint_every: PositiveInt
     encoder: dict[str, Any]
-    data: Data
-    optimizer: Optimizer
+    data: DataConfig
+    optimizer: OptimizerConfig
 
     @classmethod
     def read(cls, name_or_path: str) -> Self:
@@ -78,11 +78,11 @@ class Recipe(_Part):
         except OSError as error:
             raise RecipeError(f"{path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
-            raise RecipeError(f"{path}: {first_problem(error)}") from error
+            raise RecipeError(f"{path}: {first_validation_error(error)}") from error
 
     def config(self) -> ImageConfig:
         """The encoder's config. Raises ConfigError, and RecipeError for an encoder that takes no pictures."""
         config = registry.from_dict(self.encoder)
         if not isinstance(config, ImageConfig):
-            raise RecipeError(f"scenes are pictures; an encoder of kind {config.kind!r} takes none")
+            raise RecipeError(f"an encoder of kind {config.kind!r} takes no images")
         return config

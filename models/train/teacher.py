@@ -13,14 +13,14 @@ from tqdm import tqdm
 from models.contract.artifact import TOKENIZER_FILE
 from models.contract.packing import pack
 from models.contract.specs import TextSpec
-from models.packed import Layout, torch_fused
+from models.packed import PackedLayout, sdpa_attention
 from models.preprocess.text import TextPreprocessor
 from models.pretrained.errors import PretrainedError
 from models.pretrained.loading import read_config
 from models.pretrained.text import PretrainedTextEncoder
 from models.train.errors import TeacherError
 
-BATCH = 256
+BATCH_SIZE = 256
 MAX_TOKENS = 64
 """A caption has about 20."""
 
@@ -39,7 +39,7 @@ class Teacher:
             self._encoder = PretrainedTextEncoder(directory, config.model_type, "mean")
         except PretrainedError as error:
             raise TeacherError(str(error)) from error
-        self.width = self._encoder.width
+        self.embedding_dim = self._encoder.embedding_dim
         limits = TextSpec(max_tokens=MAX_TOKENS, vocabulary_size=config.vocab_size, position_offset=0)
         self._tokenize = TextPreprocessor(tokenizer.read_text(encoding="utf-8"), limits)
 
@@ -47,9 +47,9 @@ class Teacher:
     def embed(self, captions: list[str]) -> Tensor:
         """`[n, e]`, rows of length 1."""
         vectors = []
-        for start in tqdm(range(0, len(captions), BATCH), desc="embed the captions", unit="batch"):
-            tokens = self._tokenize(captions[start : start + BATCH])
+        for start in tqdm(range(0, len(captions), BATCH_SIZE), desc="embed the captions", unit="batch"):
+            tokens = self._tokenize(captions[start : start + BATCH_SIZE])
             inputs = {name: torch.from_numpy(array) for name, array in pack([item.ids for item in tokens]).items()}
-            layout = Layout(inputs["pack_index"], inputs["unpack_index"], inputs["lengths"], torch_fused)
+            layout = PackedLayout(inputs["pack_index"], inputs["unpack_index"], inputs["lengths"], sdpa_attention)
             vectors.append(self._encoder(inputs["input_ids"], inputs["position_ids"], layout))
         return functional.normalize(torch.cat(vectors), dim=1)

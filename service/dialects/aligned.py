@@ -8,31 +8,31 @@ from numpy.typing import NDArray
 
 from models.contract.arrays import Ints
 from models.contract.manifest import ImageSpec
-from models.preprocess.image import Picture
-from models.preprocess.prepared import Prepared
-from models.preprocess.tokens import Piece, Tokens
+from models.preprocess.image import PreprocessedImage
+from models.preprocess.prepared import ModelInput
+from models.preprocess.tokens import TokenizedText, TokenOffset
 from service.dialects.attending import AttentionRequest, Units
-from service.engine.condensing import Weights
-from service.http.asked import Item
-from service.http.halves import halved
-from service.http.pieces import Coded, Numbers
+from service.engine.condensing import AttentionWeights
+from service.http.asked import EmbeddingOutput
+from service.http.halves import to_float16
+from service.http.pieces import Base64Array, JsonArray
 
 PX_DECIMALS = 2
 
 
-def attention(asked: AttentionRequest, weights: Weights, item: Item) -> dict[str, Any]:
+def attention_object(options: AttentionRequest, weights: AttentionWeights, output: EmbeddingOutput) -> dict[str, Any]:
     """An item's attention, and what its weights stand on."""
-    coded, values, indices = asked.encoding == "base64", weights.values, weights.indices
+    in_base64, values, indices = options.encoding == "base64", weights.values, weights.indices
     sparse = {}
     if indices is not None:
-        sparse["indices"] = Coded(indices, _as_int32) if coded else Numbers(indices)
+        sparse["indices"] = Base64Array(indices, _as_int32) if in_base64 else JsonArray(indices)
     return {
-        "reduce": asked.reduce,
-        "query": asked.to_query().query,
+        "reduce": options.reduce,
+        "query": options.to_options().query,
         "shape": values.shape,
-        "values": Coded(values, halved) if coded else Numbers(values),
+        "values": Base64Array(values, to_float16) if in_base64 else JsonArray(values),
         **sparse,
-        **told_on(item, asked.units, with_prefix=asked.reduce == "raw"),
+        **alignment(output, options.units, with_prefix=options.reduce == "raw"),
     }
 
 
@@ -40,32 +40,32 @@ def _as_int32(indices: Ints) -> NDArray[np.int32]:
     return indices.astype("<i4")
 
 
-def told_on(item: Item, units: Units = "tokens", *, with_prefix: bool = False) -> dict[str, Any]:
+def alignment(output: EmbeddingOutput, units: Units = "tokens", *, with_prefix: bool = False) -> dict[str, Any]:
     """The tokens, or words, of a text; the grid of a picture."""
-    prepared, image = item.prepared, item.encoder.manifest.image
+    prepared, image = output.prepared, output.encoder.manifest.image
     return {
-        "tokens": _entries(prepared, units),
-        "grid": _told_grid(prepared, image, with_prefix) if isinstance(prepared, Picture) and image else None,
+        "tokens": _token_entries(prepared, units),
+        "grid": _grid(prepared, image, with_prefix) if isinstance(prepared, PreprocessedImage) and image else None,
     }
 
 
-def cells(spec: ImageSpec) -> dict[str, int]:
+def grid_info(spec: ImageSpec) -> dict[str, int]:
     """The grid that a model's pictures are told on, and how many positions come before it."""
     return {"rows": spec.grid[0], "columns": spec.grid[1], "prefix": spec.prefix}
 
 
-def pieces_of(text: Tokens, units: Units) -> Sequence[Piece]:
+def text_units(text: TokenizedText, units: Units) -> Sequence[TokenOffset]:
     """Its tokens, or its words where they are asked for and known."""
     words = text.words if units == "words" else None
-    return words.pieces if words else text.pieces
+    return words.offsets if words else text.token_offsets
 
 
-def _entries(prepared: Prepared, units: Units) -> list[dict[str, Any]] | None:
-    if not isinstance(prepared, Tokens):
+def _token_entries(prepared: ModelInput, units: Units) -> list[dict[str, Any]] | None:
+    if not isinstance(prepared, TokenizedText):
         return None
-    return [{"text": piece, "start": start, "end": end} for piece, start, end in pieces_of(prepared, units)]
+    return [{"text": piece, "start": start, "end": end} for piece, start, end in text_units(prepared, units)]
 
 
-def _told_grid(picture: Picture, spec: ImageSpec, with_prefix: bool) -> dict[str, Any]:
-    boxes = picture.boxes_px(*spec.grid).round(PX_DECIMALS)
-    return {**cells(spec), "prefix": spec.prefix if with_prefix else 0, "boxes_px": boxes}
+def _grid(image: PreprocessedImage, spec: ImageSpec, with_prefix: bool) -> dict[str, Any]:
+    boxes = image.patch_boxes_px(*spec.grid).round(PX_DECIMALS)
+    return {**grid_info(spec), "prefix": spec.prefix if with_prefix else 0, "boxes_px": boxes}

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from models.contract.tensors import Reduction
-from service.engine.attention import AttentionQuery
-from service.http.validation import whole
+from service.engine.attention import AttentionOptions
+from service.http.validation import integral
 
 Indices = Annotated[
     tuple[Annotated[StrictInt, Field(ge=0)], ...], Field(min_length=1, max_length=1_024, fail_fast=True)
@@ -27,28 +27,28 @@ class AttentionRequest(BaseModel):
     )
     query: Literal["pool", "all"] | Annotated[StrictInt, Field(ge=0)] | None = Field(
         None,
-        description="Whose attention: the pooled item's, everyone's, or that of one token, word or cell (with raw, of "
-        "one position of an image: grid.prefix of them come before its cells). Default pool; all with raw.",
+        description="Attention of the pooled output, of all positions, or of one token, word or patch (with raw, of "
+        "one position of an image: grid.prefix positions precede its patches). Default pool; all with raw.",
     )
     layers: Literal["all"] | Indices = Field("all", description="With raw: which layers.")
     heads: Literal["all", "mean", "max"] | Indices = Field(
-        "all", description="With raw: which heads, or a layer's heads combined; the largest are scaled to sum to 1."
+        "all", description="With raw: which heads, or a layer's heads combined; with max, rows are scaled to sum to 1."
     )
-    top_k: Annotated[StrictInt, Field(ge=1), BeforeValidator(whole)] | None = Field(
-        None, description="Of each row the largest only, largest first, and whose they are as indices."
+    top_k: Annotated[StrictInt, Field(ge=1), BeforeValidator(integral)] | None = Field(
+        None, description="Return only the k largest weights per row, descending, with their indices."
     )
     units: Units = Field(
         "tokens",
-        description="Of a text: put tokens together to words. To a word goes the sum of what its tokens are "
-        "given; from it, the mean of what they give.",
+        description="For a text: merge tokens into words. Attention to a word is the sum over its tokens; "
+        "attention from a word is the mean over its tokens.",
     )
     encoding: Literal["json", "base64"] = Field(
-        "json", description="Nested lists, or base64: little-endian float16, and int32 for indices."
+        "json", description="Nested lists, or base64 of little-endian float16 values and int32 indices."
     )
 
-    def to_query(self) -> AttentionQuery:
+    def to_options(self) -> AttentionOptions:
         default: Literal["pool", "all"] = "all" if self.reduce == "raw" else "pool"
-        return AttentionQuery(
+        return AttentionOptions(
             reduce=self.reduce,
             query=default if self.query is None else self.query,
             layers=None if self.layers == "all" else self.layers,
@@ -60,7 +60,7 @@ class AttentionRequest(BaseModel):
 
 def _as_object(value: object) -> object:
     if isinstance(value, dict) and len(value) > len(AttentionRequest.model_fields):
-        raise ValueError("there are fields that attention does not have")
+        raise ValueError("attention has unknown fields")
     return {} if value is True else None if value is False else value
 
 

@@ -10,24 +10,24 @@ from pydantic import BaseModel, Field, StrictInt, StrictStr
 from starlette.responses import Response
 
 from models.contract.arrays import Floats
-from models.preprocess.text import Kept
+from models.preprocess.text import KeptSide
 from service.errors import HeadlightError, InvalidInput
 from service.http import pieces, problems, responses
-from service.http.asked import Asked, Image, Input
-from service.http.embedding import embed
+from service.http.asked import EmbedRequest, Image, Input
+from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
-from service.http.exchange import Exchange
-from service.http.pieces import base64_of
-from service.http.validation import Body, Dimensions
+from service.http.exchange import HttpRequest
+from service.http.pieces import to_base64
+from service.http.validation import Dimensions, RequestModel
 from service.runtime.encoder import TextEncoder
 
 PROMPTS = {"search_query": "query", "search_document": "document"}
 """Names of prompts that models have for these; a model without them embeds all texts alike."""
 
-_KEPT: dict[str, Kept] = {"START": "end", "END": "start", "NONE": "start"}
+_KEPT_SIDE: dict[str, KeptSide] = {"START": "end", "END": "start", "NONE": "start"}
 
 
-Kind = Literal["float", "base64", "binary", "ubinary"]
+EmbeddingType = Literal["float", "base64", "binary", "ubinary"]
 
 
 class TextContent(BaseModel):
@@ -52,46 +52,46 @@ class CohereInput(BaseModel):
     ]
 
 
-class CohereRequest(Body):
+class CohereRequest(RequestModel):
     """Exactly one of `texts`, `images` (data URIs) and `inputs`."""
 
-    LISTS: ClassVar[tuple[str, ...]] = ("texts", "images", "inputs")
-    INPUT: ClassVar[str] = "must be strings, or objects with the content of one text or image"
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("texts", "images", "inputs")
+    INPUT_DESCRIPTION: ClassVar[str] = "must be strings, or objects with the content of one text or image"
 
     model: StrictStr
     input_type: Literal["search_document", "search_query", "classification", "clustering", "image"] | None = None
     texts: Annotated[list[StrictStr], Field(min_length=1, fail_fast=True)] | None = None
     images: Annotated[list[StrictStr], Field(min_length=1, fail_fast=True)] | None = None
     inputs: Annotated[list[CohereInput], Field(min_length=1, fail_fast=True)] | None = None
-    embedding_types: Annotated[list[Kind], Field(min_length=1, max_length=4, fail_fast=True)] | None = None
+    embedding_types: Annotated[list[EmbeddingType], Field(min_length=1, max_length=4, fail_fast=True)] | None = None
     output_dimension: Dimensions | None = None
     truncate: Literal["NONE", "START", "END"] = "END"
     max_tokens: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="A text of more is refused; texts are cut to the model's limit alone."
+        None, description="Texts longer than this are rejected; truncation only happens at the model's own limit."
     )
 
-    def asked(self) -> Asked:
+    def to_embed_request(self) -> EmbedRequest:
         """The request that this is. Raises InvalidInput unless there is one list of inputs."""
-        inputs: list[Input] = [*(self.texts or ()), *map(Image, self.images or ()), *map(_input, self.inputs or ())]
-        return Asked(
+        inputs: list[Input] = [*(self.texts or ()), *map(Image, self.images or ()), *map(_to_input, self.inputs or ())]
+        return EmbedRequest(
             inputs,
             model=self.model,
             dimensions=self.output_dimension,
-            dimensions_name="output_dimension",
-            names=f"{self._list()}[{{}}]".format,
+            dimensions_param="output_dimension",
+            input_path=f"{self._input_field()}[{{}}]".format,
             truncate=self.truncate != "NONE",
-            kept=_KEPT[self.truncate],
+            kept=_KEPT_SIDE[self.truncate],
             max_tokens=self.max_tokens,
         )
 
-    def _list(self) -> str:
-        given = [name for name in self.LISTS if getattr(self, name) is not None]
+    def _input_field(self) -> str:
+        given = [name for name in self.INPUT_FIELDS if getattr(self, name) is not None]
         if len(given) != 1:
             raise InvalidInput("exactly one of texts, images and inputs must be given", "texts")
         return given[0]
 
 
-class CohereAnswer(BaseModel):
+class CohereResponse(BaseModel):
     id: str
     embeddings: dict[str, list[list[float]] | list[list[int]] | list[str]]
     meta: dict[str, Any]
@@ -103,67 +103,67 @@ class CohereError(BaseModel):
 
 
 def _base64(vectors: Floats) -> object:
-    return [base64_of(vector, "<f4") for vector in vectors]
+    return [to_base64(vector, "<f4") for vector in vectors]
 
 
-def _signs(vectors: Floats) -> object:
+def _ubinary(vectors: Floats) -> object:
     return np.packbits(vectors > 0, axis=1)
 
 
-def _signed_signs(vectors: Floats) -> object:
+def _binary(vectors: Floats) -> object:
     return (np.packbits(vectors > 0, axis=1) ^ 0x80).view(np.int8)  # less 128
 
 
-_WRITTEN: Mapping[str, Callable[[Floats], object]] = {
-    "float": pieces.Numbers,
+_ENCODERS: Mapping[str, Callable[[Floats], object]] = {
+    "float": pieces.JsonArray,
     "base64": _base64,
-    "binary": _signed_signs,
-    "ubinary": _signs,
+    "binary": _binary,
+    "ubinary": _ubinary,
 }
 
 
-def _input(value: CohereInput) -> Input:
+def _to_input(value: CohereInput) -> Input:
     (content,) = value.content
     return content.text if isinstance(content, TextContent) else Image(content.image_url.url)
 
 
-def _asked(request: Exchange, found: CohereRequest) -> Asked:
+def _embed_request(request: HttpRequest, payload: CohereRequest) -> EmbedRequest:
     """With the model's own prompt for this type of input, where it has one."""
-    asked = found.asked()
-    state = request.headlight
-    encoder = state.model(found.model)
-    prompt = PROMPTS.get(found.input_type or "")
-    known = isinstance(encoder, TextEncoder) and prompt in encoder.prompts
-    return replace(asked, prompt=prompt) if known else asked
+    embed_request = payload.to_embed_request()
+    state = request.app_state
+    encoder = state.get_model(payload.model)
+    prompt = PROMPTS.get(payload.input_type or "")
+    has_prompt = isinstance(encoder, TextEncoder) and prompt in encoder.prompts
+    return replace(embed_request, prompt=prompt) if has_prompt else embed_request
 
 
-async def embedding(request: Exchange) -> Response:
+async def embedding(request: HttpRequest) -> Response:
     """Vectors in each of the types asked for."""
-    found = await CohereRequest.read(request)
-    embedded = await embed(request, _asked(request, found))
-    vectors = embedded.vectors
-    images = sum(item.encoder.manifest.modality == "image" for item in embedded.items)
-    billed = {"images": images} if images else {"input_tokens": embedded.positions}
-    return await responses.in_pieces(
+    payload = await CohereRequest.read(request)
+    result = await embed_http(request, _embed_request(request, payload))
+    vectors = result.embeddings
+    images = sum(item.encoder.manifest.modality == "image" for item in result.outputs)
+    billed = {"images": images} if images else {"input_tokens": result.num_tokens}
+    return await responses.streaming_json(
         {
             "id": str(uuid4()),
-            "embeddings": {kind: _WRITTEN[kind](vectors) for kind in found.embedding_types or ["float"]},
+            "embeddings": {kind: _ENCODERS[kind](vectors) for kind in payload.embedding_types or ["float"]},
             "meta": {"api_version": {"version": "2"}, "billed_units": billed},
             "response_type": "embeddings_by_type",
         }
     )
 
 
-def problem(error: HeadlightError) -> Response:
+def error_response(error: HeadlightError) -> Response:
     """`{"message": "..."}`."""
-    return problems.respond(error, pieces.dump({"message": problems.told(error)}))
+    return problems.error_response(error, pieces.dump({"message": problems.message_with_param(error)}))
 
 
 DIALECT = Dialect(
     "Cohere",
     (
         Endpoint(
-            "POST", "/v2/embed", embedding, "Embed texts or images", CohereRequest, CohereAnswer,
+            "POST", "/v2/embed", embedding, "Embed texts or images", CohereRequest, CohereResponse,
             {
                 "texts": {"model": "all-MiniLM-L6-v2", "texts": ["A lamp."], "input_type": "search_document",
                           "embedding_types": ["float", "ubinary"]},
@@ -172,5 +172,5 @@ DIALECT = Dialect(
         ),
     ),
     CohereError,
-    problem,
+    error_response,
 )  # fmt: skip

@@ -22,7 +22,7 @@ class Grid(BaseModel):
 
     rows: int
     columns: int
-    prefix: int = Field(description="Positions before the cells, such as CLS: with raw; 0 with every reduction.")
+    prefix: int = Field(description="Positions before the patches, such as CLS, with raw; 0 with every reduction.")
     boxes_px: list[tuple[float, float, float, float]] = Field(
-        description="x0, y0, x1, y1 of each cell in the image that was sent, upright as EXIF says."
+        description="x0, y0, x1, y1 of each patch in the submitted image, after EXIF orientation."
     )

@@ -7,16 +7,16 @@ from pydantic import BaseModel, BeforeValidator, Field, RootModel, StrictInt, St
 from service.errors import UnsupportedMediaType
 from service.http import body
 from service.http.asked import Input, TokenIds
-from service.http.exchange import Exchange
+from service.http.exchange import HttpRequest
 
-MOST_IDS = 131_072
+MAX_TOKEN_IDS = 131_072
 """Of one text: more than any model's limit, and so few that checking them takes no time."""
 
 IDS_SCHEMA: dict[str, Any] = {
     "type": "array",
     "items": {"type": "integer", "minimum": 0},
     "minItems": 1,
-    "maxItems": MOST_IDS,
+    "maxItems": MAX_TOKEN_IDS,
     "description": "Token ids of this model, special tokens included.",
 }
 
@@ -41,10 +41,10 @@ IMAGE_SCHEMA: dict[str, Any] = {
     "maxProperties": 1,
 }
 
-Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=MOST_IDS, fail_fast=True)]
+Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=MAX_TOKEN_IDS, fail_fast=True)]
 
 
-def is_image(request: Exchange) -> bool:
+def is_image(request: HttpRequest) -> bool:
     """Whether the body is an image itself, and else JSON. Raises UnsupportedMediaType for what is neither."""
     kind = body.media_type(request)
     if kind not in (body.JSON, *IMAGE_TYPES):
@@ -55,22 +55,22 @@ def is_image(request: Exchange) -> bool:
 
 def as_list(value: object) -> object:
     """One input stands for a list of one; so does one text as its ids."""
-    one = isinstance(value, str | dict) or (isinstance(value, list) and value and isinstance(value[0], int))
-    return [value] if one else value
+    is_single = isinstance(value, str | dict) or (isinstance(value, list) and value and isinstance(value[0], int))
+    return [value] if is_single else value
 
 
-def one_field(value: object) -> object:
+def exactly_one_key(value: object) -> object:
     """For objects that are a text or an image. Raises ValueError for both, and for neither."""
     if isinstance(value, dict) and len(value) != 1:
-        raise ValueError("an input is one text or one image")
+        raise ValueError("an input must be exactly one text or one image")
     return value
 
 
-class TextItem(BaseModel):
+class TextInput(BaseModel):
     text: StrictStr
 
 
-class ImageItem(BaseModel):
+class ImageInput(BaseModel):
     image: StrictStr
 
 

@@ -10,15 +10,15 @@ from service.dialects.inputs import (
     IMAGE_SCHEMA,
     TEXT_SCHEMA,
     Ids,
-    ImageItem,
-    TextItem,
+    ImageInput,
+    TextInput,
     as_list,
-    one_field,
+    exactly_one_key,
     to_input,
 )
 from service.http.asked import Image, Input
 
-MIXED_INPUT = 'an input is a string, token ids, {"text": string} or {"image": string}'
+MULTIMODAL_INPUT_DESCRIPTION = 'an input must be a string, token ids, {"text": string} or {"image": string}'
 """What is said of one that is none."""
 
 _INPUT_SCHEMAS: list[dict[str, Any]] = [{"type": "string"}, IDS_SCHEMA, TEXT_SCHEMA, IMAGE_SCHEMA]
@@ -28,25 +28,30 @@ INPUTS_SCHEMA = {
 }
 
 
-MixedInput = (
-    StrictStr | Ids | Annotated[TextItem, BeforeValidator(one_field)] | Annotated[ImageItem, BeforeValidator(one_field)]
+MultimodalInput = (
+    StrictStr
+    | Ids
+    | Annotated[TextInput, BeforeValidator(exactly_one_key)]
+    | Annotated[ImageInput, BeforeValidator(exactly_one_key)]
 )
 # fail_fast: an error for each of a million wrong elements would take seconds and gigabytes.
-MixedInputs = Annotated[
-    list[MixedInput],
+MultimodalInputs = Annotated[
+    list[MultimodalInput],
     Field(min_length=1, fail_fast=True),
     BeforeValidator(as_list),
     WithJsonSchema(INPUTS_SCHEMA),
 ]
 
 
-def to_mixed_input(value: str | list[int] | TextItem | ImageItem, plain: Modality | None = None) -> Input:
+def to_multimodal_input(
+    value: str | list[int] | TextInput | ImageInput, default_modality: Modality | None = None
+) -> Input:
     """As the path of a request takes it; `plain` is what strings are, texts unless told otherwise."""
     match value:
-        case TextItem():
+        case TextInput():
             return value.text
-        case ImageItem():
+        case ImageInput():
             return Image(value.image)
-        case str() if plain == "image":
+        case str() if default_modality == "image":
             return Image(value)
     return to_input(value)

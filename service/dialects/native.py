@@ -12,43 +12,49 @@ from starlette.responses import Response
 
 from service.dialects.inputs import Strings, Vectors
 from service.http import responses
-from service.http.asked import Asked
+from service.http.asked import EmbedRequest
 from service.http.described import ErrorResponse
-from service.http.embedding import embed, embed_for
+from service.http.embedding import embed, embed_http
 from service.http.endpoints import Dialect, Endpoint
-from service.http.exchange import Exchange
-from service.http.pieces import Numbers
-from service.http.validation import Body, Dimensions
-from service.state import State
+from service.http.exchange import HttpRequest
+from service.http.pieces import JsonArray
+from service.http.validation import Dimensions, RequestModel
+from service.state import AppState
 
-NAMES = "texts[{}]".format
+INPUT_PATH = "texts[{}]".format
 
 
-class EncodeRequest(Body):
+class EncodeRequest(RequestModel):
     """`POST /encode`"""
 
-    LISTS: ClassVar[tuple[str, ...]] = ("texts",)
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("texts",)
 
     texts: Strings
     model: StrictStr | None = None
     dimensions: Dimensions | None = None
 
 
-async def encode(request: Exchange) -> Response:
+async def encode(request: HttpRequest) -> Response:
     """Vectors of texts."""
-    found = await EncodeRequest.read(request)
-    embedded = await embed(request, Asked(found.texts, model=found.model, dimensions=found.dimensions, names=NAMES))
-    return await responses.in_pieces(Numbers(embedded.vectors))
+    payload = await EncodeRequest.read(request)
+    result = await embed_http(
+        request, EmbedRequest(payload.texts, model=payload.model, dimensions=payload.dimensions, input_path=INPUT_PATH)
+    )
+    return await responses.streaming_json(JsonArray(result.embeddings))
 
 
-async def encoded(state: State, texts: list[str], model: str | None, dimensions: int | None) -> list[list[float]]:
+async def encode_in_process(
+    state: AppState, texts: list[str], model: str | None, dimensions: int | None
+) -> list[list[float]]:
     """The same for who asks in the same process. Raises HeadlightError."""
     fields = {"texts": texts, "model": model, "dimensions": dimensions}
-    found = EncodeRequest.parse(fields, state.settings.max_items)
+    payload = EncodeRequest.parse(fields, state.settings.max_items)
     deadline = time.monotonic() + state.settings.request_timeout_ms / 1000
-    asked = Asked(found.texts, model=found.model, dimensions=found.dimensions, names=NAMES)
-    embedded = await embed_for(state, asked, deadline, [])  # of vectors alone nothing is promised
-    return [item.vector.tolist() for item in embedded.items]
+    embed_request = EmbedRequest(
+        payload.texts, model=payload.model, dimensions=payload.dimensions, input_path=INPUT_PATH
+    )
+    result = await embed(state, embed_request, deadline, [])  # of vectors alone nothing is promised
+    return [item.embedding.tolist() for item in result.outputs]
 
 
 DIALECT = Dialect(

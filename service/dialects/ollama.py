@@ -12,13 +12,13 @@ from starlette.responses import Response
 from service import VERSION
 from service.dialects.inputs import as_list
 from service.http import problems, responses
-from service.http.asked import Asked, Embedded
+from service.http.asked import EmbedRequest, EmbedResult
 from service.http.described import PlainError
-from service.http.embedding import embed
+from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
-from service.http.exchange import Exchange
-from service.http.pieces import Numbers
-from service.http.validation import Body, whole
+from service.http.exchange import HttpRequest
+from service.http.pieces import JsonArray
+from service.http.validation import RequestModel, integral
 from service.runtime.encoder import AnyEncoder
 
 LATEST = ":latest"
@@ -30,7 +30,7 @@ def _texts(value: object) -> object:
     return [] if value in ("", None) else as_list(value)
 
 
-class OllamaRequest(Body):
+class OllamaRequest(RequestModel):
     """What both requests have. `options` and `keep_alive` are of a server that loads models when they are asked for."""
 
     model: StrictStr
@@ -45,10 +45,10 @@ class OllamaEmbedRequest(OllamaRequest):
 
     input: Annotated[list[StrictStr], Field(fail_fast=True), BeforeValidator(_texts)] = Field([])
     truncate: StrictBool | None = None
-    dimensions: Annotated[Annotated[StrictInt, Field(ge=0)], BeforeValidator(whole)] | None = None
+    dimensions: Annotated[Annotated[StrictInt, Field(ge=0)], BeforeValidator(integral)] | None = None
 
 
-class OllamaEmbedAnswer(BaseModel):
+class OllamaEmbedResponse(BaseModel):
     model: str
     embeddings: list[list[float]]
     total_duration: int = Field(description="In ns.")
@@ -59,69 +59,73 @@ class OllamaEmbedAnswer(BaseModel):
 class OllamaEmbeddingsRequest(OllamaRequest):
     """`POST /api/embeddings`"""
 
-    LISTS: ClassVar[tuple[str, ...]] = ()
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ()
 
     prompt: StrictStr = ""
 
 
-class OllamaEmbeddingsAnswer(BaseModel):
+class OllamaEmbeddingsResponse(BaseModel):
     embedding: list[float]
 
 
-async def embedding(request: Exchange) -> Response:
+async def embedding(request: HttpRequest) -> Response:
     """Vectors of texts, scaled to length 1."""
-    began = time.monotonic()
-    asked = await OllamaEmbedRequest.read(request)
-    embedded = await _embed(
-        request, asked.name(), asked.input, dimensions=asked.dimensions or None, truncate=asked.truncate is not False
+    started = time.monotonic()
+    payload = await OllamaEmbedRequest.read(request)
+    result = await _embed(
+        request,
+        payload.name(),
+        payload.input,
+        dimensions=payload.dimensions or None,
+        truncate=payload.truncate is not False,
     )
-    vectors = [item.vector for item in embedded.items] if embedded else []
-    return await responses.in_pieces(
+    vectors = [item.embedding for item in result.outputs] if result else []
+    return await responses.streaming_json(
         {
-            "model": asked.model,
-            "embeddings": Numbers(np.stack(vectors)) if vectors else [],
-            "total_duration": int((time.monotonic() - began) * 1e9),
+            "model": payload.model,
+            "embeddings": JsonArray(np.stack(vectors)) if vectors else [],
+            "total_duration": int((time.monotonic() - started) * 1e9),
             "load_duration": 0,
-            "prompt_eval_count": embedded.positions if embedded else 0,
+            "prompt_eval_count": result.num_tokens if result else 0,
         }
     )
 
 
-async def old_embedding(request: Exchange) -> Response:
+async def legacy_embeddings(request: HttpRequest) -> Response:
     """The vector of a text, as the model pools it."""
-    asked = await OllamaEmbeddingsRequest.read(request)
-    embedded = await _embed(request, asked.name(), [asked.prompt] if asked.prompt else [], normalize=False)
-    return responses.json({"embedding": embedded.items[0].vector if embedded else []})
+    payload = await OllamaEmbeddingsRequest.read(request)
+    result = await _embed(request, payload.name(), [payload.prompt] if payload.prompt else [], normalize=False)
+    return responses.json_response({"embedding": result.outputs[0].embedding if result else []})
 
 
-async def tags(request: Exchange) -> Response:
+async def tags(request: HttpRequest) -> Response:
     """The served models."""
-    state = request.headlight
-    return responses.json({"models": [_told(encoder) for encoder in state.models.values()]})
+    state = request.app_state
+    return responses.json_response({"models": [_model_entry(encoder) for encoder in state.models.values()]})
 
 
-async def told_version(_request: Exchange) -> Response:
+async def version(_request: HttpRequest) -> Response:
     """This server's."""
-    return responses.json({"version": VERSION})
+    return responses.json_response({"version": VERSION})
 
 
 async def _embed(
-    request: Exchange, model: str, texts: Sequence[str], *, dimensions: int | None = None, truncate: bool = True,
+    request: HttpRequest, model: str, texts: Sequence[str], *, dimensions: int | None = None, truncate: bool = True,
     normalize: bool = True,
-) -> Embedded | None:  # fmt: skip
-    state = request.headlight
-    width = state.model(model).manifest.embedding.width
+) -> EmbedResult | None:  # fmt: skip
+    state = request.app_state
+    width = state.get_model(model).manifest.embedding.width
     if not texts:
-        request.answered.model = model
+        request.record.model = model
         return None
     if dimensions is not None and dimensions > width:
         dimensions = None  # as there: the whole vector
-    return await embed(
-        request, Asked(texts, model=model, dimensions=dimensions, truncate=truncate, normalize=normalize)
+    return await embed_http(
+        request, EmbedRequest(texts, model=model, dimensions=dimensions, truncate=truncate, normalize=normalize)
     )
 
 
-def _told(encoder: AnyEncoder) -> dict[str, object]:
+def _model_entry(encoder: AnyEncoder) -> dict[str, object]:
     manifest = encoder.manifest
     details = {
         "parent_model": "",
@@ -147,14 +151,14 @@ def _told(encoder: AnyEncoder) -> dict[str, object]:
 DIALECT = Dialect(
     "Ollama",
     (
-        Endpoint("POST", "/api/embed", embedding, "Embed texts", OllamaEmbedRequest, OllamaEmbedAnswer,
+        Endpoint("POST", "/api/embed", embedding, "Embed texts", OllamaEmbedRequest, OllamaEmbedResponse,
                  {"two texts": {"model": "all-MiniLM-L6-v2", "input": ["A lamp.", "The sea."]}}),
-        Endpoint("POST", "/api/embeddings", old_embedding, "Embed a text, as older clients ask",
-                 OllamaEmbeddingsRequest, OllamaEmbeddingsAnswer,
+        Endpoint("POST", "/api/embeddings", legacy_embeddings, "Embed a text (legacy endpoint)",
+                 OllamaEmbeddingsRequest, OllamaEmbeddingsResponse,
                  {"a text": {"model": "all-MiniLM-L6-v2:latest", "prompt": "A lamp."}}),
-        Endpoint("GET", "/api/tags", tags, "The served models"),
-        Endpoint("GET", "/api/version", told_version, "This server's version", keyless=True),
+        Endpoint("GET", "/api/tags", tags, "Served models"),
+        Endpoint("GET", "/api/version", version, "Server version", public=True),
     ),
     PlainError,
-    problems.plain,
+    problems.simple_error_response,
 )  # fmt: skip

@@ -11,15 +11,15 @@ from starlette.responses import Response
 
 from service.errors import EmptyInput
 from service.http import problems, responses
-from service.http.asked import Asked, Image
+from service.http.asked import EmbedRequest, Image
 from service.http.described import PlainError
-from service.http.embedding import embed
+from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
-from service.http.exchange import Exchange
-from service.http.pieces import Numbers
-from service.http.validation import Body, Dimensions
+from service.http.exchange import HttpRequest
+from service.http.pieces import JsonArray
+from service.http.validation import Dimensions, RequestModel
 from service.runtime.encoder import AnyEncoder, TextEncoder
-from service.state import State
+from service.state import AppState
 
 
 class VectorConfig(BaseModel):
@@ -30,16 +30,16 @@ class VectorConfig(BaseModel):
     dimensions: Dimensions | None = None
 
 
-class VectorsRequest(Body):
+class VectorsRequest(RequestModel):
     """`POST /vectors`"""
 
-    LISTS: ClassVar[tuple[str, ...]] = ()
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ()
 
     text: StrictStr
     config: VectorConfig | None = None
 
 
-class VectorsAnswer(BaseModel):
+class VectorsResponse(BaseModel):
     """`dim` is what Weaviate's own container calls it, `dims` what Weaviate reads."""
 
     text: str
@@ -48,89 +48,93 @@ class VectorsAnswer(BaseModel):
     dims: int
 
 
-class VectorizeRequest(Body):
+class VectorizeRequest(RequestModel):
     """`POST /vectorize`: images in base64."""
 
-    LISTS: ClassVar[tuple[str, ...]] = ("texts", "images")
-    INPUT: ClassVar[str] = "must be a list of strings"
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("texts", "images")
+    INPUT_DESCRIPTION: ClassVar[str] = "must be a list of strings"
 
     texts: Annotated[list[StrictStr], Field(fail_fast=True)] | None = None
     images: Annotated[list[StrictStr], Field(fail_fast=True)] | None = None
 
 
-class VectorizeAnswer(BaseModel):
+class VectorizeResponse(BaseModel):
     textVectors: list[list[float]]  # noqa: N815  # Weaviate's spelling
     imageVectors: list[list[float]]  # noqa: N815
 
 
-async def vectors(request: Exchange) -> Response:
+async def vectors(request: HttpRequest) -> Response:
     """text2vec-transformers: the vector of a text."""
-    asked = await VectorsRequest.read(request)
-    config = asked.config or VectorConfig()
-    state = request.headlight
-    encoder = state.first("text")
-    known = encoder.prompts if isinstance(encoder, TextEncoder) else ()
-    embedded = await embed(
+    payload = await VectorsRequest.read(request)
+    config = payload.config or VectorConfig()
+    state = request.app_state
+    encoder = state.default_model("text")
+    known_prompts = encoder.prompts if isinstance(encoder, TextEncoder) else ()
+    result = await embed_http(
         request,
-        Asked(
-            [asked.text],
-            names=lambda _: "text",
-            dimensions_name="config.dimensions",
+        EmbedRequest(
+            [payload.text],
+            input_path=lambda _: "text",
+            dimensions_param="config.dimensions",
             model=encoder.name,
             dimensions=config.dimensions,
-            prompt=config.task_type if config.task_type in known else None,
+            prompt=config.task_type if config.task_type in known_prompts else None,
         ),
     )
-    vector = embedded.items[0].vector
-    return responses.json({"text": asked.text, "vector": vector, "dim": len(vector), "dims": len(vector)})
+    vector = result.outputs[0].embedding
+    return responses.json_response({"text": payload.text, "vector": vector, "dim": len(vector), "dims": len(vector)})
 
 
-async def vectorize(request: Exchange) -> Response:
+async def vectorize(request: HttpRequest) -> Response:
     """multi2vec-clip: vectors of texts and images, of one space."""
-    asked = await VectorizeRequest.read(request)
-    texts, images = asked.texts or [], [Image(image) for image in asked.images or []]
+    payload = await VectorizeRequest.read(request)
+    texts, images = payload.texts or [], [Image(image) for image in payload.images or []]
     if not texts and not images:
-        raise EmptyInput("there are neither texts nor images")
-    state = request.headlight
-    model = _of_both(state) or state.first("image" if images else "text")
+        raise EmptyInput("texts and images must not both be empty")
+    state = request.app_state
+    model = _multimodal_model(state) or state.default_model("image" if images else "text")
     count = len(texts)
 
-    def name(place: int) -> str:
-        return f"texts[{place}]" if place < count else f"images[{place - count}]"
+    def input_path(index: int) -> str:
+        return f"texts[{index}]" if index < count else f"images[{index - count}]"
 
-    found = (await embed(request, Asked([*texts, *images], model=model.name, names=name))).vectors
-    return await responses.in_pieces({"textVectors": Numbers(found[:count]), "imageVectors": Numbers(found[count:])})
+    embeddings = (
+        await embed_http(request, EmbedRequest([*texts, *images], model=model.name, input_path=input_path))
+    ).embeddings
+    return await responses.streaming_json(
+        {"textVectors": JsonArray(embeddings[:count]), "imageVectors": JsonArray(embeddings[count:])}
+    )
 
 
-async def meta(request: Exchange) -> Response:
+async def meta(request: HttpRequest) -> Response:
     """The model that texts go to, or pictures where none takes texts."""
-    state = request.headlight
+    state = request.app_state
     encoders = sorted(state.models.values(), key=lambda encoder: encoder.manifest.modality != "text")
     manifest = encoders[0].manifest
-    return responses.json(
+    return responses.json_response(
         {"model": {"_name_or_path": manifest.name, "model_type": manifest.architecture,
                    "hidden_size": manifest.embedding.width}}
     )  # fmt: skip
 
 
-async def ready(request: Exchange) -> Response:
+async def ready(request: HttpRequest) -> Response:
     """204 when ready."""
-    state = request.headlight
+    state = request.app_state
     state.check_ready()
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-async def live(request: Exchange) -> Response:
+async def live(request: HttpRequest) -> Response:
     """204 while the engine is at work."""
-    state = request.headlight
+    state = request.app_state
     state.check_alive()
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-def _of_both(state: State) -> AnyEncoder | None:
+def _multimodal_model(state: AppState) -> AnyEncoder | None:
     """The first image model whose space a text model shares: texts and images go to these two."""
     images = (encoder for encoder in state.models.values() if encoder.manifest.modality == "image")
-    return next((encoder for encoder in images if state.of_space(encoder, "text")), None)
+    return next((encoder for encoder in images if state.sibling_for(encoder, "text")), None)
 
 
 _TEXT = {"a text": {"text": "A lamp.", "config": {"pooling_strategy": "masked_mean", "task_type": "passage"}}}
@@ -138,18 +142,18 @@ _TEXT = {"a text": {"text": "A lamp.", "config": {"pooling_strategy": "masked_me
 DIALECT = Dialect(
     "Weaviate",
     (
-        Endpoint("POST", "/vectors", vectors, "text2vec-transformers: embed a text", VectorsRequest, VectorsAnswer,
+        Endpoint("POST", "/vectors", vectors, "text2vec-transformers: embed a text", VectorsRequest, VectorsResponse,
                  _TEXT),
-        Endpoint("POST", "/vectors/", vectors, "text2vec-transformers: embed a text", VectorsRequest, VectorsAnswer,
+        Endpoint("POST", "/vectors/", vectors, "text2vec-transformers: embed a text", VectorsRequest, VectorsResponse,
                  _TEXT),
         Endpoint("POST", "/vectorize", vectorize, "multi2vec-clip: embed texts and images", VectorizeRequest,
-                 VectorizeAnswer, {"texts": {"texts": ["A lamp.", "The sea."]}}),
-        Endpoint("GET", "/meta", meta, "The model that is meant", keyless=True),
-        Endpoint("GET", "/.well-known/ready", ready, "Is it ready?", keyless=True, probe=True,
-                 status=HTTPStatus.NO_CONTENT, content={}),
-        Endpoint("GET", "/.well-known/live", live, "Is the engine at work?", keyless=True, probe=True,
-                 status=HTTPStatus.NO_CONTENT, content={}),
+                 VectorizeResponse, {"texts": {"texts": ["A lamp.", "The sea."]}}),
+        Endpoint("GET", "/meta", meta, "Default model information", public=True),
+        Endpoint("GET", "/.well-known/ready", ready, "Readiness", public=True, is_probe=True,
+                 status=HTTPStatus.NO_CONTENT, response_content={}),
+        Endpoint("GET", "/.well-known/live", live, "Liveness", public=True, is_probe=True,
+                 status=HTTPStatus.NO_CONTENT, response_content={}),
     ),
     PlainError,
-    problems.plain,
+    problems.simple_error_response,
 )  # fmt: skip

@@ -7,11 +7,11 @@ and of vectors of positions.
 
 from dataclasses import dataclass
 
-from service.engine.drain import Drain
-from service.engine.items import Ticket
+from service.engine.drain import ThroughputEstimator
+from service.engine.items import EngineRequest
 from service.errors import Overloaded
 
-SMALL_SHARE = 4
+SMALL_RESERVE_DIVISOR = 4
 """One part in so many of the queue's tokens, on top, is for small requests alone."""
 
 
@@ -26,45 +26,47 @@ class QueueLimits:
 
     tokens: int
     attention_bytes: int
-    small_tokens: int
+    small_request_tokens: int
 
 
 class Admission:
     """Counts what is owed. Not thread-safe: the queue holds its lock around each call."""
 
     def __init__(self, limits: QueueLimits) -> None:
-        self.drain = Drain()
+        self.throughput = ThroughputEstimator()
         self._limits = limits
         self._small_tokens = 0
-        self._attention_bytes = 0
+        self._reserved_attention_bytes = 0
 
-    def has_room(self, tokens: int, *, waiting: int) -> bool:
+    def has_capacity(self, tokens: int, *, waiting_tokens: int) -> bool:
         """A request of so many tokens would be taken, with so many waiting."""
-        small = tokens <= self._limits.small_tokens
-        own_room = small and self._small_tokens + tokens <= self._limits.tokens // SMALL_SHARE
-        return not waiting or waiting + tokens <= self._limits.tokens or own_room
+        small = tokens <= self._limits.small_request_tokens
+        fits_reserve = small and self._small_tokens + tokens <= self._limits.tokens // SMALL_RESERVE_DIVISOR
+        return not waiting_tokens or waiting_tokens + tokens <= self._limits.tokens or fits_reserve
 
-    def admit(self, ticket: Ticket, tokens: int, attention_bytes: int, *, waiting: int, owed: int) -> None:
+    def admit(
+        self, request: EngineRequest, tokens: int, attention_bytes: int, *, waiting_tokens: int, outstanding_tokens: int
+    ) -> None:
         """Count a request in, until it is `answered` and `sent`; `owed` tokens wait or run. Raises Overloaded."""
-        promised = self._attention_bytes + attention_bytes
-        if attention_bytes and self._attention_bytes and promised > self._limits.attention_bytes:
-            raise self.overloaded(owed, "as much attention as can be held is promised to others")
-        if not self.has_room(tokens, waiting=waiting):
-            raise self.overloaded(owed)
-        ticket.small_tokens = tokens if tokens <= self._limits.small_tokens else 0
-        ticket.attention_bytes = attention_bytes
-        self._small_tokens += ticket.small_tokens
-        self._attention_bytes += attention_bytes
+        reserved_bytes = self._reserved_attention_bytes + attention_bytes
+        if attention_bytes and self._reserved_attention_bytes and reserved_bytes > self._limits.attention_bytes:
+            raise self.overloaded(outstanding_tokens, "attention memory limit reached by other requests; retry later")
+        if not self.has_capacity(tokens, waiting_tokens=waiting_tokens):
+            raise self.overloaded(outstanding_tokens)
+        request.small_tokens = tokens if tokens <= self._limits.small_request_tokens else 0
+        request.attention_bytes = attention_bytes
+        self._small_tokens += request.small_tokens
+        self._reserved_attention_bytes += attention_bytes
 
-    def answered(self, ticket: Ticket) -> None:
+    def on_completed(self, request: EngineRequest) -> None:
         """Nothing of the request waits or runs any more; what it was promised is held until it is `sent`."""
-        self._small_tokens -= ticket.small_tokens
-        ticket.small_tokens = 0
+        self._small_tokens -= request.small_tokens
+        request.small_tokens = 0
 
-    def sent(self, ticket: Ticket) -> None:
+    def on_response_sent(self, request: EngineRequest) -> None:
         """Nothing is owed to the request any more."""
-        self._attention_bytes -= ticket.attention_bytes
-        ticket.attention_bytes = 0
+        self._reserved_attention_bytes -= request.attention_bytes
+        request.attention_bytes = 0
 
-    def overloaded(self, owed: int, told: str = "the queue is full") -> Overloaded:
-        return Overloaded(told, self.drain.retry_after_s(owed))
+    def overloaded(self, outstanding_tokens: int, message: str = "the queue is full") -> Overloaded:
+        return Overloaded(message, self.throughput.retry_after_s(outstanding_tokens))

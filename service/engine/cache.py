@@ -7,7 +7,7 @@ from models.contract.arrays import Floats
 ENTRY_BYTES = 400
 """What an entry costs beside its vector: two objects, the key, and its place in the order."""
 
-Key = tuple[str, bytes]
+CacheKey = tuple[str, bytes]
 """Model and digest of what its graph is given."""
 
 
@@ -17,24 +17,24 @@ class EmbeddingCache:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._bytes = 0
-        self._embeddings: OrderedDict[Key, Floats] = OrderedDict()
+        self._embeddings: OrderedDict[CacheKey, Floats] = OrderedDict()
 
-    def get(self, key: Key) -> Floats | None:
+    def get(self, key: CacheKey) -> Floats | None:
         embedding = self._embeddings.get(key)
         if embedding is not None:
             self._embeddings.move_to_end(key)
         return embedding
 
-    def put(self, key: Key, embedding: Floats) -> None:
+    def put(self, key: CacheKey, embedding: Floats) -> None:
         """`embedding` must be its own array: a view would keep a batch alive."""
-        if key in self._embeddings or _cost(embedding) > self.max_bytes:
+        if key in self._embeddings or _entry_bytes(embedding) > self.max_bytes:
             return
         self._embeddings[key] = embedding
-        self._bytes += _cost(embedding)
+        self._bytes += _entry_bytes(embedding)
         while self._bytes > self.max_bytes:
-            _, dropped = self._embeddings.popitem(last=False)
-            self._bytes -= _cost(dropped)
+            _, evicted = self._embeddings.popitem(last=False)
+            self._bytes -= _entry_bytes(evicted)
 
 
-def _cost(embedding: Floats) -> int:
+def _entry_bytes(embedding: Floats) -> int:
     return embedding.nbytes + ENTRY_BYTES

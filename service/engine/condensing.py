@@ -12,44 +12,44 @@ from models.contract.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class AttentionWeights:
     """As they are answered: `values` `[..., n]`; or the largest `[..., k]` and, alike in shape, whose `indices`."""
 
     values: Floats
     indices: Ints | None = None
 
 
-def onto_words(values: Floats, starts: Ints) -> Floats:
+def sum_to_words(values: Floats, starts: Ints) -> Floats:
     """Attention *to* words: `[..., n]` -> `[..., u]`, what their tokens are given, added up.
 
     `starts` `[u]` is each word's first token. Rows keep their sum. Source of both rules: Clark et al., "What Does BERT
     Look At?" (2019), section 4.1.
     """
-    found: Floats = np.add.reduceat(values, starts, axis=-1)
-    return found
+    sums: Floats = np.add.reduceat(values, starts, axis=-1)
+    return sums
 
 
-def from_words(values: Floats, starts: Ints) -> Floats:
+def mean_from_words(values: Floats, starts: Ints) -> Floats:
     """Attention *from* words: `[..., n, m]` -> `[..., u, m]`, the mean of their tokens' rows."""
     lengths = np.diff(starts, append=values.shape[-2]).astype(np.float32)
     sums: Floats = np.add.reduceat(values, starts, axis=-2)
     return sums / lengths[:, None]
 
 
-def from_word(values: Floats, starts: Ints, word: int) -> Floats:
+def word_row(values: Floats, starts: Ints, word: int) -> Floats:
     """The row of one of them: `[..., n, m]` -> `[..., m]`."""
     end = starts[word + 1] if word + 1 < len(starts) else values.shape[-2]
-    found: Floats = values[..., starts[word] : end, :].mean(axis=-2)
-    return found
+    row: Floats = values[..., starts[word] : end, :].mean(axis=-2)
+    return row
 
 
-def stacked(weights: Sequence[Weights]) -> Weights:
+def stack(weights: Sequence[AttentionWeights]) -> AttentionWeights:
     """One of several alike, along a new first axis."""
     indices = [each.indices for each in weights if each.indices is not None]
-    return Weights(np.stack([each.values for each in weights]), np.stack(indices) if indices else None)
+    return AttentionWeights(np.stack([each.values for each in weights]), np.stack(indices) if indices else None)
 
 
-def largest(values: Floats, k: int) -> Weights:
+def top_k(values: Floats, k: int) -> AttentionWeights:
     """Of each row of `[..., n]` the k largest, largest first, or all where there are fewer.
 
     Equal ones come in their order; which of them are kept where not all are is not said.
@@ -57,6 +57,8 @@ def largest(values: Floats, k: int) -> Weights:
     k = min(k, values.shape[-1])
     # A full sort of all heads' rows of a long text is several times as slow.
     indices = np.argpartition(values, values.shape[-1] - k, axis=-1)[..., -k:]
-    found = np.take_along_axis(values, indices, axis=-1)
-    order = np.lexsort((indices, -found), axis=-1)
-    return Weights(np.take_along_axis(found, order, axis=-1), np.take_along_axis(indices, order, axis=-1))
+    values_at_k = np.take_along_axis(values, indices, axis=-1)
+    order = np.lexsort((indices, -values_at_k), axis=-1)
+    return AttentionWeights(
+        np.take_along_axis(values_at_k, order, axis=-1), np.take_along_axis(indices, order, axis=-1)
+    )

@@ -4,31 +4,31 @@ import math
 import threading
 import time
 
-from service.engine.waiting import Waiting
+from service.engine.waiting import WaitingQueue
 
 
-class DeadlineWatch:
+class DeadlineTimer:
     """Of what waits, by one who watches. The lock is the queue's: it is held around each call, and let go while
     `wait_for_next` waits.
     """
 
-    def __init__(self, waiting: Waiting, lock: threading.RLock) -> None:
+    def __init__(self, waiting: WaitingQueue, lock: threading.RLock) -> None:
         self._waiting = waiting
-        self._sooner = threading.Condition(lock)
-        self._looks_at = math.inf
+        self._earlier = threading.Condition(lock)
+        self._wakes_at = math.inf
 
-    def came(self, deadline: float) -> None:
+    def on_new_deadline(self, deadline: float) -> None:
         """A request with this deadline waits now: who watches may have to look sooner."""
-        if deadline < self._looks_at:
-            self._sooner.notify()
+        if deadline < self._wakes_at:
+            self._earlier.notify()
 
-    def wait_for_next(self, within_s: float, ended: threading.Event) -> None:
+    def wait_for_next(self, max_wait_s: float, stopped: threading.Event) -> None:
         """Wait until the next deadline, or so long. What sets `ended` must `wake` who waits."""
         now = time.monotonic()
-        self._looks_at = min(now + within_s, self._waiting.next_deadline())
-        if not ended.is_set():
-            self._sooner.wait(max(0.0, self._looks_at - now))
+        self._wakes_at = min(now + max_wait_s, self._waiting.next_deadline())
+        if not stopped.is_set():
+            self._earlier.wait(max(0.0, self._wakes_at - now))
 
     def wake(self) -> None:
         """End the wait."""
-        self._sooner.notify()
+        self._earlier.notify()

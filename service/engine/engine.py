@@ -10,15 +10,15 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 
-from models.preprocess.prepared import Prepared
+from models.preprocess.prepared import ModelInput
 from service.engine.admission import QueueLimits
 from service.engine.cache import EmbeddingCache
-from service.engine.gathering import Gathering
-from service.engine.items import ItemResult, Ticket
+from service.engine.gathering import BatchDelayPolicy
+from service.engine.items import EngineRequest, ItemOutput
 from service.engine.lengths import BatchLimits
-from service.engine.plan import AttentionPlan, VectorPlan
-from service.engine.queue import Queue
-from service.engine.running import Runner, Running
+from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
+from service.engine.queue import Scheduler
+from service.engine.running import Backend, BatchExecutor
 from service.engine.workers import Workers
 from service.metrics import Metrics
 
@@ -28,22 +28,22 @@ class Engine:
 
     def __init__(
         self,
-        models: Mapping[str, Runner],
+        models: Mapping[str, Backend],
         *,
         limits: QueueLimits,
-        batches: Mapping[str, BatchLimits],
+        batch_limits: Mapping[str, BatchLimits],
         metrics: Metrics,
-        in_flight: int = 1,
-        gather_tokens: int = 0,
-        stuck_after_s: float = 60.0,
+        concurrent_batches: int = 1,
+        preferred_batch_tokens: int = 0,
+        hung_after_s: float = 60.0,
         cache_bytes: int = 0,
     ) -> None:
         """While all threads but one are at work, a batch of fewer than `gather_tokens` may wait to grow; while several
         are free, a batch of more leaves the others their part."""
-        gathering = Gathering(gather_tokens, in_flight)
-        self._queue = Queue(limits, batches, metrics, EmbeddingCache(cache_bytes), gathering)
-        running = Running(models, metrics)
-        self._workers = Workers(self._queue, running, count=in_flight, stuck_after_s=stuck_after_s)
+        batch_delay = BatchDelayPolicy(preferred_batch_tokens, concurrent_batches)
+        self._scheduler = Scheduler(limits, batch_limits, metrics, EmbeddingCache(cache_bytes), batch_delay)
+        batch_executor = BatchExecutor(models, metrics)
+        self._workers = Workers(self._scheduler, batch_executor, count=concurrent_batches, hung_after_s=hung_after_s)
 
     @property
     def alive(self) -> bool:
@@ -53,53 +53,53 @@ class Engine:
     @property
     def accepting(self) -> bool:
         """Requests are taken, as they are while a batch is stuck: another thread has taken over."""
-        return self._queue.open
+        return self._scheduler.open
 
-    def check_room(self, items: int, tokens: int) -> None:
+    def check_capacity(self, items: int, tokens: int) -> None:
         """Raises Overloaded when there is no room for `tokens`, or NotReady: to know before `items` are prepared."""
-        self._queue.check_room(items, tokens)
+        self._scheduler.check_capacity(items, tokens)
 
-    def ticket(self, *, deadline: float) -> Ticket:
+    def create_request(self, *, deadline: float) -> EngineRequest:
         """A place for one request's results, on the running event loop; `deadline` is on `time.monotonic`'s clock."""
-        return Ticket(deadline=deadline, loop=asyncio.get_running_loop())
+        return EngineRequest(deadline=deadline, loop=asyncio.get_running_loop())
 
     def submit(
         self,
-        ticket: Ticket,
+        request: EngineRequest,
         model: str,
-        items: Sequence[Prepared],
+        items: Sequence[ModelInput],
         attention: AttentionPlan | None = None,
         *,
-        vectors: VectorPlan | None = None,
+        token_embeddings: TokenEmbeddingPlan | None = None,
     ) -> None:
         """Queue one request's items, from any thread. Raises Overloaded when the queue is full, or NotReady."""
-        self._queue.put(ticket, model, items, attention, vectors)
+        self._scheduler.add_request(request, model, items, attention, token_embeddings)
 
-    def submit_from(self, threads: Executor, ticket: Ticket, submit: Callable[[], None]) -> None:
+    def submit_async(self, executor: Executor, request: EngineRequest, submit: Callable[[], None]) -> None:
         """Let one of `threads` prepare the items and `submit` them; what that raises is the ticket's outcome.
 
         The event loop is not passed on the way from there to the queue.
         """
 
-        def note(done: Future[None]) -> None:
-            if error := done.exception():
-                ticket.loop.call_soon_threadsafe(ticket.settle, error)
+        def on_done(submission: Future[None]) -> None:
+            if error := submission.exception():
+                request.loop.call_soon_threadsafe(request.resolve, error)
 
-        threads.submit(submit).add_done_callback(note)
+        executor.submit(submit).add_done_callback(on_done)
 
-    async def results(self, ticket: Ticket) -> list[ItemResult]:
+    async def results(self, request: EngineRequest) -> list[ItemOutput]:
         """The results in the request's order. When the wait is cancelled, the request leaves the queue unexecuted."""
         try:
-            return await ticket.future
+            return await request.future
         finally:
-            if not ticket.closed:
-                self._queue.withdraw(ticket)
+            if not request.done:
+                self._scheduler.cancel(request)
 
-    def sent(self, ticket: Ticket) -> None:
+    def on_response_sent(self, request: EngineRequest) -> None:
         """The request's answer has been handed over. Until then the attention in it counts as promised."""
-        self._queue.sent(ticket)
+        self._scheduler.on_response_sent(request)
 
     def close(self) -> None:
         """Finish what is queued, then end the threads."""
-        self._queue.close()
+        self._scheduler.close()
         self._workers.join()

@@ -8,24 +8,24 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from models.contract import tensors
-from models.contract.arrays import Data, Floats
-from models.preprocess.prepared import Prepared
-from service.engine.condensing import Weights
-from service.engine.plan import AttentionPlan, VectorPlan
+from models.contract.arrays import Floats, InputArray
+from models.preprocess.prepared import ModelInput
+from service.engine.condensing import AttentionWeights
+from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
 
 
 @dataclass(frozen=True, slots=True)
-class ItemResult:
+class ItemOutput:
     """`embedding` is `[e]`, pooled and not normalised; `attention` has the shape that its query gives; `vectors`, where
     they were asked for, are `[n, e]`, one for each of the item's n positions, not normalised either."""
 
     embedding: Floats
-    attention: Weights | None
-    vectors: Floats | None = None
+    attention: AttentionWeights | None
+    token_embeddings: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class BatchKey:
     """What items of a batch have in common: model, the tensors fetched for them, and of which heads. Small batches may
     be of two lanes, one of which `shares_with` the other.
     """
@@ -35,34 +35,41 @@ class Lane:
     heads: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, model: str, attention: AttentionPlan | None, vectors: VectorPlan | None) -> Self:
+    def from_plans(
+        cls, model: str, attention: AttentionPlan | None, token_embeddings: TokenEmbeddingPlan | None
+    ) -> Self:
         """That of a request's items."""
-        positions = (tensors.POSITIONS,) if vectors else ()
-        observed, heads = (attention.outputs, attention.chosen_heads) if attention else ((), ())
-        return cls(model, (tensors.EMBEDDING, *positions, *observed), heads)
+        positions = (tensors.TOKEN_EMBEDDINGS,) if token_embeddings else ()
+        attention_outputs, heads = (attention.outputs, attention.chosen_heads) if attention else ((), ())
+        return cls(model, (tensors.EMBEDDING, *positions, *attention_outputs), heads)
 
     @property
-    def plain(self) -> bool:
+    def embedding_only(self) -> bool:
         """Nothing is fetched but the embedding."""
         return self.outputs == (tensors.EMBEDDING,)
 
     @property
-    def observed(self) -> bool:
+    def needs_attention(self) -> bool:
         """Attention is among what is fetched."""
-        return not set(self.outputs) <= {tensors.EMBEDDING, tensors.POSITIONS}
+        return not set(self.outputs) <= {tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS}
 
-    def shares_with(self, other: "Lane") -> bool:
+    def compatible_with(self, other: "BatchKey") -> bool:
         """Of one model, and of one only the embedding is fetched, of the other attention too."""
-        seen, plain = (self, other) if self.observed else (other, self)
-        return plain.plain and seen.observed and seen.model == plain.model and tensors.POSITIONS not in seen.outputs
+        with_attention, embedding_only = (self, other) if self.needs_attention else (other, self)
+        return (
+            embedding_only.embedding_only
+            and with_attention.needs_attention
+            and with_attention.model == embedding_only.model
+            and tensors.TOKEN_EMBEDDINGS not in with_attention.outputs
+        )
 
 
-def lane_of(items: "Sequence[Item]") -> Lane:
+def batch_key(items: "Sequence[QueueItem]") -> BatchKey:
     """What a batch runs as: for an item of which attention is asked, the others are computed with it."""
-    return next((item.lane for item in items if item.lane.observed), items[0].lane)
+    return next((item.batch_key for item in items if item.batch_key.needs_attention), items[0].batch_key)
 
 
-class Ticket:
+class EngineRequest:
     """One request's wait for all of its items.
 
     `deadline`, on `time.monotonic`'s clock, bounds the wait for the first of them to run. The first failed item fails
@@ -74,37 +81,37 @@ class Ticket:
     def __init__(self, *, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
         self.deadline = deadline
         self.loop = loop
-        self.asked = self.queued = self.began = self.ended = time.monotonic()
-        self.future: asyncio.Future[list[ItemResult]] = loop.create_future()
-        self.waiting: OrderedDict[Item, None] = OrderedDict()
+        self.created_at = self.queued_at = self.started_at = self.finished_at = time.monotonic()
+        self.future: asyncio.Future[list[ItemOutput]] = loop.create_future()
+        self.waiting_items: OrderedDict[QueueItem, None] = OrderedDict()
         self.attention_bytes = 0
         self.small_tokens = 0
-        self.closed = False
+        self.done = False
         """Nobody waits any more: answered, failed or withdrawn."""
-        self.prepared: Sequence[Prepared] = ()
-        self._results: list[ItemResult | None] = []
-        self._missing = 0
-        self._ran = False
+        self.prepared: Sequence[ModelInput] = ()
+        self._results: list[ItemOutput | None] = []
+        self._pending_count = 0
+        self._started = False
 
-    def expect(self, prepared: Sequence[Prepared]) -> None:
+    def set_items(self, prepared: Sequence[ModelInput]) -> None:
         """Say what there will be results of, before the first is filled in."""
-        self.queued = self.began = time.monotonic()
+        self.queued_at = self.started_at = time.monotonic()
         self.prepared = prepared
         self._results = [None] * len(prepared)
-        self._missing = len(prepared)
+        self._pending_count = len(prepared)
 
-    def run(self, now: float) -> None:
+    def mark_started(self, now: float) -> None:
         """One of its items is in a batch."""
-        if not self._ran:
-            self._ran, self.began = True, now
+        if not self._started:
+            self._started, self.started_at = True, now
 
-    def fill(self, index: int, result: ItemResult) -> bool:
+    def set_result(self, index: int, result: ItemOutput) -> bool:
         """Note one item's result; True when it was the last that was missing."""
         self._results[index] = result
-        self._missing -= 1
-        return self._missing == 0
+        self._pending_count -= 1
+        return self._pending_count == 0
 
-    def settle(self, outcome: BaseException | None = None) -> None:
+    def resolve(self, outcome: BaseException | None = None) -> None:
         """Answer with the results, or with an error. On the event loop, once; a cancelled wait is left alone."""
         if self.future.done():
             return
@@ -115,30 +122,30 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Waiter:
     """Where a result goes: the `index`th of a request, with its own share of the attention."""
 
-    ticket: Ticket
+    request: EngineRequest
     index: int
     attention: AttentionPlan | None
 
 
 @dataclass(slots=True, eq=False)
-class Item:
+class QueueItem:
     """One text or image on its way to a batch, for all who wait for the very same."""
 
-    lane: Lane
-    prepared: Prepared
-    seats: list[Seat]
-    enqueued: float = field(default_factory=time.monotonic)
+    batch_key: BatchKey
+    prepared: ModelInput
+    waiters: list[Waiter]
+    queued_at: float = field(default_factory=time.monotonic)
 
     @property
     def positions(self) -> int:
         """Its cost: the length of the sequence that it is."""
-        return self.prepared.positions
+        return self.prepared.num_tokens
 
     @property
-    def data(self) -> Data:
+    def data(self) -> InputArray:
         return self.prepared.data
 
 
@@ -146,8 +153,8 @@ class Item:
 class Batch:
     """What one thread runs. `alone`: nothing else ran or waited when it was taken, nor for a while before."""
 
-    items: list[Item]
-    alone: bool
+    items: list[QueueItem]
+    exclusive: bool
 
     @property
     def tokens(self) -> int:

@@ -8,147 +8,153 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from models.preprocess.prepared import Prepared
+from models.preprocess.prepared import ModelInput
 from service.engine.admission import Admission, QueueLimits
-from service.engine.atwork import AtWork
+from service.engine.atwork import InFlightBatches
 from service.engine.cache import EmbeddingCache
-from service.engine.deadlines import DeadlineWatch
-from service.engine.gathering import Gathering
-from service.engine.items import Batch, Item, Lane, Seat, Ticket
+from service.engine.deadlines import DeadlineTimer
+from service.engine.gathering import BatchDelayPolicy
+from service.engine.items import Batch, BatchKey, EngineRequest, QueueItem, Waiter
 from service.engine.lengths import BatchLimits
-from service.engine.outcomes import Outcomes
-from service.engine.plan import AttentionPlan, VectorPlan
-from service.engine.sharing import Shares
-from service.engine.waiting import Waiting
+from service.engine.outcomes import CompletionDispatcher
+from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
+from service.engine.sharing import UnbatchedResult
+from service.engine.waiting import WaitingQueue
 from service.errors import HeadlightError, NotReady, Overloaded
 from service.metrics import Metrics
 
 
-class Queue:
+class Scheduler:
     """Every method may be called from any thread. Tickets are answered on the event loops that they came from."""
 
     def __init__(
         self,
         limits: QueueLimits,
-        batches: Mapping[str, BatchLimits],
+        batch_limits: Mapping[str, BatchLimits],
         metrics: Metrics,
         cache: EmbeddingCache,
-        gathering: Gathering,
+        batch_delay: BatchDelayPolicy,
     ) -> None:
         """`batches`: how large a batch of each model may be; `gathering`: whether a small one waits to grow."""
-        self._batches = batches
+        self._batch_limits = batch_limits
         self._metrics = metrics
-        self._waiting = Waiting()
+        self._waiting = WaitingQueue()
         self._admission = Admission(limits)
-        self._outcomes = Outcomes(self._waiting, self._admission, cache, metrics)
-        self._gathering = gathering
-        self._one_gathers = False
-        self._at_work = AtWork()
+        self._completions = CompletionDispatcher(self._waiting, self._admission, cache, metrics)
+        self._batch_delay = batch_delay
+        self._delaying = False
+        self._in_flight = InFlightBatches()
         self._closing = False
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
-        self._deadlines = DeadlineWatch(self._waiting, lock)
-        metrics.queue_items.set_function(lambda: self._waiting.items)
+        self._deadlines = DeadlineTimer(self._waiting, lock)
+        metrics.queue_size.set_function(lambda: self._waiting.items)
 
     @property
     def open(self) -> bool:
         """Requests are taken."""
         return not self._closing
 
-    def check_room(self, items: int, tokens: int) -> None:
+    def check_capacity(self, items: int, tokens: int) -> None:
         """Raises Overloaded when there is no room for `tokens`, or NotReady: known before the `items` are prepared."""
         with self._changed:
-            self._refuse_if_closing()
-            if not self._admission.has_room(tokens, waiting=self._waiting.tokens):
-                self._metrics.shed.labels("overloaded").inc(items)
-                raise self._admission.overloaded(self._owed)
+            self._check_open()
+            if not self._admission.has_capacity(tokens, waiting_tokens=self._waiting.tokens):
+                self._metrics.rejected.labels("overloaded").inc(items)
+                raise self._admission.overloaded(self._outstanding_tokens)
 
-    def put(
+    def add_request(
         self,
-        ticket: Ticket,
+        request: EngineRequest,
         model: str,
-        prepared: Sequence[Prepared],
+        prepared: Sequence[ModelInput],
         attention: AttentionPlan | None = None,
-        vectors: VectorPlan | None = None,
+        token_embeddings: TokenEmbeddingPlan | None = None,
     ) -> None:
         """Queue one request's items. Raises Overloaded or NotReady."""
-        lane = Lane.of(model, attention, vectors)
-        plans = [plan for plan in (attention, vectors) if plan]
-        promised = sum(plan.answer_bytes(item.positions) for plan in plans for item in prepared)
-        items = [Item(lane, item, [Seat(ticket, i, attention)]) for i, item in enumerate(prepared)]
+        key = BatchKey.from_plans(model, attention, token_embeddings)
+        plans = [plan for plan in (attention, token_embeddings) if plan]
+        reserved_bytes = sum(plan.response_bytes(item.num_tokens) for plan in plans for item in prepared)
+        items = [QueueItem(key, item, [Waiter(request, i, attention)]) for i, item in enumerate(prepared)]
         tokens = sum(item.positions for item in items)
         with self._changed:
-            self._refuse_if_closing()
-            if ticket.closed:
+            self._check_open()
+            if request.done:
                 return
             try:
-                self._admission.admit(ticket, tokens, promised, waiting=self._waiting.tokens, owed=self._owed)
+                self._admission.admit(
+                    request,
+                    tokens,
+                    reserved_bytes,
+                    waiting_tokens=self._waiting.tokens,
+                    outstanding_tokens=self._outstanding_tokens,
+                )
             except Overloaded:
-                self._metrics.shed.labels("overloaded").inc(len(items))
+                self._metrics.rejected.labels("overloaded").inc(len(items))
                 raise
-            ticket.expect(prepared)
-            unknown = self._outcomes.remembered(items) if lane.plain else items
+            request.set_items(prepared)
+            uncached = self._completions.serve_from_cache(items) if key.embedding_only else items
             now = time.monotonic()
             if self._busy:
-                self._at_work.had_company(now)
+                self._in_flight.mark_contended(now)
             else:
-                self._admission.drain.begin(now)
-            if not unknown:
+                self._admission.throughput.mark_busy(now)
+            if not uncached:
                 return
-            self._waiting.add(unknown)
-            self._gathering.came(now)
-            if not self._one_gathers or self._gathers_until <= now:
+            self._waiting.add(uncached)
+            self._batch_delay.on_request(now)
+            if not self._delaying or self._delay_deadline <= now:
                 self._changed.notify()
-            self._deadlines.came(ticket.deadline)
+            self._deadlines.on_new_deadline(request.deadline)
 
-    def take(self) -> Batch | None:
+    def next_batch(self) -> Batch | None:
         """Wait for a batch; None when the queue is closing and nothing is left."""
         with self._changed:
             while True:
-                self._outcomes.expire(self._owed)
+                self._completions.expire(self._outstanding_tokens)
                 if self._waiting.items:
-                    if (left_s := self._gathers_until - time.monotonic()) <= 0:
-                        return self._take()
-                    self._gather(left_s)
+                    if (left_s := self._delay_deadline - time.monotonic()) <= 0:
+                        return self._take_batch()
+                    self._delay_batch(left_s)
                 elif self._closing:
                     return None
                 else:
                     self._changed.wait()
 
-    def finish(self, batch: Batch, outcomes: Sequence[Shares]) -> None:
+    def complete(self, batch: Batch, results: Sequence[UnbatchedResult]) -> None:
         """Hand out what became of each of the batch's items."""
         with self._changed:
             now = time.monotonic()
-            self._admission.drain.served(batch.tokens, now)
-            self._gathering.handed_out(self._outcomes.hand_out(batch.items, outcomes), now)
-            self._at_work.end(batch)  # only now: what a fault leaves unanswered is still to be found
-            self._outcomes.tell()  # last: who is told takes the interpreter, and soon wants the lock
+            self._admission.throughput.record(batch.tokens, now)
+            self._batch_delay.on_batch_done(self._completions.dispatch(batch.items, results), now)
+            self._in_flight.end(batch)  # only now: what a fault leaves unanswered is still to be found
+            self._completions.notify()  # last: who is told takes the interpreter, and soon wants the lock
 
-    def give_up(self, batch: Batch, error: HeadlightError) -> None:
+    def fail_batch(self, batch: Batch, error: HeadlightError) -> None:
         """Answer a batch's requests with `error`, whatever becomes of it later."""
         with self._changed:
-            self._at_work.end(batch)
-            self._outcomes.fail(batch.items, error)
+            self._in_flight.end(batch)
+            self._completions.fail(batch.items, error)
 
-    def withdraw(self, ticket: Ticket) -> None:
+    def cancel(self, request: EngineRequest) -> None:
         """Nobody waits for this request any more: what is queued for it alone is not run."""
         with self._changed:
-            self._outcomes.withdraw(ticket)
+            self._completions.cancel(request)
 
-    def sent(self, ticket: Ticket) -> None:
+    def on_response_sent(self, request: EngineRequest) -> None:
         """The answer has been handed over: the attention in it is held no more."""
-        self._gathering.sent(time.monotonic())
-        if ticket.attention_bytes:
+        self._batch_delay.on_response_sent(time.monotonic())
+        if request.attention_bytes:
             with self._changed:
-                self._admission.sent(ticket)
+                self._admission.on_response_sent(request)
 
-    def expire(self, within_s: float, ended: threading.Event) -> None:
+    def expire(self, max_wait_s: float, stopped: threading.Event) -> None:
         """Wait for the next deadline, or so long, and answer the requests whose deadline has passed then: for when no
         thread is free to notice. What sets `ended` must `wake` who waits.
         """
         with self._changed:
-            self._deadlines.wait_for_next(within_s, ended)
-            self._outcomes.expire(self._owed)
+            self._deadlines.wait_for_next(max_wait_s, stopped)
+            self._completions.expire(self._outstanding_tokens)
 
     def wake(self) -> None:
         """End a wait for deadlines."""
@@ -161,53 +167,55 @@ class Queue:
             self._closing = True
             self._changed.notify_all()
 
-    def abandon(self, error: HeadlightError) -> None:
+    def abort_all(self, error: HeadlightError) -> None:
         """Close, and answer everything that waits or runs with `error`."""
         self.close()
         with self._changed:
-            self._outcomes.fail([*self._waiting, *(item for batch in self._at_work for item in batch.items)], error)
+            self._completions.fail(
+                [*self._waiting, *(item for batch in self._in_flight for item in batch.items)], error
+            )
 
-    def _take(self) -> Batch:
+    def _take_batch(self) -> Batch:
         now = time.monotonic()
-        alone = self._at_work.would_be_alone(now)
-        most = math.inf if alone else self._gathering.most(self._waiting.tokens, len(self._at_work))
-        items = self._waiting.take(self._batches, most, self._gathering.enough)
+        exclusive = self._in_flight.is_uncontended(now)
+        max_tokens = math.inf if exclusive else self._batch_delay.fair_share(self._waiting.tokens, len(self._in_flight))
+        items = self._waiting.take_batch(self._batch_limits, max_tokens, self._batch_delay.preferred_tokens)
         if self._busy:
-            self._at_work.had_company(now)
-            alone = False
-        batch = Batch(items, alone=alone)
+            self._in_flight.mark_contended(now)
+            exclusive = False
+        batch = Batch(items, exclusive=exclusive)
         for item in items:
-            for seat in item.seats:
-                seat.ticket.run(now)
-        self._at_work.begin(batch)
+            for waiter in item.waiters:
+                waiter.request.mark_started(now)
+        self._in_flight.begin(batch)
         if self._waiting.items:
             self._changed.notify()  # each put wakes one thread; the rest of a large request is for the others
         return batch
 
-    def _gather(self, seconds: float) -> None:
+    def _delay_batch(self, seconds: float) -> None:
         """Wait for more to come, or for so long."""
-        self._one_gathers = True  # and no second: all the others are at work
+        self._delaying = True  # and no second: all the others are at work
         try:
             self._changed.wait(seconds)
         finally:
-            self._one_gathers = False
+            self._delaying = False
 
     @property
-    def _gathers_until(self) -> float:
+    def _delay_deadline(self) -> float:
         """Nothing waits past a deadline."""
-        until = self._gathering.until(self._waiting.tokens, len(self._at_work))
-        return -math.inf if self._closing or until >= self._waiting.next_deadline() else until
+        deadline = self._batch_delay.deadline(self._waiting.tokens, len(self._in_flight))
+        return -math.inf if self._closing or deadline >= self._waiting.next_deadline() else deadline
 
     @property
     def _busy(self) -> bool:
         """Something runs or waits."""
-        return len(self._at_work) > 0 or self._waiting.items > 0
+        return len(self._in_flight) > 0 or self._waiting.items > 0
 
-    def _refuse_if_closing(self) -> None:
+    def _check_open(self) -> None:
         if self._closing:
-            raise NotReady("the server is stopping")
+            raise NotReady("the server is shutting down")
 
     @property
-    def _owed(self) -> int:
+    def _outstanding_tokens(self) -> int:
         """Tokens that wait or run."""
-        return self._waiting.tokens + self._at_work.tokens
+        return self._waiting.tokens + self._in_flight.tokens

@@ -10,97 +10,105 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from models.contract.arrays import Data, Floats
-from service.engine.items import Item, lane_of
-from service.engine.sharing import Shares, shares
+from models.contract.arrays import Floats, InputArray
+from service.engine.items import QueueItem, batch_key
+from service.engine.sharing import UnbatchedResult, unbatch
 from service.errors import InferenceFailed
 from service.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-SUSPICIOUS = 3
+FAILURES_BEFORE_SELF_TEST = 3
 """Runs of a model that fail in a row before it is looked whether it can run at all."""
 
 
-class Runner(Protocol):
+class Backend(Protocol):
     """What the engine needs of a model: one batch of items' data turned into named arrays."""
 
     def run(
-        self, items: Sequence[Data], outputs: Sequence[str], heads: Sequence[int], *, alone: bool
+        self, items: Sequence[InputArray], outputs: Sequence[str], heads: Sequence[int], *, exclusive: bool
     ) -> dict[str, Floats]:
         """`alone`: nothing else runs, so the batch may have the whole machine. Raises InferenceFailed."""
         ...
 
-    def check(self) -> None:
+    def self_test(self) -> None:
         """Run what is known to run. Raises InferenceFailed."""
         ...
 
 
-class SessionLost(RuntimeError):
+class ModelUnusable(RuntimeError):
     """A model fails on what it was warmed up with, as after CUDA's sticky errors: nothing runs until it is opened anew,
     which is for a new process to do."""
 
 
-class Running:
+class BatchExecutor:
     """Runs batches of several models, from any thread."""
 
-    def __init__(self, models: Mapping[str, Runner], metrics: Metrics) -> None:
+    def __init__(self, models: Mapping[str, Backend], metrics: Metrics) -> None:
         self._models = models
         self._metrics = metrics
-        self._failed = Counter[str]()
+        self._consecutive_failures = Counter[str]()
         self._lock = threading.Lock()
 
-    def run(self, items: Sequence[Item], *, alone: bool) -> Sequence[Shares]:
+    def run(self, items: Sequence[QueueItem], *, exclusive: bool) -> Sequence[UnbatchedResult]:
         """What became of each item. Raises SessionLost."""
-        found = self._try(items, alone=alone)
-        if isinstance(found, InferenceFailed):
-            logger.error("%s failed on a batch of %d", items[0].lane.model, len(items), exc_info=found)
-            return self._halves(items, found, alone=alone)
-        return found
+        results = self._run_once(items, exclusive=exclusive)
+        if isinstance(results, InferenceFailed):
+            logger.error(
+                "inference failed: model=%s batch_size=%d", items[0].batch_key.model, len(items), exc_info=results
+            )
+            return self._bisect(items, results, exclusive=exclusive)
+        return results
 
-    def _halves(self, items: Sequence[Item], error: InferenceFailed, *, alone: bool) -> Sequence[Shares]:
+    def _bisect(
+        self, items: Sequence[QueueItem], error: InferenceFailed, *, exclusive: bool
+    ) -> Sequence[UnbatchedResult]:
         if len(items) == 1:
             return [error]
         middle = len(items) // 2
-        outcomes: list[Shares] = []
+        results: list[UnbatchedResult] = []
         for half in (items[:middle], items[middle:]):
-            found = self._try(half, alone=alone)
-            outcomes += self._halves(half, found, alone=alone) if isinstance(found, InferenceFailed) else found
-        return outcomes
+            half_results = self._run_once(half, exclusive=exclusive)
+            results += (
+                self._bisect(half, half_results, exclusive=exclusive)
+                if isinstance(half_results, InferenceFailed)
+                else half_results
+            )
+        return results
 
-    def _try(self, items: Sequence[Item], *, alone: bool) -> list[Shares] | InferenceFailed:
-        lane = lane_of(items)
-        model = self._models[lane.model]
-        began = time.monotonic()
+    def _run_once(self, items: Sequence[QueueItem], *, exclusive: bool) -> list[UnbatchedResult] | InferenceFailed:
+        key = batch_key(items)
+        model = self._models[key.model]
+        started = time.monotonic()
         try:
-            arrays = model.run([item.data for item in items], lane.outputs, lane.heads, alone=alone)
-            found = shares(items, arrays)
+            arrays = model.run([item.data for item in items], key.outputs, key.heads, exclusive=exclusive)
+            results = unbatch(items, arrays)
         except InferenceFailed as error:
-            return self._suspect(lane.model, error)
+            return self._check_model(key.model, error)
         except MemoryError:
-            return self._suspect(lane.model, InferenceFailed("there is not enough memory"))
+            return self._check_model(key.model, InferenceFailed("there is not enough memory"))
         with self._lock:
-            del self._failed[lane.model]
-        self._observe(items, began)
-        return found
+            del self._consecutive_failures[key.model]
+        self._observe(items, started)
+        return results
 
-    def _suspect(self, name: str, error: InferenceFailed) -> InferenceFailed:
+    def _check_model(self, name: str, error: InferenceFailed) -> InferenceFailed:
         """Is it the items that fail, or all that is run?"""
         with self._lock:
-            self._failed[name] += 1
-            if self._failed[name] < SUSPICIOUS:
+            self._consecutive_failures[name] += 1
+            if self._consecutive_failures[name] < FAILURES_BEFORE_SELF_TEST:
                 return error
-            self._failed[name] = 0
+            self._consecutive_failures[name] = 0
         try:
-            self._models[name].check()
+            self._models[name].self_test()
         except InferenceFailed as lost:
-            raise SessionLost(f"{name} runs nothing any more") from lost
+            raise ModelUnusable(f"{name} fails its self-test; restart the process") from lost
         return error
 
-    def _observe(self, items: Sequence[Item], began: float) -> None:
-        meters = self._metrics.of(items[0].lane.model)
-        meters.inference_seconds.observe(time.monotonic() - began)
-        meters.batch_items.observe(len(items))
-        meters.batch_tokens.observe(sum(item.positions for item in items))
+    def _observe(self, items: Sequence[QueueItem], started: float) -> None:
+        model_metrics = self._metrics.for_model(items[0].batch_key.model)
+        model_metrics.inference_seconds.observe(time.monotonic() - started)
+        model_metrics.batch_size.observe(len(items))
+        model_metrics.batch_tokens.observe(sum(item.positions for item in items))
         for item in items:
-            meters.queue_seconds.observe(began - item.enqueued)
+            model_metrics.queue_seconds.observe(started - item.queued_at)

@@ -6,34 +6,42 @@ import numpy as np
 
 from models.contract import tensors
 from models.contract.arrays import Floats
-from service.engine.condensing import Weights
-from service.engine.items import Item, ItemResult, Seat
-from service.engine.plan import VectorPlan
+from service.engine.condensing import AttentionWeights
+from service.engine.items import ItemOutput, QueueItem, Waiter
+from service.engine.plan import TokenEmbeddingPlan
 from service.errors import InferenceFailed
 
-Shares = list[tuple[Seat, ItemResult]] | InferenceFailed
+UnbatchedResult = list[tuple[Waiter, ItemOutput]] | InferenceFailed
 
 
-def shares(items: Sequence[Item], arrays: Mapping[str, Floats]) -> list[Shares]:
+def unbatch(items: Sequence[QueueItem], arrays: Mapping[str, Floats]) -> list[UnbatchedResult]:
     """For each item the results of its seats; a value that is not finite is the failure of its own item alone."""
-    finite = all(bool(np.isfinite(array).all()) for array in arrays.values())
-    return [_share(item, arrays, row, finite) for row, item in enumerate(items)]
+    all_finite = all(bool(np.isfinite(array).all()) for array in arrays.values())
+    return [_unbatch_item(item, arrays, row, all_finite) for row, item in enumerate(items)]
 
 
-def _share(item: Item, arrays: Mapping[str, Floats], row: int, finite: bool) -> Shares:
+def _unbatch_item(item: QueueItem, arrays: Mapping[str, Floats], row: int, all_finite: bool) -> UnbatchedResult:
     embedding = arrays[tensors.EMBEDDING][row].copy()  # a view would keep the batch alive
-    vectors = VectorPlan.cut(arrays, row, item.positions) if tensors.POSITIONS in arrays else None
-    results = [(seat, ItemResult(embedding, _attention(seat, arrays, row), vectors)) for seat in item.seats]
-    if finite or all(map(_is_finite, (result for _, result in results))):
+    token_embeddings = (
+        TokenEmbeddingPlan.extract(arrays, row, item.positions) if tensors.TOKEN_EMBEDDINGS in arrays else None
+    )
+    results = [
+        (waiter, ItemOutput(embedding, _attention(waiter, arrays, row), token_embeddings)) for waiter in item.waiters
+    ]
+    if all_finite or all(map(_is_finite, (result for _, result in results))):
         return results
-    return InferenceFailed("the model gave a value that is not finite")
+    return InferenceFailed("the model returned a non-finite value")
 
 
-def _attention(seat: Seat, arrays: Mapping[str, Floats], row: int) -> Weights | None:
-    return None if seat.attention is None else seat.attention.cut(arrays, row, seat.ticket.prepared[seat.index])
+def _attention(waiter: Waiter, arrays: Mapping[str, Floats], row: int) -> AttentionWeights | None:
+    return (
+        None
+        if waiter.attention is None
+        else waiter.attention.extract(arrays, row, waiter.request.prepared[waiter.index])
+    )
 
 
-def _is_finite(result: ItemResult) -> bool:
+def _is_finite(result: ItemOutput) -> bool:
     attention = result.attention.values if result.attention else None
-    found = (result.embedding, attention, result.vectors)
-    return all(bool(np.isfinite(array).all()) for array in found if array is not None)
+    arrays = (result.embedding, attention, result.token_embeddings)
+    return all(bool(np.isfinite(array).all()) for array in arrays if array is not None)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from service.engine.items import Ticket
+from service.engine.items import EngineRequest
 
 STAGES = ("preprocess", "queue", "inference", "serialize")
 
@@ -16,27 +16,27 @@ class Timing:
     first of them ran, and `ended` with the last. After that comes what is made of the results.
     """
 
-    asked: float
-    queued: float
-    began: float
-    ended: float
+    created_at: float
+    queued_at: float
+    started_at: float
+    finished_at: float
 
     @classmethod
-    def of(cls, tickets: Sequence[Ticket]) -> Self:
+    def merge(cls, requests: Sequence[EngineRequest]) -> Self:
         """Of a request that waited for several models: until the last of each."""
-        if len(tickets) == 1:
-            (one,) = tickets
-            return cls(one.asked, one.queued, one.began, one.ended)
+        if len(requests) == 1:
+            (request,) = requests
+            return cls(request.created_at, request.queued_at, request.started_at, request.finished_at)
         return cls(
-            min(ticket.asked for ticket in tickets),
-            max(ticket.queued for ticket in tickets),
-            max(ticket.began for ticket in tickets),
-            max(ticket.ended for ticket in tickets),
+            min(request.created_at for request in requests),
+            max(request.queued_at for request in requests),
+            max(ticket.started_at for ticket in requests),
+            max(ticket.finished_at for ticket in requests),
         )
 
     def stages(self) -> Iterator[tuple[str, float, float]]:
         """Each stage, when it began and when it was over; the last is taken to be over now."""
-        moments = (self.asked, self.queued, self.began, self.ended, time.monotonic())
+        moments = (self.created_at, self.queued_at, self.started_at, self.finished_at, time.monotonic())
         yield from zip(STAGES, moments[:-1], moments[1:], strict=True)
 
     def stages_ms(self) -> dict[str, float]:

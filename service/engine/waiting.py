@@ -10,143 +10,143 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, count
 
-from service.engine.items import Item, Lane, Ticket
-from service.engine.lengths import BatchLimits, ByLength
+from service.engine.items import BatchKey, EngineRequest, QueueItem
+from service.engine.lengths import BatchLimits, LengthIndex
 
-Key = tuple[Lane, bytes]
+DedupKey = tuple[BatchKey, bytes]
 
-MOST_FORGOTTEN = 1_000
+MAX_STALE_DEADLINES = 1_000
 """Deadlines of requests that are long answered, and as many as there are that count, before they are swept out."""
 
 
-class Waiting:
+class WaitingQueue:
     """Not thread-safe: the queue holds its lock around each call. What a call costs depends on what it moves, not on
     how much waits."""
 
     def __init__(self) -> None:
         self.tokens = 0
         self.items = 0
-        self._lanes: dict[Lane, ByLength] = {}
-        self._same: dict[Key, Item] = {}
-        self._by_age: OrderedDict[Ticket, None] = OrderedDict()
-        self._fresh: OrderedDict[Ticket, None] = OrderedDict()
-        self._turns: OrderedDict[Ticket, None] = OrderedDict()
+        self._by_batch_key: dict[BatchKey, LengthIndex] = {}
+        self._unique_items: dict[DedupKey, QueueItem] = {}
+        self._fifo: OrderedDict[EngineRequest, None] = OrderedDict()
+        self._unstarted: OrderedDict[EngineRequest, None] = OrderedDict()
+        self._round_robin: OrderedDict[EngineRequest, None] = OrderedDict()
         self._deadlines: list[tuple[float, int]] = []
-        self._arrivals = count()
-        self._expiring: dict[int, Ticket] = {}
-        self._arrival: dict[Ticket, int] = {}
-        self._oldest_next = True
+        self._sequence = count()
+        self._live_deadlines: dict[int, EngineRequest] = {}
+        self._sequence_numbers: dict[EngineRequest, int] = {}
+        self._fifo_next = True
 
-    def __iter__(self) -> Iterator[Item]:
-        return chain.from_iterable(self._lanes.values())
+    def __iter__(self) -> Iterator[QueueItem]:
+        return chain.from_iterable(self._by_batch_key.values())
 
-    def add(self, items: Iterable[Item]) -> None:
+    def add(self, items: Iterable[QueueItem]) -> None:
         """Queue one request's items. An item that waits already gains a seat instead of waiting twice."""
         for item in items:
-            (ticket,) = {seat.ticket for seat in item.seats}
-            if not ticket.waiting:
-                self._enter(ticket)
-            same = self._same.setdefault((item.lane, item.prepared.key), item)
-            if same is item:
-                self._lanes.setdefault(item.lane, ByLength()).add(item)
-                self._count(item, 1)
+            (request,) = {waiter.request for waiter in item.waiters}
+            if not request.waiting_items:
+                self._enqueue(request)
+            queued_item = self._unique_items.setdefault((item.batch_key, item.prepared.key), item)
+            if queued_item is item:
+                self._by_batch_key.setdefault(item.batch_key, LengthIndex()).add(item)
+                self._add_to_totals(item, 1)
             else:
-                same.seats += item.seats
-            ticket.waiting[same] = None
+                queued_item.waiters += item.waiters
+            request.waiting_items[queued_item] = None
 
-    def take(
-        self, limits: Mapping[str, BatchLimits], most_tokens: float = math.inf, shared_tokens: float = 0
-    ) -> list[Item]:
+    def take_batch(
+        self, limits: Mapping[str, BatchLimits], max_tokens: float = math.inf, mixed_tokens: float = 0
+    ) -> list[QueueItem]:
         """Remove and return the next batch, within its model's limits and so many tokens: one item at least. There must
         be one waiting.
 
         With items of which only the embedding is asked, and of which attention is too, it is filled up to
         `shared_tokens`.
         """
-        first = next(iter(self._next().waiting))
-        batch, bounds = [first], limits[first.lane.model].within(most_tokens)
-        self._lanes[first.lane].grow(batch, bounds)
-        if beside := self._beside(first.lane):
-            beside.grow(batch, bounds.within(shared_tokens))
+        first = next(iter(self._next_request().waiting_items))
+        batch, capped_limits = [first], limits[first.batch_key.model].capped(max_tokens)
+        self._by_batch_key[first.batch_key].fill_batch(batch, capped_limits)
+        if compatible := self._compatible_group(first.batch_key):
+            compatible.fill_batch(batch, capped_limits.capped(mixed_tokens))
         for item in batch:
             self._remove(item)
-            for ticket in {seat.ticket for seat in item.seats}:
-                del ticket.waiting[item]
-                self._serve(ticket)
+            for request in {waiter.request for waiter in item.waiters}:
+                del request.waiting_items[item]
+                self._served(request)
         return batch
 
-    def withdraw(self, ticket: Ticket) -> None:
+    def cancel(self, request: EngineRequest) -> None:
         """Forget what only this request waits for."""
-        for item in ticket.waiting:
-            item.seats = [seat for seat in item.seats if seat.ticket is not ticket]
-            if not item.seats:
+        for item in request.waiting_items:
+            item.waiters = [waiter for waiter in item.waiters if waiter.request is not request]
+            if not item.waiters:
                 self._remove(item)
-        ticket.waiting.clear()
-        self._leave(ticket)
+        request.waiting_items.clear()
+        self._dequeue(request)
 
     def next_deadline(self) -> float:
         """The soonest of the requests that have not begun."""
-        while self._deadlines and self._deadlines[0][1] not in self._expiring:
+        while self._deadlines and self._deadlines[0][1] not in self._live_deadlines:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else math.inf
 
-    def expired(self, now: float) -> list[Ticket]:
+    def expired(self, now: float) -> list[EngineRequest]:
         """The requests that waited past their deadline and have not begun."""
-        found = []
+        overdue = []
         while self._deadlines and self._deadlines[0][0] <= now:
-            ticket = self._expiring.get(heapq.heappop(self._deadlines)[1])
-            if ticket:
-                found.append(ticket)
-        return found
+            request = self._live_deadlines.get(heapq.heappop(self._deadlines)[1])
+            if request:
+                overdue.append(request)
+        return overdue
 
-    def _beside(self, lane: Lane) -> ByLength | None:
+    def _compatible_group(self, key: BatchKey) -> LengthIndex | None:
         """What can share a batch with that lane, if any waits."""
-        return next((items for other, items in self._lanes.items() if lane.shares_with(other)), None)
+        return next((items for other, items in self._by_batch_key.items() if key.compatible_with(other)), None)
 
-    def _next(self) -> Ticket:
+    def _next_request(self) -> EngineRequest:
         """The request whose turn it is, by turns of two rules."""
-        self._oldest_next = not self._oldest_next
-        if not self._oldest_next:
-            return next(iter(self._by_age))
-        return next(iter(self._fresh or self._turns))
+        self._fifo_next = not self._fifo_next
+        if not self._fifo_next:
+            return next(iter(self._fifo))
+        return next(iter(self._unstarted or self._round_robin))
 
-    def _enter(self, ticket: Ticket) -> None:
-        self._by_age[ticket] = None
-        self._fresh[ticket] = None
+    def _enqueue(self, request: EngineRequest) -> None:
+        self._fifo[request] = None
+        self._unstarted[request] = None
         # The heap holds numbers: what has been answered long ago must not be kept until its deadline.
-        arrival = self._arrival[ticket] = next(self._arrivals)
-        self._expiring[arrival] = ticket
-        heapq.heappush(self._deadlines, (ticket.deadline, arrival))
+        number = self._sequence_numbers[request] = next(self._sequence)
+        self._live_deadlines[number] = request
+        heapq.heappush(self._deadlines, (request.deadline, number))
 
-    def _serve(self, ticket: Ticket) -> None:
-        self._forget_deadline(ticket)
-        if not ticket.waiting:
-            self._leave(ticket)
+    def _served(self, request: EngineRequest) -> None:
+        self._drop_deadline(request)
+        if not request.waiting_items:
+            self._dequeue(request)
             return
-        self._fresh.pop(ticket, None)
-        self._turns[ticket] = None
-        self._turns.move_to_end(ticket)
+        self._unstarted.pop(request, None)
+        self._round_robin[request] = None
+        self._round_robin.move_to_end(request)
 
-    def _forget_deadline(self, ticket: Ticket) -> None:
+    def _drop_deadline(self, request: EngineRequest) -> None:
         """It has begun, or left."""
-        self._expiring.pop(self._arrival.pop(ticket, -1), None)
-        if len(self._deadlines) > MOST_FORGOTTEN + 2 * len(self._expiring):
-            self._deadlines = [(waits.deadline, arrival) for arrival, waits in self._expiring.items()]
+        self._live_deadlines.pop(self._sequence_numbers.pop(request, -1), None)
+        if len(self._deadlines) > MAX_STALE_DEADLINES + 2 * len(self._live_deadlines):
+            self._deadlines = [(live.deadline, arrival) for arrival, live in self._live_deadlines.items()]
             heapq.heapify(self._deadlines)
 
-    def _leave(self, ticket: Ticket) -> None:
-        self._forget_deadline(ticket)
-        for order in (self._by_age, self._fresh, self._turns):
-            order.pop(ticket, None)
+    def _dequeue(self, request: EngineRequest) -> None:
+        self._drop_deadline(request)
+        for order in (self._fifo, self._unstarted, self._round_robin):
+            order.pop(request, None)
 
-    def _remove(self, item: Item) -> None:
-        lane = self._lanes[item.lane]
-        lane.remove(item)
-        if not lane:
-            del self._lanes[item.lane]
-        del self._same[item.lane, item.prepared.key]
-        self._count(item, -1)
+    def _remove(self, item: QueueItem) -> None:
+        group = self._by_batch_key[item.batch_key]
+        group.remove(item)
+        if not group:
+            del self._by_batch_key[item.batch_key]
+        del self._unique_items[item.batch_key, item.prepared.key]
+        self._add_to_totals(item, -1)
 
-    def _count(self, item: Item, sign: int) -> None:
+    def _add_to_totals(self, item: QueueItem, sign: int) -> None:
         self.tokens += sign * item.positions
         self.items += sign

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.engine.items import Batch
-from service.engine.queue import Queue
-from service.engine.running import Running
+from service.engine.queue import Scheduler
+from service.engine.running import BatchExecutor
 from service.errors import InferenceFailed, NotReady
 
-LONGEST_LOOK_S = 1.0
+WATCHDOG_INTERVAL_S = 1.0
 """How often the watcher looks, at least: sooner, when a deadline is."""
 
 
@@ -21,86 +21,86 @@ class Workers:
     what runs it must start it anew.
     """
 
-    def __init__(self, queue: Queue, running: Running, *, count: int, stuck_after_s: float) -> None:
-        self._queue = queue
+    def __init__(self, scheduler: Scheduler, batch_executor: BatchExecutor, *, count: int, hung_after_s: float) -> None:
+        self._scheduler = scheduler
         self._count = count
-        self._running = running
-        self._stuck_after_s = stuck_after_s
+        self._batch_executor = batch_executor
+        self._hung_after_s = hung_after_s
         self._lock = threading.Lock()
         self._busy: dict[threading.Thread, tuple[Batch, float]] = {}
-        self._stuck: set[threading.Thread] = set()
-        self._faulty = threading.Event()
-        self._ended = threading.Event()
+        self._hung: set[threading.Thread] = set()
+        self._failed = threading.Event()
+        self._stopped = threading.Event()
         self._threads = [self._start() for _ in range(count)]
-        self._watcher = threading.Thread(target=self._watch, name="headlight-watcher", daemon=True)
-        self._watcher.start()
+        self._watchdog = threading.Thread(target=self._watch, name="headlight-watchdog", daemon=True)
+        self._watchdog.start()
 
     @property
     def alive(self) -> bool:
         """Every thread is at work, and none is stuck."""
-        return not (self._faulty.is_set() or self._ended.is_set() or self._stuck)
+        return not (self._failed.is_set() or self._stopped.is_set() or self._hung)
 
     def join(self) -> None:
         """Wait for the threads to end, which they do when the queue is closed and empty; not for those stuck."""
-        while at_work := [thread for thread in self._threads if thread.is_alive() and thread not in self._stuck]:
-            at_work[0].join(LONGEST_LOOK_S)
-        self._ended.set()
-        self._queue.wake()
-        self._watcher.join()
+        while running := [thread for thread in self._threads if thread.is_alive() and thread not in self._hung]:
+            running[0].join(WATCHDOG_INTERVAL_S)
+        self._stopped.set()
+        self._scheduler.wake()
+        self._watchdog.join()
 
     def _start(self) -> threading.Thread:
-        thread = threading.Thread(target=self._work, name="headlight-engine", daemon=True)
+        thread = threading.Thread(target=self._run_batches, name="headlight-engine", daemon=True)
         thread.start()
         return thread
 
-    def _work(self) -> None:
-        me = threading.current_thread()
-        with self._ending_the_engine_on_a_fault():
-            while me not in self._stuck and (batch := self._queue.take()):
-                self._serve(me, batch)
+    def _run_batches(self) -> None:
+        current = threading.current_thread()
+        with self._fail_engine_on_error():
+            while current not in self._hung and (batch := self._scheduler.next_batch()):
+                self._run_batch(current, batch)
                 del batch  # or a thread that waits would keep the requests it served last
-        self._stuck.discard(me)
+        self._hung.discard(current)
 
     @contextmanager
-    def _ending_the_engine_on_a_fault(self) -> Iterator[None]:
+    def _fail_engine_on_error(self) -> Iterator[None]:
         """A thread that dies unseen would leave requests that nobody answers."""
-        faulty = True
+        failed = True
         try:
             yield
-            faulty = False
+            failed = False
         finally:
-            if faulty:
-                self._faulty.set()
-                self._queue.abandon(NotReady("the engine has stopped"))
+            if failed:
+                self._failed.set()
+                self._scheduler.abort_all(NotReady("the engine has stopped"))
 
-    def _serve(self, me: threading.Thread, batch: Batch) -> None:
+    def _run_batch(self, current: threading.Thread, batch: Batch) -> None:
         with self._lock:
-            self._busy[me] = batch, time.monotonic()
+            self._busy[current] = batch, time.monotonic()
         try:
-            outcomes = self._running.run(batch.items, alone=batch.alone)
+            results = self._batch_executor.run(batch.items, exclusive=batch.exclusive)
         finally:
             with self._lock:
-                del self._busy[me]
-        self._queue.finish(batch, outcomes)
+                del self._busy[current]
+        self._scheduler.complete(batch, results)
 
     def _watch(self) -> None:
-        with self._ending_the_engine_on_a_fault():
-            while not self._ended.is_set():
-                self._queue.expire(min(LONGEST_LOOK_S, self._stuck_after_s / 4), self._ended)
-                for batch in self._newly_stuck():
-                    self._queue.give_up(batch, InferenceFailed("the model took too long"))
-                    if len(self._stuck) > self._count:
-                        raise RuntimeError("more batches are stuck than run at a time")
+        with self._fail_engine_on_error():
+            while not self._stopped.is_set():
+                self._scheduler.expire(min(WATCHDOG_INTERVAL_S, self._hung_after_s / 4), self._stopped)
+                for batch in self._newly_hung():
+                    self._scheduler.fail_batch(batch, InferenceFailed("inference took too long"))
+                    if len(self._hung) > self._count:
+                        raise RuntimeError("more batches are hung than can run concurrently")
                     self._threads = [other for other in self._threads if other.is_alive()] + [self._start()]
 
-    def _newly_stuck(self) -> list[Batch]:
+    def _newly_hung(self) -> list[Batch]:
         """Batches that have run for too long; their threads end when they do."""
         now = time.monotonic()
         with self._lock:
-            late = {
+            hung = {
                 thread: batch
                 for thread, (batch, since) in self._busy.items()
-                if now - since > self._stuck_after_s and thread not in self._stuck
+                if now - since > self._hung_after_s and thread not in self._hung
             }
-            self._stuck.update(late)
-        return list(late.values())
+            self._hung.update(hung)
+        return list(hung.values())

@@ -13,20 +13,20 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.answered import Answered
+from service.answered import RequestRecord
 from service.http.problems import CLIENT_CLOSED_REQUEST
-from service.state import State
+from service.state import AppState
 
-UNMATCHED = "unmatched"
+UNMATCHED_ROUTE = "unmatched"
 
 REQUEST_ID = b"x-request-id"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
-_LAST = ((b"connection", b"close"),)
+_CONNECTION_CLOSE = ((b"connection", b"close"),)
 """Of a server that leaves: no connection is kept for a next request."""
 
 
-class Accounting:
+class ObservabilityMiddleware:
     """ASGI middleware: one count, one duration, one line and one trace a request, and headers that say the same."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -37,43 +37,43 @@ class Accounting:
             await self._app(scope, receive, send)
             return
         app: Starlette = scope["app"]
-        state: State = app.state.headlight
-        answered = Answered(scope["method"], _request_id(scope))
-        told = scope.setdefault("state", {})
-        told["answered"] = answered
+        state: AppState = app.state.headlight
+        record = RequestRecord(scope["method"], _request_id(scope))
+        scope_state = scope.setdefault("state", {})
+        scope_state["record"] = record
 
-        async def watched_send(message: Message) -> None:
+        async def recording_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answered.status = message["status"]
-                answered.begun()
-                headers = [*_headers(answered), *(_LAST if state.leaving else ())]
+                record.status = message["status"]
+                record.response_started()
+                headers = [*_response_headers(record), *(_CONNECTION_CLOSE if state.terminating else ())]
                 message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
         try:
-            await self._app(scope, receive, watched_send)
+            await self._app(scope, receive, recording_send)
         except asyncio.CancelledError:  # the server ends, and has waited long enough
-            answered.status = answered.status or CLIENT_CLOSED_REQUEST
+            record.status = record.status or CLIENT_CLOSED_REQUEST
             raise
         finally:
-            _account(state, scope, answered)
+            _record_request(state, scope, record)
 
 
-def _account(state: State, scope: Scope, answered: Answered) -> None:
-    matched = scope.get("route")  # an outer server's mount, when nothing of ours matched
-    told = scope["state"]
-    answered.ended = time.monotonic()
+def _record_request(state: AppState, scope: Scope, record: RequestRecord) -> None:
+    route = scope.get("route")  # an outer server's mount, when nothing of ours matched
+    scope_state = scope["state"]
+    record.finished_at = time.monotonic()
     # What the connection was refused with is what the client got, whatever the app made of its leaving.
-    answered.status = told.get("refused") or answered.status or HTTPStatus.INTERNAL_SERVER_ERROR
-    answered.route = matched.path if isinstance(matched, Route) else UNMATCHED
-    state.metrics.answered(answered.route, answered.model, str(answered.status)).inc()
-    state.metrics.request_seconds(answered.route).observe(answered.ended - answered.came)
-    if answered.probe and answered.status < HTTPStatus.BAD_REQUEST:
+    record.status = scope_state.get("rejected_status") or record.status or HTTPStatus.INTERNAL_SERVER_ERROR
+    record.route = route.path if isinstance(route, Route) else UNMATCHED_ROUTE
+    state.metrics.requests_total(record.route, record.model, str(record.status)).inc()
+    state.metrics.request_seconds(record.route).observe(record.finished_at - record.received_at)
+    if record.is_probe and record.status < HTTPStatus.BAD_REQUEST:
         return
     if state.access_log:
-        state.access_log.add(answered)
+        state.access_log.add(record)
     if state.tracing:
-        state.tracing.record(answered, dict(scope["headers"]))
+        state.tracing.record(record, dict(scope["headers"]))
 
 
 def _request_id(scope: Scope) -> bytes:
@@ -84,7 +84,7 @@ def _request_id(scope: Scope) -> bytes:
     return b"%032x" % random.getrandbits(128)  # no secret, and no system call
 
 
-def _headers(answered: Answered) -> list[tuple[bytes, bytes]]:
-    stages = ", ".join(f"{name};dur={took}" for name, took in answered.stages_ms.items())
+def _response_headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:
+    stages = ", ".join(f"{name};dur={duration_ms}" for name, duration_ms in record.stages_ms.items())
     timing = [(b"server-timing", stages.encode())] if stages else []
-    return [(REQUEST_ID, answered.request_id), *timing]
+    return [(REQUEST_ID, record.request_id), *timing]

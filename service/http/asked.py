@@ -7,10 +7,10 @@ import numpy as np
 
 from models.contract.arrays import Floats
 from models.contract.manifest import Modality
-from models.preprocess.prepared import Prepared
-from models.preprocess.text import Kept
-from service.engine.attention import AttentionQuery
-from service.engine.condensing import Weights
+from models.preprocess.prepared import ModelInput
+from models.preprocess.text import KeptSide
+from service.engine.attention import AttentionOptions
+from service.engine.condensing import AttentionWeights
 from service.engine.timing import Timing
 from service.runtime.encoder import AnyEncoder
 
@@ -38,7 +38,7 @@ def modality(value: Input) -> Modality:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EmbedRequest:
     """Embed these.
 
     `model` is a served model's name, or None for the first that takes the first of the inputs. What is of another
@@ -53,51 +53,51 @@ class Asked:
     dimensions: int | None = None
     normalize: bool | None = None
     truncate: bool = True
-    kept: Kept = "start"
+    kept: KeptSide = "start"
     max_tokens: int | None = None
     prompt: str | None = None
-    attention: AttentionQuery | None = None
+    attention: AttentionOptions | None = None
     attention_optional: bool = False
     """Of a model without attention it is left out, where it would be refused."""
-    vectors: bool = False
+    return_token_embeddings: bool = False
     """Also the vector of each token, or of each of a picture's positions."""
-    names: Callable[[int], str] = "input[{}]".format
+    input_path: Callable[[int], str] = "input[{}]".format
     """What the dialect calls the input of that place, and `dimensions_name` the dimensions: for errors."""
-    dimensions_name: str = "dimensions"
+    dimensions_param: str = "dimensions"
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class EmbeddingOutput:
     """One input's answer: its vector `[e]`, and, where asked for, its attention, and the vectors `[n, e]` of its
     positions, which are not scaled.
     """
 
     encoder: AnyEncoder
-    prepared: Prepared
-    vector: Floats
-    attention: Weights | None
-    vectors: Floats | None
+    prepared: ModelInput
+    embedding: Floats
+    attention: AttentionWeights | None
+    token_embeddings: Floats | None
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbedResult:
     """Answers in the order of the inputs; `encoder` is the model that was asked for."""
 
     encoder: AnyEncoder
-    items: Sequence[Item]
+    outputs: Sequence[EmbeddingOutput]
     timing: Timing
 
     @property
-    def vectors(self) -> Floats:
+    def embeddings(self) -> Floats:
         """Of all items, `[b, e]`."""
-        return np.stack([item.vector for item in self.items])
+        return np.stack([item.embedding for item in self.outputs])
 
     @property
-    def numbers(self) -> int:
+    def num_values(self) -> int:
         """How many are in all vectors of items."""
-        return sum(item.vector.size for item in self.items)
+        return sum(item.embedding.size for item in self.outputs)
 
     @property
-    def positions(self) -> int:
+    def num_tokens(self) -> int:
         """Tokens of texts and positions of pictures, that were computed."""
-        return sum(item.prepared.positions for item in self.items)
+        return sum(item.prepared.num_tokens for item in self.outputs)

@@ -9,137 +9,137 @@ import orjson
 
 from service.errors import BodyTooLarge, InvalidJson, Overloaded, UnsupportedMediaType
 from service.http import structure
-from service.http.exchange import Exchange
+from service.http.exchange import HttpRequest
 
 JSON = "application/json"
 
-DROPPED_S, DROPPED_TIMES = 0.5, 4
+DISCARD_TIMEOUT_S, DISCARD_FACTOR = 0.5, 4
 """A body that is too large is read on and dropped for so long, and up to so many times what is allowed: most clients
 look for an answer only when they have sent everything, and a connection closed before is all that they see."""
 
-INLINE_BYTES = 4_096
+MAX_INLINE_GZIP_BYTES = 4_096
 """Of gzip that is decoded on the event loop: at most 4 MB of zeros, 2 ms."""
 
-SLICE_BYTES, MOST_MEMBERS = 64 * 1024, 1_000
+CHUNK_BYTES, MAX_GZIP_MEMBERS = 64 * 1024, 1_000
 
-EITHER = 32 + zlib.MAX_WBITS  # the format is told by its header
+ZLIB_AUTO_WBITS = 32 + zlib.MAX_WBITS  # the format is told by its header
 
 
-def media_type(request: Exchange) -> str:
+def media_type(request: HttpRequest) -> str:
     """What the body is said to be, in lower case and without parameters; a missing Content-Type is JSON."""
-    return request.fields.get("content-type", JSON).partition(";")[0].strip().lower() or JSON
+    return request.header_values.get("content-type", JSON).partition(";")[0].strip().lower() or JSON
 
 
-async def read(request: Exchange) -> bytes:
+async def read_body(request: HttpRequest) -> bytes:
     """The body, decoded; it counts as held until `release`.
 
     Raises UnsupportedMediaType, InvalidJson when decoding fails, BodyTooLarge, or Overloaded.
     """
-    state = request.headlight
-    most = state.settings.max_body_bytes
-    coding = request.fields.get("content-encoding", "identity").strip().lower()
+    state = request.app_state
+    max_bytes = state.settings.max_body_bytes
+    coding = request.header_values.get("content-encoding", "identity").strip().lower()
     if coding not in ("identity", "gzip", "x-gzip", "deflate"):
-        raise UnsupportedMediaType("the body may be encoded as gzip or deflate, or not at all")
-    content = await _receive(request, most)
+        raise UnsupportedMediaType("unsupported Content-Encoding; use gzip, deflate or identity")
+    content = await _receive(request, max_bytes)
     if coding == "identity":
         return content
-    if len(content) <= INLINE_BYTES:
-        inflated = inflate(content, most)
+    if len(content) <= MAX_INLINE_GZIP_BYTES:
+        inflated = inflate(content, max_bytes)
     else:
         # Not on the threads that decode pictures: behind some of those it would wait for seconds.
-        inflated = await asyncio.to_thread(inflate, content, most)
-    _hold(request, len(inflated))
+        inflated = await asyncio.to_thread(inflate, content, max_bytes)
+    _reserve(request, len(inflated))
     return inflated
 
 
-def release(request: Exchange) -> None:
+def release_body(request: HttpRequest) -> None:
     """The request's body is held no more."""
-    _hold(request, 0)
+    _reserve(request, 0)
 
 
-def _hold(request: Exchange, size: int) -> None:
+def _reserve(request: HttpRequest, size: int) -> None:
     """Count so many bytes as this request's. Raises Overloaded."""
-    state = request.headlight
+    state = request.app_state
     try:
-        state.bodies.change(request.body_bytes, size, state.settings.max_body_bytes)
+        state.body_budget.resize(request.reserved_body_bytes, size, state.settings.max_body_bytes)
     except Overloaded:
-        state.metrics.shed.labels("overloaded").inc()
+        state.metrics.rejected.labels("overloaded").inc()
         raise
-    request.body_bytes = size
+    request.reserved_body_bytes = size
 
 
-def parse(body: bytes, max_containers: int = structure.MAX_CONTAINERS) -> object:
+def parse_json(body: bytes, max_containers: int = structure.MAX_CONTAINERS) -> object:
     """Strict JSON, with at most so many lists and objects, as deep and wide as `structure` lets it. Raises InvalidJson.
 
     NaN and Infinity literals, lone surrogates and numbers past float64 are no JSON here.
     """
-    structure.check(body, max_containers)
+    structure.check_json_limits(body, max_containers)
     try:
         parsed: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InvalidJson(f"the body is not JSON (at character {error.pos})") from None
+        raise InvalidJson(f"the body is not valid JSON (at character {error.pos})") from None
     return parsed
 
 
-def inflate(content: bytes, most: int) -> bytes:
+def inflate(content: bytes, max_bytes: int) -> bytes:
     """What gzip or deflate made small. Raises InvalidJson, or BodyTooLarge past `most` bytes."""
-    found = bytearray()
+    inflated = bytearray()
     try:
-        for part in _inflated(content, most):
-            found += part
-            if len(found) > most:
-                raise _too_large(most)
+        for chunk in _inflate_chunks(content, max_bytes):
+            inflated += chunk
+            if len(inflated) > max_bytes:
+                raise _too_large(max_bytes)
     except zlib.error:
-        raise InvalidJson("the body is not what its Content-Encoding says") from None
-    return bytes(found)
+        raise InvalidJson("the body could not be decoded as its Content-Encoding") from None
+    return bytes(inflated)
 
 
-def _inflated(content: bytes, most: int) -> Iterator[bytes]:
+def _inflate_chunks(content: bytes, max_bytes: int) -> Iterator[bytes]:
     """Member by member, a slice at a time: what is left after a member is copied, and that is of its slice alone."""
-    member, members = zlib.decompressobj(EITHER), 1
-    for start in range(0, len(content), SLICE_BYTES):
-        left = content[start : start + SLICE_BYTES]
-        while left:
+    member, members = zlib.decompressobj(ZLIB_AUTO_WBITS), 1
+    for start in range(0, len(content), CHUNK_BYTES):
+        remaining = content[start : start + CHUNK_BYTES]
+        while remaining:
             if member.eof:
-                member, members = zlib.decompressobj(EITHER), members + 1
-                if members > MOST_MEMBERS:
+                member, members = zlib.decompressobj(ZLIB_AUTO_WBITS), members + 1
+                if members > MAX_GZIP_MEMBERS:
                     raise zlib.error("too many members")
-            yield member.decompress(left, most + 1)
-            left = member.unused_data
+            yield member.decompress(remaining, max_bytes + 1)
+            remaining = member.unused_data
     if not member.eof:
         raise zlib.error("cut off")
 
 
-async def _receive(request: Exchange, most: int) -> bytes:
-    declared = request.fields.get("content-length", "")
+async def _receive(request: HttpRequest, max_bytes: int) -> bytes:
+    declared = request.header_values.get("content-length", "")
     stream = request.stream()
     body = bytearray()
     size = int(declared[:20]) if declared.isdecimal() else 0
-    if size <= most:
-        _hold(request, size)
+    if size <= max_bytes:
+        _reserve(request, size)
         async for chunk in stream:
             body += chunk
-            if len(body) > most:
+            if len(body) > max_bytes:
                 break
             if len(body) > size:
-                _hold(request, len(body))
+                _reserve(request, len(body))
         else:
             return bytes(body)
-    if "expect" not in request.fields:  # a client that asks before it sends waits for the answer
-        await _drop(stream, DROPPED_TIMES * most)
-    raise _too_large(most)
+    if "expect" not in request.header_values:  # a client that asks before it sends waits for the answer
+        await _discard(stream, DISCARD_FACTOR * max_bytes)
+    raise _too_large(max_bytes)
 
 
-async def _drop(stream: AsyncIterator[bytes], most: int) -> None:
+async def _discard(stream: AsyncIterator[bytes], max_bytes: int) -> None:
     """Read on without keeping anything, within bounds."""
-    dropped = 0
+    discarded_bytes = 0
     with suppress(TimeoutError):
-        async with asyncio.timeout(DROPPED_S):
+        async with asyncio.timeout(DISCARD_TIMEOUT_S):
             async for chunk in stream:
-                dropped += len(chunk)
-                if dropped > most:
+                discarded_bytes += len(chunk)
+                if discarded_bytes > max_bytes:
                     return
 
 
-def _too_large(most: int) -> BodyTooLarge:
-    return BodyTooLarge(f"the body is larger than {most} bytes")
+def _too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body exceeds {max_bytes} bytes")

@@ -4,32 +4,32 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.state import State
+from service.state import AppState
 
-EXPOSED = ("x-request-id", "server-timing", "retry-after")
+EXPOSED_HEADERS = ("x-request-id", "server-timing", "retry-after")
 
 
-class Cors:
+class LazyCorsMiddleware:
     """ASGI middleware that asks the settings when the first request comes: they are read when the app starts."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._chosen: ASGIApp | None = None
+        self._delegate: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._chosen is None:
-            self._chosen = self._choose(scope["app"])
-        await self._chosen(scope, receive, send)
+        if self._delegate is None:
+            self._delegate = self._create_delegate(scope["app"])
+        await self._delegate(scope, receive, send)
 
-    def _choose(self, app: Starlette) -> ASGIApp:
-        state: State = app.state.headlight
+    def _create_delegate(self, app: Starlette) -> ASGIApp:
+        state: AppState = app.state.headlight
         origins = state.settings.cors_origins
         if not origins:
             return self._app
         return CORSMiddleware(
             self._app, allow_origins=origins, allow_methods=("GET", "POST"), allow_headers=("*",),
-            expose_headers=EXPOSED,
+            expose_headers=EXPOSED_HEADERS,
         )  # fmt: skip

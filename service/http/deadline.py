@@ -4,17 +4,17 @@ import time
 
 from service.errors import InvalidParameter
 from service.http import numbers
-from service.http.exchange import Exchange
+from service.http.exchange import HttpRequest
 
 HEADER = "x-request-timeout-ms"
 
 
-def deadline_of(request: Exchange, most_ms: int) -> float:
+def request_deadline(request: HttpRequest, max_ms: int) -> float:
     """On `time.monotonic`'s clock. Raises InvalidParameter when the header is no count of milliseconds."""
-    told = request.fields.get(HEADER)
-    if told is None:
-        return time.monotonic() + most_ms / 1000
-    what = "a whole number of milliseconds, at least 1"
-    if (asked_ms := numbers.of_header(told, HEADER, what)) == 0:
-        raise InvalidParameter(f"the header is {what}", HEADER)
-    return time.monotonic() + min(asked_ms, most_ms) / 1000
+    header_value = request.header_values.get(HEADER)
+    if header_value is None:
+        return time.monotonic() + max_ms / 1000
+    expectation = "an integer number of milliseconds, at least 1"
+    if (requested_ms := numbers.parse_header_int(header_value, HEADER, expectation)) == 0:
+        raise InvalidParameter(f"the header must be {expectation}", HEADER)
+    return time.monotonic() + min(requested_ms, max_ms) / 1000

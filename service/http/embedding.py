@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.preprocess.prepared import Prepared
-from service.engine.items import Ticket
-from service.engine.plan import AttentionPlan, VectorPlan
+from models.preprocess.prepared import ModelInput
+from service.engine.items import EngineRequest
+from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
 from service.engine.timing import Timing
 from service.errors import (
     ContextLengthExceeded,
@@ -16,71 +16,82 @@ from service.errors import (
     TooManyInputs,
 )
 from service.http import inputs
-from service.http.asked import Asked, Embedded, Image, Input, Item, TokenIds, modality
-from service.http.deadline import deadline_of
-from service.http.exchange import Exchange
-from service.http.sizes import Sizes
-from service.http.withdrawal import Watch
+from service.http.asked import EmbeddingOutput, EmbedRequest, EmbedResult, Image, Input, TokenIds, modality
+from service.http.deadline import request_deadline
+from service.http.exchange import HttpRequest
+from service.http.sizes import AttentionSizeLimits
+from service.http.withdrawal import CancelOnDisconnect
 from service.runtime.encoder import AnyEncoder, TextEncoder
-from service.state import State
+from service.state import AppState
 
-CHARACTERS_A_TOKEN = 5
+CHARS_PER_TOKEN = 5
 """About what a token of prose has. What there is no room for by this count is refused before it is tokenized, which
 takes as long as all else of a refusal; a text of longer words may be refused a little early."""
 
 
-async def embed(request: Exchange, asked: Asked) -> Embedded:
+async def embed_http(request: HttpRequest, embed_request: EmbedRequest) -> EmbedResult:
     """Raises RequestError, ModelNotFound, Unavailable or InferenceFailed; ClientDisconnect when the client goes."""
-    state = request.headlight
-    if asked.model is not None:
-        request.answered.model = state.model(asked.model).name
-    deadline = deadline_of(request, state.settings.request_timeout_ms)
-    request.tickets = tickets = list[Ticket]()
-    async with Watch(request):
-        embedded = await embed_for(state, asked, deadline, tickets)
-    answered = request.answered
-    answered.model, answered.timing = embedded.encoder.name, embedded.timing
-    answered.items, answered.positions = len(embedded.items), embedded.positions
-    return embedded
+    state = request.app_state
+    if embed_request.model is not None:
+        request.record.model = state.get_model(embed_request.model).name
+    deadline = request_deadline(request, state.settings.request_timeout_ms)
+    request.engine_requests = engine_requests = list[EngineRequest]()
+    async with CancelOnDisconnect(request):
+        result = await embed(state, embed_request, deadline, engine_requests)
+    record = request.record
+    record.model, record.timing = result.encoder.name, result.timing
+    record.num_inputs, record.num_tokens = len(result.outputs), result.num_tokens
+    return result
 
 
-def release(request: Exchange) -> None:
+def release_engine_requests(request: HttpRequest) -> None:
     """The answer is sent, or will not be: what of it was promised is owed no more."""
-    for ticket in request.tickets:
-        request.headlight.engine.sent(ticket)
-    request.tickets = ()  # they hold the results
+    for engine_request in request.engine_requests:
+        request.app_state.engine.on_response_sent(engine_request)
+    request.engine_requests = ()  # they hold the results
 
 
-async def embed_for(state: State, asked: Asked, deadline: float, tickets: list[Ticket]) -> Embedded:
+async def embed(
+    state: AppState, embed_request: EmbedRequest, deadline: float, engine_requests: list[EngineRequest]
+) -> EmbedResult:
     """The same for who is no HTTP client. Of each of `tickets`, which are added to, the engine must be told that its
     answer is `sent`.
     """
-    count, most = len(asked.inputs), state.settings.max_items
-    if count > most:
-        raise TooManyInputs(f"{count} inputs, at most {most} are taken", asked.names(most))
-    encoder = state.model(asked.model) if asked.model is not None else state.first(modality(asked.inputs[0]))
-    groups = _by_model(state, encoder, asked)
-    state.engine.check_room(count, sum(_tokens_about(asked.inputs[i], of) for of, places in groups for i in places))
-    sizes = Sizes(state.settings, len(groups))
-    parts = [_Part(state, of, asked, places, deadline, (sizes, i)) for i, (of, places) in enumerate(groups)]
-    tickets += [part.ticket for part in parts]
-    items = await parts[0].items() if len(parts) == 1 else await _together(parts, count)
-    return Embedded(encoder, items, Timing.of([part.ticket for part in parts]))
+    count, max_items = len(embed_request.inputs), state.settings.max_items
+    if count > max_items:
+        raise TooManyInputs(f"too many inputs: {count} (maximum {max_items})", embed_request.input_path(max_items))
+    encoder = (
+        state.get_model(embed_request.model)
+        if embed_request.model is not None
+        else state.default_model(modality(embed_request.inputs[0]))
+    )
+    groups = _group_by_model(state, encoder, embed_request)
+    state.engine.check_capacity(
+        count, sum(_estimate_tokens(embed_request.inputs[i], of) for of, places in groups for i in places)
+    )
+    size_limits = AttentionSizeLimits(state.settings, len(groups))
+    sub_requests = [
+        _ModelSubRequest(state, of, embed_request, places, deadline, (size_limits, i))
+        for i, (of, places) in enumerate(groups)
+    ]
+    engine_requests += [part.engine_request for part in sub_requests]
+    outputs = await sub_requests[0].outputs() if len(sub_requests) == 1 else await _run_all(sub_requests, count)
+    return EmbedResult(encoder, outputs, Timing.merge([part.engine_request for part in sub_requests]))
 
 
-def text_encoder(state: State, name: str | None) -> TextEncoder:
+def text_encoder(state: AppState, name: str | None) -> TextEncoder:
     """The model of that name, or the first that takes texts. Raises InvalidInput, ModelNotFound or NotReady."""
-    encoder = state.first("text") if name is None else state.model(name)
+    encoder = state.default_model("text") if name is None else state.get_model(name)
     if not isinstance(encoder, TextEncoder):
-        raise InvalidInput("this model takes images, not texts", "model")
+        raise InvalidInput("this model accepts images, not texts", "model")
     return encoder
 
 
-def _tokens_about(value: Input, encoder: AnyEncoder) -> int:
+def _estimate_tokens(value: Input, encoder: AnyEncoder) -> int:
     """Of an input that is not prepared yet; every picture has as many positions."""
     if isinstance(value, Image):
         return encoder.max_positions
-    length = len(value.ids) if isinstance(value, TokenIds) else len(value) // CHARACTERS_A_TOKEN
+    length = len(value.ids) if isinstance(value, TokenIds) else len(value) // CHARS_PER_TOKEN
     return min(max(1, length), encoder.max_positions)
 
 
@@ -88,122 +99,140 @@ def check_prompt(encoder: TextEncoder, name: str | None) -> None:
     """Raises InvalidParameter for a prompt that the model does not have."""
     known = encoder.prompts
     if name is not None and name not in known:
-        told = f"those of this model are {', '.join(known)}" if known else "this model has none"
-        raise InvalidParameter(f"no prompt of that name; {told}", "prompt_name")
+        hint = f"available: {', '.join(known)}" if known else "this model has no prompts"
+        raise InvalidParameter(f"unknown prompt; {hint}", "prompt_name")
 
 
-def _by_model(state: State, encoder: AnyEncoder, asked: Asked) -> list[tuple[AnyEncoder, Sequence[int]]]:
+def _group_by_model(
+    state: AppState, encoder: AnyEncoder, embed_request: EmbedRequest
+) -> list[tuple[AnyEncoder, Sequence[int]]]:
     """Which inputs go to which model: those of another modality to the one that shares the space."""
-    kinds = [modality(value) for value in asked.inputs]
-    if kinds.count(encoder.manifest.modality) == len(kinds):
-        return [(encoder, range(len(kinds)))]
+    modalities = [modality(value) for value in embed_request.inputs]
+    if modalities.count(encoder.manifest.modality) == len(modalities):
+        return [(encoder, range(len(modalities)))]
     groups = {}
-    for kind in dict.fromkeys(kinds):
-        places = [i for i, found in enumerate(kinds) if found == kind]
-        of = state.of_space(encoder, kind)
-        if of is None:
-            wanted = "texts, not images" if kind == "image" else "images, not texts"
-            raise InvalidInput(f"this model takes {wanted}", asked.names(places[0]))
-        groups[of.name] = of, places
+    for kind in dict.fromkeys(modalities):
+        indices = [i for i, found in enumerate(modalities) if found == kind]
+        target = state.sibling_for(encoder, kind)
+        if target is None:
+            accepted = "texts, not images" if kind == "image" else "images, not texts"
+            raise InvalidInput(f"this model accepts {accepted}", embed_request.input_path(indices[0]))
+        groups[target.name] = target, indices
     return list(groups.values())
 
 
-async def _together(parts: "Sequence[_Part]", count: int) -> list[Item]:
+async def _run_all(sub_requests: "Sequence[_ModelSubRequest]", count: int) -> list[EmbeddingOutput]:
     """All parts at a time; the first that fails fails the request, and the others leave the queue."""
-    waiting = [asyncio.ensure_future(part.items()) for part in parts]
+    tasks = [asyncio.ensure_future(part.outputs()) for part in sub_requests]
     try:
-        made = await asyncio.gather(*waiting)
+        results = await asyncio.gather(*tasks)
     finally:
-        for other in waiting:
-            other.cancel()
-        await asyncio.wait(waiting)  # what they were promised is theirs until they have left
-    found: dict[int, Item] = {}
-    for part, items in zip(parts, made, strict=True):
-        found.update(zip(part.places, items, strict=True))
-    return [found[place] for place in range(count)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)  # what they were promised is theirs until they have left
+    outputs: dict[int, EmbeddingOutput] = {}
+    for part, items in zip(sub_requests, results, strict=True):
+        outputs.update(zip(part.input_indices, items, strict=True))
+    return [outputs[place] for place in range(count)]
 
 
-class _Part:
+class _ModelSubRequest:
     """Of a request, what one model answers: the inputs at `places`."""
 
     def __init__(
         self,
-        state: State,
+        state: AppState,
         encoder: AnyEncoder,
-        asked: Asked,
-        places: Sequence[int],
+        embed_request: EmbedRequest,
+        input_indices: Sequence[int],
         deadline: float,
-        sizes: tuple[Sizes, int],
+        size_limits: tuple[AttentionSizeLimits, int],
     ) -> None:
         """`sizes` are the request's, and which of its parts this is. Raises InvalidParameter for what this model does
         not have."""
         width = encoder.manifest.embedding.width
-        if asked.dimensions is not None and asked.dimensions > width:
-            raise InvalidParameter(f"dimensions are 1 to {width} in this model", asked.dimensions_name)
+        if embed_request.dimensions is not None and embed_request.dimensions > width:
+            raise InvalidParameter(f"dimensions must be between 1 and {width}", embed_request.dimensions_param)
         if isinstance(encoder, TextEncoder):
-            check_prompt(encoder, asked.prompt)
-        self.places = places
-        self.ticket: Ticket = state.engine.ticket(deadline=deadline)
+            check_prompt(encoder, embed_request.prompt)
+        self.input_indices = input_indices
+        self.engine_request: EngineRequest = state.engine.create_request(deadline=deadline)
         self._state = state
         self._encoder = encoder
-        self._asked = asked
-        left_out = asked.attention_optional and encoder.manifest.attention is None
-        self._plan = asked.attention.plan(encoder.manifest) if asked.attention and not left_out else None
-        self._vectors = VectorPlan(width) if asked.vectors else None
-        self._sizes, self._part = sizes
-
-    async def items(self) -> list[Item]:
-        """What becomes of the inputs."""
-        await inputs.prepare(
-            self._state, self._encoder, self._asked, self.places, self.ticket, self._check, self._submit
+        self._embed_request = embed_request
+        attention_skipped = embed_request.attention_optional and encoder.manifest.attention is None
+        self._attention_plan = (
+            embed_request.attention.plan(encoder.manifest)
+            if embed_request.attention and not attention_skipped
+            else None
         )
-        results = await self._state.engine.results(self.ticket)
+        self._token_plan = TokenEmbeddingPlan(width) if embed_request.return_token_embeddings else None
+        self._size_limits, self._index = size_limits
+
+    async def outputs(self) -> list[EmbeddingOutput]:
+        """What becomes of the inputs."""
+        await inputs.preprocess(
+            self._state,
+            self._encoder,
+            self._embed_request,
+            self.input_indices,
+            self.engine_request,
+            self._check_lengths,
+            self._submit,
+        )
+        results = await self._state.engine.results(self.engine_request)
         pooled = np.array([result.embedding for result in results])
-        vectors = self._encoder.finish(pooled, self._asked.dimensions, normalize=self._asked.normalize)
+        embeddings = self._encoder.postprocess(
+            pooled, self._embed_request.dimensions, normalize=self._embed_request.normalize
+        )
         return [
-            Item(self._encoder, prepared, vector, result.attention, result.vectors)
-            for prepared, vector, result in zip(self.ticket.prepared, vectors, results, strict=True)
+            EmbeddingOutput(self._encoder, prepared, embedding, result.attention, result.token_embeddings)
+            for prepared, embedding, result in zip(self.engine_request.prepared, embeddings, results, strict=True)
         ]
 
-    def _submit(self, items: Sequence[Prepared]) -> None:
-        self._state.engine.submit(self.ticket, self._encoder.name, items, self._plan, vectors=self._vectors)
+    def _submit(self, items: Sequence[ModelInput]) -> None:
+        self._state.engine.submit(
+            self.engine_request, self._encoder.name, items, self._attention_plan, token_embeddings=self._token_plan
+        )
 
-    def _check(self, items: Sequence[Prepared]) -> None:
+    def _check_lengths(self, items: Sequence[ModelInput]) -> None:
         """What can be refused only when lengths are known; of the first items, when there are more to come."""
-        if not self._asked.truncate:
-            self._refuse_truncated(items)
-        if self._asked.max_tokens is not None and isinstance(self._encoder, TextEncoder):
-            self._refuse_longer(items, self._asked.max_tokens)
-        if self._plan:
-            _check_query(self._plan, items)
+        if not self._embed_request.truncate:
+            self._reject_truncated(items)
+        if self._embed_request.max_tokens is not None and isinstance(self._encoder, TextEncoder):
+            self._reject_longer(items, self._embed_request.max_tokens)
+        if self._attention_plan:
+            _check_query(self._attention_plan, items)
             texts = isinstance(self._encoder, TextEncoder)
-            self._sizes.check_attention(self._part, self._plan, items, texts=texts)
-        if self._vectors:
-            self._sizes.check_vectors(self._part, self._vectors, items)
+            self._size_limits.check_attention(self._index, self._attention_plan, items, texts=texts)
+        if self._token_plan:
+            self._size_limits.check_token_embeddings(self._index, self._token_plan, items)
 
-    def _refuse_truncated(self, items: Sequence[Prepared]) -> None:
-        for place, item in zip(self.places, items, strict=False):
+    def _reject_truncated(self, items: Sequence[ModelInput]) -> None:
+        for index, item in zip(self.input_indices, items, strict=False):
             if item.truncated:
-                told = f"the text has more than {item.positions} tokens"
-                raise ContextLengthExceeded(told, self._asked.names(place))
+                message = f"the text has more than {item.num_tokens} tokens"
+                raise ContextLengthExceeded(message, self._embed_request.input_path(index))
 
-    def _refuse_longer(self, items: Sequence[Prepared], most: int) -> None:
-        for place, item in zip(self.places, items, strict=False):
-            if item.positions > most and not self._asked.truncate:
-                raise ContextLengthExceeded(f"the text has more than {most} tokens", self._asked.names(place))
-            if item.positions > most:
-                told = (
-                    f"texts are cut to the model's {self._encoder.max_positions} tokens only; one has more than {most}"
+    def _reject_longer(self, items: Sequence[ModelInput], max_tokens: int) -> None:
+        for index, item in zip(self.input_indices, items, strict=False):
+            if item.num_tokens > max_tokens and not self._embed_request.truncate:
+                raise ContextLengthExceeded(
+                    f"the text has more than {max_tokens} tokens", self._embed_request.input_path(index)
                 )
-                raise InvalidParameter(told, "max_tokens")
+            if item.num_tokens > max_tokens:
+                message = f"texts are truncated at {self._encoder.max_positions} tokens only; one exceeds {max_tokens}"
+                raise InvalidParameter(message, "max_tokens")
 
 
-def _check_query(plan: AttentionPlan, items: Sequence[Prepared]) -> None:
+def _check_query(plan: AttentionPlan, items: Sequence[ModelInput]) -> None:
     if not (plan.words or isinstance(plan.query, int)):
         return
-    entries = [count for item in items if (count := plan.entries(item)) is not None]
-    if len(entries) < len(items):
-        raise InvalidParameter("token ids come without their words; send the text", "attention.units")
-    if isinstance(plan.query, int) and plan.query >= min(entries):
-        what = "words" if plan.words else "positions"
-        raise InvalidParameter(f"query {plan.query} is past an input of {min(entries)} {what}", "attention.query")
+    lengths = [count for item in items if (count := plan.num_entries(item)) is not None]
+    if len(lengths) < len(items):
+        raise InvalidParameter("units=words does not apply to token ids; send the text", "attention.units")
+    if isinstance(plan.query, int) and plan.query >= min(lengths):
+        unit = "words" if plan.words else "positions"
+        raise InvalidParameter(
+            f"query {plan.query} is out of range: the input has {min(lengths)} {unit}", "attention.query"
+        )

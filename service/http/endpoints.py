@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.errors import Fault, HeadlightError, MethodNotAllowed
+from service.errors import HeadlightError, InternalError, MethodNotAllowed
 from service.http import body, embedding, keys, problems
-from service.http.exchange import Exchange
+from service.http.exchange import HttpRequest
 
 logger = logging.getLogger(__name__)
 
@@ -31,20 +31,20 @@ class Endpoint:
 
     method: Literal["GET", "POST"]
     path: str
-    handler: Callable[[Exchange], Awaitable[Response]]
+    handler: Callable[[HttpRequest], Awaitable[Response]]
     summary: str
-    request: type[BaseModel] | None = None
-    answer: type[BaseModel] | None = None
+    request_model: type[BaseModel] | None = None
+    response_model: type[BaseModel] | None = None
     examples: Mapping[str, Any] = field(default_factory=dict)
-    keyless: bool = False
-    probe: bool = False
+    public: bool = False
+    is_probe: bool = False
     """Asked every few seconds by whoever watches: of interest to the log when it fails."""
     status: HTTPStatus = HTTPStatus.OK
-    content: Mapping[str, Any] | None = None
+    response_content: Mapping[str, Any] | None = None
     """What the answer is, as OpenAPI says it, where it is no JSON."""
-    query: Sequence[Mapping[str, Any]] = ()
+    query_parameters: Sequence[Mapping[str, Any]] = ()
     """Parameters in the URL, as OpenAPI says them."""
-    files: Sequence[str] = ()
+    binary_media_types: Sequence[str] = ()
     """Media types of files that the body can be instead."""
 
 
@@ -54,59 +54,63 @@ class Dialect:
 
     name: str
     endpoints: tuple[Endpoint, ...]
-    error: type[BaseModel]
+    error_model: type[BaseModel]
     """What an error's body is."""
-    problem: Callable[[HeadlightError], Response] = problems.openai
+    error_response: Callable[[HeadlightError], Response] = problems.openai_error_response
 
 
-class Resource:
+class PathHandler:
     """An ASGI app for all that is at one path: each method's errors have the shape of the dialect that it belongs to,
     and that there is no such method is told as the first of them tells.
     """
 
-    def __init__(self, served: Iterable[tuple[Dialect, Endpoint]]) -> None:
-        self._served: dict[str, tuple[Dialect, Endpoint]] = {each[1].method: each for each in served}
+    def __init__(self, endpoints: Iterable[tuple[Dialect, Endpoint]]) -> None:
+        self._endpoints: dict[str, tuple[Dialect, Endpoint]] = {each[1].method: each for each in endpoints}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Exchange(scope, receive, send)
+        request = HttpRequest(scope, receive, send)
         try:
-            response = await self._response(request)
+            response = await self._respond(request)
             await response(scope, receive, send)
         finally:
-            embedding.release(request)
+            embedding.release_engine_requests(request)
 
-    async def _response(self, request: Exchange) -> Response:
+    async def _respond(self, request: HttpRequest) -> Response:
         try:
-            return await self._answer(request)
+            return await self._dispatch(request)
         except HeadlightError as error:
             # They lead to the request and all it held, which lead back here: it would stay for the collector.
             error.__traceback__ = error.__context__ = None
-            return self.problem(request, error)
+            return self.error_response(request, error)
         finally:
-            body.release(request)
+            body.release_body(request)
 
-    def problem(self, request: Request, error: HeadlightError) -> Response:
+    def error_response(self, request: Request, error: HeadlightError) -> Response:
         """The error as the request's dialect tells it."""
-        dialect, _ = self._asked(request) or next(iter(self._served.values()))
-        return dialect.problem(error)
+        dialect, _ = self._find_endpoint(request) or next(iter(self._endpoints.values()))
+        return dialect.error_response(error)
 
-    def _asked(self, request: Request) -> tuple[Dialect, Endpoint] | None:
-        return self._served.get("GET" if request.method == "HEAD" else request.method)
+    def _find_endpoint(self, request: Request) -> tuple[Dialect, Endpoint] | None:
+        return self._endpoints.get("GET" if request.method == "HEAD" else request.method)
 
-    async def _answer(self, request: Exchange) -> Response:
-        asked = self._asked(request)
-        if asked is None:
-            raise MethodNotAllowed(self._served)
-        _, endpoint = asked
-        request.answered.probe = endpoint.probe
-        if not endpoint.keyless:
-            keys.check(request)
+    async def _dispatch(self, request: HttpRequest) -> Response:
+        match = self._find_endpoint(request)
+        if match is None:
+            raise MethodNotAllowed(self._endpoints)
+        _, endpoint = match
+        request.record.is_probe = endpoint.is_probe
+        if not endpoint.public:
+            keys.require_api_key(request)
         return await endpoint.handler(request)
 
 
-async def handle_fault(request: Request, error: Exception) -> Response:
+async def handle_unexpected_error(request: Request, error: Exception) -> Response:
     """A fault of ours: logged whole, told as nothing but a fault, in the dialect's own shape."""
-    logger.error("unhandled fault in request %s", request.state.answered.request_id.decode("ascii"), exc_info=error)
-    resource = request.scope.get("endpoint")
-    fault = Fault("internal error")
-    return resource.problem(request, fault) if isinstance(resource, Resource) else problems.openai(fault)
+    logger.error("unhandled exception in request %s", request.state.record.request_id.decode("ascii"), exc_info=error)
+    handler = request.scope.get("endpoint")
+    internal_error = InternalError("internal error")
+    return (
+        handler.error_response(request, internal_error)
+        if isinstance(handler, PathHandler)
+        else problems.openai_error_response(internal_error)
+    )

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from service.answered import Answered
-from service.engine.items import Ticket
-from service.state import State
+from service.answered import RequestRecord
+from service.engine.items import EngineRequest
+from service.state import AppState
 
 
-class Exchange(Request):
+class HttpRequest(Request):
     """One request and its answer.
 
     `headlight` is what the app holds, and `answered` what is told when it is over. `tickets` and `body_bytes` count as
@@ -20,9 +20,9 @@ class Exchange(Request):
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(scope, receive, send)
-        self.headlight: State = scope["app"].state.headlight
-        self.answered: Answered = scope["state"]["answered"]
-        self.tickets: Sequence[Ticket] = ()
-        self.body_bytes = 0
+        self.app_state: AppState = scope["app"].state.headlight
+        self.record: RequestRecord = scope["state"]["record"]
+        self.engine_requests: Sequence[EngineRequest] = ()
+        self.reserved_body_bytes = 0
         lines: Sequence[tuple[bytes, bytes]] = scope["headers"]
-        self.fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(lines)}
+        self.header_values = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(lines)}

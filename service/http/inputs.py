@@ -11,25 +11,25 @@ import time
 from collections.abc import Callable, Sequence
 
 from models.preprocess import errors as images
-from models.preprocess.image import Picture
-from models.preprocess.prepared import Prepared
-from service.engine.items import Ticket
+from models.preprocess.image import PreprocessedImage
+from models.preprocess.prepared import ModelInput
+from service.engine.items import EngineRequest
 from service.errors import (
+    BadRequestError,
     DeadlineExceeded,
     ImageTooLarge,
     InvalidImage,
-    RequestError,
     UnsupportedImageFormat,
     UrlNotAllowed,
 )
-from service.http.asked import Asked, Image, Input, TokenIds
-from service.http.tokenizing import Text, Tokenizing
+from service.http.asked import EmbedRequest, Image, Input, TokenIds
+from service.http.tokenizing import TextSource, TokenizationJob
 from service.runtime.encoder import AnyEncoder, ImageEncoder, TextEncoder
-from service.state import State
+from service.state import AppState
 
-_PROBLEMS: dict[type[images.ImageProblem], type[RequestError]] = {
-    images.NotAnImage: InvalidImage,
-    images.UnsupportedFormat: UnsupportedImageFormat,
+_IMAGE_ERRORS: dict[type[images.ImageDecodeError], type[BadRequestError]] = {
+    images.InvalidImage: InvalidImage,
+    images.UnsupportedImageFormat: UnsupportedImageFormat,
     images.TooManyPixels: ImageTooLarge,
 }
 
@@ -37,14 +37,14 @@ _URL = re.compile(r"\s*([a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 
 
-async def prepare(
-    state: State,
+async def preprocess(
+    state: AppState,
     encoder: AnyEncoder,
-    asked: Asked,
-    places: Sequence[int],
-    ticket: Ticket,
-    check: Callable[[Sequence[Prepared]], None],
-    submit: Callable[[Sequence[Prepared]], None],
+    embed_request: EmbedRequest,
+    input_indices: Sequence[int],
+    engine_request: EngineRequest,
+    check: Callable[[Sequence[ModelInput]], None],
+    submit: Callable[[Sequence[ModelInput]], None],
 ) -> None:
     """Have the inputs at `places`, of the encoder's modality, made what it takes, and then submitted.
 
@@ -53,70 +53,72 @@ async def prepare(
     that are not few and brief the ticket is told instead.
     """
     if isinstance(encoder, TextEncoder):
-        texts = [_text(asked.inputs[place]) for place in places]
-        Tokenizing(state, encoder, asked, texts, places, ticket, check, submit).begin()
+        texts = [_text_source(embed_request.inputs[place]) for place in input_indices]
+        TokenizationJob(state, encoder, embed_request, texts, input_indices, engine_request, check, submit).start()
         return
-    files = [_file(asked, place) for place in places]
-    with state.metrics.of(encoder.name).preprocess_seconds.time():
-        pictures = await _pictures(state, encoder, files, list(map(asked.names, places)), ticket.deadline)
-    check(pictures)
-    submit(pictures)
+    sources = [_image_source(embed_request, place) for place in input_indices]
+    with state.metrics.for_model(encoder.name).preprocess_seconds.time():
+        decoded_images = await _decode_images(
+            state, encoder, sources, list(map(embed_request.input_path, input_indices)), engine_request.deadline
+        )
+    check(decoded_images)
+    submit(decoded_images)
 
 
-async def _pictures(
-    state: State,
+async def _decode_images(
+    state: AppState,
     encoder: ImageEncoder,
-    files: Sequence[str | bytes],
-    names: Sequence[str],
+    sources: Sequence[str | bytes],
+    input_paths: Sequence[str],
     deadline: float,
-) -> list[Picture]:
+) -> list[PreprocessedImage]:
     """Decode as many at a time as there are decoders: of several bad images the first is named, whatever the timing,
     and requests take turns.
     """
     loop = asyncio.get_running_loop()
-    at_once = state.settings.intra_op_threads()
-    pictures: list[Picture] = []
-    for start in range(0, len(files), at_once):
+    concurrency = state.settings.intra_op_threads()
+    decoded_images: list[PreprocessedImage] = []
+    for start in range(0, len(sources), concurrency):
         if time.monotonic() > deadline:
-            state.metrics.shed.labels("deadline").inc(len(files))
+            state.metrics.rejected.labels("deadline").inc(len(sources))
             raise DeadlineExceeded("the request's images could not be decoded before its deadline")
-        some = files[start : start + at_once]
-        decoding = [loop.run_in_executor(state.decoding, _decode, encoder, file) for file in some]
-        for name, decoded in zip(names[start:], await asyncio.gather(*decoding), strict=False):
-            if isinstance(decoded, RequestError):
-                decoded.param = name
+        chunk = sources[start : start + concurrency]
+        futures = [loop.run_in_executor(state.image_pool, _decode, encoder, file) for file in chunk]
+        for input_path, decoded in zip(input_paths[start:], await asyncio.gather(*futures), strict=False):
+            if isinstance(decoded, BadRequestError):
+                decoded.param = input_path
                 raise decoded
-            pictures.append(decoded)
-    return pictures
+            decoded_images.append(decoded)
+    return decoded_images
 
 
-def _decode(encoder: ImageEncoder, file: str | bytes) -> Picture | RequestError:
+def _decode(encoder: ImageEncoder, source: str | bytes) -> PreprocessedImage | BadRequestError:
     try:
-        return encoder.prepare([file_bytes(file) if isinstance(file, str) else file])[0]
-    except images.ImageProblem as problem:
-        return _PROBLEMS[type(problem)](str(problem))
+        return encoder.preprocess([decode_base64_image(source) if isinstance(source, str) else source])[0]
+    except images.ImageDecodeError as problem:
+        return _IMAGE_ERRORS[type(problem)](str(problem))
     except InvalidImage as error:
         return error
 
 
-def file_bytes(encoded: str) -> bytes:
+def decode_base64_image(encoded: str) -> bytes:
     """Decode base64, with the line breaks that tools put in. Raises InvalidImage."""
-    found = _DATA_URL.match(encoded)
-    payload = encoded[found.end() :] if found else encoded
+    prefix = _DATA_URL.match(encoded)
+    payload = encoded[prefix.end() :] if prefix else encoded
     try:
         return base64.b64decode("".join(payload.split()), validate=True)
     except (binascii.Error, ValueError):  # ValueError: characters past ASCII
-        raise InvalidImage("the image is not base64") from None
+        raise InvalidImage("the image is not valid base64") from None
 
 
-def _text(value: Input) -> Text:
+def _text_source(value: Input) -> TextSource:
     assert not isinstance(value, Image)
     return value.ids if isinstance(value, TokenIds) else value
 
 
-def _file(asked: Asked, place: int) -> str | bytes:
-    value = asked.inputs[place]
+def _image_source(embed_request: EmbedRequest, index: int) -> str | bytes:
+    value = embed_request.inputs[index]
     assert isinstance(value, Image)
     if isinstance(value.file, str) and _URL.match(value.file):
-        raise UrlNotAllowed("images are not fetched from a URL; send the file itself in base64", asked.names(place))
+        raise UrlNotAllowed("image URLs are not fetched; send the file as base64", embed_request.input_path(index))
     return value.file

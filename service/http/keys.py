@@ -1,23 +1,26 @@
 """Where a request carries its API key."""
 
 from service.errors import InvalidApiKey
-from service.http.exchange import Exchange
+from service.http.exchange import HttpRequest
 
-HEADERS = ("x-api-key", "api-key")
+API_KEY_HEADERS = ("x-api-key", "api-key")
 """Beside `Authorization: Bearer`: where other servers' clients put a key."""
 
 
-def check(request: Exchange) -> None:
+def require_api_key(request: HttpRequest) -> None:
     """Raises InvalidApiKey unless the request brings one of the keys."""
-    state = request.headlight
+    state = request.app_state
     # Headers were decoded as latin-1.
-    if not (state.keys.open or any(state.keys.admits(key.encode("latin-1")) for key in _presented(request))):
+    if not (
+        state.api_keys.auth_disabled
+        or any(state.api_keys.is_valid(key.encode("latin-1")) for key in _credentials(request))
+    ):
         raise InvalidApiKey("the API key is missing or wrong")
 
 
-def _presented(request: Exchange) -> list[str]:
-    found = [request.fields.get(name, "") for name in HEADERS]
-    scheme, _, key = request.fields.get("authorization", "").partition(" ")
+def _credentials(request: HttpRequest) -> list[str]:
+    candidates = [request.header_values.get(name, "") for name in API_KEY_HEADERS]
+    scheme, _, key = request.header_values.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        found.append(key.strip(" \t"))  # of HTTP's white space alone: a key may end in a byte that is another's
-    return found
+        candidates.append(key.strip(" \t"))  # of HTTP's white space alone: a key may end in a byte that is another's
+    return candidates

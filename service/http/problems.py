@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from service import error_body, errors
 
-STATUS: dict[type[errors.HeadlightError], HTTPStatus] = {
-    errors.RequestError: HTTPStatus.BAD_REQUEST,
+STATUS_BY_ERROR: dict[type[errors.HeadlightError], HTTPStatus] = {
+    errors.BadRequestError: HTTPStatus.BAD_REQUEST,
     errors.InvalidApiKey: HTTPStatus.UNAUTHORIZED,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.ModelNotFound: HTTPStatus.NOT_FOUND,
@@ -19,42 +19,44 @@ STATUS: dict[type[errors.HeadlightError], HTTPStatus] = {
     errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.Fault: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
 CLIENT_CLOSED_REQUEST = 499
 """Of a connection that ended without an answer. Not in any standard; nginx's code, which operators know."""
 
 
-def status_of(error: errors.HeadlightError) -> HTTPStatus:
+def http_status(error: errors.HeadlightError) -> HTTPStatus:
     """The status of the nearest base class in the table."""
-    return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
+    return next(STATUS_BY_ERROR[base] for base in type(error).__mro__ if base in STATUS_BY_ERROR)
 
 
-def told(error: errors.HeadlightError) -> str:
+def message_with_param(error: errors.HeadlightError) -> str:
     """The message for dialects that have no field for what is at fault."""
-    named = error.param is None or error.message.startswith(f"{error.param}:")
-    return error.message if named else f"{error.param}: {error.message}"
+    names_param = error.param is None or error.message.startswith(f"{error.param}:")
+    return error.message if names_param else f"{error.param}: {error.message}"
 
 
-def plain(error: errors.HeadlightError) -> Response:
+def simple_error_response(error: errors.HeadlightError) -> Response:
     """`{"error": "..."}`, as several dialects have it."""
-    return respond(error, orjson.dumps({"error": told(error)}))
+    return error_response(error, orjson.dumps({"error": message_with_param(error)}))
 
 
-def respond(error: errors.HeadlightError, body: bytes, status: HTTPStatus | None = None) -> Response:
+def error_response(error: errors.HeadlightError, body: bytes, status: HTTPStatus | None = None) -> Response:
     """A dialect's body under the error's status, or the dialect's own for it, and what HTTP says beside it."""
-    return Response(body, status or status_of(error), _headers(error), error_body.MEDIA_TYPE)
+    return Response(body, status or http_status(error), _headers(error), error_body.MEDIA_TYPE)
 
 
-def openai(error: errors.HeadlightError) -> Response:
+def openai_error_response(error: errors.HeadlightError) -> Response:
     """`{"error": {"message", "type", "param", "code"}, "detail"}`: also for paths that are no dialect's."""
-    return respond(error, error_body.openai(status_of(error), error.message, error.code, error.param))
+    return error_response(
+        error, error_body.openai_error_body(http_status(error), error.message, error.code, error.param)
+    )
 
 
 async def handle_not_found(_request: Request, _error: Exception) -> Response:
     """The router's own refusal, and its only one: each path takes all methods itself."""
-    return openai(errors.NotFound("no such path"))
+    return openai_error_response(errors.NotFound("path not found"))
 
 
 async def handle_disconnect(_request: Request, _error: Exception) -> Response:

@@ -11,58 +11,58 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.http.body import JSON
-from service.http.pieces import PIECE_BYTES, dump, written
+from service.http.pieces import CHUNK_BYTES, dump, iter_json
 
-HELD_BYTES = 1024 * 1024
+MAX_BUFFERED_BYTES = 1024 * 1024
 """An answer of so many is still sent whole, with its length before it."""
 
 
-def json(content: object) -> Response:
+def json_response(content: object) -> Response:
     """A small answer, written at a stretch."""
     return Response(dump(content), media_type=JSON)
 
 
-async def in_pieces(content: object) -> Response:
+async def streaming_json(content: object) -> Response:
     """An answer of any size, with others served in between; `content` may hold parts."""
-    chunks, held, size = _chunks(written(content)), [], 0
+    chunks, buffered, size = _chunks(iter_json(content)), [], 0
     for chunk in chunks:
-        held.append(chunk)
+        buffered.append(chunk)
         size += len(chunk)
-        if size > HELD_BYTES:
-            return _Sent(b"".join(held), chunks)
-        if size >= PIECE_BYTES:
+        if size > MAX_BUFFERED_BYTES:
+            return _StreamingJsonResponse(b"".join(buffered), chunks)
+        if size >= CHUNK_BYTES:
             await asyncio.sleep(0)
-    return Response(b"".join(held), media_type=JSON)
+    return Response(b"".join(buffered), media_type=JSON)
 
 
-class _Sent(StreamingResponse):
+class _StreamingJsonResponse(StreamingResponse):
     """Its first bytes, and those that are written while they are sent. Ends early when the client goes."""
 
     def __init__(self, first: bytes, chunks: Iterator[bytes]) -> None:
         self._chunks = chain((first,), chunks)
-        super().__init__(_in_turn(self._chunks), media_type=JSON)
+        super().__init__(_yielding(self._chunks), media_type=JSON)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["http_version"] == "1.0":
-            whole = b"".join([chunk async for chunk in _in_turn(self._chunks)])
-            self.headers["content-length"] = str(len(whole))
-            self.body_iterator = _in_turn((whole,))
+            body = b"".join([chunk async for chunk in _yielding(self._chunks)])
+            self.headers["content-length"] = str(len(body))
+            self.body_iterator = _yielding((body,))
         await super().__call__(scope, receive, send)
 
 
-async def _in_turn(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def _yielding(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk
         await asyncio.sleep(0)  # sending does not wait until the client is far behind
 
 
-def _chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _chunks(fragments: Iterator[bytes]) -> Iterator[bytes]:
     """Of `PIECE_BYTES` at least, but for the last."""
-    held, size = [], 0
-    for piece in pieces:
-        held.append(piece)
-        size += len(piece)
-        if size >= PIECE_BYTES:
-            yield b"".join(held)
-            held, size = [], 0
-    yield b"".join(held)
+    buffered, size = [], 0
+    for fragment in fragments:
+        buffered.append(fragment)
+        size += len(fragment)
+        if size >= CHUNK_BYTES:
+            yield b"".join(buffered)
+            buffered, size = [], 0
+    yield b"".join(buffered)

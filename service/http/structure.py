@@ -18,34 +18,36 @@ MAX_VALUES = 2**20
 _QUOTE = ord('"')
 
 
-def check(body: bytes, max_containers: int = MAX_CONTAINERS) -> None:
+def check_json_limits(body: bytes, max_containers: int = MAX_CONTAINERS) -> None:
     """Raises InvalidJson for lists and objects that are too deep or too many, and for too many values in them."""
-    deep = body.count(b"[") + body.count(b"{") > MAX_DEPTH
-    wide = body.count(b",") > MAX_VALUES
-    if not (deep or wide):
+    maybe_deep = body.count(b"[") + body.count(b"{") > MAX_DEPTH
+    maybe_wide = body.count(b",") > MAX_VALUES
+    if not (maybe_deep or maybe_wide):
         return
     escaped = body.replace(rb"\\", b"").replace(rb"\"", b"")  # each quote that is left begins or ends a string
-    if wide and len(_outside_strings(escaped, b",")) > MAX_VALUES:
-        raise InvalidJson(f"the body has more than {MAX_VALUES} values")
-    if deep:
+    if maybe_wide and len(_structural_bytes(escaped, b",")) > MAX_VALUES:
+        raise InvalidJson(f"the body exceeds {MAX_VALUES} values")
+    if maybe_deep:
         _check_containers(escaped, max_containers)
 
 
-def _check_containers(escaped: bytes, most: int) -> None:
-    brackets = _outside_strings(escaped, b"[{]}")
+def _check_containers(escaped: bytes, max_containers: int) -> None:
+    brackets = _structural_bytes(escaped, b"[{]}")
     opening = (brackets == ord("[")) | (brackets == ord("{"))
     containers = np.count_nonzero(opening)
-    if containers > most:
-        raise InvalidJson(f"the body has more than {most} lists and objects")
+    if containers > max_containers:
+        raise InvalidJson(f"the body exceeds {max_containers} lists and objects")
     steps = np.where(opening[: 2 * containers], 1, -1)  # past as many it is closed, or no JSON
     if steps.cumsum().max(initial=0) > MAX_DEPTH:
-        raise InvalidJson(f"the body is nested more than {MAX_DEPTH} deep")
+        raise InvalidJson(f"the body is nested deeper than {MAX_DEPTH} levels")
 
 
-def _outside_strings(escaped: bytes, kept: bytes) -> Bytes:
+def _structural_bytes(escaped: bytes, wanted: bytes) -> Bytes:
     """Those of the `kept` bytes that are of no string, in order; a regular expression would remember each escape."""
-    others = bytes(set(range(256)) - {_QUOTE, *kept})
-    found = np.frombuffer(escaped.translate(None, delete=others), dtype=np.uint8)
-    quotes = np.cumsum(found == _QUOTE, dtype=np.uint8)  # whether they are even is all that counts: it may overflow
-    outside: Bytes = found[(quotes & 1 == 0) & (found != _QUOTE)]
+    others = bytes(set(range(256)) - {_QUOTE, *wanted})
+    candidates = np.frombuffer(escaped.translate(None, delete=others), dtype=np.uint8)
+    quotes = np.cumsum(
+        candidates == _QUOTE, dtype=np.uint8
+    )  # whether they are even is all that counts: it may overflow
+    outside: Bytes = candidates[(quotes & 1 == 0) & (candidates != _QUOTE)]
     return outside

@@ -5,97 +5,105 @@ threads, a few at a time, and after each few, others have a turn.
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from models.preprocess.errors import NotInVocabulary
-from models.preprocess.prepared import Prepared
-from models.preprocess.tokens import Tokens
-from service.engine.items import Ticket
+from models.preprocess.errors import TokenIdOutOfRange
+from models.preprocess.prepared import ModelInput
+from models.preprocess.tokens import TokenizedText
+from service.engine.items import EngineRequest
 from service.errors import DeadlineExceeded, InvalidTokens, NotReady
-from service.http.asked import Asked
+from service.http.asked import EmbedRequest
 from service.runtime.encoder import TextEncoder
-from service.state import State
+from service.state import AppState
 
-Text = str | Sequence[int]
+TextSource = str | Sequence[int]
 """A text, or the ids that its caller's own tokenizer made of it."""
 
-AT_ONCE, AT_ONCE_CHARACTERS = 32, 65_536
+CHUNK_TEXTS, CHUNK_CHARACTERS = 32, 65_536
 """Texts that are tokenized at a stretch, and characters of them unless it is one text: then others have a turn."""
 
 
-class Tokenizing:
+class TokenizationJob:
     """Of a request's texts, a few at a time: after each, those have a turn who wait for a thread too."""
 
     def __init__(
         self,
-        state: State,
+        state: AppState,
         encoder: TextEncoder,
-        asked: Asked,
-        texts: Sequence[Text],
-        places: Sequence[int],
-        ticket: Ticket,
-        check: Callable[[Sequence[Prepared]], None],
-        submit: Callable[[Sequence[Prepared]], None],
+        embed_request: EmbedRequest,
+        texts: Sequence[TextSource],
+        input_indices: Sequence[int],
+        engine_request: EngineRequest,
+        check: Callable[[Sequence[ModelInput]], None],
+        submit: Callable[[Sequence[ModelInput]], None],
     ) -> None:
         self._state = state
         self._encoder = encoder
-        self._asked = asked
-        self._places = places
-        self._ticket = ticket
+        self._embed_request = embed_request
+        self._input_indices = input_indices
+        self._engine_request = engine_request
         self._check = check
         self._submit = submit
         self._texts = texts
-        self._stretches = _stretches(texts)
-        self._items: list[Tokens] = []
+        self._pending_chunks = _chunks(texts)
+        self._items: list[TokenizedText] = []
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Begin; a few brief texts are done then. Raises for those what threads tell the ticket, and NotReady."""
-        few = len(self._texts) <= AT_ONCE
-        if few and self._encoder.is_brief(self._texts, prompt=self._asked.prompt, kept=self._asked.kept):
-            self._next()
+        few = len(self._texts) <= CHUNK_TEXTS
+        if few and self._encoder.is_short(
+            self._texts, prompt=self._embed_request.prompt, kept_side=self._embed_request.kept
+        ):
+            self._run_chunk()
         else:
-            self._go_on()
+            self._schedule()
 
-    def _go_on(self) -> None:
+    def _schedule(self) -> None:
         try:
-            self._state.engine.submit_from(self._state.tokenizing, self._ticket, self._next)
+            self._state.engine.submit_async(self._state.tokenizer_pool, self._engine_request, self._run_chunk)
         except RuntimeError:  # the threads take no more
-            raise NotReady("the server is stopping") from None
+            raise NotReady("the server is shutting down") from None
 
-    def _next(self) -> None:
-        ticket, texts, items, metrics = self._ticket, self._texts, self._items, self._state.metrics
-        if ticket.closed:
+    def _run_chunk(self) -> None:
+        engine_request, texts, items, metrics = self._engine_request, self._texts, self._items, self._state.metrics
+        if engine_request.done:
             return
-        if time.monotonic() > ticket.deadline:
-            metrics.shed.labels("deadline").inc(len(texts))
+        if time.monotonic() > engine_request.deadline:
+            metrics.rejected.labels("deadline").inc(len(texts))
             raise DeadlineExceeded("the request's texts could not be tokenized before its deadline")
-        some = next(self._stretches)
-        items += _tokenized(self._encoder, texts[some], self._places[some], self._asked)
+        chunk = next(self._pending_chunks)
+        items += _tokenize(self._encoder, texts[chunk], self._input_indices[chunk], self._embed_request)
         self._check(items)
         if len(items) == len(texts):
-            metrics.of(self._encoder.name).preprocess_seconds.observe(time.monotonic() - ticket.asked)
+            metrics.for_model(self._encoder.name).preprocess_seconds.observe(
+                time.monotonic() - engine_request.created_at
+            )
             self._submit(items)
             return
-        self._go_on()
+        self._schedule()
 
 
-def _stretches(texts: Sequence[Text]) -> Iterator[slice]:
+def _chunks(texts: Sequence[TextSource]) -> Iterator[slice]:
     """All of `texts`, those together that are tokenized at a stretch."""
     start = characters = 0
     for i, text in enumerate(texts):
         characters += len(text)
-        if i > start and (i - start == AT_ONCE or characters > AT_ONCE_CHARACTERS):
+        if i > start and (i - start == CHUNK_TEXTS or characters > CHUNK_CHARACTERS):
             yield slice(start, i)
             start, characters = i, len(text)
     yield slice(start, len(texts))
 
 
-def _tokenized(encoder: TextEncoder, texts: Sequence[Text], places: Sequence[int], asked: Asked) -> list[Tokens]:
+def _tokenize(
+    encoder: TextEncoder, texts: Sequence[TextSource], input_indices: Sequence[int], embed_request: EmbedRequest
+) -> list[TokenizedText]:
     """Texts in one go, and among them what came as ids."""
     strings = [text for text in texts if isinstance(text, str)]
-    made = iter(encoder.prepare(strings, prompt=asked.prompt, kept=asked.kept))
-    found = []
-    for text, place in zip(texts, places, strict=True):
+    tokenized = iter(encoder.preprocess(strings, prompt=embed_request.prompt, kept_side=embed_request.kept))
+    tokens = []
+    for text, index in zip(texts, input_indices, strict=True):
         try:
-            found.append(next(made) if isinstance(text, str) else encoder.given(text, kept=asked.kept))
-        except NotInVocabulary as error:
-            raise InvalidTokens(str(error), asked.names(place)) from None
-    return found
+            tokens.append(
+                next(tokenized) if isinstance(text, str) else encoder.from_token_ids(text, kept_side=embed_request.kept)
+            )
+        except TokenIdOutOfRange as error:
+            raise InvalidTokens(str(error), embed_request.input_path(index)) from None
+    return tokens

@@ -11,26 +11,26 @@ from pydantic import BaseModel, BeforeValidator, Field, StrictInt, ValidationErr
 from pydantic_core import ErrorDetails
 
 from service.errors import (
+    BadRequestError,
     EmptyInput,
     InvalidInput,
     InvalidJson,
     InvalidParameter,
-    RequestError,
     TooManyInputs,
     UnsupportedMediaType,
 )
 from service.http import body, structure
-from service.http.exchange import Exchange
+from service.http.exchange import HttpRequest
 
-CONTAINERS_AN_ITEM = 8
+CONTAINERS_PER_INPUT = 8
 """Lists and objects that an input may have in any dialect."""
 
-PARAMETER_PROBLEMS = {"literal_error", "greater_than_equal", "less_than_equal", "extra_forbidden"}
+PARAMETER_ERROR_TYPES = {"literal_error", "greater_than_equal", "less_than_equal", "extra_forbidden"}
 """A value of the right kind that is known to be impossible; of another kind it is a problem of the input."""
 
-_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+_MESSAGES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda _: "this field is required",
-    "extra_forbidden": lambda _: "has a field that is not known",
+    "extra_forbidden": lambda _: "unknown field",
     "string_type": lambda _: "must be a string",
     "int_type": lambda _: "must be an integer",
     "bool_type": lambda _: "must be true or false",
@@ -43,78 +43,80 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "too_long": lambda found: f"must have at most {found['max_length']} entries",
     "value_error": lambda found: str(found["error"]),
 }
-_OTHERWISE = "must be an object"
+_DEFAULT_MESSAGE = "must be an object"
 
 
-def whole(value: object) -> object:
+def integral(value: object) -> object:
     """JSON does not tell 64 from 64.0, nor can its reader an integer past 64 bits from a float."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Dimensions = Annotated[Annotated[StrictInt, Field(ge=1)], BeforeValidator(whole)]
+Dimensions = Annotated[Annotated[StrictInt, Field(ge=1)], BeforeValidator(integral)]
 
 
-async def fields(request: Exchange) -> object:
+async def read_json(request: HttpRequest) -> object:
     """A request's JSON, not validated yet. Raises RequestError, BodyTooLarge or UnsupportedMediaType."""
     if body.media_type(request) != body.JSON:
-        raise UnsupportedMediaType(f"send the body as Content-Type: {body.JSON}")
-    return parsed(request, await body.read(request))
+        raise UnsupportedMediaType(f"unsupported Content-Type; use {body.JSON}")
+    return parse_request_json(request, await body.read_body(request))
 
 
-def parsed(request: Exchange, content: bytes) -> object:
+def parse_request_json(request: HttpRequest, content: bytes) -> object:
     """The JSON that a request's body holds. Raises InvalidJson."""
-    return body.parse(content, max(structure.MAX_CONTAINERS, CONTAINERS_AN_ITEM * max_items(request)))
+    return body.parse_json(content, max(structure.MAX_CONTAINERS, CONTAINERS_PER_INPUT * max_items(request)))
 
 
-def max_items(request: Exchange) -> int:
+def max_items(request: HttpRequest) -> int:
     """Most inputs that a request may have."""
-    state = request.headlight
+    state = request.app_state
     return state.settings.max_items
 
 
-class Body(BaseModel):
+class RequestModel(BaseModel):
     """A JSON request of some dialect.
 
     `LISTS` are its fields that hold inputs, which are counted before they are validated; `INPUT` says what one is.
     """
 
-    LISTS: ClassVar[tuple[str, ...]] = ("input",)
-    INPUT: ClassVar[str] = "must be a string or a list of strings"
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("input",)
+    INPUT_DESCRIPTION: ClassVar[str] = "must be a string or a list of strings"
 
     @classmethod
-    async def read(cls, request: Exchange) -> Self:
+    async def read(cls, request: HttpRequest) -> Self:
         """The request's body. Raises RequestError, BodyTooLarge or UnsupportedMediaType."""
-        return cls.parse(await fields(request), max_items(request))
+        return cls.parse(await read_json(request), max_items(request))
 
     @classmethod
     def parse(cls, fields: object, max_items: int) -> Self:
         """Validate a parsed body. Raises InvalidJson, TooManyInputs, InvalidInput or InvalidParameter."""
         if not isinstance(fields, dict):
             raise InvalidJson("the body is not an object")
-        for name in cls.LISTS:
+        for name in cls.INPUT_FIELDS:
             _check_count(fields.get(name), max_items, name)
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise cls._problem(error) from None
+            raise cls._to_api_error(error) from None
 
     @classmethod
-    def _problem(cls, error: ValidationError) -> RequestError:
-        problem, message = _meant(error.errors(include_url=False))
-        kind, loc = problem["type"], problem["loc"]
-        told = ("too_short", "too_long") if len(loc) > 1 else ("missing", "too_short", "too_long")
-        if loc[0] in cls.LISTS and kind not in told:
-            param = str(loc[0]) + "".join(_step(part) for part in loc[1:2] if isinstance(part, int))
-            return InvalidInput(f"{param}: {cls.INPUT}", param)
-        param = "".join(_step(part) for part in loc if isinstance(part, int) or part in _names(cls)).removeprefix(".")
+    def _to_api_error(cls, error: ValidationError) -> BadRequestError:
+        detail, message = _most_specific_error(error.errors(include_url=False))
+        kind, loc = detail["type"], detail["loc"]
+        specific_types = ("too_short", "too_long") if len(loc) > 1 else ("missing", "too_short", "too_long")
+        if loc[0] in cls.INPUT_FIELDS and kind not in specific_types:
+            param = str(loc[0]) + "".join(_path_segment(part) for part in loc[1:2] if isinstance(part, int))
+            return InvalidInput(f"{param}: {cls.INPUT_DESCRIPTION}", param)
+        param = "".join(
+            _path_segment(part) for part in loc if isinstance(part, int) or part in _field_names(cls)
+        ).removeprefix(".")
         message = f"{param}: {message}"
-        if kind == "too_short" and param in cls.LISTS:
+        if kind == "too_short" and param in cls.INPUT_FIELDS:
             return EmptyInput(message, param)
-        return InvalidParameter(message, param) if kind in PARAMETER_PROBLEMS else InvalidInput(message, param)
+        return InvalidParameter(message, param) if kind in PARAMETER_ERROR_TYPES else InvalidInput(message, param)
 
 
 @cache
-def _names(model: type[BaseModel]) -> frozenset[str]:
+def _field_names(model: type[BaseModel]) -> frozenset[str]:
     """The fields of a model and of those within: what else pydantic puts on the way are its names for alternatives."""
     schema = model.model_json_schema()
     return frozenset(
@@ -122,30 +124,30 @@ def _names(model: type[BaseModel]) -> frozenset[str]:
     )
 
 
-def _step(part: int | str) -> str:
+def _path_segment(part: int | str) -> str:
     return f"[{part}]" if isinstance(part, int) else f".{part}"
 
 
 def _check_count(value: object, max_items: int, name: str) -> None:
     """Count before validating: a million small objects would take seconds of the event loop."""
     if isinstance(value, list) and len(value) > max_items and not isinstance(value[0], int):  # one text, as ids
-        raise TooManyInputs(f"{len(value)} inputs, at most {max_items} are taken", name)
+        raise TooManyInputs(f"too many inputs: {len(value)} (maximum {max_items})", name)
 
 
-def _meant(problems: Sequence[ErrorDetails]) -> tuple[ErrorDetails, str]:
+def _most_specific_error(details: Sequence[ErrorDetails]) -> tuple[ErrorDetails, str]:
     """The problem that is told, and how. Each branch of a union reports: the deepest, and of those the last, is the one
     that was meant, but for a word the branch of words. Where neither fits, both are told.
     """
-    field = [problem for problem in problems if problem["loc"][:2] == problems[0]["loc"][:2]]
+    field = [problem for problem in details if problem["loc"][:2] == details[0]["loc"][:2]]
     depth = max(len(problem["loc"]) for problem in field)
     *others, last = (problem for problem in field if len(problem["loc"]) == depth)
-    words = next((problem for problem in others if problem["type"] == "literal_error"), None)
-    if words is None or not last["type"].endswith("_type"):
+    literal_detail = next((problem for problem in others if problem["type"] == "literal_error"), None)
+    if literal_detail is None or not last["type"].endswith("_type"):
         return last, _message(last)
-    both = f"{_message(words)}, or {_message(last).removeprefix('must be ')}"
-    return words if isinstance(words["input"], str) else last, both
+    both = f"{_message(literal_detail)}, or {_message(last).removeprefix('must be ')}"
+    return literal_detail if isinstance(literal_detail["input"], str) else last, both
 
 
-def _message(problem: ErrorDetails) -> str:
-    words = _WORDS.get(problem["type"])
-    return words(problem.get("ctx", {})) if words else _OTHERWISE
+def _message(detail: ErrorDetails) -> str:
+    template = _MESSAGES.get(detail["type"])
+    return template(detail.get("ctx", {})) if template else _DEFAULT_MESSAGE

@@ -11,12 +11,12 @@ _HTML = {"text/html": {"schema": {"type": "string"}}}
 OPERATIONS = Dialect(
     "Operations",
     (
-        Endpoint("GET", "/livez", health.livez, "Is the engine at work?", content=_TEXT, keyless=True, probe=True),
-        Endpoint("GET", "/readyz", health.readyz, "Are the models warmed up, and not draining?", content=_TEXT,
-                 keyless=True, probe=True),
-        Endpoint("GET", "/metrics", health.metrics, "Prometheus metrics", content=_TEXT, keyless=True, probe=True),
-        Endpoint("GET", "/openapi.json", documentation.openapi, "This document", keyless=True),
-        Endpoint("GET", "/docs", documentation.page, "This document, to look at", content=_HTML, keyless=True),
+        Endpoint("GET", "/livez", health.livez, "Liveness", response_content=_TEXT, public=True, is_probe=True),
+        Endpoint("GET", "/readyz", health.readyz, "Readiness", response_content=_TEXT,
+                 public=True, is_probe=True),
+        Endpoint("GET", "/metrics", health.metrics, "Prometheus metrics", response_content=_TEXT, public=True, is_probe=True),
+        Endpoint("GET", "/openapi.json", documentation.openapi, "OpenAPI document", public=True),
+        Endpoint("GET", "/docs", documentation.docs_page, "API documentation page", response_content=_HTML, public=True),
         *PLAYGROUND,
     ),
     ErrorResponse,

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 """sRGB in 8 bits."""
 
-PAGE: Colour = (22, 21, 30)
-INK: Colour = (236, 235, 242)
-QUIET: Colour = (160, 158, 172)
+BACKGROUND: Color = (22, 21, 30)
+INK: Color = (236, 235, 242)
+MUTED: Color = (160, 158, 172)
 """Of a page, its writing, and writing that is beside the point: 15 and 6.9 to 1 on it."""
 
 LEVELS = 256
@@ -48,7 +48,7 @@ _CONTROL = np.array(
 )
 """L, a, b of the curve's control points."""
 
-_FINE = 4_096
+_CURVE_SAMPLES = 4_096
 
 
 def to_linear(srgb: Floats) -> Floats:
@@ -69,42 +69,42 @@ def to_srgb(lab: Floats) -> Floats:
     return np.where(light <= 0.0031308, 12.92 * light, curved)
 
 
-def path(levels: int = LEVELS) -> Floats:
+def oklab_path(levels: int = LEVELS) -> Floats:
     """`[levels, 3]`: the map in OKLab, equally spaced along the curve."""
-    t = np.linspace(0, 1, _FINE)[:, None]
+    t = np.linspace(0, 1, _CURVE_SAMPLES)[:, None]
     weights = np.hstack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
     curve = weights @ _CONTROL
-    walked = np.concatenate([[0], np.linalg.norm(np.diff(curve, axis=0), axis=1).cumsum()])
-    at = np.linspace(0, walked[-1], levels)
-    return np.stack([np.interp(at, walked, curve[:, i]) for i in range(3)], axis=1)
+    arc_length = np.concatenate([[0], np.linalg.norm(np.diff(curve, axis=0), axis=1).cumsum()])
+    positions = np.linspace(0, arc_length[-1], levels)
+    return np.stack([np.interp(positions, arc_length, curve[:, i]) for i in range(3)], axis=1)
 
 
-MAP: Bytes = (to_srgb(path()).clip(0, 1) * 255).round().astype(np.uint8)
+COLORMAP: Bytes = (to_srgb(oklab_path()).clip(0, 1) * 255).round().astype(np.uint8)
 """`[256, 3]`: 8-bit sRGB."""
 
 
-def shade(places: npt.ArrayLike) -> Bytes:
+def apply_colormap(fractions: npt.ArrayLike) -> Bytes:
     """`[..., 3]`: the colours of places in 0 to 1 on the map."""
-    return MAP[(np.asarray(places, dtype=np.float64) * (LEVELS - 1)).round().astype(np.intp)]
+    return COLORMAP[(np.asarray(fractions, dtype=np.float64) * (LEVELS - 1)).round().astype(np.intp)]
 
 
-def colour(place: float) -> Colour:
+def color_at(fraction: float) -> Color:
     """The same of one."""
-    red, green, blue = shade(place).tolist()
+    red, green, blue = apply_colormap(fraction).tolist()
     return red, green, blue
 
 
-def contrast(one: Colour, other: Colour) -> float:
+def contrast_ratio(first: Color, second: Color) -> float:
     """W3C's contrast ratio of two colours, 1 to 21."""
-    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    darker, lighter = sorted((_luminance(first), _luminance(second)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
 @lru_cache(maxsize=LEVELS)
-def ink_on(ground: Colour) -> Colour:
+def contrasting_ink(background: Color) -> Color:
     """Black or white, whichever is read better on `ground`: at least 4.58 to 1 on any."""
-    return max((0, 0, 0), (255, 255, 255), key=lambda ink: contrast(ink, ground))
+    return max((0, 0, 0), (255, 255, 255), key=lambda ink: contrast_ratio(ink, background))
 
 
-def _luminance(colour: Colour) -> float:
-    return float(to_linear(np.array(colour) / 255) @ (0.2126, 0.7152, 0.0722))
+def _luminance(color: Color) -> float:
+    return float(to_linear(np.array(color) / 255) @ (0.2126, 0.7152, 0.0722))

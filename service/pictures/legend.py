@@ -5,33 +5,35 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from service.pictures.colours import INK, QUIET, colour, ink_on, shade
+from service.pictures.colours import INK, MUTED, apply_colormap, color_at, contrasting_ink
 from service.pictures.page import Page
-from service.pictures.scale import Scale, number
-from service.pictures.typeface import Typeface
+from service.pictures.scale import ColorNorm, format_value
+from service.pictures.typeface import Font
 
 
-def legend(page: Page, scale: Scale, caption: Sequence[str]) -> list[Image.Image]:
+def colorbar(page: Page, norm: ColorNorm, caption: Sequence[str]) -> list[Image.Image]:
     """Two parts of a page, as wide as it."""
-    return [_bar(page, scale), page.note(caption, QUIET)]
+    return [_bar(page, norm), page.text_block(caption, MUTED)]
 
 
-def _bar(page: Page, scale: Scale) -> Image.Image:
+def _bar(page: Page, norm: ColorNorm) -> Image.Image:
     """The map from end to end between two numbers, and where it is not linear a third in its middle."""
-    face = Typeface(page.type_px)
-    height = round(page.type_px * 1.4)
+    font = Font(page.font_px)
+    height = round(page.font_px * 1.4)
     image = page.blank(height)
-    least, largest = number(scale.least), number(scale.largest)
-    gap = page.type_px // 2
-    left = page.margin_px + face.width_px(least) + gap
-    right = page.width_px - page.margin_px - face.width_px(largest) - gap
-    row = shade(np.linspace(0, 1, right - left))
+    low, high = format_value(norm.vmin), format_value(norm.vmax)
+    gap = page.font_px // 2
+    left = page.margin_px + font.width_px(low) + gap
+    right = page.width_px - page.margin_px - font.width_px(high) - gap
+    row = apply_colormap(np.linspace(0, 1, right - left))
     image.paste(Image.fromarray(np.tile(row, (height, 1, 1))), (left, 0))
     draw = ImageDraw.Draw(image)
-    middle = number(scale.value(0.5))
-    baseline = (height + face.ascent_px - face.descent_px) // 2
-    face.write(draw, (page.margin_px, baseline), least, INK)
-    face.write(draw, (right + gap, baseline), largest, INK)
-    if scale.root:
-        face.write(draw, ((left + right - face.width_px(middle)) // 2, baseline), middle, ink_on(colour(0.5)))
+    middle = format_value(norm.inverse(0.5))
+    baseline = (height + font.ascent_px - font.descent_px) // 2
+    font.write(draw, (page.margin_px, baseline), low, INK)
+    font.write(draw, (right + gap, baseline), high, INK)
+    if norm.sqrt:
+        font.write(
+            draw, ((left + right - font.width_px(middle)) // 2, baseline), middle, contrasting_ink(color_at(0.5))
+        )
     return image

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from service.pictures.segments import Segment
+from service.pictures.segments import TokenSpan
 
 
 @dataclass(frozen=True, slots=True)
-class Glyphs:
+class GlyphRun:
     """What is drawn at a stretch, `width_px` wide: a character, or the mark of a `special` token.
 
     `end` is the code point of the text after it, `direction` Unicode's, `segment` what it is shaded as. A `code` is
@@ -18,12 +18,12 @@ class Glyphs:
     width_px: int
     end: int
     direction: str
-    segment: Segment | None = None
+    span: TokenSpan | None = None
     special: bool = False
     code: bool = False
     space: bool = False
     newline: bool = False
-    quiet: bool = False
+    muted: bool = False
     marked: bool = False
 
 
@@ -31,29 +31,29 @@ class Glyphs:
 class Line:
     """In the order of the text; `rtl` where its paragraph is read from right to left."""
 
-    glyphs: Sequence[Glyphs]
+    runs: Sequence[GlyphRun]
     rtl: bool
 
 
-def wrapped(paragraph: Sequence[Glyphs], room_px: int) -> Iterator[Sequence[Glyphs]]:
+def break_lines(paragraph: Sequence[GlyphRun], max_width_px: int) -> Iterator[Sequence[GlyphRun]]:
     """A paragraph's lines: broken after spaces where there are any, else where the room ends.
 
     A space that a line has no room for ends it and is left out.
     """
-    line: list[Glyphs] = []
-    used = after_space = 0
-    for one in paragraph:
-        while line and used + one.width_px > room_px:
-            at = len(line) if one.space else after_space or len(line)
-            yield line[:at]
-            line = line[at:]
-            used, after_space = sum(kept.width_px for kept in line), 0
-            if one.space and not one.special:
+    line: list[GlyphRun] = []
+    used_px = after_space = 0
+    for run in paragraph:
+        while line and used_px + run.width_px > max_width_px:
+            split = len(line) if run.space else after_space or len(line)
+            yield line[:split]
+            line = line[split:]
+            used_px, after_space = sum(kept.width_px for kept in line), 0
+            if run.space and not run.special:
                 break
         else:
-            line.append(one)
-            used += one.width_px
-            if one.space:
+            line.append(run)
+            used_px += run.width_px
+            if run.space:
                 after_space = len(line)
     if line:
         yield line

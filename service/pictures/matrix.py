@@ -7,54 +7,54 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from service.pictures.colours import INK, PAGE
-from service.pictures.legend import legend
-from service.pictures.mosaic import mosaic, panel
+from service.pictures.colours import BACKGROUND, INK
+from service.pictures.legend import colorbar
+from service.pictures.mosaic import mosaic, render_panel
 from service.pictures.page import Page
-from service.pictures.scale import Scale
-from service.pictures.typeface import Typeface, spelled
+from service.pictures.scale import ColorNorm
+from service.pictures.typeface import Font, printable
 
-LEAST_CELL_PX: Final = 10
+MIN_CELL_PX: Final = 10
 """Of a cell with a name beside it."""
 
-_MOST_NAME: Final = 14
+_MAX_NAME_CHARACTERS: Final = 14
 
 
 def matrix(values: npt.ArrayLike, names: Sequence[str], *, width_px: int, caption: Sequence[str]) -> Image.Image:
     """`values` `[m, m]`: rows attend to columns. Without `names`, or room for them, it is a mosaic of one."""
     page = Page(width_px)
-    found = np.asarray(values, dtype=np.float64)
-    face = Typeface(max(10, min(page.type_px, page.room_px // max(1, len(names)) * 2 // 3)))
-    told = [_short(name) for name in names]
-    gutter = max(map(face.width_px, told), default=0) + face.size_px // 2
-    cell = (page.room_px - gutter) // max(1, len(names))
-    if not told or cell < LEAST_CELL_PX:
-        return mosaic(found[None, None], row_names=[""], names=[""], shape=1, width_px=width_px, caption=caption)
-    cell = min(cell, 4 * face.size_px)
-    scale = Scale.from_zero(found)
-    side = cell * len(told)
+    array = np.asarray(values, dtype=np.float64)
+    font = Font(max(10, min(page.font_px, page.content_width_px // max(1, len(names)) * 2 // 3)))
+    labels = [_shorten(name) for name in names]
+    gutter = max(map(font.width_px, labels), default=0) + font.size_px // 2
+    cell = (page.content_width_px - gutter) // max(1, len(names))
+    if not labels or cell < MIN_CELL_PX:
+        return mosaic(array[None, None], row_names=[""], names=[""], aspect=1, width_px=width_px, caption=caption)
+    cell = min(cell, 4 * font.size_px)
+    norm = ColorNorm.sqrt_from_zero(array)
+    side = cell * len(labels)
     left = (page.width_px - side - gutter) // 2 + gutter
     image = page.blank(gutter + side)
-    image.paste(panel(found, (side, side), scale), (left, gutter))
-    middle = (cell + face.ascent_px - face.descent_px) // 2
+    image.paste(render_panel(array, (side, side), norm), (left, gutter))
+    middle = (cell + font.ascent_px - font.descent_px) // 2
     draw = ImageDraw.Draw(image)
-    for i, name in enumerate(told):
-        room = face.width_px(name)
-        face.write(draw, (left - room - face.size_px // 3, gutter + i * cell + middle), name, INK)
-    image.paste(_upright(told, face, cell, gutter), (left, 0))
-    return page.stack([image, *legend(page, scale, caption)])
+    for i, name in enumerate(labels):
+        label_width = font.width_px(name)
+        font.write(draw, (left - label_width - font.size_px // 3, gutter + i * cell + middle), name, INK)
+    image.paste(_column_labels(labels, font, cell, gutter), (left, 0))
+    return page.stack([image, *colorbar(page, norm, caption)])
 
 
-def _upright(names: Sequence[str], face: Typeface, cell: int, height: int) -> Image.Image:
+def _column_labels(names: Sequence[str], font: Font, cell: int, height: int) -> Image.Image:
     """The same names, a column each, read from below."""
-    image = Image.new("RGB", (height, cell * len(names)), PAGE)
+    image = Image.new("RGB", (height, cell * len(names)), BACKGROUND)
     draw = ImageDraw.Draw(image)
-    middle = (cell + face.ascent_px - face.descent_px) // 2
+    middle = (cell + font.ascent_px - font.descent_px) // 2
     for i, name in enumerate(names):
-        face.write(draw, (face.size_px // 3, i * cell + middle), name, INK)
+        font.write(draw, (font.size_px // 3, i * cell + middle), name, INK)
     return image.transpose(Image.Transpose.ROTATE_90)
 
 
-def _short(name: str) -> str:
-    told = spelled(name)
-    return told if len(told) <= _MOST_NAME else told[: _MOST_NAME - 1] + "\u2026"
+def _shorten(name: str) -> str:
+    text = printable(name)
+    return text if len(text) <= _MAX_NAME_CHARACTERS else text[: _MAX_NAME_CHARACTERS - 1] + "\u2026"

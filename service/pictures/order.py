@@ -10,30 +10,30 @@ MIRRORED = dict(zip("()[]{}<>«»", ")(][}{><»«", strict=True))
 """What is turned around in a text from right to left."""
 
 
-def right_to_left(directions: Sequence[str]) -> bool:
+def is_right_to_left(directions: Sequence[str]) -> bool:
     """Of a paragraph: as its first letter is."""
-    return next((found != "L" for found in directions if found in ("L", "R", "AL")), False)
+    return next((direction != "L" for direction in directions if direction in ("L", "R", "AL")), False)
 
 
-def levels(directions: Sequence[str], *, rtl: bool) -> list[int]:
+def bidi_levels(directions: Sequence[str], *, rtl: bool) -> list[int]:
     """Of each character of a line: even from left to right, odd from right to left."""
     base = "R" if rtl else "L"
-    kinds = _kinds(directions, base)
+    types = _resolved_types(directions, base)
     last, i = base, 0
-    while i < len(kinds):
-        if kinds[i]:
-            last = "L" if kinds[i] == "L" else "R"
+    while i < len(types):
+        if types[i]:
+            last = "L" if types[i] == "L" else "R"
             i += 1
             continue
-        end = next((j for j in range(i, len(kinds)) if kinds[j]), len(kinds))
-        following = base if end == len(kinds) else "L" if kinds[end] == "L" else "R"
-        kinds[i:end] = [last if last == following else base] * (end - i)
+        end = next((j for j in range(i, len(types)) if types[j]), len(types))
+        following = base if end == len(types) else "L" if types[end] == "L" else "R"
+        types[i:end] = [last if last == following else base] * (end - i)
         i = end
-    of = {"L": 2 if rtl else 0, "R": 1, "N": 2}
-    return [of[kind] for kind in kinds]
+    level_of_type = {"L": 2 if rtl else 0, "R": 1, "N": 2}
+    return [level_of_type[kind] for kind in types]
 
 
-def visual(levels: Sequence[int]) -> list[int]:
+def visual_order(levels: Sequence[int]) -> list[int]:
     """The characters' indices from left to right."""
     order = list(range(len(levels)))
     for level in range(max(levels, default=0), 0, -1):
@@ -47,18 +47,18 @@ def visual(levels: Sequence[int]) -> list[int]:
     return order
 
 
-def _kinds(directions: Sequence[str], base: str) -> list[str]:
+def _resolved_types(directions: Sequence[str], base: str) -> list[str]:
     """L, R, N for a number among what is R, and nothing for what goes with its neighbours."""
-    found, strong = [], base
+    types, strong = [], base
     for direction in directions:
         if direction in ("L", "R", "AL"):
             strong = "L" if direction == "L" else "R"
-            found.append(strong)
+            types.append(strong)
         elif direction in ("EN", "AN"):
-            found.append("L" if direction == "EN" and strong == "L" else "N")
+            types.append("L" if direction == "EN" and strong == "L" else "N")
         else:
-            found.append("")
-    for i in range(1, len(found) - 1):
-        if directions[i] in ("CS", "ES") and found[i - 1] == found[i + 1] == "N":
-            found[i] = "N"
-    return found
+            types.append("")
+    for i in range(1, len(types) - 1):
+        if directions[i] in ("CS", "ES") and types[i - 1] == types[i + 1] == "N":
+            types[i] = "N"
+    return types

@@ -7,15 +7,15 @@ from typing import Final
 
 from PIL import Image, ImageDraw
 
-from service.pictures.colours import INK, PAGE, Colour
-from service.pictures.typeface import Typeface, spelled
+from service.pictures.colours import BACKGROUND, INK, Color
+from service.pictures.typeface import Font, printable
 
-LEAST_WIDTH_PX: Final = 200
-MOST_WIDTH_PX: Final = 4_096
-MOST_PIXELS: Final = 24_000_000
+MIN_WIDTH_PX: Final = 200
+MAX_WIDTH_PX: Final = 4_096
+MAX_PAGE_PIXELS: Final = 24_000_000
 """Of what is drawn above a legend: 72 MB, and about a second to compress."""
 
-_LEAST_TYPE_PX: Final = 12
+_MIN_FONT_PX: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Page:
     width_px: int
 
     @property
-    def type_px(self) -> int:
-        return max(_LEAST_TYPE_PX, round(self.width_px * 0.02))
+    def font_px(self) -> int:
+        return max(_MIN_FONT_PX, round(self.width_px * 0.02))
 
     @property
     def line_px(self) -> int:
@@ -38,27 +38,27 @@ class Page:
         return max(8, round(self.width_px * 0.02))
 
     @property
-    def room_px(self) -> int:
+    def content_width_px(self) -> int:
         """Width between the margins."""
         return self.width_px - 2 * self.margin_px
 
     @property
-    def most_height_px(self) -> int:
+    def max_height_px(self) -> int:
         """Of what is drawn above the legend."""
-        return MOST_PIXELS // self.width_px
+        return MAX_PAGE_PIXELS // self.width_px
 
     def blank(self, height_px: int) -> Image.Image:
-        return Image.new("RGB", (self.width_px, height_px), PAGE)
+        return Image.new("RGB", (self.width_px, height_px), BACKGROUND)
 
-    def note(self, lines: Sequence[str], ink: Colour = INK) -> Image.Image:
+    def text_block(self, lines: Sequence[str], ink: Color = INK) -> Image.Image:
         """A few lines of text, broken between words where they are longer than the page is wide."""
-        face = Typeface(self.type_px)
-        broken = [part for line in lines for part in _broken(spelled(line), face, self.room_px)]
-        step = round(self.type_px * 1.45)
-        image = self.blank(step * len(broken))
+        font = Font(self.font_px)
+        wrapped = [part for line in lines for part in _wrap_words(printable(line), font, self.content_width_px)]
+        step = round(self.font_px * 1.45)
+        image = self.blank(step * len(wrapped))
         draw = ImageDraw.Draw(image)
-        for i, line in enumerate(broken):
-            face.write(draw, (self.margin_px, i * step + self.type_px), line, ink)
+        for i, line in enumerate(wrapped):
+            font.write(draw, (self.margin_px, i * step + self.font_px), line, ink)
         return image
 
     def stack(self, parts: Sequence[Image.Image]) -> Image.Image:
@@ -72,19 +72,19 @@ class Page:
         return image
 
 
-def png(image: Image.Image) -> bytes:
+def encode_png(image: Image.Image) -> bytes:
     """The file."""
     buffer = BytesIO()
     image.save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()
 
 
-def _broken(line: str, face: Typeface, room_px: int) -> list[str]:
-    found = [""]
+def _wrap_words(line: str, font: Font, max_width_px: int) -> list[str]:
+    lines = [""]
     for word in line.split(" "):
-        longer = f"{found[-1]} {word}" if found[-1] else word
-        if found[-1] and face.width_px(longer) > room_px:
-            found.append(word)
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and font.width_px(longer) > max_width_px:
+            lines.append(word)
         else:
-            found[-1] = longer
-    return found
+            lines[-1] = longer
+    return lines

@@ -26,7 +26,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class TokenSpan:
     """Characters from the `first` to before the `end`th, shaded as one: tokens that share a character are not told
     apart, and their weights are added.
     """
@@ -37,35 +37,35 @@ class Segment:
     marked: bool
 
 
-def segments(found: Sequence[Character], tokens: Sequence[Token]) -> list[Segment]:
+def token_spans(characters: Sequence[Character], tokens: Sequence[Token]) -> list[TokenSpan]:
     """In the order of the text; special tokens are not among them, nor what lies past the last character."""
-    starts = [character.start for character in found]
-    merged: list[Segment] = []
+    starts = [character.start for character in characters]
+    merged: list[TokenSpan] = []
     for token in sorted((token for token in tokens if not token.special), key=lambda token: (token.start, token.end)):
         first = max(0, bisect_right(starts, token.start) - 1)
         end = bisect_left(starts, token.end)
-        if token.start >= (found[-1].end if found else 0):
+        if token.start >= (characters[-1].end if characters else 0):
             continue
-        one = Segment(first, end, token.weight, token.marked)
-        if merged and one.first < merged[-1].end:
-            one = _together(merged.pop(), one)
-        merged.append(one)
+        span = TokenSpan(first, end, token.weight, token.marked)
+        if merged and span.first < merged[-1].end:
+            span = _merge(merged.pop(), span)
+        merged.append(span)
     return merged
 
 
-def places(found: Sequence[Character], tokens: Sequence[Token]) -> dict[int, list[Token]]:
+def special_token_positions(characters: Sequence[Character], tokens: Sequence[Token]) -> dict[int, list[Token]]:
     """The special tokens, by the character that they stand before: after the token that comes before them."""
-    starts = [character.start for character in found]
-    of: dict[int, list[Token]] = {}
-    at = 0
+    starts = [character.start for character in characters]
+    by_character: dict[int, list[Token]] = {}
+    index = 0
     for token in tokens:
         if token.special:
-            of.setdefault(at, []).append(token)
+            by_character.setdefault(index, []).append(token)
         else:
-            at = bisect_left(starts, token.end)
-    return of
+            index = bisect_left(starts, token.end)
+    return by_character
 
 
-def _together(one: Segment, other: Segment) -> Segment:
-    end = max(one.end, other.end)
-    return Segment(one.first, end, one.weight + other.weight, one.marked or other.marked)
+def _merge(first: TokenSpan, second: TokenSpan) -> TokenSpan:
+    end = max(first.end, second.end)
+    return TokenSpan(first.first, end, first.weight + second.weight, first.marked or second.marked)

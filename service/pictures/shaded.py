@@ -8,28 +8,28 @@ from typing import Final
 from PIL import Image, ImageDraw
 
 from service.pictures import order
-from service.pictures.characters import characters
-from service.pictures.colours import INK, PAGE, QUIET, Colour, colour, ink_on
-from service.pictures.legend import legend
-from service.pictures.lines import Glyphs, Line
+from service.pictures.characters import split_characters
+from service.pictures.colours import BACKGROUND, INK, MUTED, Color, color_at, contrasting_ink
+from service.pictures.legend import colorbar
+from service.pictures.lines import GlyphRun, Line
 from service.pictures.page import Page
-from service.pictures.scale import Scale
-from service.pictures.segments import Segment, Token, places, segments
-from service.pictures.typeset import Typeset, typeset
+from service.pictures.scale import ColorNorm
+from service.pictures.segments import Token, TokenSpan, special_token_positions, token_spans
+from service.pictures.typeset import TextLayout, lay_out_text
 
-MOST_CHARACTERS: Final = 20_000
+MAX_CHARACTERS: Final = 20_000
 """That are set: one or two seconds."""
 
-UNSEEN: Final = 240
+MAX_UNSEEN_CHARACTERS: Final = 240
 """Code points of what a model did not see, that are shown of it."""
 
-_BASELINE: Final = 0.68
+_BASELINE_FRACTION: Final = 0.68
 """Of a line's height."""
 
-Place = tuple[int, int]
+Point = tuple[int, int]
 
 
-def shaded_text(
+def text_heatmap(
     text: str, tokens: Sequence[Token], *, width_px: int, caption: Sequence[str], truncated: bool
 ) -> Image.Image:
     """`truncated` says that the model saw nothing past the last of the tokens.
@@ -37,89 +37,91 @@ def shaded_text(
     Where special tokens stand there are small marks with their weights; the scale is that of the others.
     """
     page = Page(width_px)
-    seen = max((token.end for token in tokens), default=0) if truncated else len(text)
-    found = characters(text[: min(seen + UNSEEN, MOST_CHARACTERS)])
-    shaded = segments(found, tokens)
-    scale = Scale.of([one.weight for one in shaded] or [token.weight for token in tokens])
-    made, lines = typeset(page, found, shaded, places(found, tokens), seen=seen)
-    parts = [_Drawing(page, made, scale, len(lines)).drawn(lines), *legend(page, scale, caption)]
-    shown = max((one.end for line in lines for one in line.glyphs), default=0)
-    if shown < len(text):
-        told = "not seen by the model" if shown >= seen else "for which there is no room"
-        parts.insert(1, page.note([f"\u2026 {len(text) - shown:,} more characters, {told}"], QUIET))
+    visible_end = max((token.end for token in tokens), default=0) if truncated else len(text)
+    characters = split_characters(text[: min(visible_end + MAX_UNSEEN_CHARACTERS, MAX_CHARACTERS)])
+    spans = token_spans(characters, tokens)
+    norm = ColorNorm.from_values([one.weight for one in spans] or [token.weight for token in tokens])
+    layout, lines = lay_out_text(
+        page, characters, spans, special_token_positions(characters, tokens), visible_end=visible_end
+    )
+    parts = [_TextPainter(page, layout, norm, len(lines)).paint(lines), *colorbar(page, norm, caption)]
+    drawn_end = max((one.end for line in lines for one in line.runs), default=0)
+    if drawn_end < len(text):
+        reason = "not read by the model" if drawn_end >= visible_end else "omitted for lack of space"
+        parts.insert(1, page.text_block([f"\u2026 {len(text) - drawn_end:,} more characters, {reason}"], MUTED))
     return page.stack(parts)
 
 
-class _Drawing:
-    def __init__(self, page: Page, made: Typeset, scale: Scale, lines: int) -> None:
+class _TextPainter:
+    def __init__(self, page: Page, layout: TextLayout, norm: ColorNorm, lines: int) -> None:
         self._page = page
-        self._made = made
-        self._scale = scale
-        self._image = page.blank(made.step_px * lines)
+        self._layout = layout
+        self._norm = norm
+        self._image = page.blank(layout.step_px * lines)
         self._draw = ImageDraw.Draw(self._image)
 
-    def drawn(self, lines: Sequence[Line]) -> Image.Image:
+    def paint(self, lines: Sequence[Line]) -> Image.Image:
         for i, line in enumerate(lines):
-            self._line(line, round((i + _BASELINE) * self._made.step_px))
+            self._paint_line(line, round((i + _BASELINE_FRACTION) * self._layout.step_px))
         return self._image
 
-    def _line(self, line: Line, baseline: int) -> None:
+    def _paint_line(self, line: Line, baseline: int) -> None:
         """From left to right, whichever way it is read."""
-        levels = order.levels([one.direction for one in line.glyphs], rtl=line.rtl)
-        turned = [_mirrored(line.glyphs[i]) if levels[i] % 2 else line.glyphs[i] for i in order.visual(levels)]
+        levels = order.bidi_levels([one.direction for one in line.runs], rtl=line.rtl)
+        visual_runs = [_mirror(line.runs[i]) if levels[i] % 2 else line.runs[i] for i in order.visual_order(levels)]
         x = self._page.margin_px
         if line.rtl:
-            x += max(0, self._page.room_px - sum(one.width_px for one in turned))
-        for segment, run in groupby(turned, key=lambda one: one.segment):
-            if segment is None:
-                x = self._plain((x, baseline), list(run))
+            x += max(0, self._page.content_width_px - sum(one.width_px for one in visual_runs))
+        for span, span_runs in groupby(visual_runs, key=lambda one: one.span):
+            if span is None:
+                x = self._paint_plain((x, baseline), list(span_runs))
             else:
-                x = self._shaded((x, baseline), list(run), segment)
+                x = self._paint_span((x, baseline), list(span_runs), span)
 
-    def _plain(self, at: Place, run: Sequence[Glyphs]) -> int:
+    def _paint_plain(self, position: Point, runs: Sequence[GlyphRun]) -> int:
         """What no token covers. Returns where it ends."""
-        x, y = at
-        for one in run:
-            if one.special:
-                self._special((x, y), one)
+        x, y = position
+        for run in runs:
+            if run.special:
+                self._paint_special((x, y), run)
             else:
-                self._glyph((x, y), one, QUIET if one.quiet else INK)
-            x += one.width_px
+                self._paint_run((x, y), run, MUTED if run.muted else INK)
+            x += run.width_px
         return x
 
-    def _shaded(self, at: Place, run: Sequence[Glyphs], segment: Segment) -> int:
+    def _paint_span(self, position: Point, runs: Sequence[GlyphRun], span: TokenSpan) -> int:
         """What stands side by side of one token, on its ground. Returns where that ends."""
-        x, y = at
-        face, pad, line = self._made.face, self._made.pad_px, self._page.line_px
-        ground = colour(float(self._scale.places(segment.weight)))
-        ink = ink_on(ground)
-        end = x + sum(map(self._made.bare_px, run)) + 2 * pad
-        box = (x, y - face.ascent_px - pad, end - 1 - line, y + face.descent_px + pad)
-        if segment.marked:
-            for beyond, ring in ((3 * line, INK), (line, PAGE)):
-                wider = (box[0] - beyond, box[1] - beyond, box[2] + beyond, box[3] + beyond)
-                self._draw.rounded_rectangle(wider, radius=2 * pad + beyond, fill=ring)
-        self._draw.rounded_rectangle(box, radius=2 * pad, fill=ground)
+        x, y = position
+        font, pad, line = self._layout.font, self._layout.pad_px, self._page.line_px
+        background = color_at(float(self._norm.normalize(span.weight)))
+        ink = contrasting_ink(background)
+        end = x + sum(map(self._layout.unpadded_px, runs)) + 2 * pad
+        box = (x, y - font.ascent_px - pad, end - 1 - line, y + font.descent_px + pad)
+        if span.marked:
+            for margin, ring in ((3 * line, INK), (line, BACKGROUND)):
+                ring_box = (box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin)
+                self._draw.rounded_rectangle(ring_box, radius=2 * pad + margin, fill=ring)
+        self._draw.rounded_rectangle(box, radius=2 * pad, fill=background)
         x += pad
-        for one in run:
-            self._glyph((x, y), one, ink)
-            x += self._made.bare_px(one)
+        for run in runs:
+            self._paint_run((x, y), run, ink)
+            x += self._layout.unpadded_px(run)
         return end
 
-    def _special(self, at: Place, one: Glyphs) -> None:
-        x, y = at
-        small, pad, line = self._made.small, self._made.pad_px, self._page.line_px
-        box = (x + pad, y - small.ascent_px - pad, x + one.width_px - 2 * pad - 1, y + small.descent_px + pad)
-        outline, width = (INK, 2 * line) if one.marked else (QUIET, line)
+    def _paint_special(self, position: Point, run: GlyphRun) -> None:
+        x, y = position
+        small, pad, line = self._layout.small_font, self._layout.pad_px, self._page.line_px
+        box = (x + pad, y - small.ascent_px - pad, x + run.width_px - 2 * pad - 1, y + small.descent_px + pad)
+        outline, width = (INK, 2 * line) if run.marked else (MUTED, line)
         self._draw.rounded_rectangle(box, radius=2 * pad, outline=outline, width=width)
-        small.write(self._draw, (x + 3 * pad, y), one.text, QUIET)
+        small.write(self._draw, (x + 3 * pad, y), run.text, MUTED)
 
-    def _glyph(self, at: Place, one: Glyphs, ink: Colour) -> None:
-        if one.code:
-            self._made.face.write_code(self._draw, at, one.text, ink)
-        elif one.text:
-            self._made.face.write(self._draw, at, one.text, ink)
+    def _paint_run(self, position: Point, run: GlyphRun, ink: Color) -> None:
+        if run.code:
+            self._layout.font.write_code(self._draw, position, run.text, ink)
+        elif run.text:
+            self._layout.font.write(self._draw, position, run.text, ink)
 
 
-def _mirrored(one: Glyphs) -> Glyphs:
-    return replace(one, text=order.MIRRORED[one.text]) if one.text in order.MIRRORED else one
+def _mirror(run: GlyphRun) -> GlyphRun:
+    return replace(run, text=order.MIRRORED[run.text]) if run.text in order.MIRRORED else run

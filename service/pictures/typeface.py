@@ -11,26 +11,26 @@ from typing import Final
 
 from PIL import ImageDraw, ImageFont
 
-from service.pictures.colours import Colour
+from service.pictures.colours import Color
 
-FILE = "DejaVuSans.ttf"
+FONT_FILE = "DejaVuSans.ttf"
 
-_NO_CHARACTER: Final = "\U0010ffff"
+_MISSING_CHARACTER: Final = "\U0010ffff"
 _PROBE_PX: Final = 16
-_PROBING: Final = Lock()
+_PROBE_LOCK: Final = Lock()
 
-CODE_SHARE: Final = 0.5
+CODE_DIGIT_SCALE: Final = 0.5
 """Of the type's size, that of the digits of a code point."""
 
 
-class Typeface:
+class Font:
     """The font at `size_px`. One for each picture: a face of FreeType is not to be shared between threads."""
 
     def __init__(self, size_px: int) -> None:
         self.size_px = size_px
         self.line_px = max(1, round(size_px / 16))
-        self._font = _font(size_px)
-        self._digits = _font(max(6, round(size_px * CODE_SHARE)))
+        self._font = _load_font(size_px)
+        self._digits = _load_font(max(6, round(size_px * CODE_DIGIT_SCALE)))
         self._widths: dict[str, int] = {}
         self._digits_px = round(self._digits.getlength("0"))
 
@@ -50,55 +50,55 @@ class Typeface:
 
     def code_px(self, character: str) -> int:
         """Width of a character's code point in its box."""
-        return len(_rows(character)[0]) * self._digits_px + 6 * self.line_px
+        return len(_code_rows(character)[0]) * self._digits_px + 6 * self.line_px
 
-    def write(self, draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, ink: Colour) -> None:
+    def write(self, draw: ImageDraw.ImageDraw, position: tuple[int, int], text: str, ink: Color) -> None:
         """From `at` on, on the baseline."""
-        draw.text(at, text, font=self._font, fill=ink, anchor="ls")
+        draw.text(position, text, font=self._font, fill=ink, anchor="ls")
 
-    def write_code(self, draw: ImageDraw.ImageDraw, at: tuple[int, int], character: str, ink: Colour) -> None:
+    def write_code(self, draw: ImageDraw.ImageDraw, position: tuple[int, int], character: str, ink: Color) -> None:
         """A character's code point, in two rows in a small box, where there is no glyph for it."""
-        x, y = at
+        x, y = position
         line = self.line_px
         box = (x + line, y - self.ascent_px + 2 * line, x + self.code_px(character) - 1 - line, y + self.descent_px)
         draw.rectangle(box, outline=ink, width=line)
-        upper, lower = _rows(character)
+        upper, lower = _code_rows(character)
         middle = (box[1] + box[3]) // 2
         for row, top in ((upper, middle - line), (lower, box[3] - 2 * line)):
             draw.text((x + 3 * line, top), row, font=self._digits, fill=ink, anchor="ls")
 
 
-def spelled(text: str) -> str:
+def printable(text: str) -> str:
     """A short text for labels: what there is no glyph for as U+ and its code point."""
-    return "".join(one if has_glyph(one) else f"U+{ord(one):04X}" for one in text)
+    return "".join(character if has_glyph(character) else f"U+{ord(character):04X}" for character in text)
 
 
 @lru_cache(maxsize=65_536)
 def has_glyph(character: str) -> bool:
     """Whether the font draws that character, or a rectangle in its place."""
-    return character.isprintable() and _look(character) != _look(_NO_CHARACTER)
+    return character.isprintable() and _glyph_mask(character) != _glyph_mask(_MISSING_CHARACTER)
 
 
 @cache
-def _file() -> bytes:
-    return files(__package__).joinpath(FILE).read_bytes()
+def _font_bytes() -> bytes:
+    return files(__package__).joinpath(FONT_FILE).read_bytes()
 
 
-def _font(size_px: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(BytesIO(_file()), size_px, layout_engine=ImageFont.Layout.BASIC)
+def _load_font(size_px: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(BytesIO(_font_bytes()), size_px, layout_engine=ImageFont.Layout.BASIC)
 
 
-def _look(character: str) -> bytes:
-    with _PROBING:
-        return bytes(_probe().getmask(character))
+def _glyph_mask(character: str) -> bytes:
+    with _PROBE_LOCK:
+        return bytes(_probe_font().getmask(character))
 
 
 @cache
-def _probe() -> ImageFont.FreeTypeFont:
-    return _font(_PROBE_PX)
+def _probe_font() -> ImageFont.FreeTypeFont:
+    return _load_font(_PROBE_PX)
 
 
-def _rows(character: str) -> tuple[str, str]:
+def _code_rows(character: str) -> tuple[str, str]:
     digits = f"{ord(character):04X}"
     digits = digits.rjust(len(digits) + len(digits) % 2, "0")
     return digits[: len(digits) // 2], digits[len(digits) // 2 :]

@@ -4,16 +4,16 @@ The page is files that are read when the service starts; what it shows, it asks 
 """
 
 from service.http.endpoints import Endpoint
-from service.playground.files import file, index
-from service.playground.scenes import picture, scenes
+from service.playground.files import index, static_file
+from service.playground.scenes import scene_image, scenes
 
 _HTML = {"text/html": {"schema": {"type": "string"}}}
 _FILE = {kind: {"schema": {"type": "string"}} for kind in ("text/css", "text/javascript", "image/svg+xml")}
 _PNG = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
 
 ENDPOINTS = (
-    Endpoint("GET", "/", index, "The playground: look at embeddings and attention", content=_HTML, keyless=True),
-    Endpoint("GET", "/playground/scenes", scenes, "Drawn scenes to try, with captions", keyless=True),
-    Endpoint("GET", "/playground/scenes/{scene}", picture, "One of them", content=_PNG, keyless=True),
-    Endpoint("GET", "/playground/{file}", file, "What the playground's page is made of", content=_FILE, keyless=True),
+    Endpoint("GET", "/", index, "Playground page", response_content=_HTML, public=True),
+    Endpoint("GET", "/playground/scenes", scenes, "Example scenes with captions", public=True),
+    Endpoint("GET", "/playground/scenes/{scene}", scene_image, "Scene image", response_content=_PNG, public=True),
+    Endpoint("GET", "/playground/{file}", static_file, "Playground static files", response_content=_FILE, public=True),
 )

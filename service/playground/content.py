@@ -6,15 +6,15 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from service.http.exchange import Exchange
+from service.http.exchange import HttpRequest
 
-_POLICY = (
+_CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-HEADERS = {
-    "Content-Security-Policy": _POLICY,
+SECURITY_HEADERS = {
+    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -24,7 +24,7 @@ HEADERS = {
 
 
 @dataclass(frozen=True)
-class Content:
+class StaticAsset:
     """A body of one media type."""
 
     body: bytes
@@ -34,13 +34,13 @@ class Content:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tag", f'"{hashlib.sha256(self.body).hexdigest()[:32]}"')
 
-    def answer(self, request: Exchange) -> Response:
+    def respond(self, request: HttpRequest) -> Response:
         """The body, or 304 for who has it."""
-        headers = {**HEADERS, "ETag": self.tag}
-        if self._is_known(request.fields.get("if-none-match", "")):
+        headers = {**SECURITY_HEADERS, "ETag": self.tag}
+        if self._matches_etag(request.header_values.get("if-none-match", "")):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(self.body, headers=headers, media_type=self.media_type)
 
-    def _is_known(self, tags: str) -> bool:
+    def _matches_etag(self, tags: str) -> bool:
         """A proxy that compresses makes a tag weak, which is the same here."""
         return any(tag.strip().removeprefix("W/") in (self.tag, "*") for tag in tags.split(","))

@@ -6,27 +6,27 @@ from typing import Final
 from starlette.responses import Response
 
 from service.errors import NotFound
-from service.http.exchange import Exchange
-from service.playground.content import Content
+from service.http.exchange import HttpRequest
+from service.playground.content import StaticAsset
 
 INDEX = "index.html"
 _MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 FILES: Final = {
-    found.name: Content(found.read_bytes(), _MEDIA_TYPES[found.name.rpartition(".")[2]])
+    found.name: StaticAsset(found.read_bytes(), _MEDIA_TYPES[found.name.rpartition(".")[2]])
     for found in files(__package__).joinpath("page").iterdir()
     if found.name.rpartition(".")[2] in _MEDIA_TYPES
 }
 
 
-async def index(request: Exchange) -> Response:
+async def index(request: HttpRequest) -> Response:
     """The page."""
-    return FILES[INDEX].answer(request)
+    return FILES[INDEX].respond(request)
 
 
-async def file(request: Exchange) -> Response:
+async def static_file(request: HttpRequest) -> Response:
     """One of the files that it loads. Raises NotFound."""
-    found = FILES.get(request.path_params["file"])
-    if found is None:
+    asset = FILES.get(request.path_params["file"])
+    if asset is None:
         raise NotFound("no such file")
-    return found.answer(request)
+    return asset.respond(request)

@@ -9,13 +9,13 @@ import orjson
 from PIL import Image
 from starlette.responses import Response
 
-from models.scenes.description import draw_distinct
-from models.scenes.rendering import Scene, render
+from models.scenes.description import draw_descriptions
+from models.scenes.rendering import Scene, render_scene
 from service.errors import NotFound
-from service.http.exchange import Exchange
-from service.playground.content import Content
+from service.http.exchange import HttpRequest
+from service.playground.content import StaticAsset
 
-COUNT, SIDE_PX = 20, 160
+SCENE_COUNT, SIDE_PX = 20, 160
 SEED = 11
 """With this one they hold every shape and every texture."""
 
@@ -23,35 +23,37 @@ PATH = "playground/scenes/{}.png"
 """Relative to the page, which may stand behind a proxy's prefix."""
 
 
-async def scenes(request: Exchange) -> Response:
+async def scenes(request: HttpRequest) -> Response:
     """Their list: captions, and where the pictures are."""
-    return (await _made())[0].answer(request)
+    return (await _rendered_scenes_async())[0].respond(request)
 
 
-async def picture(request: Exchange) -> Response:
+async def scene_image(request: HttpRequest) -> Response:
     """One of them. Raises NotFound."""
-    found = (await _made())[1].get(request.path_params["scene"])
-    if found is None:
+    asset = (await _rendered_scenes_async())[1].get(request.path_params["scene"])
+    if asset is None:
         raise NotFound("no such scene")
-    return found.answer(request)
+    return asset.respond(request)
 
 
 @cache
-def made() -> tuple[Content, dict[str, Content]]:
+def rendered_scenes() -> tuple[StaticAsset, dict[str, StaticAsset]]:
     """The list and the pictures by the last part of their paths: drawn once, in about a fifth of a second."""
     rng = np.random.default_rng(SEED)
-    drawn = [render(of, rng, side_px=SIDE_PX) for of in draw_distinct(rng, COUNT, "unseen")]
+    rendered = [
+        render_scene(description, rng, side_px=SIDE_PX) for description in draw_descriptions(rng, SCENE_COUNT, "unseen")
+    ]
     entries = [
         {"url": PATH.format(i), "caption": scene.description.caption, "width_px": SIDE_PX, "height_px": SIDE_PX}
-        for i, scene in enumerate(drawn)
+        for i, scene in enumerate(rendered)
     ]
-    listed = Content(orjson.dumps({"object": "list", "data": entries}), "application/json")
-    return listed, {f"{i}.png": Content(_png(scene), "image/png") for i, scene in enumerate(drawn)}
+    scene_list = StaticAsset(orjson.dumps({"object": "list", "data": entries}), "application/json")
+    return scene_list, {f"{i}.png": StaticAsset(_png(scene), "image/png") for i, scene in enumerate(rendered)}
 
 
-async def _made() -> tuple[Content, dict[str, Content]]:
+async def _rendered_scenes_async() -> tuple[StaticAsset, dict[str, StaticAsset]]:
     """On a thread: drawing takes longer than the event loop may be held up."""
-    return await asyncio.to_thread(made)
+    return await asyncio.to_thread(rendered_scenes)
 
 
 def _png(scene: Scene) -> bytes:

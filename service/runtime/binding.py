@@ -9,10 +9,10 @@ from typing import Any
 
 import onnxruntime
 
-from models.contract.arrays import Data, Floats
+from models.contract.arrays import Floats, InputArray
 
 
-class Bound:
+class IoBindingRunner:
     """Runs a session; made for CUDA, right on any provider. Safe to call from several threads.
 
     Each run has a binding of its own: one that has run is fixed to the shapes of its outputs.
@@ -21,10 +21,10 @@ class Bound:
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
 
-    def __call__(self, outputs: Sequence[str], feeds: dict[str, Data]) -> list[Floats]:
+    def __call__(self, outputs: Sequence[str], ort_inputs: dict[str, InputArray]) -> list[Floats]:
         """The outputs by name, in order. Raises what the session raises."""
         binding: Any = self._session.io_binding()
-        for name, array in feeds.items():
+        for name, array in ort_inputs.items():
             binding.bind_cpu_input(name, array)
         for name in outputs:
             binding.bind_output(name, "cpu")

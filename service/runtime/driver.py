@@ -4,18 +4,18 @@ import ctypes
 
 from service.runtime.providers import ProviderUnavailable
 
-LIBRARY = "libcuda.so.1"
+DRIVER_LIBRARY = "libcuda.so.1"
 
 
-def check() -> None:
+def require_cuda_driver() -> None:
     """Raises ProviderUnavailable where the driver is not there, or offers no GPU."""
     try:
-        driver = ctypes.CDLL(LIBRARY)
+        driver = ctypes.CDLL(DRIVER_LIBRARY)
     except OSError as error:
         raise ProviderUnavailable(
-            f"a GPU was asked for, but NVIDIA's driver ({LIBRARY}) is not here; a container gets it by --gpus all"
+            f"a GPU was requested, but NVIDIA's driver ({DRIVER_LIBRARY}) was not found; containers need --gpus all"
         ) from error
     count = ctypes.c_int()
     code = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
     if code or not count.value:
-        raise ProviderUnavailable(f"a GPU was asked for, but NVIDIA's driver offers none (CUDA error {code})")
+        raise ProviderUnavailable(f"a GPU was requested, but NVIDIA's driver reports none (CUDA error {code})")

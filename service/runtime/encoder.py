@@ -12,27 +12,27 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from models.contract import tensors
-from models.contract.arrays import Data, Floats
+from models.contract.arrays import Floats, InputArray
 from models.contract.artifact import GRAPH_FILE, TOKENIZER_FILE, verify
 from models.contract.errors import ArtifactError
 from models.contract.manifest import MANIFEST_FILE, ImageSpec, Manifest, TextSpec
 from models.contract.packing import pack
 from models.preprocess.errors import TokenizerError
-from models.preprocess.image import MAX_PIXELS, ImagePreprocessor, Picture
-from models.preprocess.prepared import Prepared
-from models.preprocess.text import Kept, TextPreprocessor
-from models.preprocess.tokens import Piece, Tokens
-from service.runtime.providers import Asked
+from models.preprocess.image import MAX_PIXELS, ImagePreprocessor, PreprocessedImage
+from models.preprocess.prepared import ModelInput
+from models.preprocess.text import KeptSide, TextPreprocessor
+from models.preprocess.tokens import TokenizedText, TokenOffset
+from service.runtime.providers import DeviceOption
 from service.runtime.session import Session
 
 EMBEDDING_ONLY = (tensors.EMBEDDING,)
-VECTORS = (tensors.EMBEDDING, tensors.POSITIONS)
+EMBEDDING_AND_TOKENS = (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS)
 """The outputs that need no attention: an item's vector alone, and with those of its positions."""
 
-Source = TypeVar("Source")
+RawInput = TypeVar("RawInput")
 
 
-class Encoder(ABC, Generic[Source]):
+class Encoder(ABC, Generic[RawInput]):
     """The graph of one artifact, and what makes its input of a `Source`: a text, or a picture file's bytes."""
 
     def __init__(self, manifest: Manifest, session: Session) -> None:
@@ -51,33 +51,35 @@ class Encoder(ABC, Generic[Source]):
         """Length of the longest sequence that an item can be."""
 
     @abstractmethod
-    def prepare(self, sources: Sequence[Source]) -> Sequence[Prepared]:
+    def preprocess(self, inputs: Sequence[RawInput]) -> Sequence[ModelInput]:
         """What the graph takes of each source."""
 
     @abstractmethod
-    def stand_in(self, positions: int) -> Data:
+    def dummy_input(self, positions: int) -> InputArray:
         """An item to warm up with, of `positions` where items of the model differ in that."""
 
     def run(
         self,
-        items: Sequence[Data],
+        items: Sequence[InputArray],
         outputs: Sequence[str] = EMBEDDING_ONLY,
         heads: Sequence[int] = (),
         *,
-        alone: bool = True,
+        exclusive: bool = True,
     ) -> dict[str, Floats]:
         """Run one batch of prepared items' `data`, and return the named outputs of `models.contract.tensors`.
 
         Rows are in the batch's order, padded to its longest item; raw weights are those of `heads`. A batch that runs
         beside others is not `alone`. Raises InferenceFailed when ONNX Runtime fails.
         """
-        return self._session.run(outputs, self._feeds(items), heads, alone=alone)
+        return self._session.run(outputs, self._ort_inputs(items), heads, exclusive=exclusive)
 
-    def check(self) -> None:
+    def self_test(self) -> None:
         """Run the smallest item, as at warm-up. Raises InferenceFailed when not even that runs."""
-        self.run([self.stand_in(1)])
+        self.run([self.dummy_input(1)])
 
-    def finish(self, embeddings: Floats, dimensions: int | None = None, *, normalize: bool | None = None) -> Floats:
+    def postprocess(
+        self, embeddings: Floats, dimensions: int | None = None, *, normalize: bool | None = None
+    ) -> Floats:
         """Keep the first `dimensions` of vectors `[b, e]`, then scale each to length 1 if told, or if the model does.
 
         They are those of a batch's items, or of an item's positions.
@@ -90,7 +92,7 @@ class Encoder(ABC, Generic[Source]):
         return vectors
 
     @abstractmethod
-    def _feeds(self, items: Sequence[Data]) -> dict[str, Data]:
+    def _ort_inputs(self, items: Sequence[InputArray]) -> dict[str, InputArray]:
         """One batch as the graph's inputs."""
 
 
@@ -111,30 +113,32 @@ class TextEncoder(Encoder[str]):
         """Names of what a text may be put behind."""
         return self._limits.prompts
 
-    def prepare(self, sources: Sequence[str], *, prompt: str | None = None, kept: Kept = "start") -> list[Tokens]:
+    def preprocess(
+        self, inputs: Sequence[str], *, prompt: str | None = None, kept_side: KeptSide = "start"
+    ) -> list[TokenizedText]:
         """Tokenize behind the prompt of that name, cut to the model's limit. Raises KeyError for an unknown one."""
-        return self._preprocess(sources, prompt=prompt, kept=kept)
+        return self._preprocess(inputs, prompt=prompt, kept_side=kept_side)
 
-    def is_brief(self, texts: Sequence[str | Sequence[int]], *, prompt: str | None, kept: Kept) -> bool:
+    def is_short(self, texts: Sequence[str | Sequence[int]], *, prompt: str | None, kept_side: KeptSide) -> bool:
         """Whether these texts, or ids, are prepared sooner than a thread is woken for it."""
-        return self._preprocess.is_brief(list(map(len, texts)), prompt=prompt, kept=kept)
+        return self._preprocess.runs_inline(list(map(len, texts)), prompt=prompt, kept_side=kept_side)
 
-    def given(self, ids: Sequence[int], *, kept: Kept = "start") -> Tokens:
+    def from_token_ids(self, ids: Sequence[int], *, kept_side: KeptSide = "start") -> TokenizedText:
         """Ids that another has tokenized, cut to the model's limit. Raises NotInVocabulary."""
-        return self._preprocess.given(ids, kept=kept)
+        return self._preprocess.from_ids(ids, kept_side=kept_side)
 
-    def tokenize(self, text: str, *, prompt: str | None = None, special: bool = True) -> list[tuple[int, Piece]]:
+    def tokenize(self, text: str, *, prompt: str | None = None, special: bool = True) -> list[tuple[int, TokenOffset]]:
         """All tokens of a text with their ids."""
-        return self._preprocess.tokenize(text, prompt=prompt, special=special)
+        return self._preprocess.tokenize(text, prompt=prompt, add_special_tokens=special)
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """Text of ids. Raises NotInVocabulary."""
-        return self._preprocess.decode(ids, skip_special=skip_special)
+        return self._preprocess.decode(ids, skip_special_tokens=skip_special)
 
-    def stand_in(self, positions: int) -> Data:
+    def dummy_input(self, positions: int) -> InputArray:
         return np.zeros(positions, dtype=np.int64)
 
-    def _feeds(self, items: Sequence[Data]) -> dict[str, Data]:
+    def _ort_inputs(self, items: Sequence[InputArray]) -> dict[str, InputArray]:
         return dict(pack(items, position_offset=self._limits.position_offset))
 
 
@@ -148,16 +152,16 @@ class ImageEncoder(Encoder[bytes]):
 
     @property
     def max_positions(self) -> int:
-        return self.spec.positions
+        return self.spec.num_tokens
 
-    def prepare(self, sources: Sequence[bytes]) -> list[Picture]:
+    def preprocess(self, inputs: Sequence[bytes]) -> list[PreprocessedImage]:
         """Decode and scale. Raises ImageProblem for the first that gives no picture."""
-        return [self._preprocess(source) for source in sources]
+        return [self._preprocess(source) for source in inputs]
 
-    def stand_in(self, positions: int) -> Data:  # noqa: ARG002  # every picture has as many
+    def dummy_input(self, positions: int) -> InputArray:  # noqa: ARG002  # every picture has as many
         return np.zeros((self.spec.rows_px, self.spec.columns_px, 3), dtype=np.uint8)
 
-    def _feeds(self, items: Sequence[Data]) -> dict[str, Data]:
+    def _ort_inputs(self, items: Sequence[InputArray]) -> dict[str, InputArray]:
         return {tensors.PIXELS: np.stack(items)}
 
 
@@ -168,9 +172,9 @@ def open_encoder(
     directory: Path,
     manifest: Manifest | None = None,
     *,
-    device: Asked = "auto",
+    device: DeviceOption = "auto",
     threads: int = 1,
-    side_by_side: int = 1,
+    concurrent_batches: int = 1,
     max_image_pixels: int = MAX_PIXELS,
 ) -> AnyEncoder:
     """Open an artifact, for at most `side_by_side` batches at a time.
@@ -184,18 +188,18 @@ def open_encoder(
         manifest.graph,
         device=device,
         threads=threads,
-        side_by_side=side_by_side,
+        concurrent_batches=concurrent_batches,
         precision=manifest.precision,
     )
     if manifest.text:
-        return TextEncoder(manifest, manifest.text, session, _tokenizer(directory / TOKENIZER_FILE, manifest.text))
+        return TextEncoder(manifest, manifest.text, session, _load_tokenizer(directory / TOKENIZER_FILE, manifest.text))
     if manifest.image:
         return ImageEncoder(manifest, manifest.image, session, max_pixels=max_image_pixels)
-    raise ArtifactError(directory / MANIFEST_FILE, "is of no modality that is served")
+    raise ArtifactError(directory / MANIFEST_FILE, "has an unsupported modality")
 
 
-def _tokenizer(path: Path, spec: TextSpec) -> TextPreprocessor:
+def _load_tokenizer(path: Path, spec: TextSpec) -> TextPreprocessor:
     try:
         return TextPreprocessor(path.read_text(encoding="utf-8"), spec)
     except (TokenizerError, UnicodeDecodeError) as error:
-        raise ArtifactError(path, "holds no tokenizer") from error
+        raise ArtifactError(path, "is not a valid tokenizer") from error

@@ -14,10 +14,10 @@ CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
 TENSORRT: Final = "TensorrtExecutionProvider"
 
-Asked = Literal["auto", "cpu", "cuda", "tensorrt"]
+DeviceOption = Literal["auto", "cpu", "cuda", "tensorrt"]
 """Where embeddings are to be computed. "auto" never takes TensorRT."""
 
-BY_NAME: Final[dict[str, str]] = {"cuda": CUDA, "tensorrt": TENSORRT}
+EXPLICIT_PROVIDERS: Final[dict[str, str]] = {"cuda": CUDA, "tensorrt": TENSORRT}
 """What is refused rather than replaced."""
 
 CUDA_OPTIONS: Final = {
@@ -29,7 +29,7 @@ TENSORRT_OPTIONS: Final = {
     # Its parser drops an Attention's `nonpad_kv_seqlen`, and so would attend to padding. Branches have no one shape.
     "trt_op_types_to_exclude": "Attention,If",
 }
-HALF_OPTIONS: Final = {
+FP16_OPTIONS: Final = {
     "trt_fp16_enable": "1",
     "trt_layer_norm_fp32_fallback": "1",  # the artifact's own choice: its reductions are in float32
 }
@@ -39,55 +39,55 @@ class ProviderUnavailable(RuntimeError):
     """The device that was asked for is not there; the service must not start."""
 
 
-def choose(asked: Asked, supported: tuple[Device, ...]) -> str:
+def select_provider(device: DeviceOption, supported: tuple[Device, ...]) -> str:
     """The provider for a graph that can run on `supported`.
 
     "auto" takes CUDA where the installed ONNX Runtime offers it and the graph is for it, as one in 8 bits is not.
     Raises ProviderUnavailable for what cannot be had.
     """
-    if asked in BY_NAME and "cuda" not in supported:
+    if device in EXPLICIT_PROVIDERS and "cuda" not in supported:
         raise ProviderUnavailable(
-            f"device {asked} was asked for, but a model was exported for cpu alone; auto serves it"
+            f"device {device} was requested, but a model was exported for cpu only; use device auto"
         )
-    if "cuda" not in supported or (asked == "cpu" and "cpu" in supported):
+    if "cuda" not in supported or (device == "cpu" and "cpu" in supported):
         return CPU
-    wanted = BY_NAME.get(asked, CUDA)
-    if asked != "cpu" and wanted in onnxruntime.get_available_providers():
-        return wanted
-    if asked in BY_NAME:
-        name = wanted.removesuffix("ExecutionProvider")
+    requested = EXPLICIT_PROVIDERS.get(device, CUDA)
+    if device != "cpu" and requested in onnxruntime.get_available_providers():
+        return requested
+    if device in EXPLICIT_PROVIDERS:
+        name = requested.removesuffix("ExecutionProvider")
         raise ProviderUnavailable(
-            f"device {asked} was asked for, but the installed ONNX Runtime has no {name} provider"
+            f"device {device} was requested, but the installed ONNX Runtime has no {name} provider"
         )
     if "cpu" not in supported:
-        raise ProviderUnavailable("the model was exported for cuda alone, which is not there; export it for cpu")
+        raise ProviderUnavailable("the model was exported for cuda only, which is not available; export it for cpu")
     return CPU
 
 
-def chain(provider: str, precision: Precision) -> list[tuple[str, dict[str, str]]]:
+def provider_options(provider: str, precision: Precision) -> list[tuple[str, dict[str, str]]]:
     """The provider and those that take what it leaves, each with its options; CPU always comes last by itself."""
-    half = HALF_OPTIONS if precision == "fp16" else {}
-    chains: dict[str, list[tuple[str, dict[str, str]]]] = {
+    fp16_options = FP16_OPTIONS if precision == "fp16" else {}
+    options: dict[str, list[tuple[str, dict[str, str]]]] = {
         CPU: [(CPU, {})],
         CUDA: [(CUDA, CUDA_OPTIONS)],
-        TENSORRT: [(TENSORRT, TENSORRT_OPTIONS | half), (CUDA, CUDA_OPTIONS)],
+        TENSORRT: [(TENSORRT, TENSORRT_OPTIONS | fp16_options), (CUDA, CUDA_OPTIONS)],
     }
-    return chains[provider]
+    return options[provider]
 
 
-def at_work(session: onnxruntime.InferenceSession) -> str:
+def active_provider(session: onnxruntime.InferenceSession) -> str:
     """The first of the session's providers that has any of its graph: being registered is not enough.
 
     The session has to have been opened with `session.record_ep_graph_assignment_info`.
     """
-    with_work = {part.ep_name for part in session.get_provider_graph_assignment_info()}
-    found: str = next((name for name in session.get_providers() if name in with_work), CPU)
-    return found
+    assigned = {part.ep_name for part in session.get_provider_graph_assignment_info()}
+    active: str = next((name for name in session.get_providers() if name in assigned), CPU)
+    return active
 
 
-def check(got: str, wanted: str, asked: Asked, supported: tuple[Device, ...]) -> None:
+def verify_provider(actual: str, requested: str, device: DeviceOption, supported: tuple[Device, ...]) -> None:
     """Raises ProviderUnavailable if what was asked for by name was not got, or the graph is not for what was got."""
-    if asked in BY_NAME and got != wanted:
-        raise ProviderUnavailable(f"device {asked} was asked for, but the session fell back to {got}")
-    if got == CPU and "cpu" not in supported:
-        raise ProviderUnavailable("the model was exported for cuda alone, which failed; export it for cpu")
+    if device in EXPLICIT_PROVIDERS and actual != requested:
+        raise ProviderUnavailable(f"device {device} was requested, but the session fell back to {actual}")
+    if actual == CPU and "cpu" not in supported:
+        raise ProviderUnavailable("the model was exported for cuda only, which failed; export it for cpu")

@@ -12,14 +12,14 @@ from pathlib import Path
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from models.contract.arrays import Data, Floats
-from models.contract.asking import asking
+from models.contract.arrays import Floats, InputArray
+from models.contract.asking import output_selection_inputs
 from models.contract.errors import ArtifactError
 from models.contract.manifest import GraphSpec
 from models.contract.specs import Precision
 from service.errors import InferenceFailed
 from service.runtime import providers
-from service.runtime.binding import Bound
+from service.runtime.binding import IoBindingRunner
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ SPIN_US = 1_000
 """How long an idle thread of a pool looks for work before it sleeps: long enough between two operators. Left alone it
 burns 55 ms of a processor after each run, which whoever reads and answers requests lacks."""
 
-FUSIONS_SLOWER_ON_CPU = ("SkipLayerNormFusion", "BiasGeluFusion")
+DISABLED_CPU_OPTIMIZERS = ("SkipLayerNormFusion", "BiasGeluFusion")
 """What ONNX Runtime 1.31 makes of several operators when it opens a graph, and runs slower on CPU than those: with them
 a text takes 2 to 3 % longer (docs/benchmarks.md)."""
 
@@ -44,7 +44,7 @@ _RUN_ERRORS = (
 _LOAD_ERRORS = (*_RUN_ERRORS, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf, ort_errors.NoSuchFile)
 
 
-_Run = Callable[[Sequence[str], dict[str, Data]], Sequence[Floats]]
+_Run = Callable[[Sequence[str], dict[str, InputArray]], Sequence[Floats]]
 
 
 class Session:
@@ -55,9 +55,9 @@ class Session:
         path: Path,
         spec: GraphSpec,
         *,
-        device: providers.Asked,
+        device: providers.DeviceOption,
         threads: int,
-        side_by_side: int = 1,
+        concurrent_batches: int = 1,
         precision: Precision = "fp32",
     ) -> None:
         """`threads` of a CPU work for it, and at most `side_by_side` batches run at a time.
@@ -67,47 +67,58 @@ class Session:
         self._outputs = spec.outputs
         self._path = path
         self._precision = precision
-        wanted = providers.choose(device, spec.devices)
-        self.provider = self._open_all(wanted, threads, side_by_side)
-        providers.check(self.provider, wanted, device, spec.devices)
-        if self.provider != wanted:
-            logger.warning("%s was to run on %s, which failed; it runs on %s", path.name, wanted, self.provider)
-            self._open_all(self.provider, threads, side_by_side)
+        requested = providers.select_provider(device, spec.devices)
+        self.provider = self._open_sessions(requested, threads, concurrent_batches)
+        providers.verify_provider(self.provider, requested, device, spec.devices)
+        if self.provider != requested:
+            logger.warning("%s: falling back from %s to %s", path.name, requested, self.provider)
+            self._open_sessions(self.provider, threads, concurrent_batches)
         self._check_outputs(spec)
-        logger.info("%s runs on %s", path.name, self.provider)
+        logger.info("model loaded: file=%s provider=%s", path.name, self.provider)
 
     def run(
-        self, outputs: Sequence[str], feeds: Mapping[str, Data], heads: Sequence[int] = (), *, alone: bool = True
+        self,
+        outputs: Sequence[str],
+        ort_inputs: Mapping[str, InputArray],
+        heads: Sequence[int] = (),
+        *,
+        exclusive: bool = True,
     ) -> dict[str, Floats]:
         """Compute `outputs` by name, raw weights of `heads` alone. `alone`: with every thread, for nothing else runs.
 
         Raises InferenceFailed, without ONNX Runtime's words: they quote paths.
         """
-        run = self._run_alone if alone else self._run_beside
+        run = self._run_exclusive if exclusive else self._run_concurrent
         try:
-            arrays = run(list(outputs), {**feeds, **asking(self._outputs, outputs, heads)})
+            arrays = run(list(outputs), {**ort_inputs, **output_selection_inputs(self._outputs, outputs, heads)})
         except _RUN_ERRORS as error:
-            error.add_note(f"on shapes { ({name: array.shape for name, array in feeds.items()}) }")
+            error.add_note(f"on shapes { ({name: array.shape for name, array in ort_inputs.items()}) }")
             raise InferenceFailed("the model could not be run") from error
         return dict(zip(outputs, arrays, strict=True))
 
-    def _open_all(self, provider: str, threads: int, side_by_side: int) -> str:
+    def _open_sessions(self, provider: str, threads: int, concurrent_batches: int) -> str:
         """Open on that provider, and return the one that the sessions got: CPU if it failed."""
         if provider != providers.CPU:
             onnxruntime.preload_dlls()
-            threads = side_by_side = 1
+            threads = concurrent_batches = 1
         try:
-            self._alone = self._open(provider, threads)
-            beside = self._open(provider, max(1, threads - side_by_side + 1)) if side_by_side > 1 else self._alone
+            self._exclusive_session = self._open(provider, threads)
+            concurrent_session = (
+                self._open(provider, max(1, threads - concurrent_batches + 1))
+                if concurrent_batches > 1
+                else self._exclusive_session
+            )
         except _LOAD_ERRORS as error:
             if provider == providers.CPU:
                 raise ArtifactError(self._path, "cannot be loaded by this ONNX Runtime") from error
             logger.exception("%s cannot be opened on %s", self._path.name, provider)
             return providers.CPU
         on_device = provider != providers.CPU
-        self._run_alone: _Run = Bound(self._alone) if on_device else self._alone.run
-        self._run_beside: _Run = Bound(beside) if on_device else beside.run
-        return providers.at_work(self._alone)
+        self._run_exclusive: _Run = (
+            IoBindingRunner(self._exclusive_session) if on_device else self._exclusive_session.run
+        )
+        self._run_concurrent: _Run = IoBindingRunner(concurrent_session) if on_device else concurrent_session.run
+        return providers.active_provider(self._exclusive_session)
 
     def _open(self, provider: str, threads: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
@@ -116,13 +127,13 @@ class Session:
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         # Without its own fallback, by which an option that is none, or a failing run, moves a session to CPU unsaid.
-        chain = providers.chain(provider, self._precision)
-        left_out = FUSIONS_SLOWER_ON_CPU if provider == providers.CPU else ()
+        provider_options = providers.provider_options(provider, self._precision)
+        disabled_optimizers = DISABLED_CPU_OPTIMIZERS if provider == providers.CPU else ()
         return onnxruntime.InferenceSession(
-            self._path, options, providers=chain, enable_fallback=0, disabled_optimizers=left_out
+            self._path, options, providers=provider_options, enable_fallback=0, disabled_optimizers=disabled_optimizers
         )
 
     def _check_outputs(self, spec: GraphSpec) -> None:
-        found = tuple(output.name for output in self._alone.get_outputs())
-        if found != spec.outputs:
-            raise ArtifactError(self._path, "has other outputs than the manifest says")
+        actual = tuple(output.name for output in self._exclusive_session.get_outputs())
+        if actual != spec.outputs:
+            raise ArtifactError(self._path, "has outputs that differ from the manifest")

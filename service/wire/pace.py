@@ -2,11 +2,11 @@
 protocol is known to the server by its name alone."""
 
 
-class Pace:
+class ReadTimeout:
     """`timeout_s` for a request's headers, and for its body as long, and more by its size (`service.wire.progress`)."""
 
     def __init__(self) -> None:
         self.timeout_s = 10.0
 
 
-PACE = Pace()
+READ_TIMEOUT = ReadTimeout()

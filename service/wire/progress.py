@@ -2,65 +2,65 @@
 
 from enum import Enum
 
-SLOWEST_BYTES_PER_S = 16 * 2**10
+MIN_BODY_BYTES_PER_S = 16 * 2**10
 """Of a body, on average, once the read timeout has passed."""
 
 
-class Phase(Enum):
+class ReadState(Enum):
     """What is being waited for."""
 
-    SILENT = "a first byte"
-    HEAD = "the rest of a request line and headers"
-    BODY = "the rest of a body"
-    DONE = "another request, or nothing"
-    REFUSED = "that the client goes"
+    IDLE_NEW = "a first byte"
+    READING_HEADERS = "the rest of a request line and headers"
+    READING_BODY = "the rest of a body"
+    COMPLETE = "another request, or nothing"
+    REJECTED = "that the client goes"
 
 
-SILENT, HEAD, BODY, DONE, REFUSED = Phase
+IDLE_NEW, READING_HEADERS, READING_BODY, COMPLETE, REJECTED = ReadState
 
 
-class Progress:
+class RequestProgress:
     """Counts by chunks as they come from the network, so that a request that comes whole costs next to nothing."""
 
     def __init__(self) -> None:
-        self.phase = SILENT
+        self.state = IDLE_NEW
         self.since = 0.0  # when the phase began, once it was looked at
-        self.arrived = 0  # bytes since then, with all of the chunk in which it did
-        self.fruitful = False  # the chunk that came last held some of a body
-        self.barren = 0  # bytes since the last of a body: of its framing and its trailers
-        self._fresh = True
-        self._chunk = 0
-        self._first_chunk = 0
+        self.received_bytes = 0  # bytes since then, with all of the chunk in which it did
+        self.chunk_had_body = False  # the chunk that came last held some of a body
+        self.framing_bytes = 0  # bytes since the last of a body: of its framing and its trailers
+        self._just_entered = True
+        self._chunk_bytes = 0
+        self._first_chunk_bytes = 0
 
-    def came(self, count: int) -> None:
+    def on_bytes(self, count: int) -> None:
         """A chunk of so many bytes."""
-        self._chunk = count
-        self.fruitful = False
-        if self.phase is DONE or self.phase is SILENT:
-            self.begin(HEAD)
-            self.arrived = count
+        self._chunk_bytes = count
+        self.chunk_had_body = False
+        if self.state is COMPLETE or self.state is IDLE_NEW:
+            self.enter(READING_HEADERS)
+            self.received_bytes = count
         else:
-            self.arrived += count
+            self.received_bytes += count
 
-    def begin(self, phase: Phase) -> None:
-        self.phase = phase
-        self._fresh = True
+    def enter(self, state: ReadState) -> None:
+        self.state = state
+        self._just_entered = True
 
-    def look(self, now: float) -> None:
+    def mark_incomplete(self, now: float) -> None:
         """The chunk that came last is read, and something is incomplete."""
-        if self._fresh:
+        if self._just_entered:
             self.since = now
-            self.arrived = self._first_chunk = self._chunk
-            self.barren = 0
-            self._fresh = False
+            self.received_bytes = self._first_chunk_bytes = self._chunk_bytes
+            self.framing_bytes = 0
+            self._just_entered = False
         else:
-            self.barren = 0 if self.fruitful else self.barren + self._chunk
+            self.framing_bytes = 0 if self.chunk_had_body else self.framing_bytes + self._chunk_bytes
 
     @property
-    def whole_chunks(self) -> int:
+    def bytes_in_state(self) -> int:
         """Bytes that surely belong to this phase."""
-        return self.arrived - self._first_chunk
+        return self.received_bytes - self._first_chunk_bytes
 
     def allowed_s(self, timeout_s: float) -> float:
         """How long the phase may last."""
-        return timeout_s + self.arrived / SLOWEST_BYTES_PER_S if self.phase is BODY else timeout_s
+        return timeout_s + self.received_bytes / MIN_BODY_BYTES_PER_S if self.state is READING_BODY else timeout_s

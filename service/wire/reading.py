@@ -5,22 +5,22 @@ import asyncio
 from uvicorn.protocols.http.flow_control import FlowControl
 
 
-class Reading(FlowControl):
+class TimedFlowControl(FlowControl):
     """uvicorn's back-pressure, with a clock that stands still while the server does not read."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(transport)
         self._time = loop.time
-        self._not_read_s = 0.0
+        self._stalled_s = 0.0
         self._paused_at = 0.0
 
-    def clock(self) -> float:
+    def reading_time(self) -> float:
         """Seconds, since some moment, in which the connection was read."""
-        return (self._paused_at if self.read_paused else self._time()) - self._not_read_s
+        return (self._paused_at if self.read_paused else self._time()) - self._stalled_s
 
-    def held_up(self, seconds: float) -> None:
+    def add_stall(self, seconds: float) -> None:
         """The event loop was elsewhere for so long: nothing was read then either."""
-        self._not_read_s += seconds
+        self._stalled_s += seconds
 
     def pause_reading(self) -> None:
         if not self.read_paused:
@@ -29,5 +29,5 @@ class Reading(FlowControl):
 
     def resume_reading(self) -> None:
         if self.read_paused:
-            self._not_read_s += self._time() - self._paused_at
+            self._stalled_s += self._time() - self._paused_at
             super().resume_reading()

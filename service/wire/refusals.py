@@ -8,16 +8,16 @@ from service import error_body
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ProtocolErrorResponse:
     """An answer that ends the connection; `code` is stable and for programs."""
 
     status: HTTPStatus
     code: str
     message: str
 
-    def wire(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    def to_bytes(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The whole response, with the server's own `headers` first."""
-        body = error_body.openai(self.status, self.message, self.code)
+        body = error_body.openai_error_body(self.status, self.message, self.code)
         lines = [
             f"HTTP/1.1 {self.status.value} {self.status.phrase}".encode(),
             *(name + b": " + value for name, value in headers),
@@ -28,9 +28,11 @@ class Refusal:
         return b"\r\n".join([*lines, b"", body])
 
 
-INVALID_HTTP = Refusal(HTTPStatus.BAD_REQUEST, "invalid_http", "the request is not valid HTTP/1.1")
-REQUEST_TIMEOUT = Refusal(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "the request came too slowly")
-URI_TOO_LONG = Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "the request line is too long")
-HEADERS_TOO_LARGE = Refusal(
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "the headers are too many or too long"
+INVALID_HTTP = ProtocolErrorResponse(HTTPStatus.BAD_REQUEST, "invalid_http", "the request is not valid HTTP/1.1")
+REQUEST_TIMEOUT = ProtocolErrorResponse(
+    HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "timed out while reading the request"
+)
+URI_TOO_LONG = ProtocolErrorResponse(HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "the request line is too long")
+HEADERS_TOO_LARGE = ProtocolErrorResponse(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "there are too many headers, or they are too long"
 )

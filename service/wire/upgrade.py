@@ -9,22 +9,22 @@ from collections.abc import Iterable
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+FRAMING_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 
-def framing_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def framing_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The header lines that announce a body; empty if there is none."""
-    return b"".join(b"%s: %s\r\n" % header for header in headers if header[0] in FRAMING)
+    return b"".join(b"%s: %s\r\n" % header for header in headers if header[0] in FRAMING_HEADERS)
 
 
-def parser_of_body(protocol: HttpToolsProtocol, framing: bytes) -> httptools.HttpRequestParser:
+def resume_body_parser(protocol: HttpToolsProtocol, framing: bytes) -> httptools.HttpRequestParser:
     """A parser that stands where that body begins, and goes on with the requests after it."""
-    parser = httptools.HttpRequestParser(_AfterHead(protocol))
+    parser = httptools.HttpRequestParser(_SkipFirstHead(protocol))
     parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n")
     return parser
 
 
-class _AfterHead:
+class _SkipFirstHead:
     """Keeps the first head from the protocol, which knows the real one."""
 
     def __init__(self, protocol: HttpToolsProtocol) -> None:

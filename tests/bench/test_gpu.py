@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from bench.gpu import agreement, kernels, rates
-from bench.gpu.__main__ import held
+from bench.gpu.__main__ import passed
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.providers import CPU
 from tests.checkpoints import write_bert
 from tests.conftest import ROOT
-from tests.exports import Exports
+from tests.exports import ExportCache
 
 FLASH = (
     "2026-11-26 21:38:28.93 [V:onnxruntime:Default, attention.cc:1450 ComputeInternal] "
@@ -30,14 +30,14 @@ def encoder(tiny: Path) -> TextEncoder:
     return encoder
 
 
-def test_the_log_tells_of_each_operator() -> None:
-    assert kernels.told("Attention\n" + FLASH * 12) == {kernels.FLASH: 12}
-    assert kernels.told(FLASH + EFFICIENT + UNFUSED) == {
+def test_log_parser_counts_kernels() -> None:
+    assert kernels.parse_log("Attention\n" + FLASH * 12) == {kernels.FLASH: 12}
+    assert kernels.parse_log(FLASH + EFFICIENT + UNFUSED) == {
         kernels.FLASH: 1, "Memory Efficient Attention": 1, "unified unfused path": 1
     }  # fmt: skip
 
 
-def test_other_weights_are_other_answers(encoder: TextEncoder, exports: Exports, tmp_path: Path) -> None:
+def test_differences_detect_other_weights(encoder: TextEncoder, exports: ExportCache, tmp_path: Path) -> None:
     same = agreement.differences(encoder, encoder)
     assert same["embedding_max_abs"] == same["rollout_max_abs"] == 0
     assert same["embedding_min_cosine"] == pytest.approx(1)
@@ -48,23 +48,23 @@ def test_other_weights_are_other_answers(encoder: TextEncoder, exports: Exports,
     assert unlike["rollout_max_abs"] > 0.001
 
 
-def test_a_rate_does_not_depend_on_how_much_is_measured() -> None:
+def test_matmul_rate_is_independent_of_size() -> None:
     small, large = (rates.matmul_tflops(CPU, "fp32", n) for n in (256, 512))
     assert 0.2 < small / large < 5
 
 
-def test_what_fails_a_bound_does_not_hold() -> None:
+def test_each_bound_can_fail() -> None:
     good = {"embedding_max_abs": 1e-6, "rollout_max_abs": 1e-6, "embedding_min_cosine": 0.9999}
     figures = {"full": good, "half": good, "kernels": {kernels.FLASH: 12}, "rate": {"share": 0.46}}
-    assert held(figures) == dict.fromkeys(("full", "half", "flash", "rate"), True)
+    assert passed(figures) == dict.fromkeys(("full", "half", "flash", "rate"), True)
     bad = {"embedding_max_abs": 1e-6, "rollout_max_abs": 1e-3, "embedding_min_cosine": 0.99}
     mixed = {kernels.FLASH: 11, "unified unfused path": 1}
     for name, value in {"full": bad, "half": bad, "kernels": mixed, "rate": {"share": 0.44}}.items():
-        assert list(held({**figures, name: value}).values()).count(False) == 1
-    assert not held({**figures, "kernels": {}})["flash"], "a log that tells of nothing shows nothing"
+        assert list(passed({**figures, name: value}).values()).count(False) == 1
+    assert not passed({**figures, "kernels": {}})["flash"], "an empty log proves nothing"
 
 
-def test_the_check_runs_and_tells(tiny: Path) -> None:
+def test_check_runs_on_cpu(tiny: Path) -> None:
     """On CPU no kernel is told of, so that not all holds."""
     command = [sys.executable, "-m", "bench.gpu", "--full", str(tiny), "--half", str(tiny)]
     small = ["--tokens", "16", "--side", "128", "--seconds", "0.2"]
@@ -78,4 +78,4 @@ def test_the_check_runs_and_tells(tiny: Path) -> None:
     assert (figures["held"]["full"], figures["held"]["half"], figures["held"]["flash"]) == (True, True, False)
     without = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (without.returncode, without.stdout) == (1, "")
-    assert "not checked: device cuda was asked for" in without.stderr
+    assert "not checked: device cuda was requested" in without.stderr

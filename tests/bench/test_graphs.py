@@ -15,16 +15,16 @@ from service.runtime.session import Session
 
 
 @pytest.mark.parametrize("lengths", [[5], [1, 9, 30], [3, 40, 1, 1, 7, 12, 40]])
-def test_padding_changes_nothing_but_the_work(tiny: Path, lengths: list[int]) -> None:
+def test_padded_and_packed_outputs_match(tiny: Path, lengths: list[int]) -> None:
     session = Session(tiny / GRAPH_FILE, Manifest.read(tiny).graph, device="cpu", threads=1)
     items = [np.random.default_rng(n).integers(0, 14, n) for n in lengths]
-    wanted = (tensors.EMBEDDING, tensors.pooled("rollout"))
-    packed, padded = (session.run(wanted, feeds) for feeds in (pack(items), graphs.padded(items)))
+    wanted = (tensors.EMBEDDING, tensors.pooled_reduction("rollout"))
+    packed, padded = (session.run(wanted, feeds) for feeds in (pack(items), graphs.pad_batch(items)))
     for name in wanted:
         np.testing.assert_allclose(packed[name], padded[name], atol=1e-5)
 
 
-def test_alternatives_are_run_in_turn() -> None:
+def test_alternatives_run_interleaved() -> None:
     ran: list[str] = []
     took = medians_ms({"a": lambda: ran.append("a"), "b": lambda: ran.append("b")}, rounds=2)
     assert ran == ["a", "b"] * 3

@@ -17,7 +17,7 @@ TEXTS = [
     "A keeper sleeps.",
 ]
 TOO_LONG = "alpha " * 200 + "omega " * 200
-KEPT_LEFT, KEPT_RIGHT = "alpha " * 200 + "omega " * 54, "alpha " * 54 + "omega " * 200
+RIGHT_TRUNCATED, LEFT_TRUNCATED = "alpha " * 200 + "omega " * 54, "alpha " * 54 + "omega " * 200
 """What is left of it in 256 tokens, [CLS] and [SEP] among them, when its right end is cut, and when its left is."""
 NO_SUCH_MODEL = "no-such-model"
 

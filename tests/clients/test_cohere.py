@@ -7,9 +7,9 @@ import cohere
 import numpy as np
 import pytest
 
-from tests.clients.plain import KEPT_LEFT, KEPT_RIGHT, NO_SUCH_MODEL, TEXTS, TOO_LONG, assert_same, embed
+from tests.clients.plain import LEFT_TRUNCATED, NO_SUCH_MODEL, RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
 from tests.conftest import MINILM
-from tests.pictures import as_data_url, encoded, scene
+from tests.pictures import encode, gradient_image, to_data_url
 from tests.server import Server
 
 
@@ -41,14 +41,14 @@ def test_inputs_of_one_text_each(client: cohere.ClientV2, expected: np.ndarray) 
     assert_same(answer.embeddings.float_ or [], expected)
 
 
-@pytest.mark.parametrize(("end", "kept"), [("END", KEPT_LEFT), ("START", KEPT_RIGHT)])
+@pytest.mark.parametrize(("end", "kept"), [("END", RIGHT_TRUNCATED), ("START", LEFT_TRUNCATED)])
 def test_truncation(client: cohere.ClientV2, server: Server, end: str, kept: str) -> None:
     answer = client.embed(model=MINILM, input_type="search_document", texts=[TOO_LONG], truncate=end)
     assert_same(answer.embeddings.float_ or [], embed(server, [kept], truncate=False))
 
 
 def test_pictures(both: Server) -> None:
-    url = as_data_url(encoded(scene()))
+    url = to_data_url(encode(gradient_image()))
     with cohere.ClientV2("unused", base_url=both.url) as client:
         answer = client.embed(model="scenes-vit", input_type="image", images=[url], embedding_types=["float"])
     assert_same(answer.embeddings.float_ or [], embed(both, [{"image": url}], model="scenes-vit"))

@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError
 
-from tests.clients.plain import KEPT_LEFT, KEPT_RIGHT, TEXTS, TOO_LONG, assert_same, embed
+from tests.clients.plain import LEFT_TRUNCATED, RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
 from tests.server import Server
 
 
@@ -35,7 +35,9 @@ def test_vectors_as_the_model_pools_them(client: InferenceClient, expected: np.n
     assert_same(raw / lengths, expected)
 
 
-@pytest.mark.parametrize(("direction", "kept"), [("right", KEPT_LEFT), ("left", KEPT_RIGHT), (None, KEPT_LEFT)])
+@pytest.mark.parametrize(
+    ("direction", "kept"), [("right", RIGHT_TRUNCATED), ("left", LEFT_TRUNCATED), (None, RIGHT_TRUNCATED)]
+)
 def test_truncation(client: InferenceClient, server: Server, direction: str | None, kept: str) -> None:
     got = client.feature_extraction(TOO_LONG, truncate=True, truncation_direction=direction)  # type: ignore[arg-type]
     assert_same(got, embed(server, [kept], truncate=False))

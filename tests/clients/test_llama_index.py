@@ -10,7 +10,7 @@ import pytest
 from llama_index.embeddings.text_embeddings_inference import TextEmbeddingsInference
 from pydantic import ValidationError
 
-from tests.clients.plain import KEPT_LEFT, TEXTS, TOO_LONG, assert_same, embed
+from tests.clients.plain import RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
 from tests.conftest import MINILM
 from tests.server import Server
 
@@ -30,7 +30,7 @@ def test_from_a_coroutine(server: Server, expected: np.ndarray) -> None:
 
 
 def test_a_long_text_is_truncated(server: Server) -> None:
-    assert_same(client(server).get_text_embedding(TOO_LONG), embed(server, [KEPT_LEFT])[0])
+    assert_same(client(server).get_text_embedding(TOO_LONG), embed(server, [RIGHT_TRUNCATED])[0])
 
 
 def test_a_refusal_is_never_taken_for_vectors(server: Server) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import ollama
 import pytest
 
-from tests.clients.plain import KEPT_LEFT, NO_SUCH_MODEL, TEXTS, TOO_LONG, assert_same, embed
+from tests.clients.plain import NO_SUCH_MODEL, RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
 from tests.conftest import MINILM
 from tests.server import Server
 
@@ -42,7 +42,7 @@ def test_the_route_before_it(client: ollama.Client, expected: np.ndarray) -> Non
 
 
 def test_a_long_text_is_truncated_unless_told(client: ollama.Client, server: Server) -> None:
-    assert_same(client.embed(MINILM, TOO_LONG).embeddings, embed(server, [KEPT_LEFT], truncate=False))
+    assert_same(client.embed(MINILM, TOO_LONG).embeddings, embed(server, [RIGHT_TRUNCATED], truncate=False))
     with pytest.raises(ollama.ResponseError, match="256") as caught:
         client.embed(MINILM, TOO_LONG, truncate=False)
     assert caught.value.status_code == 400

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.clients.plain import TEXTS, assert_same, embed
-from tests.pictures import as_data_url, encoded, scene
+from tests.pictures import encode, gradient_image, to_data_url
 from tests.server import Server
 
 GO_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -126,12 +126,12 @@ def test_it_tells_of_itself(connection: http.client.HTTPConnection) -> None:
 
 
 def test_texts_and_pictures(both: Server) -> None:
-    picture = encoded(scene())
+    picture = encode(gradient_image())
     connection = http.client.HTTPConnection(both.url.removeprefix("http://"), timeout=30)
     bare = base64.b64encode(picture).decode()
     mixed = vectorize(connection, TEXTS, [bare])
     assert_same(mixed["textVectors"], embed(both, TEXTS))
-    of_picture = embed(both, [{"image": as_data_url(picture)}], model="scenes-vit")
+    of_picture = embed(both, [{"image": to_data_url(picture)}], model="scenes-vit")
     assert_same(mixed["imageVectors"], of_picture)
     assert_same(vectorize(connection, [], [bare])["imageVectors"], of_picture)
     assert_same(vectorize(connection, TEXTS[:1], [])["textVectors"], embed(both, TEXTS[:1]))

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.render import WAYS, Resource, in_way
+from tests.deploy.render import VARIANTS, Resource, render_variant
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=VARIANTS)
 def resources(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Resource, ...]:
-    return in_way(request.param, tmp_path / "mine")
+    return render_variant(request.param, tmp_path / "mine")

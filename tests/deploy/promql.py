@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from promql_parser import AggregateExpr, BinaryExpr, Expr, Matcher, MatchOp, VectorSelector, parse, walk
 
-GRAFANA = {"$__rate_interval": "1m", "$namespace": ".*", "$pod": ".*", "$model": ".*"}
+GRAFANA_VARIABLES = {"$__rate_interval": "1m", "$namespace": ".*", "$pod": ".*", "$model": ".*"}
 """What Grafana puts in before it asks."""
 
 
@@ -14,14 +14,14 @@ Node = TypeVar("Node", bound=Expr)
 
 
 @dataclass(frozen=True)
-class Question:
+class Selector:
     """One selector: a series' name, and the labels that it must have."""
 
     name: str
     matchers: tuple[Matcher, ...]
 
     @property
-    def values(self) -> Iterator[tuple[str, str]]:
+    def exact_labels(self) -> Iterator[tuple[str, str]]:
         """Labels that must have one value, for there to be an answer."""
         return ((matcher.name, matcher.value) for matcher in self.matchers if matcher.op == MatchOp.Equal)
 
@@ -30,12 +30,12 @@ class Question:
         return {matcher.name for matcher in self.matchers}
 
 
-def questions(expression: str) -> list[Question]:
+def selectors(expression: str) -> list[Selector]:
     """Every selector in it. Raises ValueError where it is no PromQL."""
-    return [Question(node.name or "", tuple(node.matchers.matchers)) for node in _nodes(expression, VectorSelector)]
+    return [Selector(node.name or "", tuple(node.matchers.matchers)) for node in _nodes(expression, VectorSelector)]
 
 
-def grouped(expression: str) -> set[str]:
+def grouping_labels(expression: str) -> set[str]:
     """Every label that it groups or joins by."""
     by = {label for node in _nodes(expression, AggregateExpr) if node.modifier for label in node.modifier.labels}
     joins = (node.modifier.matching for node in _nodes(expression, BinaryExpr) if node.modifier)
@@ -43,7 +43,7 @@ def grouped(expression: str) -> set[str]:
 
 
 def _nodes(expression: str, kind: type[Node]) -> list[Node]:
-    for name, value in GRAFANA.items():
+    for name, value in GRAFANA_VARIABLES.items():
         expression = expression.replace(name, value)
     found: list[Node] = []
 

@@ -20,18 +20,18 @@ KUBERNETES = DEPLOY / "kubernetes"
 RUNBOOK = ROOT / "docs/operations.md"
 OVERLAYS = ["cpu", "gpu"]
 COMPONENTS = ["api-keys", "monitoring", "keda", "hpa"]
-SCALED = {"keda": "hpa", "hpa": "keda"}
+OTHER_SCALER = {"keda": "hpa", "hpa": "keda"}
 """One of the two scales, never both."""
-WAYS = [
+VARIANTS = [
     *OVERLAYS,
     "kserve",
-    *(f"{overlay} without {SCALED[scaler]}" for overlay in OVERLAYS for scaler in SCALED),
+    *(f"{overlay} without {OTHER_SCALER[scaler]}" for overlay in OVERLAYS for scaler in OTHER_SCALER),
 ]
 """Each overlay alone, each with all components but one of the two that scale, and KServe's."""
 
 
 @cache
-def renderer() -> tuple[str, ...]:
+def kustomize_command() -> tuple[str, ...]:
     """The command that renders a folder. Skips the test where there is none."""
     if shutil.which("kubectl"):
         return "kubectl", "kustomize"
@@ -41,40 +41,40 @@ def renderer() -> tuple[str, ...]:
 
 
 @cache
-def rendered(folder: Path) -> tuple[Resource, ...]:
+def render_kustomization(folder: Path) -> tuple[Resource, ...]:
     """Every object of a kustomization, in its order."""
-    done = subprocess.run([*renderer(), str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*kustomize_command(), str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr, done.stderr
     return tuple(yaml.load_all(done.stdout, yaml.CSafeLoader))
 
 
-def composed(folder: Path, overlay: str, components: Sequence[str]) -> tuple[Resource, ...]:
+def render_overlay(folder: Path, overlay: str, components: Sequence[str]) -> tuple[Resource, ...]:
     """An overlay with components, put together in `folder` as a user would outside of `deploy`."""
     folder.mkdir(parents=True)
 
-    def beside(path: Path) -> str:
+    def relative(path: Path) -> str:
         return os.path.relpath(path.resolve(), folder.resolve())
 
     kustomization = {
-        "resources": [beside(KUBERNETES / "overlays" / overlay)],
-        "components": [beside(KUBERNETES / "components" / name) for name in components],
+        "resources": [relative(KUBERNETES / "overlays" / overlay)],
+        "components": [relative(KUBERNETES / "components" / name) for name in components],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    return rendered(folder)
+    return render_kustomization(folder)
 
 
-def in_way(way: str, folder: Path) -> tuple[Resource, ...]:
+def render_variant(variant: str, folder: Path) -> tuple[Resource, ...]:
     """One of `WAYS`; what must be put together for it is put into `folder`."""
-    if way == "kserve":
-        return rendered(KUBERNETES / "kserve")
-    overlay, _, without = way.partition(" without ")
+    if variant == "kserve":
+        return render_kustomization(KUBERNETES / "kserve")
+    overlay, _, without = variant.partition(" without ")
     if not without:
-        return rendered(KUBERNETES / "overlays" / overlay)
-    return composed(folder, overlay, [name for name in COMPONENTS if name != without])
+        return render_kustomization(KUBERNETES / "overlays" / overlay)
+    return render_overlay(folder, overlay, [name for name in COMPONENTS if name != without])
 
 
-def only(resources: Sequence[Resource], kind: str) -> Resource:
+def single(resources: Sequence[Resource], kind: str) -> Resource:
     """The one object of that kind."""
     (found,) = (resource for resource in resources if resource["kind"] == kind)
     return found
@@ -82,5 +82,5 @@ def only(resources: Sequence[Resource], kind: str) -> Resource:
 
 def container(resources: Sequence[Resource]) -> Resource:
     """The Deployment's container."""
-    (found,) = only(resources, "Deployment")["spec"]["template"]["spec"]["containers"]
+    (found,) = single(resources, "Deployment")["spec"]["template"]["spec"]["containers"]
     return dict(found)

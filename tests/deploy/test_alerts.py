@@ -6,20 +6,20 @@ from pathlib import Path
 
 import yaml
 
-from tests.deploy.render import DEPLOY, KUBERNETES, RUNBOOK, container, rendered
+from tests.deploy.render import DEPLOY, KUBERNETES, RUNBOOK, container, render_kustomization
 from tests.deploy.test_queries import alerts
-from tests.programs import needed
+from tests.programs import require_program
 
 CASES = Path(__file__).parent / "alerts.test.yaml"
 
 
-def test_the_operators_kind_is_the_same() -> None:
+def test_prometheusrule_matches_alerts() -> None:
     rule = yaml.safe_load((DEPLOY / "prometheus/prometheusrule.yaml").read_text())
     plain = yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text())
     assert rule["spec"] == plain, "run `make alerts`"
 
 
-def test_each_has_one_entry_in_the_runbook() -> None:
+def test_alert_has_one_runbook_entry() -> None:
     text = RUNBOOK.read_text()
     entries = re.findall(r"^### (Headlight\w+)$", text, re.MULTILINE)
     assert entries == [rule["alert"] for rule in alerts()]
@@ -30,22 +30,22 @@ def test_each_has_one_entry_in_the_runbook() -> None:
         assert len(written.split()) > 20
 
 
-def test_memory_is_told_before_it_ends() -> None:
+def test_memory_alert_fires_below_limit() -> None:
     (rule,) = (rule for rule in alerts() if rule["alert"] == "HeadlightMemory")
-    limit = container(rendered(KUBERNETES / "overlays/cpu"))["resources"]["limits"]["memory"]
+    limit = container(render_kustomization(KUBERNETES / "overlays/cpu"))["resources"]["limits"]["memory"]
     assert limit == "3Gi"
     found = re.search(r"> (\S+)", rule["expr"])
     assert found
     assert 0.8 < float(found[1]) / (3 * 2**30) < 0.95
 
 
-def test_each_has_a_case() -> None:
-    told = CASES.read_text()
+def test_alert_has_a_promtool_case() -> None:
+    cases = CASES.read_text()
     for rule in alerts():
-        assert f'alertname="{rule["alert"]}"' in told
+        assert f'alertname="{rule["alert"]}"' in cases
 
 
-def test_each_fires_when_it_should() -> None:
-    promtool = needed("promtool", "prometheus")
+def test_alerts_pass_promtool() -> None:
+    promtool = require_program("promtool", "prometheus")
     done = subprocess.run([promtool, "test", "rules", str(CASES)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -21,13 +21,13 @@ def panels() -> list[dict[str, Any]]:
     return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
 
 
-def test_it_is_of_grafanas_schema() -> None:
+def test_dashboard_matches_grafana_schema() -> None:
     register_default_plugins()
     passed = json.loads(JSONEncoder().encode(Dashboard.from_json(dashboard())))
     assert_nothing_lost(dashboard(), passed, "dashboard")
 
 
-def test_panels_lie_beside_each_other() -> None:
+def test_panels_do_not_overlap() -> None:
     areas = [panel["gridPos"] for panel in dashboard()["panels"]]
     for area in areas:
         assert area["x"] + area["w"] <= 24
@@ -38,7 +38,7 @@ def test_panels_lie_beside_each_other() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_each_panel_has_a_title_a_unit_and_a_source() -> None:
+def test_panel_has_title_unit_and_source() -> None:
     titles = [panel["title"] for panel in panels()]
     assert len(set(titles)) == len(titles)
     for panel in panels():
@@ -49,20 +49,20 @@ def test_each_panel_has_a_title_a_unit_and_a_source() -> None:
             assert all(target["legendFormat"] for target in panel["targets"])
 
 
-def test_probes_are_left_out_of_what_is_asked_by_clients() -> None:
+def test_request_panels_exclude_probes() -> None:
     """Whatever they are called: an orchestrator's every two seconds would be most of a quiet server's requests."""
-    probes = [one.path for dialect in (*DIALECTS, OPERATIONS) for one in dialect.endpoints if one.probe]
+    probes = [one.path for dialect in (*DIALECTS, OPERATIONS) for one in dialect.endpoints if one.is_probe]
     expressions = [target["expr"] for panel in panels() for target in panel["targets"]]
     of_requests = [each for each in expressions if "headlight_request" in each]
     assert of_requests
     for expression in of_requests:
-        for left_out in re.findall(r'headlight_request\w+{[^}]*?route!~"([^"]*)"', expression):
-            assert all(re.fullmatch(left_out, path) for path in probes)
-            assert not re.fullmatch(left_out, "/v1/embeddings")
+        for excluded in re.findall(r'headlight_request\w+{[^}]*?route!~"([^"]*)"', expression):
+            assert all(re.fullmatch(excluded, path) for path in probes)
+            assert not re.fullmatch(excluded, "/v1/embeddings")
         assert expression.count("{job=") == expression.count("route!~")
 
 
-def test_variables_are_used_by_every_query() -> None:
+def test_queries_use_dashboard_variables() -> None:
     for panel in panels():
         for target in panel["targets"]:
             assert 'namespace=~"$namespace", pod=~"$pod"' in target["expr"]

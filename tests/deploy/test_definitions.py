@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.definitions import definitions, mistakes
+from tests.deploy.definitions import load_crd_schemas, schema_errors
 
 SCHEMA = {
     "type": "object",
@@ -28,7 +28,7 @@ SCHEMA = {
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "message"),
     [
         ({"lamps": [{"watts": 3}], "port": 80, "free": {"any": 1}, "labels": {"a": "b"}}, ""),
         ({"port": "http"}, ""),
@@ -38,12 +38,12 @@ SCHEMA = {
         ({"labels": {"a": 1}}, "Lighthouse $.spec.labels.a: "),
     ],
 )
-def test_what_is_not_named_is_refused(spec: dict[str, Any], told: str, tmp_path: Path) -> None:
+def test_unknown_fields_are_rejected(spec: dict[str, Any], message: str, tmp_path: Path) -> None:
     version = {"name": "v1", "schema": {"openAPIV3Schema": SCHEMA}}
     crd = {"spec": {"group": "sea.example", "names": {"kind": "Lighthouse"}, "versions": [version]}}
     (tmp_path / "lighthouse.yaml").write_text(yaml.safe_dump(crd))
     resource = {"apiVersion": "sea.example/v1", "kind": "Lighthouse", "metadata": {"name": "a"}, "spec": spec}
     other = {**resource, "apiVersion": "sea.example/v2", "spec": {"lamp": []}}
-    found = list(mistakes((resource, other), definitions(tmp_path)))
-    assert len(found) == bool(told)
-    assert all(line.startswith(told) for line in found)
+    found = list(schema_errors((resource, other), load_crd_schemas(tmp_path)))
+    assert len(found) == bool(message)
+    assert all(line.startswith(message) for line in found)

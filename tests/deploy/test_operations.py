@@ -5,19 +5,19 @@ import re
 from pathlib import Path
 
 from bench.server import ROOT
-from tests.deploy.render import RUNBOOK, only, rendered
+from tests.deploy.render import RUNBOOK, render_kustomization, single
 
 TEXT = RUNBOOK.read_text()
 
 
-def test_the_example_renders(tmp_path: Path) -> None:
+def test_kustomization_example_renders(tmp_path: Path) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     mine = tmp_path / "mine"
     mine.mkdir()
     here = os.path.relpath(ROOT.resolve(), mine.resolve())
     (mine / "kustomization.yaml").write_text(example.replace("../headlight", here))
-    resources = rendered(mine)
-    deployment = only(resources, "Deployment")
+    resources = render_kustomization(mine)
+    deployment = single(resources, "Deployment")
     assert deployment["metadata"]["namespace"] == "models"
     (one,) = deployment["spec"]["template"]["spec"]["containers"]
     assert one["image"] == "registry.my.org/headlight:0.1.0"
@@ -25,7 +25,7 @@ def test_the_example_renders(tmp_path: Path) -> None:
     assert {"ScaledObject", "ServiceMonitor", "PrometheusRule", "ConfigMap", "NetworkPolicy"} <= kinds
 
 
-def test_rates_are_the_measured_ones() -> None:
+def test_rates_match_benchmarks() -> None:
     measured = (ROOT / "docs/benchmarks.md").read_text()
     rows = re.findall(r"^\| (short|mixed|long|pictures)\b([^|]*)\| ([\d.]+) \|", TEXT, re.MULTILINE)
     assert len(rows) == 5
@@ -33,7 +33,7 @@ def test_rates_are_the_measured_ones() -> None:
         assert re.search(rf"^\| {kind}\b.*\| {re.escape(rate)} \|", measured, re.MULTILINE)
 
 
-def test_linked_places_are_there() -> None:
+def test_links_resolve() -> None:
     headings = {re.sub(r"[^a-z0-9 -]", "", line.lower()).strip().replace(" ", "-")
                 for line in re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)}  # fmt: skip
     for target in re.findall(r"\]\(([^)]+)\)", TEXT):

@@ -12,16 +12,16 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.deploy.promql import grouped, questions
+from tests.deploy.promql import grouping_labels, selectors
 from tests.deploy.render import DEPLOY, KUBERNETES
 from tests.server import serve
 
-Exported = dict[str, list[dict[str, str]]]
+ExportedSeries = dict[str, list[dict[str, str]]]
 """Labels of every series, by its name."""
 
-OF_THE_SCRAPE = {"job", "instance", "namespace", "pod"}
+SCRAPE_LABELS = {"job", "instance", "namespace", "pod"}
 """Labels that Prometheus puts on what it scrapes; `up` it makes itself."""
-GRAFANAS = re.compile(r"label_values\((.*), (\w+)\)")
+LABEL_VALUES = re.compile(r"label_values\((.*), (\w+)\)")
 
 
 def alerts() -> list[dict[str, Any]]:
@@ -44,9 +44,9 @@ def expressions() -> Iterator[tuple[str, str]]:
             yield f"{panel['title']} {target['refId']}", target["expr"]
     for variable in dashboard()["templating"]["list"]:
         if variable["type"] == "query":
-            asked = GRAFANAS.fullmatch(variable["query"]["query"])
-            assert asked, variable["query"]
-            yield f"${variable['name']}", f"count by ({asked[2]}) ({asked[1]})"
+            match = LABEL_VALUES.fullmatch(variable["query"]["query"])
+            assert match, variable["query"]
+            yield f"${variable['name']}", f"count by ({match[2]}) ({match[1]})"
     scaled = yaml.safe_load((KUBERNETES / "components/keda/scaledobject.yaml").read_text())
     for trigger in scaled["spec"]["triggers"]:
         yield "keda", trigger["metadata"]["query"]
@@ -56,7 +56,7 @@ EXPRESSIONS = dict(expressions())
 
 
 @pytest.fixture(scope="module")
-def exported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def exported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportedSeries:
     """What a server says of itself after an answer, a refusal and a look without a key."""
     keys = tmp_path_factory.mktemp("keys") / "keys"
     keys.write_text("a key\n")
@@ -68,7 +68,7 @@ def exported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
         ]
         assert codes == [200, 401]
         text = client.get("/metrics").text
-    found: Exported = defaultdict(list, up=[{}])
+    found: ExportedSeries = defaultdict(list, up=[{}])
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             found[sample.name].append(sample.labels)
@@ -76,26 +76,26 @@ def exported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
 
 
 @pytest.mark.parametrize("where", EXPRESSIONS)
-def test_what_is_asked_is_exported(where: str, exported: Exported) -> None:
+def test_queried_series_are_exported(where: str, exported: ExportedSeries) -> None:
     expression = EXPRESSIONS[where]
-    asked = questions(expression)
-    assert asked
-    for question in asked:
+    queried = selectors(expression)
+    assert queried
+    for question in queried:
         assert question.name in exported, f"{question.name} is exported by nobody"
         series = exported[question.name]
-        assert question.labels <= OF_THE_SCRAPE.union(*series), question.name
-        for label, value in question.values:
+        assert question.labels <= SCRAPE_LABELS.union(*series), question.name
+        for label, value in question.exact_labels:
             has = {one[label] for one in series if label in one}
             # Providers and codes are those of this server; reasons and results are the same everywhere.
-            assert value in has or label in OF_THE_SCRAPE or label == "provider", f"{question.name}: {label}={value}"
-        assert dict(question.values).get("job") == "headlight", "other programs export process_* too"
-    known = OF_THE_SCRAPE.union(*(labels for question in asked for labels in exported[question.name]))
-    assert grouped(expression) <= known
+            assert value in has or label in SCRAPE_LABELS or label == "provider", f"{question.name}: {label}={value}"
+        assert dict(question.exact_labels).get("job") == "headlight", "other programs export process_* too"
+    known = SCRAPE_LABELS.union(*(labels for question in queried for labels in exported[question.name]))
+    assert grouping_labels(expression) <= known
 
 
-def test_a_query_that_asks_for_nothing_is_seen(exported: Exported) -> None:
-    (question,) = questions('sum by (le) (rate(headlight_queue_seconds_bucket{job="headlight"}[5m]))')
+def test_unknown_series_is_detected(exported: ExportedSeries) -> None:
+    (question,) = selectors('sum by (le) (rate(headlight_queue_seconds_bucket{job="headlight"}[5m]))')
     assert question.name not in exported
-    assert grouped("a / on (x) group_left () sum by (y) (b)") == {"x", "y"}
+    assert grouping_labels("a / on (x) group_left () sum by (y) (b)") == {"x", "y"}
     with pytest.raises(ValueError, match="paren"):
-        questions("sum by (le) (rate(headlight_shed_total[5m])")
+        selectors("sum by (le) (rate(headlight_shed_total[5m])")

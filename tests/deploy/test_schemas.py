@@ -17,7 +17,7 @@ from cloudcoil.models.keda.v1alpha1 import ScaledObject
 from cloudcoil.models.prometheus_operator.v1 import PrometheusRule, ServiceMonitor
 from pydantic import BaseModel, ValidationError
 
-from tests.deploy.render import KUBERNETES, Resource, composed, only, rendered
+from tests.deploy.render import KUBERNETES, Resource, render_kustomization, render_overlay, single
 
 VERSIONS = ["1.30", "1.37"]
 """Kubernetes': the oldest whose defaults the manifests rely on, and the newest that the validator has."""
@@ -32,11 +32,11 @@ SCALING_FIELDS = {"minReplicas": int, "maxReplicas": int, "scaleMetric": str, "s
 """What a predictor has beside a pod's fields, of what we use (KServe, serving.kserve.io/v1beta1)."""
 
 
-def is_valid(resource: Resource) -> None:
+def assert_valid(resource: Resource) -> None:
     """Raises ValidationError or AssertionError."""
     kind = resource["kind"]
     if kind == "InferenceService":
-        _is_inference_service(resource)
+        _assert_valid_inference_service(resource)
     elif kind in MODELS:
         passed = MODELS[kind].model_validate(resource).model_dump(mode="json", by_alias=True, exclude_unset=True)
         assert_nothing_lost(resource, passed, kind)
@@ -45,7 +45,7 @@ def is_valid(resource: Resource) -> None:
             kubernetes_validate.validate(resource, version, strict=True)
 
 
-def _is_inference_service(resource: Resource) -> None:
+def _assert_valid_inference_service(resource: Resource) -> None:
     assert resource.keys() == {"apiVersion", "kind", "metadata", "spec"}
     assert resource["apiVersion"] == "serving.kserve.io/v1beta1"
     assert resource["spec"].keys() == {"predictor"}
@@ -53,7 +53,7 @@ def _is_inference_service(resource: Resource) -> None:
     for name, kind in SCALING_FIELDS.items():
         assert isinstance(predictor[name], kind)
     pod = {name: value for name, value in predictor.items() if name not in SCALING_FIELDS}
-    is_valid({"apiVersion": "v1", "kind": "Pod", "metadata": resource["metadata"], "spec": pod})
+    assert_valid({"apiVersion": "v1", "kind": "Pod", "metadata": resource["metadata"], "spec": pod})
 
 
 def assert_nothing_lost(given: Any, passed: Any, where: str) -> None:
@@ -69,9 +69,9 @@ def assert_nothing_lost(given: Any, passed: Any, where: str) -> None:
         assert given == passed, where
 
 
-def test_every_object_is_of_its_schema(resources: tuple[Resource, ...]) -> None:
+def test_objects_match_their_schemas(resources: tuple[Resource, ...]) -> None:
     for resource in resources:
-        is_valid(resource)
+        assert_valid(resource)
 
 
 @pytest.mark.parametrize(
@@ -89,19 +89,19 @@ def test_every_object_is_of_its_schema(resources: tuple[Resource, ...]) -> None:
         ("InferenceService", ("spec", "predictor", "containers", 0, "probe"), {}),
     ],
 )
-def test_a_mistake_is_seen(kind: str, path: tuple[str | int, ...], value: object, tmp_path: Path) -> None:
+def test_invalid_object_is_detected(kind: str, path: tuple[str | int, ...], value: object, tmp_path: Path) -> None:
     whole = (
-        rendered(KUBERNETES / "kserve")
+        render_kustomization(KUBERNETES / "kserve")
         if kind == "InferenceService"
-        else composed(tmp_path / "mine", "cpu", ["keda", "monitoring"])
+        else render_overlay(tmp_path / "mine", "cpu", ["keda", "monitoring"])
     )
-    resource = yaml.safe_load(yaml.safe_dump(only(whole, kind)))
+    resource = yaml.safe_load(yaml.safe_dump(single(whole, kind)))
     if kind == "Deployment":
         resource["spec"]["replicas"] = 2  # which what scales took out
-    is_valid(resource)
+    assert_valid(resource)
     at = resource
     for step in path[:-1]:
         at = at[step]
     at[path[-1]] = value
     with pytest.raises((AssertionError, ValidationError, kubernetes_validate.ValidationError)):
-        is_valid(resource)
+        assert_valid(resource)

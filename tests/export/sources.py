@@ -12,41 +12,41 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from export.errors import ExportError
-from export.options import Options
-from export.subjects.base import Subject
-from export.subjects.opening import open_subject
-from export.subjects.text import TextSubject
+from export.options import ExportOptions
+from export.subjects.base import ExportTarget
+from export.subjects.opening import load_target
+from export.subjects.text import TextTarget
 from models.contract.specs import TextSpec
 
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:53aa51172d142c89\nsize 908683\n"
 HTML_PAGE = "\n<!DOCTYPE html>\n<html><head><title>owner/model</title></head></html>\n"
 
 
-def rewrite(path: Path, **changes: object) -> None:
+def update_json(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def write(path: Path, content: object) -> None:
+def write_json(path: Path, content: object) -> None:
     """Write JSON, and the folder that it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
 
 
-def opened(source: Path, **options: Any) -> Subject:
-    return open_subject(source, Options(**options))
+def open_source(source: Path, **options: Any) -> ExportTarget:
+    return load_target(source, ExportOptions(**options))
 
 
-def spec(source: Path, **options: Any) -> TextSpec:
-    subject = opened(source, **options)
-    assert isinstance(subject, TextSubject)
+def text_spec(source: Path, **options: Any) -> TextSpec:
+    subject = open_source(source, **options)
+    assert isinstance(subject, TextTarget)
     assert subject.text is not None
     return subject.text
 
 
-def refusal(source: Path, **options: Any) -> str:
+def export_error(source: Path, **options: Any) -> str:
     """Why a source cannot be opened, which is one line."""
     with pytest.raises(ExportError) as refused:
-        opened(source, **options)
+        open_source(source, **options)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -67,7 +67,7 @@ def rename_weights(source: Path, rename: Callable[[str], str]) -> Path:
     return source
 
 
-def into_folder(source: Path, folder: str) -> Path:
+def move_encoder_to_folder(source: Path, folder: str) -> Path:
     """Move the encoder of a sentence-transformers directory to a folder of its own, as old releases kept it."""
     (source / folder).mkdir()
     stages = ("modules.json", "config_sentence_transformers.json")
@@ -76,22 +76,22 @@ def into_folder(source: Path, folder: str) -> Path:
             shutil.move(path, source / folder / path.name)
     modules = json.loads((source / "modules.json").read_text())
     modules[0]["path"] = folder
-    write(source / "modules.json", modules)
+    write_json(source / "modules.json", modules)
     return source
 
 
-def stages(source: Path, *types: str) -> Path:
+def write_modules(source: Path, *types: str) -> Path:
     """Write modules.json with these classes; a bare name is one of the old sentence_transformers.models."""
     paths = [name if "." in name else f"sentence_transformers.models.{name}" for name in types]
     modules = [
         {"idx": i, "name": str(i), "path": f"{i}_{path.rpartition('.')[2]}" if i else "", "type": path}
         for i, path in enumerate(paths)
     ]
-    write(source / "modules.json", modules)
+    write_json(source / "modules.json", modules)
     return source
 
 
-def plain(source: Path) -> Path:
+def remove_st_files(source: Path) -> Path:
     """Take the files of sentence-transformers away."""
     (source / "modules.json").unlink()
     shutil.rmtree(source / "1_Pooling")

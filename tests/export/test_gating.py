@@ -6,11 +6,11 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from export.gating import gate
+from export.gating import make_outputs_conditional
 from models.contract import tensors
-from models.contract.asking import asking
+from models.contract.asking import output_selection_inputs
 
-BEFORE = tensors.POSITIONS
+BEFORE = tensors.TOKEN_EMBEDDINGS
 OUTPUTS = (tensors.EMBEDDING, BEFORE, "doubled", "summed")
 
 
@@ -27,7 +27,7 @@ def graph() -> onnx.ModelProto:
         numpy_helper.from_array(np.array(number), name)
         for name, number in (("one", np.float32(1)), ("two", np.float32(2)), ("axis", [1]), ("unused", np.float32(9)))
     ]
-    inputs = [value("x", TensorProto.FLOAT, ["b", 3]), value(tensors.HEADS, TensorProto.INT64, ["k"])]
+    inputs = [value("x", TensorProto.FLOAT, ["b", 3]), value(tensors.HEAD_INDICES, TensorProto.INT64, ["k"])]
     shapes: list[list[str | int]] = [["b", 3], ["b", 3], ["b", 3], ["b"]]
     outputs = [value(name, TensorProto.FLOAT, shape) for name, shape in zip(OUTPUTS, shapes, strict=True)]
     body = helper.make_graph(nodes, "g", inputs, outputs, constants)
@@ -37,12 +37,14 @@ def graph() -> onnx.ModelProto:
 @pytest.mark.parametrize("wanted", [(), ("doubled",), ("summed",), ("doubled", "summed"), (BEFORE,), OUTPUTS[1:]])
 def test_only_what_is_asked_for_is_there(wanted: tuple[str, ...]) -> None:
     model = graph()
-    gate(model)
+    make_outputs_conditional(model)
     onnx.checker.check_model(model)
     assert {tensor.name for tensor in model.graph.initializer} == {"one", "two", "axis"}
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    found = dict(zip(OUTPUTS, session.run(OUTPUTS, {"x": x, **asking(OUTPUTS, wanted, [])}), strict=True))
+    found = dict(
+        zip(OUTPUTS, session.run(OUTPUTS, {"x": x, **output_selection_inputs(OUTPUTS, wanted, [])}), strict=True)
+    )
     np.testing.assert_array_equal(found[tensors.EMBEDDING], -x - 1)
     doubled = 2 * (-x - 1)
     for name, answer in ((BEFORE, x + 1), ("doubled", doubled), ("summed", doubled.sum(axis=1))):

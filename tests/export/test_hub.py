@@ -15,10 +15,10 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNot
 from export import hub
 from export.__main__ import main
 from export.errors import SourceError
-from export.options import Options
+from export.options import ExportOptions
 from export.pipeline import export
 from tests.checkpoints import write_bert
-from tests.export.sources import write
+from tests.export.sources import write_json
 
 READ = {
     "config.json": 700,
@@ -89,7 +89,7 @@ def test_id_is_fetched_with_every_file_that_is_read_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository = _at(monkeypatch, Hub(tmp_path, {**READ, **dict.fromkeys(LEFT, 10**9)}))
-    assert hub.local("owner/model") == tmp_path
+    assert hub.resolve_source("owner/model") == tmp_path
     assert set(repository.fetched) == READ.keys()
     assert "owner/model: 19 files to fetch, 96.7 MB" in capsys.readouterr().err
 
@@ -98,17 +98,17 @@ def test_size_leaves_out_what_is_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _at(monkeypatch, Hub(tmp_path, READ, cached=("model.safetensors",)))
-    hub.local("owner/model")
+    hub.resolve_source("owner/model")
     assert "18 files to fetch, 6.7 MB, 1 more are in the cache" in capsys.readouterr().err
     _at(monkeypatch, Hub(tmp_path, READ, cached=tuple(READ)))
-    hub.local("owner/model")
+    hub.resolve_source("owner/model")
     assert "all 19 files are in the cache" in capsys.readouterr().err
 
 
 def test_shards_are_fetched_where_there_is_no_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shards = {"model-00001-of-00002.safetensors": 1, "model.safetensors.index.json": 1}
     repository = _at(monkeypatch, Hub(tmp_path, shards))
-    hub.local("owner/model")
+    hub.resolve_source("owner/model")
     assert set(repository.fetched) == shards.keys()
 
 
@@ -117,7 +117,7 @@ def test_model_without_safetensors_is_refused_before_a_download(
 ) -> None:
     repository = _at(monkeypatch, Hub(tmp_path, {"config.json": 1, "pytorch_model.bin": 10**9}))
     with pytest.raises(SourceError, match=r"owner/model has no model\.safetensors on the hub"):
-        hub.local("owner/model")
+        hub.resolve_source("owner/model")
     assert not repository.fetched
 
 
@@ -133,7 +133,7 @@ def test_cached_model_is_read_offline(tmp_path: Path) -> None:
     snapshot = repository / "snapshots" / ("0" * 40)
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text("0" * 40)
-    write(snapshot / "config.json", {})
+    write_json(snapshot / "config.json", {})
     assert "SourceError: owner/model has no weights in the cache" in _offline(tmp_path).stderr
     (snapshot / "model.safetensors").write_bytes(b"")
     found = _offline(tmp_path)
@@ -148,15 +148,15 @@ def test_model_that_is_not_cached_is_refused_offline(tmp_path: Path) -> None:
 def test_verify_takes_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_bert(tmp_path / "source")
     artifact = tmp_path / "artifact"
-    export(source, artifact, Options())
+    export(source, artifact, ExportOptions())
     _at(monkeypatch, Hub(source, {"model.safetensors": 1}))
     assert main(["verify", str(artifact), "owner/model"]) == 0
 
 
 def test_path_is_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _at(monkeypatch, Hub(tmp_path, {}, error=AssertionError()))
-    assert hub.local(str(tmp_path)) == tmp_path
-    assert hub.local("no/such/directory") == Path("no/such/directory")
+    assert hub.resolve_source(str(tmp_path)) == tmp_path
+    assert hub.resolve_source("no/such/directory") == Path("no/such/directory")
 
 
 _RESPONSE: Any = httpx.Response(404, request=httpx.Request("GET", "http://hub/owner/model"))
@@ -179,11 +179,11 @@ def test_failed_fetch_is_explained_in_one_line(
     with pytest.raises(
         SourceError, match=f"owner/model does not exist here, and cannot be fetched from the hub: .*{message}"
     ) as refused:
-        hub.local("owner/model")
+        hub.resolve_source("owner/model")
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("source", ["", " "])
 def test_empty_source_is_not_the_working_directory(source: str) -> None:
     with pytest.raises(SourceError, match="the source is empty; give a directory"):
-        hub.local(source)
+        hub.resolve_source(source)

@@ -4,22 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from export.options import Options
+from export.options import ExportOptions
 from export.pipeline import export
-from tests.hf_vision import SAMPLES, write
+from tests.hf_vision import SAMPLES, write_checkpoint
 from tests.trained import MAX_DEVIATION
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_an_image_encoder_exports(name: str, tmp_path: Path) -> None:
-    write(name, tmp_path / "source")
+    write_checkpoint(name, tmp_path / "source")
     sample = SAMPLES[name]
-    manifest = export(tmp_path / "source", tmp_path / "artifacts" / "model", Options(modality="image"))
+    manifest = export(tmp_path / "source", tmp_path / "artifacts" / "model", ExportOptions(modality="image"))
     assert manifest.image is not None
     assert manifest.attention is not None
     assert (manifest.image.grid, manifest.image.prefix) == (sample.grid, sample.prefix)
     assert (manifest.embedding.width, manifest.embedding.pooling) == (sample.width, sample.pooling)
-    assert manifest.graph.attention_operators == manifest.attention.layers + (sample.pooling == "attention")
+    assert manifest.graph.attention_operators == manifest.attention.num_layers + (sample.pooling == "attention")
     parity = manifest.parity
     assert manifest.embedding.positions == {"beit": "mapped", "siglip": "states", "siglip-vision": "states"}.get(
         name, "parts"

@@ -10,25 +10,25 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import GraphError, ParityError
-from export.options import Options
+from export.options import ExportOptions
 from export.precision import quality
 from export.precision.int8 import quantize
-from export.precision.prose import LONGEST, SHORTEST, texts
-from export.precision.rounding import WEIGHT_LIMIT, rounded, spread
-from export.subjects.base import Feeds, Item, Subject
-from export.subjects.opening import open_subject
-from export.tracing import attention_operators
+from export.precision.prose import MAX_WORDS, MIN_WORDS, generate_texts
+from export.precision.rounding import MAX_WEIGHT, gptq_quantize, hessian_inverse_cholesky
+from export.subjects.base import ExportTarget, GraphInputs, Item
+from export.subjects.opening import load_target
+from export.tracing import count_attention_operators
 from models.contract import tensors
 from models.contract.arrays import Floats
-from models.contract.asking import asking
+from models.contract.asking import output_selection_inputs
 from tests.checkpoints import WORDS, write_bert, write_roberta
-from tests.encoders import write
-from tests.exports import Exports
+from tests.encoders import write_checkpoint
+from tests.exports import ExportCache
 
 
-def _opened(source: Path, name: str, exports: Exports) -> tuple[Subject, onnx.ModelProto]:
+def _opened(source: Path, name: str, exports: ExportCache) -> tuple[ExportTarget, onnx.ModelProto]:
     """The encoder and its graph, as it was traced."""
-    return open_subject(source, Options()), onnx.load(exports(source, name) / "model.onnx")
+    return load_target(source, ExportOptions()), onnx.load(exports(source, name) / "model.onnx")
 
 
 def _items(seed: int, count: int = 24) -> list[Item]:
@@ -36,11 +36,11 @@ def _items(seed: int, count: int = 24) -> list[Item]:
     return [rng.integers(0, len(WORDS), n) for n in rng.integers(1, 30, count)]
 
 
-def _feeds(subject: Subject, items: Sequence[Item], *wanted: str) -> Feeds:
-    return {**subject.feed(items), **asking(subject.outputs, wanted, subject.heads)}
+def _feeds(subject: ExportTarget, items: Sequence[Item], *wanted: str) -> GraphInputs:
+    return {**subject.graph_inputs(items), **output_selection_inputs(subject.outputs, wanted, subject.heads)}
 
 
-def _embed(model: onnx.ModelProto, subject: Subject) -> Callable[[Sequence[Item]], Floats]:
+def _embed(model: onnx.ModelProto, subject: ExportTarget) -> Callable[[Sequence[Item]], Floats]:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return lambda items: np.asarray(session.run([tensors.EMBEDDING], _feeds(subject, items))[0])
 
@@ -51,7 +51,7 @@ def _count(model: onnx.ModelProto, operator: str) -> int:
 
 @pytest.mark.parametrize(("writer", "name", "layers"), [(write_bert, "tiny", 2), (write_roberta, "roberta", 3)])
 def test_every_linear_layer_multiplies_bytes(
-    writer: Callable[[Path], Path], name: str, layers: int, exports: Exports, tmp_path: Path
+    writer: Callable[[Path], Path], name: str, layers: int, exports: ExportCache, tmp_path: Path
 ) -> None:
     subject, full = _opened(writer(tmp_path), name, exports)
     before = full.SerializeToString()
@@ -61,31 +61,31 @@ def test_every_linear_layer_multiplies_bytes(
     assert _count(reduced, "MatMulIntegerToFloat") == _count(full, "MatMul") == 6 * layers
     assert _count(reduced, "MatMul") == 0
     assert _count(reduced, "QuantizeLinear") == 4 * layers, "q, k and v share one"
-    assert attention_operators(reduced) == layers
+    assert count_attention_operators(reduced) == layers
     whole = [numpy_helper.to_array(t) for t in reduced.graph.initializer if t.data_type == TensorProto.INT8]
-    assert max(int(np.abs(matrix.astype(int)).max()) for matrix in whole) == WEIGHT_LIMIT
+    assert max(int(np.abs(matrix.astype(int)).max()) for matrix in whole) == MAX_WEIGHT
     found = quality.measure(_embed(full, subject), _embed(reduced, subject), _items(1))
     assert found.mean_cosine > 0.999
     assert found.neighbours_max_abs < 1e-6
 
 
-def test_observed_attention_is_quantized_too(tiny_source: Path, exports: Exports) -> None:
+def test_observed_attention_is_quantized_too(tiny_source: Path, exports: ExportCache) -> None:
     subject, full = _opened(tiny_source, "tiny", exports)
-    feeds = _feeds(subject, _items(0), tensors.pooled("rollout"))
+    feeds = _feeds(subject, _items(0), tensors.pooled_reduction("rollout"))
     wanted, found = (
-        onnxruntime.InferenceSession(model.SerializeToString()).run([tensors.pooled("rollout")], feeds)[0]
+        onnxruntime.InferenceSession(model.SerializeToString()).run([tensors.pooled_reduction("rollout")], feeds)[0]
         for model in (full, quantize(full, [feeds]))
     )
     np.testing.assert_allclose(found, wanted, atol=0.02)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
-def test_pictures(exports: Exports, tmp_path: Path) -> None:
-    subject, full = _opened(write("vit", tmp_path), "vit", exports)
-    batches = list(subject.batches(np.random.default_rng(0)))
+def test_pictures(exports: ExportCache, tmp_path: Path) -> None:
+    subject, full = _opened(write_checkpoint("vit", tmp_path), "vit", exports)
+    batches = list(subject.validation_batches(np.random.default_rng(0)))
     reduced = quantize(full, [_feeds(subject, batch) for batch in batches])
     assert _count(reduced, "MatMulIntegerToFloat") > 8
-    items = [item for batch in subject.batches(np.random.default_rng(1)) for item in batch][:2]
+    items = [item for batch in subject.validation_batches(np.random.default_rng(1)) for item in batch][:2]
     wanted, found = (_embed(model, subject)(items) for model in (full, reduced))
     cosines = (wanted * found).sum(axis=1) / np.linalg.norm(wanted, axis=1) / np.linalg.norm(found, axis=1)
     assert cosines.min() > 0.99
@@ -139,11 +139,13 @@ def test_rounding_errs_less_on_what_it_saw_than_to_the_nearest() -> None:
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(64, 32)).astype(np.float32)
     x = (rng.normal(size=(500, 8)) @ rng.normal(size=(8, 64)) + 0.1 * rng.normal(size=(500, 64))).astype(np.float32)
-    whole, scales = rounded(weights, spread(x))
+    whole, scales = gptq_quantize(weights, hessian_inverse_cholesky(x))
     nearest = np.rint(weights / scales) * scales
-    assert np.abs(whole.astype(int)).max() <= WEIGHT_LIMIT
+    assert np.abs(whole.astype(int)).max() <= MAX_WEIGHT
     assert np.square(x @ (whole * scales - weights)).mean() < 0.5 * np.square(x @ (nearest - weights)).mean()
-    assert not rounded(np.zeros((4, 3), np.float32), spread(np.zeros((5, 4), np.float32)))[0].any()
+    assert not gptq_quantize(np.zeros((4, 3), np.float32), hessian_inverse_cholesky(np.zeros((5, 4), np.float32)))[
+        0
+    ].any()
 
 
 def test_quality_of_the_same_of_noise_and_of_an_embedding_that_hears_its_neighbours() -> None:
@@ -157,20 +159,24 @@ def test_quality_of_the_same_of_noise_and_of_an_embedding_that_hears_its_neighbo
     found = quality.measure(same, same, items)
     assert (found.items, found.neighbours_overlap, found.neighbours_max_abs) == (40, 1, 0)
     assert found.min_cosine == pytest.approx(1)
-    quality.judge(found, "int8")
+    quality.check_quality(found, "int8")
     with pytest.raises(ParityError, match=r"mean cosine .* of the nearest 10 kept"):
-        quality.judge(quality.measure(same, lambda batch: noise[[int(item[0]) for item in batch]], items), "int8")
-    with pytest.raises(ParityError, match="by neighbours"):
-        quality.judge(quality.measure(same, lambda batch: same(batch) + np.float32(1e-3 * len(batch)), items), "int8")
+        quality.check_quality(
+            quality.measure(same, lambda batch: noise[[int(item[0]) for item in batch]], items), "int8"
+        )
+    with pytest.raises(ParityError, match="by other inputs of the batch"):
+        quality.check_quality(
+            quality.measure(same, lambda batch: same(batch) + np.float32(1e-3 * len(batch)), items), "int8"
+        )
     with pytest.raises(ValueError, match="10 items"):
         quality.measure(same, same, items[:10])
 
 
 def test_prose_is_the_same_for_a_seed_and_no_text_serves_both_uses() -> None:
-    fitted, judged = texts(200, "calibration"), texts(200, "gate")
-    assert fitted == texts(200, "calibration")
-    assert fitted != texts(200, "calibration", seed=1)
+    fitted, judged = generate_texts(200, "calibration"), generate_texts(200, "gate")
+    assert fitted == generate_texts(200, "calibration")
+    assert fitted != generate_texts(200, "calibration", seed=1)
     assert not set(fitted) & set(judged)
     lengths = [len(text.split()) for text in judged]
-    assert SHORTEST <= min(lengths) <= max(lengths) <= LONGEST
+    assert MIN_WORDS <= min(lengths) <= max(lengths) <= MAX_WORDS
     assert 30 < np.mean(lengths) < 60

@@ -3,9 +3,9 @@
 import pytest
 
 from export.errors import OptionError
-from export.options import Options
+from export.options import ExportOptions
 
 
 def test_a_precision_that_the_device_lacks_is_refused() -> None:
     with pytest.raises(OptionError, match="precision int8 is for cpu, not for cuda"):
-        Options(precision="int8", device="cuda").chosen_precision()
+        ExportOptions(precision="int8", device="cuda").chosen_precision()

@@ -11,9 +11,9 @@ import transformers
 
 from export import parity, weight_copies
 from export.errors import ParityError
-from export.options import Options
-from export.subjects.base import Subject
-from export.subjects.opening import open_subject
+from export.options import ExportOptions
+from export.subjects.base import ExportTarget
+from export.subjects.opening import load_target
 from models.contract.artifact import GRAPH_FILE, WEIGHTS_FILE
 from models.contract.manifest import Deviation, Parity
 from models.precision import convert
@@ -30,7 +30,7 @@ def _parity(**figures: Deviation) -> Parity:
 
 
 def _measured(directory: Path, source: Path) -> Parity:
-    return parity.measure(directory, open_subject(source, Options()))
+    return parity.measure(directory, load_target(source, ExportOptions()))
 
 
 @pytest.mark.parametrize("number", [0, 6, 12, 18, 24, 30], ids=lambda number: f"tensor_{number}")
@@ -44,16 +44,16 @@ def test_one_weight_off_by_a_hundredth_is_refused(number: int, tiny: Path, tiny_
     values[len(values) // 2] += CHANGED * np.abs(values).max()
     values.flush()
     with pytest.raises(ParityError, match="disagrees with the original"):
-        parity.judge(_measured(changed, tiny_source))
+        parity.check_tolerances(_measured(changed, tiny_source))
 
 
 def test_weights_of_trained_shape_pass_by_the_originals_own_error(tiny: Path, tiny_source: Path) -> None:
     found = _measured(tiny, tiny_source)
-    parity.judge(found)
+    parity.check_tolerances(found)
     assert found.weights is not None
     assert found.weights.original is not None
     assert found.weights.limit is not None
-    assert parity.FLOORS["fp32"]["weights"] < found.weights.limit < parity.CEILINGS["fp32"]
+    assert parity.TOLERANCES["fp32"]["weights"] < found.weights.limit < parity.CEILINGS["fp32"]
 
 
 def test_another_encoder_of_the_same_sizes_is_refused(
@@ -61,7 +61,7 @@ def test_another_encoder_of_the_same_sizes_is_refused(
 ) -> None:
     monkeypatch.setattr(weight_copies, "compare", lambda *_, **__: 0)
     with pytest.raises(ParityError, match=r"embedding \S+ > 1\.0e-05 \(the original's own error"):
-        parity.judge(_measured(tiny, write_bert(tmp_path / "other", seed=7)))
+        parity.check_tolerances(_measured(tiny, write_bert(tmp_path / "other", seed=7)))
 
 
 def test_limit_follows_the_original_between_floor_and_ceiling() -> None:
@@ -79,15 +79,17 @@ def test_figure_past_its_limit_names_both_numbers() -> None:
     off = Deviation(graph=2e-4, original=None, limit=1e-4)
     said = r"weights 2\.0e-04 > 1\.0e-04 \(the original's own error: not finite\)"
     with pytest.raises(ParityError, match=said):
-        parity.judge(_parity(weights=off))
+        parity.check_tolerances(_parity(weights=off))
     assert Parity.model_validate_json(_parity(weights=off).model_dump_json()).weights == off
 
 
 @pytest.mark.parametrize("kind", ["qwen3", "gemma3_text", "modernbert", "siglip"])
 def test_an_original_in_half_precision_answers(kind: str, tmp_path: Path) -> None:
-    subject: Subject = open_subject(write_text(kind, tmp_path, shaped=False), Options(modality="text"))
-    items = subject.example()
-    for half, full in zip(subject.expect(items, torch.float16), subject.expect(items), strict=True):
+    subject: ExportTarget = load_target(write_text(kind, tmp_path, like_trained=False), ExportOptions(modality="text"))
+    items = subject.dummy_inputs()
+    for half, full in zip(
+        subject.reference_outputs(items, torch.float16), subject.reference_outputs(items), strict=True
+    ):
         assert half.embedding @ full.embedding > 0.999
 
 

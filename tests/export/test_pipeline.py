@@ -17,17 +17,17 @@ from export import parity, pipeline, tracing
 from export.__main__ import main
 from export.errors import ExportError, GraphError, ParityError, SourceError
 from export.nodes import all_nodes
-from export.options import Options
+from export.options import ExportOptions
 from export.pipeline import export
 from export.precision import quality
-from export.subjects.opening import open_subject
+from export.subjects.opening import load_target
 from models.contract.artifact import verify
-from models.contract.asking import asking
+from models.contract.asking import output_selection_inputs
 from models.contract.manifest import Manifest
 from models.contract.packing import pack
 from models.contract.specs import AttentionSpec, Precision
 from tests.checkpoints import WORDS, write_bert, write_roberta
-from tests.exports import Exports
+from tests.exports import ExportCache
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_what_is_not_asked_for_is_not_computed(tiny: Path, tmp_path: Path) -> No
         options.enable_profiling = True
         options.profile_file_prefix = str(tmp_path / "profile")
         session = onnxruntime.InferenceSession(tiny / "model.onnx", options)
-        answers = session.run(outputs, {**feeds, **asking(outputs, wanted, [3, 1])})
+        answers = session.run(outputs, {**feeds, **output_selection_inputs(outputs, wanted, [3, 1])})
         profile = Path(session.end_profiling())
         events = json.loads(profile.read_text())
         kernels = [e["args"]["op_name"] for e in events if e["name"].endswith("kernel_time")]
@@ -109,19 +109,19 @@ def test_the_graph_carries_no_paths_of_the_machine(tiny: Path) -> None:
     assert b".py" not in (tiny / "model.onnx").read_bytes()
 
 
-def test_a_cls_model_and_a_roberta_without_sentence_transformers_files(exports: Exports, tmp_path: Path) -> None:
+def test_a_cls_model_and_a_roberta_without_sentence_transformers_files(exports: ExportCache, tmp_path: Path) -> None:
     cls = Manifest.read(exports(write_bert(tmp_path / "b", pooling="cls_token", normalize=False), "tiny"))
     assert (cls.embedding.pooling, cls.embedding.normalize) == ("cls", False)
     roberta = Manifest.read(exports(write_roberta(tmp_path / "r"), "roberta"))
     assert roberta.text is not None
     assert roberta.attention is not None
-    assert (roberta.text.position_offset, roberta.text.max_tokens, roberta.attention.layers) == (2, 32, 3)
+    assert (roberta.text.position_offset, roberta.text.max_tokens, roberta.attention.num_layers) == (2, 32, 3)
     assert roberta.parity.items > 16
 
 
 @pytest.mark.usefixtures("traced")
 def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(parity.FLOORS["fp32"], "weights", 0.0)
+    monkeypatch.setitem(parity.TOLERANCES["fp32"], "weights", 0.0)
     monkeypatch.setattr(parity, "TIMES_ORIGINAL", 0)
     said = r"weights \S+ > 0.0e\+00 \(the original's own error: \S+\).*; --allow-lossy seals it"
     with pytest.raises(ParityError, match=said):
@@ -132,11 +132,11 @@ def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkey
 def test_a_graph_that_answers_nan_fails_parity(tiny: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = parity._run
     monkeypatch.setattr(parity, "_run", lambda *a: {name: array * np.nan for name, array in run(*a).items()})
-    measured = parity.measure(tiny, open_subject(tiny_source, Options()))
+    measured = parity.measure(tiny, load_target(tiny_source, ExportOptions()))
     with pytest.raises(ParityError, match=r"embedding nan.*embedding_cosine nan.*weights nan"):
-        parity.judge(measured)
+        parity.check_tolerances(measured)
     with pytest.raises(ParityError, match=r"values that are not finite$"):
-        parity.judge_finite(measured)
+        parity.check_finite(measured)
 
 
 def test_broken_weights_and_a_tokenizer_of_another_model_are_refused(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_an_unfused_attention_seals_nothing(
 ) -> None:
     """A count that is not the expected one: an encoder without attention is the fastest to trace."""
     monkeypatch.setattr(tracing, "attention_operators", lambda _model: 1)
-    with pytest.raises(GraphError, match="1 fused attention operators, 0 were expected"):
+    with pytest.raises(GraphError, match="1 fused attention operators found, 0 were expected"):
         export(tiny_conv_source, tmp_path / "artifacts" / "tiny")
     assert list((tmp_path / "artifacts").iterdir()) == []
 
@@ -189,7 +189,7 @@ def test_an_artifact_is_inspected_and_verified_again(
     tiny: Path, tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["inspect", str(tiny)]) == 0
-    assert "2 fused attentions" in capsys.readouterr().out
+    assert "2 fused attention operators" in capsys.readouterr().out
     assert main(["verify", str(tiny), str(tiny_source)]) == 0
     assert "answers as" in capsys.readouterr().out
     assert main(["verify", str(tiny), str(write_bert(tmp_path / "other", seed=7))]) == 1
@@ -210,23 +210,23 @@ def test_an_artifact_is_inspected_and_verified_again(
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_reduced_precisions_are_judged_and_say_how_they_did(
-    precision: Precision, exports: Exports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: Precision, exports: ExportCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_bert(tmp_path / "source", shaped=False)  # eight bits of 32 channels are not enough for outliers
     lossy, refused = tmp_path / "lossy" / "x", tmp_path / "refused" / "x"
     with monkeypatch.context() as stricter:
         stricter.setattr(quality, "MIN_MEAN_COSINE", 1.1)
-        manifest = export(source, lossy, Options(precision=precision, lossy=True))
+        manifest = export(source, lossy, ExportOptions(precision=precision, allow_lossy=True))
         find_traced(lossy if precision == "fp16" else exports(source, "unshaped"), stricter)
         with pytest.raises(ParityError, match="mean cosine"):
-            export(source, refused, Options(precision=precision))
+            export(source, refused, ExportOptions(precision=precision))
         assert list(refused.parent.iterdir()) == []
     assert manifest.precision == precision
     assert manifest.graph.devices == ({"fp16": "cuda", "int8": "cpu"}[precision],)
     assert manifest.quality is not None
     monkeypatch.setattr(quality, "MIN_OVERLAP", 0.8)  # to fourteen words most prose is the same
-    quality.judge(manifest.quality, precision)
-    parity.judge(manifest.parity)
+    quality.check_quality(manifest.quality, precision)
+    parity.check_tolerances(manifest.parity)
 
 
 @pytest.mark.usefixtures("traced")
@@ -234,13 +234,13 @@ def test_lossy_is_not_broken(tiny_source: Path, tmp_path: Path, monkeypatch: pyt
     run = parity._run
     monkeypatch.setattr(parity, "_run", lambda *a: {name: array * np.nan for name, array in run(*a).items()})
     with pytest.raises(ParityError, match=r"values that are not finite$"):
-        export(tiny_source, tmp_path / "artifacts" / "x", Options(precision="int8", lossy=True))
+        export(tiny_source, tmp_path / "artifacts" / "x", ExportOptions(precision="int8", allow_lossy=True))
 
 
 def test_a_place_that_cannot_be_written(tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert main([str(tiny_source), "--name", "x", "--artifacts", str(tmp_path / "file")]) == 1
-    assert "nothing can be written to" in capsys.readouterr().err
+    assert "cannot write to" in capsys.readouterr().err
 
 
 def test_an_export_told_to_stop_leaves_nothing(tiny_source: Path, tmp_path: Path) -> None:

@@ -13,14 +13,14 @@ import pytest
 from export import parity
 from export.errors import ParityError
 from export.nodes import all_nodes
-from export.options import Options
-from export.subjects.opening import open_subject
+from export.options import ExportOptions
+from export.subjects.opening import load_target
 from models.contract import tensors
-from models.contract.arrays import Data, Floats
-from service.runtime.encoder import EMBEDDING_ONLY, VECTORS, AnyEncoder, open_encoder
+from models.contract.arrays import Floats, InputArray
+from service.runtime.encoder import EMBEDDING_AND_TOKENS, EMBEDDING_ONLY, AnyEncoder, open_encoder
 from tests.checkpoints import WORDS, write_bert
-from tests.encoders import pictures, write
-from tests.exports import Exports
+from tests.encoders import random_images, write_checkpoint
+from tests.exports import ExportCache
 from tests.hf_text import write_text
 
 RAGGED = (7, 1, 30, 12)
@@ -32,33 +32,33 @@ POOLS: dict[str, Callable[[Floats], Floats]] = {
 }
 
 
-def texts() -> list[Data]:
+def texts() -> list[InputArray]:
     rng = np.random.default_rng(0)
     return [rng.integers(0, len(WORDS), n) for n in RAGGED]
 
 
-def rows(encoder: AnyEncoder, items: list[Data]) -> list[Floats]:
+def rows(encoder: AnyEncoder, items: list[InputArray]) -> list[Floats]:
     """[n, e] of each item of one batch."""
-    found = encoder.run(items, VECTORS)
+    found = encoder.run(items, EMBEDDING_AND_TOKENS)
     text = encoder.manifest.text is not None
     lengths = [len(item) if text else encoder.max_positions for item in items]
-    return [array[:n] for array, n in zip(found[tensors.POSITIONS], lengths, strict=True)]
+    return [array[:n] for array, n in zip(found[tensors.TOKEN_EMBEDDINGS], lengths, strict=True)]
 
 
 @pytest.mark.parametrize("pooling", POOLS)
-def test_the_pooling_of_a_texts_tokens_is_its_embedding(pooling: str, exports: Exports, tmp_path: Path) -> None:
+def test_the_pooling_of_a_texts_tokens_is_its_embedding(pooling: str, exports: ExportCache, tmp_path: Path) -> None:
     source = write_bert(tmp_path, pooling=pooling, normalize=pooling != "cls_token")
     encoder = open_encoder(exports(source, "tiny"), device="cpu")
     found = rows(encoder, texts())
     pooled = np.stack([POOLS[pooling](each) for each in found])
     embeddings = encoder.run(texts())[tensors.EMBEDDING]
     np.testing.assert_allclose(pooled, embeddings, atol=1e-5)
-    np.testing.assert_allclose(encoder.finish(pooled), encoder.finish(embeddings), atol=1e-5)
+    np.testing.assert_allclose(encoder.postprocess(pooled), encoder.postprocess(embeddings), atol=1e-5)
     assert np.abs(np.diff(found[2], axis=0)).max() > 0.01, "one vector for all"
 
 
-def test_what_follows_the_pooling_is_done_to_each_token(exports: Exports, tmp_path: Path) -> None:
-    artifact = exports(write_text("clip", tmp_path), "clip", Options(modality="text"))
+def test_what_follows_the_pooling_is_done_to_each_token(exports: ExportCache, tmp_path: Path) -> None:
+    artifact = exports(write_text("clip", tmp_path), "clip", ExportOptions(modality="text"))
     encoder = open_encoder(artifact, device="cpu")
     found = rows(encoder, texts())
     assert [each.shape for each in found] == [(n, 24) for n in RAGGED], "states are 32 wide"
@@ -67,14 +67,14 @@ def test_what_follows_the_pooling_is_done_to_each_token(exports: Exports, tmp_pa
 
 
 @pytest.mark.parametrize(("name", "prefix"), [("vit", 1), ("alternet", 0), ("conv", 0)])
-def test_a_picture_has_a_vector_for_each_cell(name: str, prefix: int, exports: Exports, tmp_path: Path) -> None:
-    encoder = open_encoder(exports(write(name, tmp_path), name), device="cpu")
-    items = list(pictures(3).numpy())
+def test_a_picture_has_a_vector_for_each_cell(name: str, prefix: int, exports: ExportCache, tmp_path: Path) -> None:
+    encoder = open_encoder(exports(write_checkpoint(name, tmp_path), name), device="cpu")
+    items = list(random_images(3).numpy())
     found = np.stack(rows(encoder, items))
     spec = encoder.manifest.image
     assert spec is not None
     assert spec.prefix == prefix
-    assert found.shape == (3, spec.positions, 32)
+    assert found.shape == (3, spec.num_tokens, 32)
     pooled = found[:, 0] if prefix else found.mean(axis=1)
     np.testing.assert_allclose(pooled, encoder.run(items)[tensors.EMBEDDING], atol=1e-5)
     assert found.std(axis=1).min() > 1e-4, "one vector for all"
@@ -88,12 +88,14 @@ def test_neither_neighbours_nor_what_else_is_asked_for_matter(tiny: Path) -> Non
     together = rows(encoder, texts())
     for item, by_itself in zip(texts(), together, strict=True):
         np.testing.assert_allclose(rows(encoder, [item])[0], by_itself, atol=1e-5)
-    asked = (*VECTORS, tensors.pooled("rollout"))
+    asked = (*EMBEDDING_AND_TOKENS, tensors.pooled_reduction("rollout"))
     np.testing.assert_array_equal(
-        encoder.run(texts(), asked)[tensors.POSITIONS], encoder.run(texts(), VECTORS)[tensors.POSITIONS]
+        encoder.run(texts(), asked)[tensors.TOKEN_EMBEDDINGS],
+        encoder.run(texts(), EMBEDDING_AND_TOKENS)[tensors.TOKEN_EMBEDDINGS],
     )
     np.testing.assert_array_equal(
-        encoder.run(texts(), VECTORS)[tensors.EMBEDDING], encoder.run(texts(), EMBEDDING_ONLY)[tensors.EMBEDDING]
+        encoder.run(texts(), EMBEDDING_AND_TOKENS)[tensors.EMBEDDING],
+        encoder.run(texts(), EMBEDDING_ONLY)[tensors.EMBEDDING],
     )
 
 
@@ -109,8 +111,8 @@ def test_rows_that_are_others_fail_parity(tiny: Path, tiny_source: Path, monkeyp
 
     def shuffled(*args: object) -> parity.Outputs:
         answers = run(*args)  # type: ignore[arg-type]
-        return {name: x[:, ::-1] if name == tensors.POSITIONS else x for name, x in answers.items()}
+        return {name: x[:, ::-1] if name == tensors.TOKEN_EMBEDDINGS else x for name, x in answers.items()}
 
     monkeypatch.setattr(parity, "_run", shuffled)
     with pytest.raises(ParityError, match="positions"):
-        parity.judge(parity.measure(tiny, open_subject(tiny_source, Options())))
+        parity.check_tolerances(parity.measure(tiny, load_target(tiny_source, ExportOptions())))

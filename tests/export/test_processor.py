@@ -14,9 +14,9 @@ from PIL import Image
 from transformers import AutoImageProcessor
 
 from export.errors import SourceError
-from export.processor import Processor, read
+from export.processor import ImageProcessor, read_image_processor
 from models.preprocess.image import ImagePreprocessor
-from tests.pictures import encoded, rough
+from tests.pictures import encode, noisy_image
 
 Config = dict[str, Any]
 
@@ -46,7 +46,7 @@ CONFIGS: dict[str, Config] = {
 
 
 def see_through(mode: str) -> Image.Image:
-    image = rough(300, 200).convert(mode[:-1])
+    image = noisy_image(300, 200).convert(mode[:-1])
     image.putalpha(Image.linear_gradient("L").resize(image.size))
     return image
 
@@ -54,33 +54,36 @@ def see_through(mode: str) -> Image.Image:
 def turned(format: str, orientation: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encoded(rough(300, 200), format, exif=exif)
+    return encode(noisy_image(300, 200), format, exif=exif)
 
 
-LARGE = rough(1208, 1000)
-PALETTE = rough(300, 200).quantize(64)
+LARGE = noisy_image(1208, 1000)
+PALETTE = noisy_image(300, 200).quantize(64)
 FILES = {
-    **{f"jpeg-{kind}": encoded(LARGE, "JPEG", subsampling=kind) for kind in ("4:4:4", "4:2:2", "4:2:0")},
-    "jpeg-progressive": encoded(rough(640, 427), "JPEG", progressive=True, quality=60),
-    "jpeg-odd": encoded(rough(1213, 997), "JPEG", quality=95),
-    "jpeg-grey": encoded(rough(301, 500).convert("L"), "JPEG"),
-    "jpeg-cmyk": encoded(rough(500, 301).convert("CMYK"), "JPEG"),
-    "png": encoded(rough(640, 427)),
-    "png-palette": encoded(PALETTE),
-    "png-palette-one-transparent": encoded(PALETTE, transparency=3),
-    "png-palette-see-through": encoded(PALETTE, transparency=bytes(range(64))),
-    "png-grey": encoded(rough(300, 200).convert("L")),
-    "png-grey-one-transparent": encoded(rough(300, 200).convert("L"), transparency=70),
-    "png-one-transparent": encoded(PALETTE.convert("RGB"), transparency=PALETTE.convert("RGB").getpixel((9, 9))),
-    "png-1-bit-one-transparent": encoded(rough(300, 200).convert("1"), transparency=1),
-    "png-1-bit": encoded(rough(300, 200).convert("1")),
-    "png-rgba": encoded(see_through("RGBA")),
-    "png-la": encoded(see_through("LA")),
-    "webp": encoded(rough(300, 451), "WEBP"),
-    "webp-rgba": encoded(see_through("RGBA"), "WEBP", lossless=True),
+    **{f"jpeg-{kind}": encode(LARGE, "JPEG", subsampling=kind) for kind in ("4:4:4", "4:2:2", "4:2:0")},
+    "jpeg-progressive": encode(noisy_image(640, 427), "JPEG", progressive=True, quality=60),
+    "jpeg-odd": encode(noisy_image(1213, 997), "JPEG", quality=95),
+    "jpeg-grey": encode(noisy_image(301, 500).convert("L"), "JPEG"),
+    "jpeg-cmyk": encode(noisy_image(500, 301).convert("CMYK"), "JPEG"),
+    "png": encode(noisy_image(640, 427)),
+    "png-palette": encode(PALETTE),
+    "png-palette-one-transparent": encode(PALETTE, transparency=3),
+    "png-palette-see-through": encode(PALETTE, transparency=bytes(range(64))),
+    "png-grey": encode(noisy_image(300, 200).convert("L")),
+    "png-grey-one-transparent": encode(noisy_image(300, 200).convert("L"), transparency=70),
+    "png-one-transparent": encode(PALETTE.convert("RGB"), transparency=PALETTE.convert("RGB").getpixel((9, 9))),
+    "png-1-bit-one-transparent": encode(noisy_image(300, 200).convert("1"), transparency=1),
+    "png-1-bit": encode(noisy_image(300, 200).convert("1")),
+    "png-rgba": encode(see_through("RGBA")),
+    "png-la": encode(see_through("LA")),
+    "webp": encode(noisy_image(300, 451), "WEBP"),
+    "webp-rgba": encode(see_through("RGBA"), "WEBP", lossless=True),
     **{f"{format}-turned-{n}": turned(format, n) for format in ("PNG", "JPEG") for n in range(1, 9)},
     "WEBP-turned-6": turned("WEBP", 6),
-    **{f"png-{w}x{h}": encoded(rough(w, h)) for w, h in ((1, 1), (1, 300), (300, 1), (700, 31), (31, 700), (225, 224))},
+    **{
+        f"png-{w}x{h}": encode(noisy_image(w, h))
+        for w, h in ((1, 1), (1, 300), (300, 1), (700, 31), (31, 700), (225, 224))
+    },
 }
 
 
@@ -93,13 +96,13 @@ def write(directory: Path, config: Config) -> Path:
     return directory
 
 
-def ours(processor: Processor, file: bytes) -> np.ndarray:
+def ours(processor: ImageProcessor, file: bytes) -> np.ndarray:
     """`[y, x, 3]` in 0 to 255."""
-    prepare = ImagePreprocessor(processor.image(grid=(1, 1), prefix=1))
+    prepare = ImagePreprocessor(processor.image_spec(grid=(1, 1), num_prefix_tokens=1))
     return prepare(file).pixels.astype(float)
 
 
-def before(processor: Processor, values: np.ndarray) -> np.ndarray:
+def before(processor: ImageProcessor, values: np.ndarray) -> np.ndarray:
     """The bytes, unrounded, of what a graph of `processor` would make into `values` `[3, y, x]`."""
     scaled: np.ndarray = np.moveaxis(np.asarray(values, dtype=float), 0, -1)
     return (scaled * processor.std + processor.mean) / processor.rescale_factor
@@ -124,7 +127,7 @@ def theirs(tmp_path: Path) -> Callable[[bytes], np.ndarray]:
 @pytest.mark.filterwarnings("ignore:Palette images with Transparency")  # theirs
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_pixels_are_the_sources_own(config: Config, theirs: Callable[[bytes], np.ndarray], tmp_path: Path) -> None:
-    processor = read(write(tmp_path, config))
+    processor = read_image_processor(write(tmp_path, config))
     for name, file in FILES.items():
         expected, got = before(processor, theirs(file)), ours(processor, file)
         assert got.shape == expected.shape, name
@@ -135,17 +138,17 @@ def test_sixteen_bits_are_scaled_where_the_sources_own_are_clipped(
     theirs: Callable[[bytes], np.ndarray], tmp_path: Path
 ) -> None:
     """The one kind of file where ours is not transformers': theirs is white. Once it is not, be it again."""
-    processor = read(write(tmp_path, CONFIGS["clip"]))
-    grey = np.asarray(rough(300, 200).convert("L"))
-    deep = encoded(Image.fromarray(grey.astype(np.uint16) * 257))
+    processor = read_image_processor(write(tmp_path, CONFIGS["clip"]))
+    grey = np.asarray(noisy_image(300, 200).convert("L"))
+    deep = encode(Image.fromarray(grey.astype(np.uint16) * 257))
     assert before(processor, theirs(deep)).min() > 254
-    np.testing.assert_array_equal(ours(processor, deep), ours(processor, encoded(Image.fromarray(grey))))
+    np.testing.assert_array_equal(ours(processor, deep), ours(processor, encode(Image.fromarray(grey))))
 
 
 @pytest.mark.parametrize("name", ["jpeg-4:2:0", "png", "png-rgba", "png-1x300", "png-700x31", "png-31x700"])
 def test_dinov3_scales_numbers_and_not_bytes(name: str, tmp_path: Path) -> None:
     """Its processor needs torchvision, so it is spelled out: numbers from 0 to 1, scaled and never rounded."""
-    processor = read(write(tmp_path, {"image_processor_type": "DINOv3ViTImageProcessorFast"}))
+    processor = read_image_processor(write(tmp_path, {"image_processor_type": "DINOv3ViTImageProcessorFast"}))
     pixels = np.asarray(Image.open(io.BytesIO(FILES[name])).convert("RGB"), dtype=np.float32)
     numbers = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
     scaled = torch.nn.functional.interpolate(numbers, (224, 224), mode="bilinear", antialias=True)[0]
@@ -156,9 +159,9 @@ def test_dinov3_scales_numbers_and_not_bytes(name: str, tmp_path: Path) -> None:
 def test_the_nested_file_goes_first(tmp_path: Path) -> None:
     write(tmp_path, CONFIGS["vit"])
     (tmp_path / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
-    assert read(tmp_path).interpolation == "bilinear"
+    assert read_image_processor(tmp_path).interpolation == "bilinear"
     (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": CONFIGS["deit"]}))
-    assert (read(tmp_path).scaled_px, read(tmp_path).rows_px) == ((256, 256), 224)
+    assert (read_image_processor(tmp_path).resize_px, read_image_processor(tmp_path).height_px) == ((256, 256), 224)
 
 
 VIT = "ViTImageProcessor"
@@ -203,7 +206,7 @@ VIT = "ViTImageProcessor"
 )
 def test_what_cannot_be_done_alike_is_refused(config: Config, reason: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError) as refusal:
-        read(write(tmp_path, config))
+        read_image_processor(write(tmp_path, config))
     message = str(refusal.value)
     assert reason in message
     assert message.startswith(f"{tmp_path / 'preprocessor_config.json'}: ")
@@ -215,20 +218,22 @@ def test_a_file_that_says_nothing(content: bytes | None, tmp_path: Path) -> None
     if content is not None:
         (tmp_path / "preprocessor_config.json").write_bytes(content)
     with pytest.raises(SourceError, match=r"preprocessor_config\.json") as refusal:
-        read(tmp_path)
+        read_image_processor(tmp_path)
     assert "copy it from the original" in str(refusal.value)
 
 
 def test_a_nested_processor_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": "CLIPImageProcessor"}))
-    with pytest.raises(SourceError, match=r"processor_config\.json: image_processor is no object"):
-        read(tmp_path)
+    with pytest.raises(SourceError, match=r"processor_config\.json: image_processor is not an object"):
+        read_image_processor(tmp_path)
 
 
 @pytest.mark.parametrize("off", [False, None])
 def test_what_is_off_does_nothing(off: bool | None, tmp_path: Path) -> None:
     switches = {"do_rescale": off, "do_normalize": off, "do_center_crop": off}
     unused = {"rescale_factor": 0, "image_std": None, "crop_size": None}
-    processor = read(write(tmp_path, {"image_processor_type": "DeiTImageProcessor", **switches, **unused}))
+    processor = read_image_processor(
+        write(tmp_path, {"image_processor_type": "DeiTImageProcessor", **switches, **unused})
+    )
     assert (processor.mean, processor.std, processor.rescale_factor) == ((0, 0, 0), (1, 1, 1), 1)
-    assert (processor.rows_px, processor.columns_px) == processor.scaled_px == (256, 256)
+    assert (processor.height_px, processor.width_px) == processor.resize_px == (256, 256)

@@ -8,20 +8,20 @@ import pytest
 
 from export import layout, st_config
 from export.errors import OptionError, SourceError
-from export.options import Options
-from export.subjects.opening import open_subject
+from export.options import ExportOptions
+from export.subjects.opening import load_target
 from tests import hf_vision
 from tests.checkpoints import write_bert
 from tests.dense import write_dense
 from tests.export.sources import (
-    into_folder,
-    opened,
-    plain,
-    refusal,
-    rewrite,
-    spec,
-    stages,
-    write,
+    export_error,
+    move_encoder_to_folder,
+    open_source,
+    remove_st_files,
+    text_spec,
+    update_json,
+    write_json,
+    write_modules,
 )
 from tests.hf_text import write_text
 
@@ -32,13 +32,13 @@ _OWN = "sentence_transformers.sentence_transformer.modules"
 
 def test_limits_come_from_sentence_transformers_and_never_exceed_positions(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
-    assert spec(source).max_tokens == 40
+    assert text_spec(source).max_tokens == 40
     for said, meant in (("16", 16), ("4096", 40), ("null", 40)):
         (source / "sentence_bert_config.json").write_text(f'{{"max_seq_length": {said}}}')
-        assert spec(source).max_tokens == meant
-    assert spec(source, max_tokens=8).max_tokens == 8
+        assert text_spec(source).max_tokens == meant
+    assert text_spec(source, max_tokens=8).max_tokens == 8
     with pytest.raises(OptionError, match="max-tokens 41 is more than the 40 positions"):
-        spec(source, max_tokens=41)
+        text_spec(source, max_tokens=41)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_limits_come_from_sentence_transformers_and_never_exceed_positions(tmp_p
 def test_both_ways_of_writing_the_pooling_mode(tmp_path: Path, config: str, pooling: str) -> None:
     source = write_bert(tmp_path)
     (source / "1_Pooling" / "config.json").write_text(config)
-    assert st_config.read(layout.find(source)).pooling == pooling
-    assert open_subject(source, Options()).embedding("x").pooling == pooling
-    assert open_subject(source, Options(pooling="cls")).embedding("x").pooling == "cls"
+    assert st_config.read_st_config(layout.find_layout(source)).pooling == pooling
+    assert load_target(source, ExportOptions()).embedding_spec("x").pooling == pooling
+    assert load_target(source, ExportOptions(pooling="cls")).embedding_spec("x").pooling == "cls"
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ def test_pooling_that_cannot_be_exported_is_refused_unless_one_is_asked_for(
     tmp_path: Path, config: dict[str, object], named: str
 ) -> None:
     source = write_bert(tmp_path)
-    write(source / "1_Pooling" / "config.json", config)
-    said = refusal(source)
+    write_json(source / "1_Pooling" / "config.json", config)
+    said = export_error(source)
     assert f"1_Pooling/config.json: pooling {named} cannot be exported; known: mean, cls, lasttoken; --pooling" in said
-    assert opened(source, pooling="mean").embedding("x").pooling == "mean"
+    assert open_source(source, pooling="mean").embedding_spec("x").pooling == "mean"
 
 
 @pytest.mark.parametrize("config", [{}, {"word_embedding_dimension": 32}, {"pooling_mode_cls_token": False}])
@@ -84,23 +84,23 @@ def test_pooling_without_a_mode_is_the_mean_as_in_sentence_transformers(
     tmp_path: Path, config: dict[str, object]
 ) -> None:
     source = write_bert(tmp_path)
-    write(source / "1_Pooling" / "config.json", config)
-    assert opened(source).embedding("x").pooling == "mean"
+    write_json(source / "1_Pooling" / "config.json", config)
+    assert open_source(source).embedding_spec("x").pooling == "mean"
 
 
 def test_sum_over_the_root_of_the_count_is_a_mean_where_the_length_is_lost(tmp_path: Path) -> None:
     source = write_bert(tmp_path / "a", pooling="mean_sqrt_len_tokens")
-    assert opened(source).embedding("x").pooling == "mean"
-    assert "pooling mean_sqrt_len_tokens cannot be exported" in refusal(source, normalize=False)
+    assert open_source(source).embedding_spec("x").pooling == "mean"
+    assert "pooling mean_sqrt_len_tokens cannot be exported" in export_error(source, normalize=False)
     long = write_bert(tmp_path / "b", pooling="mean_sqrt_len_tokens", normalize=False)
-    assert "pooling mean_sqrt_len_tokens cannot be exported" in refusal(long)
-    assert opened(long, normalize=True).embedding("x").normalize
+    assert "pooling mean_sqrt_len_tokens cannot be exported" in export_error(long)
+    assert open_source(long, normalize=True).embedding_spec("x").normalize
 
 
 def test_option_replaces_the_normalization_of_the_source(tmp_path: Path) -> None:
     source = write_bert(tmp_path, normalize=False)
-    assert not open_subject(source, Options()).embedding("x").normalize
-    assert open_subject(source, Options(normalize=True)).embedding("x").normalize
+    assert not load_target(source, ExportOptions()).embedding_spec("x").normalize
+    assert load_target(source, ExportOptions(normalize=True)).embedding_spec("x").normalize
 
 
 def test_prompts_and_lower_case_are_honoured(tmp_path: Path) -> None:
@@ -109,11 +109,11 @@ def test_prompts_and_lower_case_are_honoured(tmp_path: Path) -> None:
     (source / "config_sentence_transformers.json").write_text(
         json.dumps({"prompts": prompts, "default_prompt_name": "query"})
     )
-    text = spec(source)
+    text = text_spec(source)
     assert (text.prompts, text.default_prompt) == (prompts, "query")
     (source / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
-    rewrite(source / "tokenizer.json", normalizer=None)
-    subject = open_subject(source, Options())
+    update_json(source / "tokenizer.json", normalizer=None)
+    subject = load_target(source, ExportOptions())
     (tmp_path / "staged").mkdir()
     subject.copy_files(tmp_path / "staged")
     normalizer = json.loads((tmp_path / "staged" / "tokenizer.json").read_text())["normalizer"]
@@ -125,13 +125,13 @@ def test_a_prompt_left_out_of_the_pooling_is_refused(tmp_path: Path) -> None:
     (source / "config_sentence_transformers.json").write_text('{"prompts": {"query": "q: "}}')
     (source / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean", "include_prompt": false}')
     with pytest.raises(SourceError, match="include_prompt"):
-        open_subject(source, Options())
+        load_target(source, ExportOptions())
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("modules.json", '{"a": 1}', r"modules\.json is not what it should be"),
+        ("modules.json", '{"a": 1}', r"modules\.json is invalid"),
         ("modules.json", "[]", r"modules\.json lists no stage"),
         ("modules.json", f'[{{"type": "{_OLD}.Transformer", "path": "../p"}}]', "not a folder of the source"),
         ("modules.json", f'[{{"type": "{_OLD}.Transformer", "path": "0_T"}}]', "0_T does not exist"),
@@ -144,7 +144,7 @@ def test_files_that_are_malformed_or_ask_for_what_is_not_done_are_refused(
 ) -> None:
     source = write_bert(tmp_path)
     (source / name).write_text(text)
-    assert re.search(message, refusal(source))
+    assert re.search(message, export_error(source))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_files_that_are_malformed_or_ask_for_what_is_not_done_are_refused(
     ],
 )
 def test_classes_of_every_release_are_known(tmp_path: Path, types: tuple[str, ...]) -> None:
-    embedding = opened(stages(write_bert(tmp_path, pooling="cls_token"), *types)).embedding("x")
+    embedding = open_source(write_modules(write_bert(tmp_path, pooling="cls_token"), *types)).embedding_spec("x")
     assert (embedding.pooling, embedding.normalize) == ("cls", True)
 
 
@@ -171,8 +171,10 @@ def test_classes_of_every_release_are_known(tmp_path: Path, types: tuple[str, ..
 )  # fmt: skip
 def test_class_of_its_own_is_refused(tmp_path: Path, type_path: str) -> None:
     source = write_bert(tmp_path)
-    write(source / "modules.json", [{"type": type_path, "path": ""}, {"type": f"{_OLD}.Pooling", "path": "1_Pooling"}])
-    said = refusal(source)
+    write_json(
+        source / "modules.json", [{"type": type_path, "path": ""}, {"type": f"{_OLD}.Pooling", "path": "1_Pooling"}]
+    )
+    said = export_error(source)
     assert f"modules.json has the type {type_path!r}, a class of its own, whose code is never run" in said
 
 
@@ -185,8 +187,8 @@ def test_class_of_its_own_is_refused(tmp_path: Path, type_path: str) -> None:
 def test_stage_that_cannot_be_exported_is_refused_by_class(tmp_path: Path, name: str, place: int) -> None:
     types = ["Transformer", "Pooling", "Normalize"]
     types[place] = name
-    said = refusal(stages(write_bert(tmp_path), *types))
-    assert f"modules.json has a stage that cannot be exported: {_OLD}.{name}; known are Transformer" in said
+    said = export_error(write_modules(write_bert(tmp_path), *types))
+    assert f"modules.json has an unsupported stage: {_OLD}.{name}; supported: Transformer" in said
 
 
 @pytest.mark.parametrize(
@@ -204,21 +206,21 @@ def test_stage_that_cannot_be_exported_is_refused_by_class(tmp_path: Path, name:
 def test_order_that_is_not_implemented_is_refused(tmp_path: Path, types: tuple[str, ...]) -> None:
     assert re.search(
         r"modules\.json (has the stages .*, an order that cannot|begins with)",
-        refusal(stages(write_bert(tmp_path), *types)),
+        export_error(write_modules(write_bert(tmp_path), *types)),
     )
 
 
 def _dense(directory: Path, **config: object) -> Path:
-    source = stages(write_bert(directory), "Transformer", "Pooling", "Dense", "Dense", "Normalize")
+    source = write_modules(write_bert(directory), "Transformer", "Pooling", "Dense", "Dense", "Normalize")
     for folder in ("2_Dense", "3_Dense"):
         entries = {"in_features": 32, "out_features": 32, "bias": True, "activation_function": "torch.nn.Tanh"}
-        write(source / folder / "config.json", {**entries, **config})
+        write_json(source / folder / "config.json", {**entries, **config})
     return source
 
 
 def test_dense_stages_are_named_in_order(tmp_path: Path) -> None:
     source = _dense(tmp_path, module_input_name="sentence_embedding")
-    config = st_config.read(layout.find(source))
+    config = st_config.read_st_config(layout.find_layout(source))
     assert config.dense_folders == (source / "2_Dense", source / "3_Dense")
     assert (config.pooling, config.normalize) == ("mean", True)
 
@@ -226,13 +228,13 @@ def test_dense_stages_are_named_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize("entry", ["module_input_name", "module_output_name"])
 def test_dense_over_tokens_is_refused(tmp_path: Path, entry: str) -> None:
     source = _dense(tmp_path, **{entry: "token_embeddings"})
-    assert re.search(r"2_Dense/config\.json is for token_embeddings, not for the vector", refusal(source))
+    assert re.search(r"2_Dense/config\.json is for token_embeddings, not for the vector", export_error(source))
 
 
 def test_normalization_of_tokens_is_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
-    write(source / "2_Normalize" / "config.json", {"module_input_name": "token_embeddings"})
-    assert re.search(r"2_Normalize/config\.json is for token_embeddings", refusal(source))
+    write_json(source / "2_Normalize" / "config.json", {"module_input_name": "token_embeddings"})
+    assert re.search(r"2_Normalize/config\.json is for token_embeddings", export_error(source))
 
 
 _NAMES = ["bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"]
@@ -241,18 +243,18 @@ _NAMES = ["bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta",
 @pytest.mark.parametrize("kind", _NAMES)
 def test_older_names_of_the_encoders_file_are_read(tmp_path: Path, kind: str) -> None:
     source = write_bert(tmp_path)
-    write(source / f"sentence_{kind}_config.json", {"max_seq_length": 8, "do_lower_case": True})
-    config = st_config.read(layout.find(source))
+    write_json(source / f"sentence_{kind}_config.json", {"max_seq_length": 8, "do_lower_case": True})
+    config = st_config.read_st_config(layout.find_layout(source))
     assert (config.max_tokens, config.lower_case) == (8, True)
 
 
 def test_first_name_with_entries_wins(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     for i, kind in reversed(list(enumerate(_NAMES))):
-        write(source / f"sentence_{kind}_config.json", {"max_seq_length": 10 + i})
-        assert spec(source).max_tokens == 10 + i
-    write(source / "sentence_bert_config.json", {})
-    assert spec(source).max_tokens == 11
+        write_json(source / f"sentence_{kind}_config.json", {"max_seq_length": 10 + i})
+        assert text_spec(source).max_tokens == 10 + i
+    write_json(source / "sentence_bert_config.json", {})
+    assert text_spec(source).max_tokens == 11
 
 
 @pytest.mark.parametrize(
@@ -267,15 +269,15 @@ def test_first_name_with_entries_wins(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_entries_that_change_no_vector_are_taken(tmp_path: Path, entries: dict[str, object]) -> None:
     source = write_bert(tmp_path)
-    write(source / "sentence_bert_config.json", {"max_seq_length": 8, **entries})
-    assert spec(source).max_tokens == 8
+    write_json(source / "sentence_bert_config.json", {"max_seq_length": 8, **entries})
+    assert text_spec(source).max_tokens == 8
 
 
 @pytest.mark.parametrize("entry", ["tokenizer_args", "processor_kwargs"])
 def test_length_among_the_tokenizers_arguments_is_read(tmp_path: Path, entry: str) -> None:
     source = write_bert(tmp_path)
-    write(source / "sentence_bert_config.json", {entry: {"model_max_length": 9}})
-    assert spec(source).max_tokens == 9
+    write_json(source / "sentence_bert_config.json", {entry: {"model_max_length": 9}})
+    assert text_spec(source).max_tokens == 9
 
 
 @pytest.mark.parametrize(
@@ -301,85 +303,87 @@ def test_length_among_the_tokenizers_arguments_is_read(tmp_path: Path, entry: st
 )  # fmt: skip
 def test_entries_that_would_change_vectors_are_refused(tmp_path: Path, entries: dict[str, object], named: str) -> None:
     source = write_bert(tmp_path)
-    write(source / "sentence_bert_config.json", entries)
-    assert re.search(rf"sentence_bert_config\.json has .*{re.escape(named.removeprefix('no '))}", refusal(source))
+    write_json(source / "sentence_bert_config.json", entries)
+    assert re.search(rf"sentence_bert_config\.json has .*{re.escape(named.removeprefix('no '))}", export_error(source))
 
 
 def test_prompts_without_text_are_none(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     prompts = {"query": "query: ", "document": None}
-    write(source / "config_sentence_transformers.json", {"prompts": prompts, "default_prompt_name": None})
-    assert spec(source).prompts == {"query": "query: "}
+    write_json(source / "config_sentence_transformers.json", {"prompts": prompts, "default_prompt_name": None})
+    assert text_spec(source).prompts == {"query": "query: "}
 
 
 @pytest.mark.parametrize("inner", [False, True])
 def test_encoder_in_a_folder_is_exported_by_the_root_and_by_the_folder(tmp_path: Path, inner: bool) -> None:
-    source = into_folder(write_bert(tmp_path, pooling="cls_token", normalize=False), "0_Transformer")
-    write(source / "0_Transformer" / "sentence_bert_config.json", {"max_seq_length": 16})
-    subject = opened(source / "0_Transformer" if inner else source)
-    embedding = subject.embedding("x")
+    source = move_encoder_to_folder(write_bert(tmp_path, pooling="cls_token", normalize=False), "0_Transformer")
+    write_json(source / "0_Transformer" / "sentence_bert_config.json", {"max_seq_length": 16})
+    subject = open_source(source / "0_Transformer" if inner else source)
+    embedding = subject.embedding_spec("x")
     assert subject.text is not None
     assert (embedding.pooling, embedding.normalize, subject.text.max_tokens) == ("cls", False, 16)
     assert bool(subject.notes) == inner
 
 
 def test_folder_is_seen_from_inside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = into_folder(write_bert(tmp_path, pooling="cls_token"), "0_Transformer")
+    source = move_encoder_to_folder(write_bert(tmp_path, pooling="cls_token"), "0_Transformer")
     monkeypatch.chdir(source / "0_Transformer")
-    assert opened(Path()).embedding("x").pooling == "cls"
+    assert open_source(Path()).embedding_spec("x").pooling == "cls"
 
 
 def test_folder_beside_the_encoders_is_by_itself(tmp_path: Path) -> None:
     write_bert(tmp_path, pooling="cls_token")
-    other = plain(write_bert(tmp_path / "other"))
-    assert opened(other).embedding("x").pooling == "mean"
+    other = remove_st_files(write_bert(tmp_path / "other"))
+    assert open_source(other).embedding_spec("x").pooling == "mean"
 
 
 def test_pooling_folder_without_modules_is_read_with_a_note(tmp_path: Path) -> None:
     source = write_bert(tmp_path, pooling="cls_token")
     (source / "modules.json").unlink()
-    subject = opened(source)
-    assert (subject.embedding("x").pooling, subject.embedding("x").normalize) == ("cls", True)
+    subject = open_source(source)
+    assert (subject.embedding_spec("x").pooling, subject.embedding_spec("x").normalize) == ("cls", True)
     assert "cls pooling is of 1_Pooling; there is no modules.json" in subject.notes
-    assert not opened(source, normalize=False).embedding("x").normalize
-    assert not opened(source, pooling="mean").notes
+    assert not open_source(source, normalize=False).embedding_spec("x").normalize
+    assert not open_source(source, pooling="mean").notes
 
 
 def test_pooling_folder_is_read_with_a_note_where_the_task_leaves_modules_out(tmp_path: Path) -> None:
     source = write_bert(tmp_path, pooling="cls_token")
-    write(source / "config_sentence_transformers.json", {"model_type": "CrossEncoder"})
-    notes = opened(source, task="embed").notes
+    write_json(source / "config_sentence_transformers.json", {"model_type": "CrossEncoder"})
+    notes = open_source(source, task="embed").notes
     assert "cls pooling is of 1_Pooling; modules.json is left out by --task embed" in notes
 
 
 @pytest.mark.parametrize("folder", ["", "0_CLIPModel"])
 def test_clip_as_sentence_transformers_lays_it_out(tmp_path: Path, folder: str) -> None:
-    source = stages(write_text("clip", tmp_path), "CLIPModel")
+    source = write_modules(write_text("clip", tmp_path), "CLIPModel")
     if folder:
-        into_folder(source, folder)
-    assert "--modality" in refusal(source)
-    embedding = opened(source, modality="text").embedding("x")
+        move_encoder_to_folder(source, folder)
+    assert "--modality" in export_error(source)
+    embedding = open_source(source, modality="text").embedding_spec("x")
     assert (embedding.width, embedding.pooling, embedding.normalize) == (24, "last", False)
-    stages(source, "CLIPModel", "Pooling")
+    write_modules(source, "CLIPModel", "Pooling")
     if not folder:
-        assert "has pooled" in refusal(source, modality="text")
+        assert "has pooled" in export_error(source, modality="text")
 
 
 def test_clip_as_newer_releases_write_it(tmp_path: Path) -> None:
-    source = stages(write_text("clip", tmp_path), f"{_BASE}.transformer.Transformer", f"{_BASE}.normalize.Normalize")
+    source = write_modules(
+        write_text("clip", tmp_path), f"{_BASE}.transformer.Transformer", f"{_BASE}.normalize.Normalize"
+    )
     methods = {kind: {"method": f"get_{kind}_features", "method_output_name": "pooler_output"}
                for kind in ("text", "image")}  # fmt: skip
     entries = {"modality_config": methods, "module_output_name": "sentence_embedding"}
-    write(source / "sentence_bert_config.json", entries)
-    assert opened(source, modality="text").embedding("x").normalize
+    write_json(source / "sentence_bert_config.json", entries)
+    assert open_source(source, modality="text").embedding_spec("x").normalize
 
 
 def test_image_tower_takes_its_normalization_from_the_stages(tmp_path: Path) -> None:
-    hf_vision.write("clip", tmp_path)
-    assert opened(tmp_path, modality="image").embedding("x").normalize
-    stages(tmp_path, "CLIPModel")
-    assert not opened(tmp_path, modality="image").embedding("x").normalize
-    assert opened(tmp_path, modality="image", normalize=True).embedding("x").normalize
+    hf_vision.write_checkpoint("clip", tmp_path)
+    assert open_source(tmp_path, modality="image").embedding_spec("x").normalize
+    write_modules(tmp_path, "CLIPModel")
+    assert not open_source(tmp_path, modality="image").embedding_spec("x").normalize
+    assert open_source(tmp_path, modality="image", normalize=True).embedding_spec("x").normalize
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
@@ -388,42 +392,42 @@ def test_vectors_that_are_cut_are_refused(tmp_path: Path, modality: str) -> None
     if modality == "text":
         write_bert(source)
     else:
-        hf_vision.write("clip", source)
-    width = opened(source, modality=modality).embedding("x").width
+        hf_vision.write_checkpoint("clip", source)
+    width = open_source(source, modality=modality).embedding_spec("x").width
     for cut in (width - 1, 0, -4):
-        write(source / "config_sentence_transformers.json", {"truncate_dim": cut})
+        write_json(source / "config_sentence_transformers.json", {"truncate_dim": cut})
         message = rf"config_sentence_transformers\.json has truncate_dim: {cut}, .* {width} values; remove .*dimensions"
-        assert re.search(message, refusal(source, modality=modality))
+        assert re.search(message, export_error(source, modality=modality))
     for whole in (width, None):
-        write(source / "config_sentence_transformers.json", {"truncate_dim": whole})
-        opened(source, modality=modality)
+        write_json(source / "config_sentence_transformers.json", {"truncate_dim": whole})
+        open_source(source, modality=modality)
 
 
 def test_width_that_is_cut_is_that_behind_the_dense_stages(tmp_path: Path) -> None:
-    source = stages(write_bert(tmp_path), "Transformer", "Pooling", "Dense")
+    source = write_modules(write_bert(tmp_path), "Transformer", "Pooling", "Dense")
     write_dense(source / "2_Dense", 32, 12)
-    write(source / "config_sentence_transformers.json", {"truncate_dim": 12})
-    opened(source)
-    write(source / "config_sentence_transformers.json", {"truncate_dim": 8})
-    assert "cuts vectors of 12 values" in refusal(source)
+    write_json(source / "config_sentence_transformers.json", {"truncate_dim": 12})
+    open_source(source)
+    write_json(source / "config_sentence_transformers.json", {"truncate_dim": 8})
+    assert "cuts vectors of 12 values" in export_error(source)
 
 
 def test_dense_stage_without_modules_is_of_half_a_copy(tmp_path: Path) -> None:
-    source = plain(write_bert(tmp_path))
+    source = remove_st_files(write_bert(tmp_path))
     write_dense(source / "2_Dense", 32, 12)
-    assert re.search(r"2_Dense is of a Dense stage, and modules\.json.* is missing", refusal(source))
+    assert re.search(r"2_Dense is of a Dense stage, and modules\.json.* is missing", export_error(source))
 
 
 def test_what_is_read_without_modules_is_noted(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
-    write(source / "config_sentence_transformers.json", {"prompts": {"query": "the ", "document": ""}})
-    write(source / "sentence_bert_config.json", {"max_seq_length": 16, "do_lower_case": False})
-    assert not opened(source).notes
-    plain(source)
-    assert opened(source).notes == (
+    write_json(source / "config_sentence_transformers.json", {"prompts": {"query": "the ", "document": ""}})
+    write_json(source / "sentence_bert_config.json", {"max_seq_length": 16, "do_lower_case": False})
+    assert not open_source(source).notes
+    remove_st_files(source)
+    assert open_source(source).notes == (
         "prompts of config_sentence_transformers.json apply; sentence-transformers ignores them without a modules.json",
         "max_seq_length of sentence_bert_config.json apply; sentence-transformers ignores them without a modules.json",
     )
-    write(source / "config_sentence_transformers.json", {"prompts": {"query": "", "document": ""}})
-    write(source / "sentence_bert_config.json", {"max_seq_length": None})
-    assert not opened(source).notes
+    write_json(source / "config_sentence_transformers.json", {"prompts": {"query": "", "document": ""}})
+    write_json(source / "sentence_bert_config.json", {"max_seq_length": None})
+    assert not open_source(source).notes

@@ -7,16 +7,24 @@ from typing import Any
 import pytest
 
 from export.inspection import verify
-from export.options import Options
+from export.options import ExportOptions
 from export.pipeline import export
 from tests import hf_vision
 from tests.checkpoints import write_bert
-from tests.export.sources import add_weights, opened, plain, refusal, rewrite, stages, write
+from tests.export.sources import (
+    add_weights,
+    export_error,
+    open_source,
+    remove_st_files,
+    update_json,
+    write_json,
+    write_modules,
+)
 
 
 def _classed(directory: Path, name: str) -> Path:
-    source = plain(write_bert(directory))
-    rewrite(source / "config.json", architectures=[name])
+    source = remove_st_files(write_bert(directory))
+    update_json(source / "config.json", architectures=[name])
     return source
 
 
@@ -32,8 +40,8 @@ def _classed(directory: Path, name: str) -> Path:
 )
 def test_head_named_by_the_class_is_refused_unless_the_task_is_given(tmp_path: Path, name: str, task: str) -> None:
     source = _classed(tmp_path, name)
-    assert re.search(rf"looks like {task}.*has architectures: {name}.*pass --task embed", refusal(source))
-    assert opened(source, task="embed").notes[0].startswith(f"this is {task}")
+    assert re.search(rf"looks like {task}.*has architectures: {name}.*pass --task embed", export_error(source))
+    assert open_source(source, task="embed").notes[0].startswith(f"this is {task}")
 
 
 @pytest.mark.parametrize(
@@ -47,9 +55,9 @@ def test_head_named_by_the_class_is_refused_unless_the_task_is_given(tmp_path: P
     ],
 )
 def test_head_among_the_weights_is_refused(tmp_path: Path, name: str, shape: tuple[int, ...], task: str) -> None:
-    source = add_weights(plain(write_bert(tmp_path)), **{name: shape})
-    assert re.search(rf"looks like {task}.*weights: {name.replace('__', '.')}", refusal(source))
-    opened(source, task="embed")
+    source = add_weights(remove_st_files(write_bert(tmp_path)), **{name: shape})
+    assert re.search(rf"looks like {task}.*weights: {name.replace('__', '.')}", export_error(source))
+    open_source(source, task="embed")
 
 
 @pytest.mark.parametrize(
@@ -60,9 +68,9 @@ def test_head_among_the_weights_is_refused(tmp_path: Path, name: str, shape: tup
     ],
 )
 def test_cross_encoder_is_seen_by_its_config(tmp_path: Path, entry: dict[str, Any]) -> None:
-    source = plain(write_bert(tmp_path))
-    rewrite(source / "config.json", **entry)
-    assert "looks like a reranker (cross-encoder)" in refusal(source)
+    source = remove_st_files(write_bert(tmp_path))
+    update_json(source / "config.json", **entry)
+    assert "looks like a reranker (cross-encoder)" in export_error(source)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +89,9 @@ def test_cross_encoder_is_seen_by_its_config(tmp_path: Path, entry: dict[str, An
 def test_pipeline_of_another_task_is_refused_unless_the_task_is_given(
     tmp_path: Path, types: tuple[str, ...], task: str
 ) -> None:
-    source = stages(write_bert(tmp_path), *types)
-    assert re.search(rf"looks like {task}.*pass --task embed", refusal(source))
-    assert opened(source, task="embed").notes
+    source = write_modules(write_bert(tmp_path), *types)
+    assert re.search(rf"looks like {task}.*pass --task embed", export_error(source))
+    assert open_source(source, task="embed").notes
 
 
 @pytest.mark.parametrize(
@@ -97,43 +105,43 @@ def test_pipeline_of_another_task_is_refused_unless_the_task_is_given(
 )
 def test_model_type_of_sentence_transformers_names_the_task(tmp_path: Path, entries: dict[str, str]) -> None:
     source = write_bert(tmp_path)
-    write(source / "config_sentence_transformers.json", entries)
-    assert "pass --task embed" in refusal(source)
+    write_json(source / "config_sentence_transformers.json", entries)
+    assert "pass --task embed" in export_error(source)
 
 
 @pytest.mark.parametrize("name", ["BertForSequenceClassification", "BertForMaskedLM", "Qwen3ForCausalLM"])
 def test_modules_are_the_authors_word(tmp_path: Path, name: str) -> None:
     source = add_weights(write_bert(tmp_path), classifier__weight=(2, 32))
-    rewrite(source / "config.json", architectures=[name])
-    write(source / "config_sentence_transformers.json", {"model_type": "SentenceTransformer"})
-    assert not opened(source).notes
+    update_json(source / "config.json", architectures=[name])
+    write_json(source / "config_sentence_transformers.json", {"model_type": "SentenceTransformer"})
+    assert not open_source(source).notes
 
 
 @pytest.mark.parametrize("name", ["BertForMaskedLM", "BertForPreTraining", "BertLMHeadModel"])
 def test_pretraining_checkpoint_is_exported_with_a_note(tmp_path: Path, name: str) -> None:
-    notes = opened(_classed(tmp_path, name)).notes
+    notes = open_source(_classed(tmp_path, name)).notes
     assert re.search(r"pre-training checkpoint.*46 on STS-B", notes[0])
 
 
 def test_pretraining_checkpoint_is_seen_by_its_weights(tmp_path: Path) -> None:
     source = add_weights(_classed(tmp_path, "BertModel"), cls__predictions__bias=(14,))
-    assert "pre-training checkpoint" in opened(source).notes[0]
+    assert "pre-training checkpoint" in open_source(source).notes[0]
 
 
 def test_encoder_of_a_reranker_is_sealed_and_verified_where_the_task_is_given(tmp_path: Path) -> None:
     source = add_weights(_classed(tmp_path / "source", "BertForSequenceClassification"), classifier__weight=(1, 32))
-    manifest = export(source, tmp_path / "reranker", Options(task="embed", normalize=False))
+    manifest = export(source, tmp_path / "reranker", ExportOptions(task="embed", normalize=False))
     assert manifest.embedding.pooling == "mean"
     assert verify(tmp_path / "reranker", source).embedding_cosine.graph < 1e-3
 
 
 def test_plain_encoder_has_no_note(tmp_path: Path) -> None:
-    assert not opened(_classed(tmp_path, "BertModel")).notes
+    assert not open_source(_classed(tmp_path, "BertModel")).notes
 
 
 def test_image_classifier_is_exported_with_a_note(tmp_path: Path) -> None:
-    hf_vision.write("vit", tmp_path)
-    assert re.search(r"this is ViTForImageClassification.*its head is left out", opened(tmp_path).notes[0])
+    hf_vision.write_checkpoint("vit", tmp_path)
+    assert re.search(r"this is ViTForImageClassification.*its head is left out", open_source(tmp_path).notes[0])
 
 
 @pytest.mark.parametrize(
@@ -148,14 +156,16 @@ def test_image_classifier_is_exported_with_a_note(tmp_path: Path) -> None:
 def test_task_of_a_saved_head_does_not_stand_in_the_way_of_the_encoder(
     tmp_path: Path, name: str, output: str, feature: str, model_type: str | None, types: tuple[str, ...]
 ) -> None:
-    source = plain(write_bert(tmp_path))
+    source = remove_st_files(write_bert(tmp_path))
     method = {"method": "forward", "method_output_name": output}
     entries = {"transformer_task": name, "modality_config": {"text": method}, "module_output_name": feature}
-    write(source / "sentence_bert_config.json", entries)
+    write_json(source / "sentence_bert_config.json", entries)
     if model_type:
-        write(source / "config_sentence_transformers.json", {"model_type": model_type})
-        stages(source, *types)
-    assert re.search(rf"sentence_bert_config\.json has transformer_task: {name}\); pass --task embed", refusal(source))
-    subject = opened(source, task="embed")
+        write_json(source / "config_sentence_transformers.json", {"model_type": model_type})
+        write_modules(source, *types)
+    assert re.search(
+        rf"sentence_bert_config\.json has transformer_task: {name}\); pass --task embed", export_error(source)
+    )
+    subject = open_source(source, task="embed")
     assert "not trained to be compared" in subject.notes[0]
-    assert subject.embedding("x").pooling == "mean"
+    assert subject.embedding_spec("x").pooling == "mean"

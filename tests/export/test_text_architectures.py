@@ -5,12 +5,12 @@ from pathlib import Path
 import onnx
 import pytest
 
-from export.options import Options
+from export.options import ExportOptions
 from export.pipeline import export
 from models.contract.manifest import Manifest
 from tests.dense import write_dense
-from tests.export.sources import stages, write
-from tests.exports import Exports
+from tests.export.sources import write_json, write_modules
+from tests.exports import ExportCache
 from tests.hf_text import CONFIGS, write_text
 from tests.trained import MAX_DEVIATION
 
@@ -21,18 +21,18 @@ UNLIKE = ["albert-inner", "deberta-v2-xlarge", "qwen3-sliding"]
 
 
 @pytest.mark.parametrize("kind", [*CONFIGS, *UNLIKE])
-def test_a_text_encoder_exports(kind: str, exports: Exports, tmp_path: Path) -> None:
-    manifest = Manifest.read(exports(write_text(kind, tmp_path), kind, Options(modality="text")))
+def test_a_text_encoder_exports(kind: str, exports: ExportCache, tmp_path: Path) -> None:
+    manifest = Manifest.read(exports(write_text(kind, tmp_path), kind, ExportOptions(modality="text")))
     assert kind in CONFIGS or kind.startswith(f"{manifest.architecture}-")
     assert manifest.attention is not None
-    assert manifest.graph.attention_operators == manifest.attention.layers == LAYERS.get(kind, 2)
+    assert manifest.graph.attention_operators == manifest.attention.num_layers == LAYERS.get(kind, 2)
     assert manifest.embedding.positions == "parts"
     _judge(manifest)
 
 
 @pytest.mark.parametrize(("kind", "linear"), [("deberta-v2", 2 * 6), ("gemma3_text-causal", 2 * 7)])
-def test_every_linear_layer_becomes_bytes(kind: str, linear: int, exports: Exports, tmp_path: Path) -> None:
-    artifact = exports(write_text(kind, tmp_path), kind, Options(precision="int8", lossy=True))
+def test_every_linear_layer_becomes_bytes(kind: str, linear: int, exports: ExportCache, tmp_path: Path) -> None:
+    artifact = exports(write_text(kind, tmp_path), kind, ExportOptions(precision="int8", allow_lossy=True))
     nodes = onnx.load(artifact / "model.onnx", load_external_data=False).graph.node
     assert sum(node.op_type == "MatMulIntegerToFloat" for node in nodes) == linear
     quality = Manifest.read(artifact).quality
@@ -48,8 +48,8 @@ def test_dense_stages_export(activations: tuple[str, ...], positions: str, tmp_p
     folders = tuple(source / f"{i}_Dense" for i in range(2, 2 + len(activations)))
     for i, (folder, name) in enumerate(zip(folders, activations, strict=True)):
         write_dense(folder, 32 - 8 * i, 24 - 8 * i, activation_function=f"torch.nn.modules.{name}")
-    write(source / "1_Pooling" / "config.json", {"pooling_mode": "mean"})
-    stages(source, "Transformer", "Pooling", *("Dense",) * len(activations), "Normalize")
+    write_json(source / "1_Pooling" / "config.json", {"pooling_mode": "mean"})
+    write_modules(source, "Transformer", "Pooling", *("Dense",) * len(activations), "Normalize")
     manifest = export(source, tmp_path / "artifacts" / "dense")
     assert manifest.embedding.width == 32 - 8 * len(activations)
     assert manifest.embedding.positions == positions

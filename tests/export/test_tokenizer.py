@@ -11,12 +11,12 @@ from transformers import AutoTokenizer
 
 from export import tokenizer, tokenizer_gate
 from export.errors import OptionError, SourceError
-from export.options import Options
-from export.subjects.opening import open_subject
+from export.options import ExportOptions
+from export.subjects.opening import load_target
 from models.contract.specs import TextSpec
 from models.preprocess.text import TextPreprocessor
 from tests.checkpoints import write_bert
-from tests.export.sources import HTML_PAGE, LFS_POINTER, refusal, rewrite, spec
+from tests.export.sources import HTML_PAGE, LFS_POINTER, export_error, text_spec, update_json
 from tests.hf_text import write_text
 from tests.tokenizers import WORD_PIECES, write_byte_level, write_gemma, write_unigram, write_word_piece
 
@@ -37,13 +37,13 @@ def source(directory: Path, kind: str = "bert") -> Path:
 
 def tokens(directory: Path, text: str, *, lower_case: bool = False, limits: TextSpec = SPEC) -> list[str]:
     """The tokens that the service makes of a text by what was read of the directory."""
-    preprocess = TextPreprocessor(tokenizer.read(directory, limits, lower_case=lower_case)[0], limits)
-    return [token for token, _, _ in preprocess([text])[0].pieces]
+    preprocess = TextPreprocessor(tokenizer.read_tokenizer(directory, limits, lower_case=lower_case)[0], limits)
+    return [token for token, _, _ in preprocess([text])[0].token_offsets]
 
 
 def refused(directory: Path, limits: TextSpec = SPEC) -> str:
     with pytest.raises(SourceError) as error:
-        tokenizer.read(directory, limits, lower_case=False)
+        tokenizer.read_tokenizer(directory, limits, lower_case=False)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -150,7 +150,7 @@ def _compare(directory: Path, text: str, limits: TextSpec, reference: Any, *, lo
 
 def test_the_gate_names_the_first_text_that_differs(tmp_path: Path) -> None:
     directory = source(write_word_piece(tmp_path))
-    text, _ = tokenizer.read(directory, SPEC, lower_case=False)
+    text, _ = tokenizer.read_tokenizer(directory, SPEC, lower_case=False)
     reference = AutoTokenizer.from_pretrained(directory)
     _compare(directory, text, SPEC, reference)
     with pytest.raises(SourceError, match=r"tokenizer_config\.json: transformers tokenizes 'The QUICK Brown Fox"):
@@ -164,8 +164,8 @@ def test_the_gate_names_the_first_text_that_differs(tmp_path: Path) -> None:
 def test_lowered_case_is_compared_with_pythons(tmp_path: Path) -> None:
     directory = source(write_byte_level(tmp_path), "roberta")
     reference = AutoTokenizer.from_pretrained(directory)
-    lowered, _ = tokenizer.read(directory, SPEC, lower_case=True)
-    kept, _ = tokenizer.read(directory, SPEC, lower_case=False)
+    lowered, _ = tokenizer.read_tokenizer(directory, SPEC, lower_case=True)
+    kept, _ = tokenizer.read_tokenizer(directory, SPEC, lower_case=False)
     _compare(directory, lowered, SPEC, reference, lower_case=True)
     with pytest.raises(SourceError, match="transformers tokenizes 'The QUICK Brown Fox"):
         _compare(directory, kept, SPEC, reference, lower_case=True)
@@ -205,7 +205,7 @@ def test_added_token_past_the_embedding_table_is_dropped_with_a_note(
     if name != "tokenizer_config.json":
         (directory / name).write_text(json.dumps(content))
     size = len(WORD_PIECES)
-    text, (note,) = tokenizer.read(directory, PAST, lower_case=False)
+    text, (note,) = tokenizer.read_tokenizer(directory, PAST, lower_case=False)
     said = rf"{name} \({entry}\): the token '\[LAMP\]' has the id {size}, the model embeds {size}: dropped"
     assert re.search(said, note)
     ids = TextPreprocessor(text, PAST)(["a [LAMP]"])[0].ids
@@ -216,20 +216,20 @@ def test_image_token_of_embeddinggemma_is_dropped_with_a_note(tmp_path: Path) ->
     """Gemma 3's tokenizer names <image_soft_token>, the first id past the table of EmbeddingGemma."""
     directory = source(write_gemma(tmp_path, tokenizer_class="GemmaTokenizer"), "gemma3_text")
     size = len(json.loads((directory / "tokenizer.json").read_text())["model"]["vocab"])
-    rewrite(
+    update_json(
         directory / "tokenizer.json",
         added_tokens=[
             *json.loads((directory / "tokenizer.json").read_text())["added_tokens"],
             {"id": size, **added("<image_soft_token>")},
         ],
     )
-    rewrite(
+    update_json(
         directory / "tokenizer_config.json",
         added_tokens_decoder={str(size): added("<image_soft_token>")},
         image_token="<image_soft_token>",
     )
     limits = SPEC.model_copy(update={"vocabulary_size": size})
-    text, notes = tokenizer.read(directory, limits, lower_case=False)
+    text, notes = tokenizer.read_tokenizer(directory, limits, lower_case=False)
     assert re.search(rf"'<image_soft_token>' has the id {size}, the model embeds {size}: dropped", notes[0])
     assert max(TextPreprocessor(text, limits)(["a <image_soft_token>"])[0].ids) < size
 
@@ -314,14 +314,14 @@ def test_a_token_that_only_a_class_has_added_is_left_out(tmp_path: Path) -> None
 
 def test_a_tokenizer_that_makes_nothing_of_nothing_is_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
-    rewrite(source / "tokenizer.json", post_processor=None)
-    with pytest.raises(SourceError, match=r"no token of an empty text, which would have no vector.*cannot be served"):
-        open_subject(source, Options())
+    update_json(source / "tokenizer.json", post_processor=None)
+    with pytest.raises(SourceError, match=r"no token for an empty text, which would have no vector.*cannot be served"):
+        load_target(source, ExportOptions())
 
 
 def test_a_limit_without_room_for_a_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="max-tokens 2 leaves no room for a text: 2 are special tokens"):
-        open_subject(write_bert(tmp_path), Options(max_tokens=2))
+    with pytest.raises(OptionError, match="max-tokens 2 leaves no room for text: 2 are special tokens"):
+        load_target(write_bert(tmp_path), ExportOptions(max_tokens=2))
 
 
 @pytest.mark.parametrize(
@@ -342,16 +342,16 @@ def test_the_length_that_the_tokenizer_keeps_is_the_limit(config: dict[str, Any]
     """tokenizer.json keeps a truncation to 8 tokens, which transformers replaces and does not cut at."""
     source = write_bert(tmp_path)
     (source / "tokenizer_config.json").write_text(json.dumps(config))
-    assert spec(source).max_tokens == limit
+    assert text_spec(source).max_tokens == limit
     (source / "sentence_bert_config.json").write_text('{"max_seq_length": 20}')
-    assert spec(source).max_tokens == 20
-    assert spec(source, max_tokens=30).max_tokens == 30
+    assert text_spec(source).max_tokens == 20
+    assert text_spec(source, max_tokens=30).max_tokens == 30
 
 
 def test_a_length_of_nothing_is_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     (source / "tokenizer_config.json").write_text('{"model_max_length": 0}')
-    assert re.search(r"tokenizer_config\.json is not what it should be: .*model_max_length", refusal(source))
+    assert re.search(r"tokenizer_config\.json is invalid: .*model_max_length", export_error(source))
 
 
 def test_texts_of_siglip_have_one_length_and_their_own_padding(tmp_path: Path) -> None:
@@ -370,7 +370,7 @@ def test_texts_of_siglip_have_one_length_and_their_own_padding(tmp_path: Path) -
 
 def test_a_fixed_length_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="padded to 40 tokens"):
-        spec(write_text("siglip", tmp_path), modality="text", max_tokens=8)
+        text_spec(write_text("siglip", tmp_path), modality="text", max_tokens=8)
 
 
 def test_padding_without_a_token_is_refused(tmp_path: Path) -> None:
@@ -382,14 +382,14 @@ def test_padding_without_a_token_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_tokenizer_is_refused(tmp_path: Path, text: str) -> None:
     source = write_bert(tmp_path)
     (source / "tokenizer.json").write_text(text)
-    assert re.search(r"tokenizer\.json cannot be read", refusal(source))
+    assert re.search(r"tokenizer\.json cannot be read", export_error(source))
 
 
 def test_file_that_the_class_of_the_model_does_not_fit_is_read_with_a_note(tmp_path: Path) -> None:
     directory = source(write_byte_level(tmp_path))
-    assert not tokenizer.read(source(write_word_piece(tmp_path / "own")), SPEC, lower_case=False)[1]
+    assert not tokenizer.read_tokenizer(source(write_word_piece(tmp_path / "own")), SPEC, lower_case=False)[1]
     (directory / "tokenizer_config.json").unlink()
-    _, notes = tokenizer.read(directory, SPEC, lower_case=False)
+    _, notes = tokenizer.read_tokenizer(directory, SPEC, lower_case=False)
     assert notes == ("tokenizer.json is read as it is: the tokenizer class of model_type 'bert' does not fit it",)
 
 
@@ -401,6 +401,6 @@ def test_short_limit_reads_long_words_whole(tmp_path: Path) -> None:
 
 def test_class_of_any_file_holds_where_the_model_type_goes_before_it(tmp_path: Path) -> None:
     directory = source(write_word_piece(tmp_path, tokenizer_class="PreTrainedTokenizerFast"), "siglip2")
-    text, notes = tokenizer.read(directory, SPEC, lower_case=False)
+    text, notes = tokenizer.read_tokenizer(directory, SPEC, lower_case=False)
     assert json.loads(text)["model"]["type"] == "WordPiece"
     assert "read as it is: the tokenizer class of model_type 'siglip2' does not fit it" in notes[0]

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from tests import hf_vision
 from tests.checkpoints import write_bert
-from tests.export.sources import add_weights, opened, refusal, rename_weights, rewrite
+from tests.export.sources import add_weights, export_error, open_source, rename_weights, update_json
 from tests.hf_text import write_text
 
 _Q = "encoder__layer__0__attention__self__query"
@@ -37,7 +37,7 @@ _Q = "encoder__layer__0__attention__self__query"
 def test_unread_weights_are_refused_by_file_and_name(
     tmp_path: Path, name: str, shape: tuple[int, ...], way_out: str
 ) -> None:
-    said = refusal(add_weights(write_bert(tmp_path), **{name: shape}))
+    said = export_error(add_weights(write_bert(tmp_path), **{name: shape}))
     assert re.search(
         rf"model\.safetensors has {re.escape(name.replace('__', '.'))}, which BertModel does not read", said
     )
@@ -61,35 +61,35 @@ def test_unread_weights_are_refused_by_file_and_name(
     ],
 )
 def test_harmless_weights_are_left_out(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
-    opened(add_weights(write_bert(tmp_path), **{name: shape}))
+    open_source(add_weights(write_bert(tmp_path), **{name: shape}))
 
 
 def test_several_unread_weights_are_counted(tmp_path: Path) -> None:
     source = add_weights(write_bert(tmp_path), x__a=(1,), x__b=(1,), x__c=(1,))
-    assert re.search(r"has x\.a and 2 more, which", refusal(source))
+    assert re.search(r"has x\.a and 2 more, which", export_error(source))
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "0.auto_model.", "model.bert."])
 def test_prefix_of_another_module_is_named(tmp_path: Path, prefix: str) -> None:
-    said = refusal(rename_weights(write_bert(tmp_path), lambda name: f"{prefix}{name}"))
+    said = export_error(rename_weights(write_bert(tmp_path), lambda name: f"{prefix}{name}"))
     assert re.search(rf"have {re.escape(prefix)}embeddings\..*without the prefix '{re.escape(prefix)}'", said)
 
 
 def test_prefix_of_its_own_class_is_removed(tmp_path: Path) -> None:
-    opened(rename_weights(write_bert(tmp_path), lambda name: f"bert.{name}"))
+    open_source(rename_weights(write_bert(tmp_path), lambda name: f"bert.{name}"))
 
 
 def test_names_of_the_first_release_are_read(tmp_path: Path) -> None:
     def rename(name: str) -> str:
         return name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
 
-    opened(rename_weights(write_bert(tmp_path), rename))
+    open_source(rename_weights(write_bert(tmp_path), rename))
 
 
 @pytest.mark.parametrize("twin", ["bert.embeddings.LayerNorm.weight", "embeddings.LayerNorm.gamma"])
 def test_weight_that_is_there_twice_is_refused(tmp_path: Path, twin: str) -> None:
     source = add_weights(write_bert(tmp_path), **{twin.replace(".", "__"): (32,)})
-    assert re.search(r"have .*LayerNorm.* and .*LayerNorm.*: keep the trained one", refusal(source))
+    assert re.search(r"have .*LayerNorm.* and .*LayerNorm.*: keep the trained one", export_error(source))
 
 
 def test_quantized_weights_are_refused(tmp_path: Path) -> None:
@@ -97,13 +97,13 @@ def test_quantized_weights_are_refused(tmp_path: Path) -> None:
     weights = load_file(path)
     name = "encoder.layer.0.output.dense.weight"
     save_file({**weights, name: weights[name].to(torch.int8)}, path, {"format": "pt"})
-    assert re.search(rf"{re.escape(name)} of the type I8, so the model is quantized", refusal(tmp_path))
+    assert re.search(rf"{re.escape(name)} of the type I8, so the model is quantized", export_error(tmp_path))
 
 
 def test_truncated_weights_are_named(tmp_path: Path) -> None:
     path = write_bert(tmp_path) / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    assert re.search(r"model\.safetensors \([\d,]+ bytes\) is cut off", refusal(tmp_path))
+    assert re.search(r"model\.safetensors \([\d,]+ bytes\) is cut off", export_error(tmp_path))
 
 
 def test_truncated_shard_is_named(tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_truncated_shard_is_named(tmp_path: Path) -> None:
     (source / "model.safetensors").rename(path)
     index = {"metadata": {}, "weight_map": dict.fromkeys(load_file(path), path.name)}
     (source / "model.safetensors.index.json").write_text(json.dumps(index))
-    opened(source)
+    open_source(source)
     path.write_bytes(path.read_bytes()[:-100])
-    assert re.search(r"model-00001-of-00001\.safetensors \([\d,]+ bytes\) is cut off", refusal(source))
+    assert re.search(r"model-00001-of-00001\.safetensors \([\d,]+ bytes\) is cut off", export_error(source))
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0])
@@ -125,9 +125,9 @@ def test_stored_rotary_frequencies_agree_with_the_config(tmp_path: Path, factor:
     name = "encoder.layers.0.attn.rotary_emb.inv_freq"
     save_file({**weights, name: stored}, source / "model.safetensors", {"format": "pt"})
     if factor == 1:
-        opened(source)
+        open_source(source)
     else:
-        assert re.search(r"inv_freq of other rotary positions than config\.json", refusal(source))
+        assert re.search(r"inv_freq of other rotary positions than config\.json", export_error(source))
 
 
 @pytest.mark.parametrize(
@@ -144,29 +144,29 @@ def test_weights_of_the_other_tower_are_ignored(tmp_path: Path, kind: str, tower
     if name not in ("logit_scale",):
         add_weights(source, **{name: (4, 32)})
     if read:
-        opened(source, modality=tower)
+        open_source(source, modality=tower)
     else:
-        assert "lora_A" in refusal(source, modality=tower)
+        assert "lora_A" in export_error(source, modality=tower)
 
 
 @pytest.mark.parametrize("kind", ["vit", "dinov2", "clip", "clip-plain", "siglip", "swin"])
 def test_unread_weights_of_image_encoders_are_refused(tmp_path: Path, kind: str) -> None:
-    hf_vision.write(kind, tmp_path)
+    hf_vision.write_checkpoint(kind, tmp_path)
     prefix = {"vit": "vit__", "clip": "vision_model__", "clip-plain": "", "siglip": "vision_model__"}.get(kind, "")
     add_weights(tmp_path, **{f"{prefix}encoder__x__lora_A__weight": (4, 32)})
     assert re.search(
-        r"model\.safetensors has .*lora_A\.weight, which .* does not read", refusal(tmp_path, modality="image")
+        r"model\.safetensors has .*lora_A\.weight, which .* does not read", export_error(tmp_path, modality="image")
     )
 
 
 @pytest.mark.parametrize("entry", ["is_decoder", "add_cross_attention"])
 def test_decoder_is_refused(tmp_path: Path, entry: str) -> None:
     source = write_bert(tmp_path)
-    rewrite(source / "config.json", **{entry: True})
-    assert re.search(rf"config\.json has {entry}, so it .* was trained as an encoder", refusal(source))
+    update_json(source / "config.json", **{entry: True})
+    assert re.search(rf"config\.json has {entry}, so it .* was trained as an encoder", export_error(source))
 
 
 def test_relative_positions_are_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
-    rewrite(source / "config.json", position_embedding_type="relative_key")
-    assert re.search(r'config\.json has position_embedding_type: "relative_key", which', refusal(source))
+    update_json(source / "config.json", position_embedding_type="relative_key")
+    assert re.search(r'config\.json has position_embedding_type: "relative_key", which', export_error(source))

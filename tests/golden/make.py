@@ -15,10 +15,10 @@ from pathlib import Path
 from safetensors.numpy import save_file
 from sentence_transformers import SentenceTransformer
 
-from loadtests.payloads.prose import prose
+from loadtests.payloads.prose import generate_text
 
 HERE = Path(__file__).parent
-ODD = [
+EDGE_CASES = [
     "",
     "a",
     "Ünïcödé, naïve café, Ångström — résumé.",
@@ -30,17 +30,19 @@ ODD = [
 ]
 
 
-def texts(longest: int) -> list[str]:
+def golden_texts(max_words: int) -> list[str]:
     """192 texts of prose of 1 to `longest` words, evenly, and a few odd ones."""
-    source = random.Random(20)
-    return ODD + [prose(source, 1 + round(i * longest / 191)) for i in range(192)]
+    rng = random.Random(20)
+    return EDGE_CASES + [generate_text(rng, 1 + round(i * max_words / 191)) for i in range(192)]
 
 
 def main(directory: str, name: str) -> None:
     model = SentenceTransformer(directory, device="cpu")
-    asked = texts(model.max_seq_length * 15 // 16)  # so that the longest are past the limit: a word has 1.3 tokens
-    vectors = model.encode(asked, batch_size=1, convert_to_numpy=True)
-    (HERE / f"{name}.json").write_text(json.dumps(asked, indent=0, ensure_ascii=True) + "\n")
+    texts = golden_texts(
+        model.max_seq_length * 15 // 16
+    )  # so that the longest are past the limit: a word has 1.3 tokens
+    vectors = model.encode(texts, batch_size=1, convert_to_numpy=True)
+    (HERE / f"{name}.json").write_text(json.dumps(texts, indent=0, ensure_ascii=True) + "\n")
     save_file({"embeddings": vectors}, HERE / f"{name}.safetensors")
 
 

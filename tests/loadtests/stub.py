@@ -1,6 +1,6 @@
 """A server that answers at once and always the same, in a process of its own: what loads it is what is measured.
 
-`python -m tests.loadtests.stub [FILE]` says on which port; the bodies of requests go to FILE, a line each.
+`python -m tests.loadtests.stub_server [FILE]` says on which port; the bodies of requests go to FILE, a line each.
 """
 
 import asyncio
@@ -17,10 +17,12 @@ import uvloop
 VECTOR = base64.b64encode(struct.pack("<4f", 0.5, 0.5, 0.5, 0.5)).decode()
 ANSWER = json.dumps({"object": "list", "data": [{"embedding": VECTOR, "index": 0}]}).encode()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer-Timing: queue;dur=0.01, total;dur=0.05\r\n"
-BATCHES = b'headlight_batch_items_bucket{le="1",model="m"} 3.0\nheadlight_batch_items_bucket{le="+Inf",model="m"} 3.0\n'
+BATCH_METRICS = (
+    b'headlight_batch_items_bucket{le="1",model="m"} 3.0\nheadlight_batch_items_bucket{le="+Inf",model="m"} 3.0\n'
+)
 
 
-class Stub(asyncio.Protocol):
+class StubProtocol(asyncio.Protocol):
     def __init__(self, file: BinaryIO | None) -> None:
         self._file = file
         self._received = bytearray()
@@ -44,12 +46,12 @@ class Stub(asyncio.Protocol):
         if body and self._file:
             self._file.write(body + b"\n")
             self._file.flush()
-        answer = ANSWER if head.startswith(b"post") else BATCHES
+        answer = ANSWER if head.startswith(b"post") else BATCH_METRICS
         self._transport.write(HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(answer), answer))
 
 
 async def main(file: BinaryIO | None) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: Stub(file), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: StubProtocol(file), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
     await server.serve_forever()
 

@@ -25,30 +25,30 @@ from tests.waiting import eventually
 
 
 @dataclass(frozen=True)
-class Stub:
+class StubServer:
     url: str
     process: subprocess.Popen[bytes]
 
 
 @contextmanager
-def stubbed(file: Path | None = None) -> Iterator[Stub]:
-    command = [sys.executable, "-m", "tests.loadtests.stub", *([str(file)] if file else [])]
+def run_stub(file: Path | None = None) -> Iterator[StubServer]:
+    command = [sys.executable, "-m", "tests.loadtests.stub_server", *([str(file)] if file else [])]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout
         try:
-            yield Stub(f"http://127.0.0.1:{int(process.stdout.readline())}", process)
+            yield StubServer(f"http://127.0.0.1:{int(process.stdout.readline())}", process)
         finally:
             process.send_signal(signal.SIGCONT)
             process.terminate()
 
 
 @pytest.fixture(scope="module")
-def stub() -> Iterator[Stub]:
-    with stubbed() as running:
+def stub() -> Iterator[StubServer]:
+    with run_stub() as running:
         yield running
 
 
-def locust(host: str, *options: str, reports: Path | str = "") -> tuple[int, dict[str, Any], str]:
+def run_locust(host: str, *options: str, reports: Path | str = "") -> tuple[int, dict[str, Any], str]:
     """Exit code, the object that the last line is, and all that was said."""
     command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless", "--only-summary"]
     done = subprocess.run(
@@ -59,7 +59,7 @@ def locust(host: str, *options: str, reports: Path | str = "") -> tuple[int, dic
     return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stdout + done.stderr
 
 
-def stand_still(stub: Stub, bodies: Path) -> None:
+def stall(stub: StubServer, bodies: Path) -> None:
     """For four seconds, three after the first request has come."""
     eventually(lambda: bodies.stat().st_size > 0)
     time.sleep(3)
@@ -68,13 +68,13 @@ def stand_still(stub: Stub, bodies: Path) -> None:
     os.kill(stub.process.pid, signal.SIGCONT)
 
 
-def test_a_server_that_stands_still_shows_in_the_tail(tmp_path: Path) -> None:
+def test_open_loop_counts_stall_in_p99(tmp_path: Path) -> None:
     """At 100 requests a second, 4 seconds long: users who wait for their answers would hardly have noticed."""
-    with stubbed(tmp_path / "bodies") as still:
-        freeze = threading.Thread(target=stand_still, args=(still, tmp_path / "bodies"))
+    with run_stub(tmp_path / "bodies") as stub_server:
+        freeze = threading.Thread(target=stall, args=(stub_server, tmp_path / "bodies"))
         freeze.start()
         options = ("--rate", "100", "--arrivals", "constant", "--run-time", "12s", "--warm-up", "1")
-        code, found, _ = locust(still.url, *options, "--slo", "p99=1s", "TextUser")
+        code, found, _ = run_locust(stub_server.url, *options, "--slo", "p99=1s", "TextUser")
         freeze.join()
     assert found["p99_ms"] >= 3_000
     assert found["offered_per_s"] == pytest.approx(100, rel=0.02), "however long the run took to end"
@@ -84,34 +84,34 @@ def test_a_server_that_stands_still_shows_in_the_tail(tmp_path: Path) -> None:
     assert any("p99" in miss for miss in found["slo"]["misses"])
 
 
-def test_a_thousand_a_second_or_the_generator_says_that_it_cannot(stub: Stub) -> None:
+def test_generator_sustains_1000_per_s_or_reports_saturation(stub: StubServer) -> None:
     """At one of three times: the machine may have kept the stub from answering, too."""
     for _ in range(3):
-        code, found, said = locust(stub.url, "--rate", "1000", "--run-time", "5s", "TextUser")
+        code, found, said = run_locust(stub.url, "--rate", "1000", "--run-time", "5s", "TextUser")
         assert code == int(found["unsent"] > 0)
-        assert ("BOTTLENECK" in said) == found["generator"]["bottleneck"]
+        assert ("Load generator saturated" in said) == found["generator"]["bottleneck"]
         if found["requests_per_s"] >= 950 or found["generator"]["bottleneck"]:
             return
     raise AssertionError(found)
 
 
-def test_what_could_not_be_sent_is_counted(tmp_path: Path) -> None:
-    with stubbed(tmp_path / "bodies") as still:
-        os.kill(still.process.pid, signal.SIGSTOP)
+def test_dropped_requests_are_counted(tmp_path: Path) -> None:
+    with run_stub(tmp_path / "bodies") as stub_server:
+        os.kill(stub_server.process.pid, signal.SIGSTOP)
         options = ("--rate", "50", "--max-in-flight", "20", "--run-time", "4s", "--warm-up", "0", "--timeout", "3")
-        code, found, said = locust(still.url, *options, "TextUser")
+        code, found, said = run_locust(stub_server.url, *options, "TextUser")
     assert code == 1
     assert found["unsent"] > 100
     assert found["requests"] == found["failures"] <= 40
-    assert "could not be sent" in said
+    assert "requests dropped" in said
 
 
-def test_the_same_seed_sends_the_same_bytes(tmp_path: Path) -> None:
+def test_seed_determines_request_bytes(tmp_path: Path) -> None:
     options = ("--rate", "60", "--arrivals", "constant", "--run-time", "3s", "--warm-up", "0", "--attention-share", "0")
     sent = []
     for name, seed in (("first", "1"), ("again", "1"), ("other", "2")):
-        with stubbed(tmp_path / name) as running:
-            locust(running.url, *options, "--seed", seed, "MixedUser")
+        with run_stub(tmp_path / name) as running:
+            run_locust(running.url, *options, "--seed", seed, "MixedUser")
         sent.append((tmp_path / name).read_bytes().splitlines())
     shortest = min(map(len, sent))
     assert shortest > 150
@@ -122,9 +122,9 @@ def test_the_same_seed_sends_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("user", ["TextUser", "ImageUser", "AttentionUser", "MixedUser"])
-def test_every_user_gets_right_answers(both: Server, user: str, tmp_path: Path) -> None:
+def test_user_class_gets_valid_responses(both: Server, user: str, tmp_path: Path) -> None:
     options = ("--users", "3", "--run-time", "3s", "--warm-up", "0.5", "--words", "short")
-    code, found, said = locust(both.url, *options, user, reports=tmp_path)
+    code, found, said = run_locust(both.url, *options, user, reports=tmp_path)
     assert code == 0, said
     assert found["loop"] == "closed"
     assert found["requests"] > 3
@@ -138,23 +138,25 @@ def test_every_user_gets_right_answers(both: Server, user: str, tmp_path: Path) 
     assert (tmp_path / "seconds.csv").read_text().count("\n") >= 3
 
 
-def test_wrong_answers_are_failures(server: Server) -> None:
-    code, found, _ = locust(server.url, "--users", "2", "--run-time", "2s", "--text-model", f"not-{MINILM}", "TextUser")
+def test_error_status_counts_as_failure(server: Server) -> None:
+    code, found, _ = run_locust(
+        server.url, "--users", "2", "--run-time", "2s", "--text-model", f"not-{MINILM}", "TextUser"
+    )
     assert code == 1
     assert found["failures"] == found["requests"] > 0
     assert found["problems"] == {"status 404": found["failures"]}
 
 
-def test_nobody_answers() -> None:
-    code, found, _ = locust("http://127.0.0.1:9", "--rate", "20", "--run-time", "2s", "TextUser")
+def test_unreachable_server_counts_as_failures() -> None:
+    code, found, _ = run_locust("http://127.0.0.1:9", "--rate", "20", "--run-time", "2s", "TextUser")
     assert code == 1
     assert found["failures"] == found["requests"] > 0
-    assert list(found["problems"]) == ["no answer: ConnectionRefusedError"]
+    assert list(found["problems"]) == ["no response: ConnectionRefusedError"]
 
 
-def test_steps_are_told_one_by_one(stub: Stub, tmp_path: Path) -> None:
+def test_steps_report_each_phase(stub: StubServer, tmp_path: Path) -> None:
     options = ("--rate", "80", "--shape", "steps", "--parts", "4", "--run-time", "8s", "--slo", "fail=0")
-    code, found, _ = locust(stub.url, *options, "TextUser", reports=tmp_path)
+    code, found, _ = run_locust(stub.url, *options, "TextUser", reports=tmp_path)
     assert code == 0
     assert [phase["level"] for phase in found["phases"]] == [20, 40, 60, 80]
     for phase in found["phases"]:
@@ -162,9 +164,9 @@ def test_steps_are_told_one_by_one(stub: Stub, tmp_path: Path) -> None:
     assert "Against rate" in (tmp_path / "report.html").read_text()
 
 
-def test_the_search_ends_with_a_rate(stub: Stub) -> None:
+def test_search_reports_max_passing_rate(stub: StubServer) -> None:
     options = ("--rate", "300", "--shape", "search", "--run-time", "1s", "--warm-up", "0", "--slo", "p99=30ms,fail=0")
-    code, found, said = locust(stub.url, *options, "TextUser")
+    code, found, said = run_locust(stub.url, *options, "TextUser")
     levels = [phase["level"] for phase in found["phases"]]
     assert len(levels) >= 2
     right = [each["level"] for each in found["phases"] if not each["unsent"] and each["p99_ms"] <= 30]
@@ -172,9 +174,9 @@ def test_the_search_ends_with_a_rate(stub: Stub) -> None:
     assert code == int(found["highest_rate"] is None), said
 
 
-def test_workers_share_the_rate_and_report_to_one(stub: Stub) -> None:
+def test_workers_share_rate_and_report_to_master(stub: StubServer) -> None:
     options = ("--processes", "2", "--rate", "60", "--run-time", "6s", "--warm-up", "1", "TextUser")
-    code, found, said = locust(stub.url, *options)
+    code, found, said = run_locust(stub.url, *options)
     assert code == 0, said
     assert found["requests"] == pytest.approx(360, rel=0.25)
     assert found["failures"] == 0
@@ -183,24 +185,24 @@ def test_workers_share_the_rate_and_report_to_one(stub: Stub) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--slo", "p99=soon"], "objectives are like"),
+        (["--slo", "p99=soon"], "examples:"),
         (["--attention-share", "1.5"], "from 0 to 1"),
         (["--rate", "-1"], "less than 0"),
         (["--words", "none"], "invalid choice"),
         (["--items", "0"], "at least 1"),
-        (["--shape", "steps"], "wants --run-time"),
-        (["--shape", "search", "--slo", "p99=1s", "--run-time", "1s"], "wants --slo, to hold, and --rate"),
+        (["--shape", "steps"], "requires --run-time"),
+        (["--shape", "search", "--slo", "p99=1s", "--run-time", "1s"], "requires --slo and --rate"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(options: list[str], says: str) -> None:
+def test_invalid_options_are_rejected(options: list[str], says: str) -> None:
     command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert says in done.stderr
 
 
-def test_two_servers_side_by_side(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
-    with stubbed() as other:
+def test_compare_runs_both_servers(stub: StubServer, capsys: pytest.CaptureFixture[str]) -> None:
+    with run_stub() as other:
         rounds = ["--a", stub.url, "--b", other.url, "--rounds", "1"]
         code = compare.main([*rounds, "--", "--rate", "20", "--run-time", "2s", "TextUser"])
     lines = capsys.readouterr().out.splitlines()
@@ -210,7 +212,7 @@ def test_two_servers_side_by_side(stub: Stub, capsys: pytest.CaptureFixture[str]
     assert any("b / a" in line for line in lines)
 
 
-def test_a_comparison_with_nobody_is_none() -> None:
+def test_compare_has_no_ratio_to_zero() -> None:
     figures = compare.compare([dict.fromkeys(compare.FIGURES, 0)], [dict.fromkeys(compare.FIGURES, 1)])
     assert figures["p99_ms"] == {"a": 0, "b": 1, "b_of_a": None}
-    assert "p99_ms" in compare.table(figures)
+    assert "p99_ms" in compare.format_table(figures)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.contract.artifact import sealed, verify
+from models.contract.artifact import list_artifacts, verify
 from models.contract.errors import ArtifactError
 from models.contract.manifest import Manifest
 
@@ -18,7 +18,7 @@ def artifact(tiny: Path, tmp_path: Path) -> Path:
 
 def test_a_sealed_artifact_verifies(artifact: Path) -> None:
     assert verify(artifact).name == "tiny"
-    assert sealed(artifact.parent) == [artifact]
+    assert list_artifacts(artifact.parent) == [artifact]
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "weights.bin", "tokenizer.json"])
@@ -63,7 +63,7 @@ def test_a_path_that_leaves_the_directory_is_refused(artifact: Path) -> None:
 
 def test_a_manifest_that_lists_too_little_is_refused(artifact: Path) -> None:
     edit(artifact, files={})
-    with pytest.raises(ArtifactError, match=r"lists no model.onnx"):
+    with pytest.raises(ArtifactError, match=r"does not list model.onnx"):
         verify(artifact)
 
 

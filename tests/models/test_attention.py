@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.attention import Observer, attend, attention_weights
+from models.attention import AttentionRecorder, attend, attention_weights
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-6, torch.bfloat16: 3e-2}
 
@@ -100,6 +100,6 @@ def test_softmax_runs_in_float32_and_answers_in_the_input_type() -> None:
 @pytest.mark.parametrize("watching", [False, True])
 def test_an_observer_keeps_weights_only_when_it_watches(watching: bool) -> None:
     q = torch.randn(1, 2, 3, 4)
-    observer = Observer(watching)
-    observer.attend(q, q, q)
-    assert len(observer.weights) == watching
+    recorder = AttentionRecorder(watching)
+    recorder.attend(q, q, q)
+    assert len(recorder.weights) == watching

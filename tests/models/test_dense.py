@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.pretrained.dense import chained_width, read_dense
+from models.pretrained.dense import chained_dim, read_dense
 from models.pretrained.errors import PretrainedError
 from tests.dense import write_dense
 
@@ -28,7 +28,7 @@ def test_a_stage_computes_its_map_and_activation(name: str, bias: bool, tmp_path
     stage, x = read_dense(tmp_path), torch.randn(2, 5, 4)
     mapped = x @ weights["linear.weight"].T + weights.get("linear.bias", torch.zeros(3))
     torch.testing.assert_close(stage(x), ACTIVATIONS[name](mapped))
-    assert stage.linear == name.endswith("Identity")
+    assert stage.is_linear == name.endswith("Identity")
 
 
 @torch.no_grad()
@@ -67,7 +67,7 @@ def test_a_residual_is_added(outputs: int, tmp_path: Path) -> None:
     ids=str,
 )
 def test_a_stage_that_cannot_be_exported_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
-    write_dense(tmp_path, 4, 3, written=changes)
+    write_dense(tmp_path, 4, 3, overrides=changes)
     with pytest.raises(PretrainedError, match=message) as refused:
         read_dense(tmp_path)
     assert "\n" not in str(refused.value)
@@ -92,6 +92,6 @@ def test_stages_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     write_dense(tmp_path / "2", 4, 6)
     write_dense(tmp_path / "3", 6, 5)
     stages = [read_dense(tmp_path / name) for name in "23"]
-    assert chained_width(4, stages) == 5
+    assert chained_dim(4, stages) == 5
     with pytest.raises(PretrainedError, match="Dense stage 2 takes in_features 4, its input has 5"):
-        chained_width(6, stages[::-1])
+        chained_dim(6, stages[::-1])

@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.encoders import checkpoint
 from models.encoders.image import ImageEncoder
 from models.encoders.registry import build
 from models.experiments import deletion, document, encoders, positions
 from models.experiments.__main__ import DOCUMENT, PLOTS, main
 from models.experiments.catalogue import EXPERIMENTS
-from models.experiments.comparison import TOLERANCE, parameters
+from models.experiments.comparison import TOLERANCE, count_parameters
 from models.experiments.convolutions import configs
-from models.experiments.deleting import pictures, texts
-from models.experiments.intervals import interval
+from models.experiments.deleting import image_items, text_items
+from models.experiments.intervals import bootstrap_interval
 from models.experiments.kernels import movement
-from models.experiments.scores import most_weight, random_weights
-from models.experiments.watching import watch
+from models.experiments.scores import max_cosine_weight, random_weights
+from models.experiments.watching import record_scores
 from models.layers.projection import Projection
-from models.layers.self_attention import FIRST_SCALE
+from models.layers.self_attention import INITIAL_SCALE
 from tests.conftest import SCENES_VIT_SOURCE
 
 ROOT = Path(__file__).parents[2]
@@ -51,8 +51,8 @@ def test_permutation_laws(found: dict[str, Any]) -> None:
 def test_positions_break_the_law() -> None:
     torch.manual_seed(0)
     pixels = torch.randint(0, 256, (4, 48, 48, 3), dtype=torch.uint8)
-    assert positions.moved(build(encoders.vit(position="none")).eval(), pixels) < 1e-5
-    assert positions.moved(build(encoders.vit(position="sinusoidal")).eval(), pixels) > 1e-4
+    assert positions.displacement(build(encoders.vit(position="none")).eval(), pixels) < 1e-5
+    assert positions.displacement(build(encoders.vit(position="sinusoidal")).eval(), pixels) > 1e-4
 
 
 def test_one_cell_attends_to_itself(found: dict[str, Any]) -> None:
@@ -95,15 +95,15 @@ def test_cosine_is_blind_to_length_and_bounded() -> None:
     weights = random_weights("cosine", 1.0)
     torch.testing.assert_close(random_weights("cosine", 16.0), weights)
     assert not torch.allclose(random_weights("dot", 16.0), random_weights("dot", 1.0), atol=0.1)
-    assert weights.max() <= most_weight(FIRST_SCALE, weights.shape[-1])
+    assert weights.max() <= max_cosine_weight(INITIAL_SCALE, weights.shape[-1])
     opposite = torch.tensor([1.0, *[-1.0] * 4]) * 2
-    assert opposite.softmax(0).max().item() == pytest.approx(most_weight(2, 5))
+    assert opposite.softmax(0).max().item() == pytest.approx(max_cosine_weight(2, 5))
 
 
 @pytest.mark.parametrize("projection", ["shared", "none"])
 def test_without_projections_of_their_own_scores_are_symmetric(projection: Projection) -> None:
     encoder = build(encoders.vit(projection=projection)).eval()
-    seen = watch(encoder, torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8))
+    seen = record_scores(encoder, torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8))
     for scores in seen.scores:
         torch.testing.assert_close(scores, scores.transpose(-1, -2))
 
@@ -111,15 +111,15 @@ def test_without_projections_of_their_own_scores_are_symmetric(projection: Proje
 def test_watching_changes_nothing() -> None:
     encoder = build(encoders.vit(position="relative")).eval()
     pixels = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
-    observer, seen = Observer(watching=True), watch(encoder, pixels)
-    encoder(pixels, observer)
-    for weights, ours, scores in zip(observer.weights, seen.weights, seen.scores, strict=True):
+    recorder, seen = AttentionRecorder(record=True), record_scores(encoder, pixels)
+    encoder(pixels, recorder)
+    for weights, ours, scores in zip(recorder.weights, seen.weights, seen.scores, strict=True):
         torch.testing.assert_close(weights, ours)
         torch.testing.assert_close(weights, scores.softmax(dim=-1))
 
 
 def test_equal_parameters_are_equal() -> None:
-    counts = [parameters(config) for config in configs().values()]
+    counts = [count_parameters(config) for config in configs().values()]
     assert max(counts) / min(counts) < (1 + TOLERANCE) / (1 - TOLERANCE)
 
 
@@ -135,7 +135,7 @@ def test_skipping_starts_exact_and_the_share_grows(found: dict[str, Any]) -> Non
 
 def test_deleting_the_most_attended_moves_texts_further_than_random(minilm_source: Path) -> None:
     """Over the shorter texts; the interval, not the mean, is beyond what random deletion does."""
-    deleted = deletion.delete(texts(minilm_source, 16))
+    deleted = deletion.measure_deletion(text_items(minilm_source, 16))
     assert deleted.overall["most by rollout"].low > 0
     assert deleted.overall["least by rollout"].high < 0
 
@@ -143,7 +143,7 @@ def test_deleting_the_most_attended_moves_texts_further_than_random(minilm_sourc
 def test_deleting_the_most_attended_moves_pictures_further_than_random() -> None:
     encoder = checkpoint.load(SCENES_VIT_SOURCE)
     assert isinstance(encoder, ImageEncoder)
-    deleted = deletion.delete(pictures(encoder, 8))
+    deleted = deletion.measure_deletion(image_items(encoder, 8))
     assert deleted.overall["most by rollout"].low > 0
     assert deleted.overall["least by rollout"].high < 0
 
@@ -159,13 +159,13 @@ def test_the_documented_deletions_bear_out_what_is_said_of_them() -> None:
 
 
 def test_what_is_deleted_is_the_start_of_the_order() -> None:
-    kept = deletion._kept(np.array([2, 0, 1, 3]))
+    kept = deletion._kept_masks(np.array([2, 0, 1, 3]))
     assert kept.tolist() == [[True, True, False, True]] * 4 + [[False, True, False, True]] * 2
 
 
 def test_intervals_hold_their_mean_and_close_on_it() -> None:
     values = np.random.default_rng(1).normal(1, 1, 400)
-    few, many = interval(values[:20]), interval(values)
+    few, many = bootstrap_interval(values[:20]), bootstrap_interval(values)
     assert few.low < few.mean < few.high
     assert many.high - many.low == pytest.approx(2 * 1.96 / 20, rel=0.1)
     assert many.high - many.low < few.high - few.low
@@ -173,7 +173,7 @@ def test_intervals_hold_their_mean_and_close_on_it() -> None:
 
 def test_the_document_says_what_the_results_say() -> None:
     text = (ROOT / DOCUMENT).read_text(encoding="utf-8")
-    assert document.blocks(text) == list(EXPERIMENTS)
+    assert document.block_names(text) == list(EXPERIMENTS)
     assert document.fill(text, ROOT / PLOTS) == text, "run `python -m models.experiments --write-docs`"
     for name in EXPERIMENTS:
         assert f"(plots/{name}.svg)" in text

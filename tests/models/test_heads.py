@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 
-from models.pretrained.text import load_text
+from models.pretrained.text import load_text_model
 from tests.hf_text import CONFIGS
 
 _OTHER_PREFIX = ("Qwen3ForQuestionAnswering",)
@@ -32,6 +32,6 @@ def _classes() -> Iterator[Any]:
 def test_encoder_behind_a_head_is_loaded(tmp_path: Path, kind: str, head: Any) -> None:
     trained = head(CONFIGS[kind]())
     trained.save_pretrained(tmp_path)
-    saved, loaded = trained.base_model.state_dict(), load_text(tmp_path, kind, attention="eager").state_dict()
+    saved, loaded = trained.base_model.state_dict(), load_text_model(tmp_path, kind, attention="eager").state_dict()
     assert loaded.keys() <= saved.keys()
     assert all(torch.equal(tensor, saved[name]) for name, tensor in loaded.items())

@@ -10,9 +10,9 @@ from PIL import Image, ImageOps
 from pydantic import ValidationError
 
 from models.contract.specs import ImageSpec
-from models.preprocess.errors import ImageProblem, NotAnImage, TooManyPixels, UnsupportedFormat
+from models.preprocess.errors import ImageDecodeError, InvalidImage, TooManyPixels, UnsupportedImageFormat
 from models.preprocess.image import ImagePreprocessor
-from tests.pictures import WITHOUT_PALETTE, encoded, png_header, rough, scene, turned
+from tests.pictures import PNG_WITHOUT_PALETTE, encode, gradient_image, noisy_image, png_header, png_with_orientation
 
 SPEC = ImageSpec(
     rows_px=32,
@@ -41,26 +41,26 @@ def pixels(image: Image.Image | np.ndarray) -> np.ndarray:
     [("PNG", {}, 0), ("WEBP", {"lossless": True}, 0), ("JPEG", {"quality": 95, "subsampling": 0}, 12)],
 )
 def test_the_three_formats_keep_their_pixels(format: str, options: dict[str, object], off: int) -> None:
-    picture = prepare(encoded(scene(), format, **options))
+    picture = prepare(encode(gradient_image(), format, **options))
     assert picture.pixels.shape == (32, 48, 3)
     assert picture.pixels.dtype == np.uint8
-    assert (picture.positions, picture.truncated) == (7, False)
-    assert np.abs(picture.pixels - pixels(scene())).max() <= off
+    assert (picture.num_tokens, picture.truncated) == (7, False)
+    assert np.abs(picture.pixels - pixels(gradient_image())).max() <= off
 
 
 @pytest.mark.parametrize(
     ("mode", "format"), [("L", "PNG"), ("1", "PNG"), ("P", "PNG"), ("L", "JPEG"), ("CMYK", "JPEG")]
 )
 def test_modes_become_what_a_viewer_shows(mode: str, format: str) -> None:
-    source = scene().convert(mode)
+    source = gradient_image().convert(mode)
     options = {"quality": 95, "subsampling": 0} if format == "JPEG" else {}
-    got = prepare(encoded(source, format, **options)).pixels
+    got = prepare(encode(source, format, **options)).pixels
     assert np.abs(got - pixels(source.convert("RGB"))).max() <= (12 if format == "JPEG" else 0)
 
 
 def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
     ramp = np.linspace(0, 65535, 32 * 48).reshape(32, 48).astype(np.uint16)
-    got = prepare(encoded(Image.fromarray(ramp))).pixels
+    got = prepare(encode(Image.fromarray(ramp))).pixels
     assert np.abs(got[..., 0] - ramp / 257).max() <= 0.51
     assert (got[..., 0] == got[..., 2]).all()
 
@@ -69,7 +69,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
 def test_what_is_transparent_is_white(format: str, options: dict[str, object]) -> None:
     image = Image.new("RGBA", (48, 32), (255, 0, 0, 0))
     image.paste((0, 0, 255, 128), (0, 0, 24, 32))
-    got = prepare(encoded(image, format, **options)).pixels
+    got = prepare(encode(image, format, **options)).pixels
     assert got[5, 40].tolist() == [255, 255, 255]
     assert got[5, 5].tolist() == pytest.approx([127, 127, 255], abs=1)
 
@@ -79,43 +79,45 @@ def test_a_transparent_colour_of_a_palette_or_of_grey_is_white() -> None:
     palette.putpalette([0, 0, 0, 200, 10, 10])
     palette.paste(0, (0, 0, 24, 32))
     for image in (palette, Image.new("L", (48, 32), 0)):
-        assert prepare(encoded(image, transparency=0)).pixels[5, 5].tolist() == [255, 255, 255]
-    assert prepare(encoded(palette, transparency=0)).pixels[5, 40].tolist() == [200, 10, 10]
+        assert prepare(encode(image, transparency=0)).pixels[5, 5].tolist() == [255, 255, 255]
+    assert prepare(encode(palette, transparency=0)).pixels[5, 40].tolist() == [200, 10, 10]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_turns_the_picture_upright(orientation: int) -> None:
-    data = turned(scene(), orientation)
+    data = png_with_orientation(gradient_image(), orientation)
     expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     size = (expected.height, expected.width)
     picture = ImagePreprocessor(spec(*size, size))(data)
     assert (picture.width_px, picture.height_px) == expected.size
     np.testing.assert_array_equal(picture.pixels, pixels(expected))
-    assert picture.boxes_px(2, 3)[-1].tolist() == [expected.width * 2 / 3, expected.height / 2, *expected.size]
+    assert picture.patch_boxes_px(2, 3)[-1].tolist() == [expected.width * 2 / 3, expected.height / 2, *expected.size]
 
 
 def test_an_orientation_that_is_none_leaves_the_picture() -> None:
-    for data in (turned(scene(), 99), encoded(scene(), exif=b"Exif\0\0no exif at all")):
-        np.testing.assert_array_equal(prepare(data).pixels, pixels(scene()))
+    for data in (png_with_orientation(gradient_image(), 99), encode(gradient_image(), exif=b"Exif\0\0no exif at all")):
+        np.testing.assert_array_equal(prepare(data).pixels, pixels(gradient_image()))
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP"])
 def test_of_an_animation_the_first_frame_is_taken(format: str) -> None:
-    frames = [Image.new("RGB", (48, 32), colour) for colour in ("red", "lime")]
-    data = encoded(frames[0], format, save_all=True, append_images=frames[1:], lossless=True)
+    frames = [Image.new("RGB", (48, 32), color) for color in ("red", "lime")]
+    data = encode(frames[0], format, save_all=True, append_images=frames[1:], lossless=True)
     assert prepare(data).pixels[5, 5].tolist() == [255, 0, 0]
 
 
 def test_a_burst_file_is_its_first_jpeg() -> None:
-    frames = [Image.new("RGB", (48, 32), colour) for colour in ("red", "lime")]
-    data = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    frames = [Image.new("RGB", (48, 32), color) for color in ("red", "lime")]
+    data = encode(frames[0], "MPO", save_all=True, append_images=frames[1:])
     assert prepare(data).pixels[5, 5].tolist() == pytest.approx([255, 0, 0], abs=2)
 
 
 def test_stretch_shows_all_of_the_original() -> None:
-    picture = prepare(encoded(scene(100, 10)))
-    np.testing.assert_array_equal(picture.pixels, pixels(scene(100, 10).resize((48, 32), Image.Resampling.BILINEAR)))
-    boxes = picture.boxes_px(2, 3)
+    picture = prepare(encode(gradient_image(100, 10)))
+    np.testing.assert_array_equal(
+        picture.pixels, pixels(gradient_image(100, 10).resize((48, 32), Image.Resampling.BILINEAR))
+    )
+    boxes = picture.patch_boxes_px(2, 3)
     assert boxes.shape == (6, 4)
     np.testing.assert_allclose(boxes[[0, 2, 3]], [[0, 0, 100 / 3, 5], [200 / 3, 0, 100, 5], [0, 5, 100 / 3, 10]])
 
@@ -123,28 +125,28 @@ def test_stretch_shows_all_of_the_original() -> None:
 @pytest.mark.parametrize(("width", "height"), [(96, 24), (24, 96), (97, 41), (13, 50), (24, 24), (640, 7)])
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"])
 def test_the_middle_is_cut_out_of_the_scaled_original(width: int, height: int, interpolation: str) -> None:
-    image = rough(width, height)
-    picture = ImagePreprocessor(spec(20, 24, 28, interpolation))(encoded(image))
+    image = noisy_image(width, height)
+    picture = ImagePreprocessor(spec(20, 24, 28, interpolation))(encode(image))
     scale = 28 / min(width, height)
     whole = image.resize((int(width * scale), int(height * scale)), Image.Resampling[interpolation.upper()])
     left, top = (whole.width - 24) // 2, (whole.height - 20) // 2
     np.testing.assert_array_equal(picture.pixels, pixels(whole.crop((left, top, left + 24, top + 20))))
     x, y = width / whole.width, height / whole.height
-    assert picture.region_px == pytest.approx((left * x, top * y, (left + 24) * x, (top + 20) * y))
+    assert picture.crop_box_px == pytest.approx((left * x, top * y, (left + 24) * x, (top + 20) * y))
 
 
 def test_the_grid_lies_over_the_middle_alone() -> None:
-    picture = ImagePreprocessor(spec(224, 224, (256, 256)))(encoded(scene(512, 128)))
-    boxes = picture.boxes_px(2, 2)
+    picture = ImagePreprocessor(spec(224, 224, (256, 256)))(encode(gradient_image(512, 128)))
+    boxes = picture.patch_boxes_px(2, 2)
     np.testing.assert_allclose(boxes[[0, 3]], [[32, 8, 256, 64], [256, 64, 480, 120]])
-    shown = pixels(scene(512, 128).crop((32, 8, 480, 120)).resize((224, 224), Image.Resampling.BILINEAR))
+    shown = pixels(gradient_image(512, 128).crop((32, 8, 480, 120)).resize((224, 224), Image.Resampling.BILINEAR))
     inside = np.s_[4:-4, 4:-4]  # at its edges the middle also sees what is beyond them
     assert np.abs(picture.pixels[inside] - shown[inside]).max() <= 2
 
 
 def test_the_middle_is_never_larger_than_the_whole() -> None:
     for scaled_px in (23, (24, 23), (23, 24)):
-        with pytest.raises(ValidationError, match="cannot be cut out of"):
+        with pytest.raises(ValidationError, match="crop does not fit into"):
             spec(24, 24, scaled_px)
 
 
@@ -154,31 +156,31 @@ def test_a_sliver_is_enlarged_in_part(
     width: int, height: int, interpolation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sliver = ImagePreprocessor(spec(224, 224, 256, interpolation))
-    part = sliver(encoded(rough(width, height)))
-    monkeypatch.setattr("models.preprocess.image._WHOLE_PIXELS", 10**9)
-    whole = sliver(encoded(rough(width, height)))
+    part = sliver(encode(noisy_image(width, height)))
+    monkeypatch.setattr("models.preprocess.image._MAX_UPSCALED_PIXELS", 10**9)
+    whole = sliver(encode(noisy_image(width, height)))
     assert np.abs(pixels(part.pixels) - whole.pixels).max() <= 1
-    assert part.region_px == whole.region_px
+    assert part.crop_box_px == whole.crop_box_px
 
 
 def test_extreme_proportions_are_never_scaled_whole() -> None:
-    picture = ImagePreprocessor(spec(24, 24, 24))(encoded(Image.new("L", (16_000_000, 1), 80)))
+    picture = ImagePreprocessor(spec(24, 24, 24))(encode(Image.new("L", (16_000_000, 1), 80)))
     assert picture.pixels.shape == (24, 24, 3), "the whole, 24 px high, would be 9 gigapixels"
 
 
 def test_a_large_jpeg_is_decoded_at_full_size() -> None:
     """Decoded at a fraction, light beside dark would come out darker or lighter."""
     text = Image.fromarray(np.random.default_rng(0).choice([0, 255], (1200, 1600)).astype(np.uint8))
-    data = encoded(text.convert("RGB"), "JPEG", quality=90)
+    data = encode(text.convert("RGB"), "JPEG", quality=90)
     whole = Image.open(io.BytesIO(data)).resize((48, 32), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(prepare(data).pixels, pixels(whole))
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_dropped_transparency_shows_what_lies_under_it(mode: str) -> None:
-    under = scene().convert(mode[0] if mode == "LA" else "P" if mode == "P" else "RGB")
+    under = gradient_image().convert(mode[0] if mode == "LA" else "P" if mode == "P" else "RGB")
     seen = under.convert("RGB")
-    data = encoded(under, transparency=bytes(range(256))) if mode == "P" else encoded(_see_through(under))
+    data = encode(under, transparency=bytes(range(256))) if mode == "P" else encode(_see_through(under))
     dropping = ImagePreprocessor(SPEC.model_copy(update={"transparency": "dropped"}))
     np.testing.assert_array_equal(dropping(data).pixels, pixels(seen))
     assert (prepare(data).pixels != pixels(seen)).any()
@@ -191,9 +193,9 @@ def _see_through(image: Image.Image) -> Image.Image:
 
 
 def test_too_many_pixels_are_refused_by_the_header() -> None:
-    assert ImagePreprocessor(SPEC, max_pixels=48 * 32)(encoded(scene())).width_px == 48
-    with pytest.raises(TooManyPixels, match="1536 pixels, at most 1535"):
-        ImagePreprocessor(SPEC, max_pixels=48 * 32 - 1)(encoded(scene()))
+    assert ImagePreprocessor(SPEC, max_pixels=48 * 32)(encode(gradient_image())).width_px == 48
+    with pytest.raises(TooManyPixels, match=r"1536 pixels \(maximum 1535\)"):
+        ImagePreprocessor(SPEC, max_pixels=48 * 32 - 1)(encode(gradient_image()))
     for side in (5_001, 60_000, 2_000_000_000):  # the last past what Pillow itself lets be
         with pytest.raises(TooManyPixels):
             prepare(png_header(side, side))
@@ -201,38 +203,38 @@ def test_too_many_pixels_are_refused_by_the_header() -> None:
 
 @pytest.mark.parametrize("format", ["GIF", "BMP", "TIFF", "AVIF"])
 def test_other_formats_are_named_as_such(format: str) -> None:
-    with pytest.raises(UnsupportedFormat):
-        prepare(encoded(scene(), format))
+    with pytest.raises(UnsupportedImageFormat):
+        prepare(encode(gradient_image(), format))
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"\xff", b"not an image", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", png_header(9, 9)]
 )
 def test_what_is_no_image(data: bytes) -> None:
-    with pytest.raises(NotAnImage):
+    with pytest.raises(InvalidImage):
         prepare(data)
 
 
 @pytest.mark.parametrize("transparency", ["white", "dropped", "keyed"])
 def test_indices_without_a_palette_are_no_image(transparency: str) -> None:
-    with pytest.raises(NotAnImage):
-        ImagePreprocessor(SPEC.model_copy(update={"transparency": transparency}))(WITHOUT_PALETTE)
+    with pytest.raises(InvalidImage):
+        ImagePreprocessor(SPEC.model_copy(update={"transparency": transparency}))(PNG_WITHOUT_PALETTE)
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
 def test_a_file_that_is_cut_off_is_no_image(format: str) -> None:
-    data = encoded(scene(200, 200), format)
+    data = encode(gradient_image(200, 200), format)
     for kept in (20, len(data) // 2, len(data) - 30):
-        with pytest.raises(NotAnImage):
+        with pytest.raises(InvalidImage):
             prepare(data[:kept])
 
 
 FILES = [
-    encoded(scene(), "PNG"), encoded(scene().convert("P"), transparency=3), turned(scene(), 6),
-    encoded(scene(), "JPEG", exif=turned(scene(), 6)), encoded(scene(), "JPEG", progressive=True),
-    encoded(scene().convert("CMYK"), "JPEG"), encoded(scene(), "WEBP"), encoded(scene().convert("RGBA"), "WEBP"),
-    encoded(scene(), "WEBP", save_all=True, append_images=[scene()]),
-    encoded(scene(), save_all=True, append_images=[Image.new("RGB", (48, 32))]),
+    encode(gradient_image(), "PNG"), encode(gradient_image().convert("P"), transparency=3), png_with_orientation(gradient_image(), 6),
+    encode(gradient_image(), "JPEG", exif=png_with_orientation(gradient_image(), 6)), encode(gradient_image(), "JPEG", progressive=True),
+    encode(gradient_image().convert("CMYK"), "JPEG"), encode(gradient_image(), "WEBP"), encode(gradient_image().convert("RGBA"), "WEBP"),
+    encode(gradient_image(), "WEBP", save_all=True, append_images=[gradient_image()]),
+    encode(gradient_image(), save_all=True, append_images=[Image.new("RGB", (48, 32))]),
 ]  # fmt: skip
 
 
@@ -245,6 +247,6 @@ def test_broken_files_give_a_picture_or_a_typed_problem(file: bytes, draw: st.Da
         data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
     try:
         picture = prepare(bytes(data[: draw.draw(st.integers(len(data) // 2, len(data)))]))
-    except ImageProblem:
+    except ImageDecodeError:
         return
     assert picture.pixels.shape == (32, 48, 3)

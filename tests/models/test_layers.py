@@ -4,23 +4,23 @@ import pytest
 import torch
 from einops import rearrange
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.layers.dynamic_convolution import DynamicConvolution
 from models.layers.errors import ConfigError
-from models.layers.grids import refine
+from models.layers.grids import upsample_attention
 from models.layers.map_attention import MapAttention, MapAttentionPlan
 from models.layers.position import RelativeBias, sinusoidal, sinusoidal_grid
 from models.layers.projection import MapProjection, Projection, SequenceProjection
-from models.layers.self_attention import CrossAttention, Scoring, SelfAttention
+from models.layers.self_attention import AttentionScore, CrossAttention, SelfAttention
 
 PROJECTIONS: list[Projection] = ["separate", "shared", "none"]
 
 
 def watched(layer: torch.nn.Module, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    observer = Observer(watching=True)
+    recorder = AttentionRecorder(record=True)
     with torch.no_grad():
-        out = layer(*inputs, observer)
-    return out, observer.weights[0]
+        out = layer(*inputs, recorder)
+    return out, recorder.weights[0]
 
 
 @pytest.mark.parametrize("kind", PROJECTIONS)
@@ -52,7 +52,7 @@ def test_shared_projection_makes_scores_symmetric() -> None:
 
 
 def test_cosine_score_ignores_lengths_and_takes_its_temperature() -> None:
-    scoring = Scoring(2, "cosine")
+    scoring = AttentionScore(2, "cosine")
     q, k = torch.randn(1, 2, 3, 8), torch.randn(1, 2, 4, 8)
     one, other = scoring(q, k), scoring(5 * q, 0.1 * k)
     torch.testing.assert_close(one, other)
@@ -70,7 +70,7 @@ def test_cross_attention_mixes_the_other_sequence() -> None:
 
 def test_a_layer_is_the_same_blind_and_watched() -> None:
     layer, x = SelfAttention(8, 2), torch.randn(2, 5, 8)
-    torch.testing.assert_close(layer(x, Observer()), watched(layer, x)[0])
+    torch.testing.assert_close(layer(x, AttentionRecorder()), watched(layer, x)[0])
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
@@ -124,7 +124,7 @@ def test_relative_bias_depends_on_distance_alone() -> None:
     assert not torch.equal(scores[:, 0, 0, 1, 2], scores[:, 1, 2, 0, 0])
     line = RelativeBias(1, 1, 6)
     torch.nn.init.normal_(line.table)
-    torch.testing.assert_close(line.corner(4), line()[:, :4, :4])
+    torch.testing.assert_close(line.truncate(4), line()[:, :4, :4])
 
 
 def test_sinusoidal_codes() -> None:
@@ -138,7 +138,7 @@ def test_sinusoidal_codes() -> None:
 
 def test_refined_matrices_keep_their_rows() -> None:
     coarse = torch.randn(2, 3, 4, 4).softmax(-1)
-    fine = refine(coarse, (2, 2), (4, 6))
+    fine = upsample_attention(coarse, (2, 2), (4, 6))
     torch.testing.assert_close(fine.sum(-1), torch.ones(2, 3, 24))
     cells = fine.reshape(2, 3, 2, 2, 2, 3, 2, 2, 2, 3).sum((7, 9))[:, :, :, 0, :, 0]
     torch.testing.assert_close(cells.reshape(2, 3, 4, 4), coarse)
@@ -164,7 +164,7 @@ def test_dynamic_convolution_is_a_convolution_where_its_kernel_is_constant() -> 
         (lambda: MapAttention(MapAttentionPlan(8, (6, 6), heads=3)), "3 and 8"),
         (lambda: DynamicConvolution(8, groups=3, kernel=3), "3 and 8"),
         (lambda: DynamicConvolution(8, groups=2, kernel=4), "odd, 4"),
-        (lambda: refine(torch.ones(1, 1, 4, 4), (2, 2), (3, 4)), "2 and 3"),
+        (lambda: upsample_attention(torch.ones(1, 1, 4, 4), (2, 2), (3, 4)), "2 and 3"),
     ],
 )
 def test_what_cannot_be_is_refused_with_both_numbers(build: object, numbers: str) -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models.contract.tensors import Reduction
-from models.pooling import pool, shares
-from models.relevance import told
+from models.pooling import pool, pooling_weights
+from models.relevance import reduce_attention
 
 
 def random_weights(layers: int = 3, n: int = 6) -> list[torch.Tensor]:
@@ -24,7 +24,7 @@ def test_rollout_is_the_product_of_half_residual_steps() -> None:
     expected = np.eye(6)
     for layer in weights:
         expected = (0.5 * layer[1].double().numpy().mean(0) + 0.5 * np.eye(6)) @ expected
-    np.testing.assert_allclose(told(weights, EVENLY, 0)["rollout"].matrix[1].numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(reduce_attention(weights, EVENLY, 0)["rollout"].matrix[1].numpy(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("prefix", [0, 2])
@@ -32,7 +32,10 @@ def test_rollout_is_the_product_of_half_residual_steps() -> None:
 def test_every_row_sums_to_one_and_pooling_mixes_the_rows(reduction: Reduction, prefix: int) -> None:
     mixture = torch.rand(2, 6, generator=torch.Generator().manual_seed(1)).softmax(-1)
     weights = random_weights()
-    seen, whole = told(weights, mixture, prefix)[reduction], told(weights, mixture, 0)[reduction]
+    seen, whole = (
+        reduce_attention(weights, mixture, prefix)[reduction],
+        reduce_attention(weights, mixture, 0)[reduction],
+    )
     for rows in (seen.matrix, seen.pooled):
         torch.testing.assert_close(rows.sum(-1), torch.ones(rows.shape[:-1]))
     mixed = torch.einsum("bi,bij->bj", mixture, whole.matrix)[:, prefix:]
@@ -43,7 +46,7 @@ def test_last_mean_and_max() -> None:
     weights = random_weights()
     stacked = torch.stack(weights).double()  # [l, b, h, s, s]
     largest = stacked.amax(dim=(0, 2))
-    seen = told(weights, EVENLY, 0)
+    seen = reduce_attention(weights, EVENLY, 0)
     for reduction, wanted in (
         ("last", stacked[-1].mean(1)),
         ("mean", stacked.mean((0, 2))),
@@ -53,14 +56,14 @@ def test_last_mean_and_max() -> None:
 
 
 def test_nothing_is_told_where_nothing_was_seen() -> None:
-    assert told([], EVENLY, 0) == {}
+    assert reduce_attention([], EVENLY, 0) == {}
 
 
 def test_shares_of_the_vector() -> None:
     real = torch.tensor([[True, True, False]])
-    assert shares(real, "mean", torch.float32).tolist() == [[0.5, 0.5, 0.0]]
-    assert shares(real, "cls", torch.float32).tolist() == [[1.0, 0.0, 0.0]]
-    assert shares(real, "last", torch.float32).tolist() == [[0.0, 1.0, 0.0]]
+    assert pooling_weights(real, "mean", torch.float32).tolist() == [[0.5, 0.5, 0.0]]
+    assert pooling_weights(real, "cls", torch.float32).tolist() == [[1.0, 0.0, 0.0]]
+    assert pooling_weights(real, "last", torch.float32).tolist() == [[0.0, 1.0, 0.0]]
 
 
 def test_pooling_reads_real_rows_only() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from models.encoders import checkpoint
 from models.encoders.image import ImageEncoder
-from models.train.evaluation import pointing, retrieval
+from models.train.evaluation import pointing_game, retrieval
 from models.train.recipe import Recipe
 from models.train.teacher import Teacher
 from tests.conftest import SCENES_VIT_SOURCE
@@ -33,7 +33,7 @@ def test_texts_find_pictures_and_pictures_texts(encoder: ImageEncoder, minilm_so
 
 
 def test_rollout_peaks_on_the_object(encoder: ImageEncoder) -> None:
-    one, two = (pointing(encoder, one_in=share) for share in (1.0, 0.0))
+    one, two = (pointing_game(encoder, single_object_fraction=share) for share in (1.0, 0.0))
     assert one.touched >= 0.98
     assert one.touched_chance < 0.15
     assert one.quarter >= 0.9

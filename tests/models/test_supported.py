@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from models.pretrained.errors import PretrainedError
-from models.pretrained.text import load_text
-from tests.export.sources import rewrite
+from models.pretrained.text import load_text_model
+from tests.export.sources import update_json
 from tests.hf_text import write_text
 
 
@@ -45,7 +45,7 @@ def test_an_entry_that_cannot_be_kept_is_refused(
     kind: str, changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     source = write_text(kind, tmp_path)
-    rewrite(source / "config.json", **changes)
+    update_json(source / "config.json", **changes)
     with pytest.raises(PretrainedError, match=rf"config\.json has .*{message}") as refused:
-        load_text(source, kind.partition("-s")[0], attention="eager")
+        load_text_model(source, kind.partition("-s")[0], attention="eager")
     assert "\n" not in str(refused.value)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from models.contract.specs import TextSpec
-from models.preprocess.errors import NotInVocabulary, TokenizerError
-from models.preprocess.text import BRIEF, MOST_READ, TextPreprocessor
-from models.preprocess.tokens import Tokens
+from models.preprocess.errors import TokenIdOutOfRange, TokenizerError
+from models.preprocess.text import INLINE_CHARS, MAX_CHARS, TextPreprocessor
+from models.preprocess.tokens import TokenizedText
 from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer
 
 
@@ -22,12 +22,12 @@ def limited_to(max_tokens: int, **more: Any) -> TextSpec:
     return TextSpec(max_tokens=max_tokens, vocabulary_size=100, position_offset=0, **more)
 
 
-def words(tokens: Tokens) -> list[str]:
-    return [word for word, _, _ in tokens.pieces]
+def words(tokens: TokenizedText) -> list[str]:
+    return [word for word, _, _ in tokens.token_offsets]
 
 
-def offsets(tokens: Tokens) -> list[tuple[int, int]]:
-    return [(start, end) for _, start, end in tokens.pieces]
+def offsets(tokens: TokenizedText) -> list[tuple[int, int]]:
+    return [(start, end) for _, start, end in tokens.token_offsets]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def preprocess(tmp_path: Path) -> TextPreprocessor:
 def test_offsets_and_special_tokens(preprocess: TextPreprocessor) -> None:
     (tokens,) = preprocess(["The  LAMP reads"])
     assert [tokens.ids[0], tokens.ids[-1]] == [CLS, SEP]
-    assert tokens.pieces == [("[CLS]", 0, 0), ("the", 0, 3), ("lamp", 5, 9), ("reads", 10, 15), ("[SEP]", 0, 0)]
+    assert tokens.token_offsets == [("[CLS]", 0, 0), ("the", 0, 3), ("lamp", 5, 9), ("reads", 10, 15), ("[SEP]", 0, 0)]
     assert not tokens.truncated
 
 
@@ -56,19 +56,19 @@ def test_the_empty_text_is_its_special_tokens(preprocess: TextPreprocessor) -> N
 
 def test_brief_texts_give_what_they_give_among_others(preprocess: TextPreprocessor) -> None:
     brief = ["The  LAMP reads", "lamp " * 19]
-    among = preprocess([*brief, "light " * BRIEF])[:2]
+    among = preprocess([*brief, "light " * INLINE_CHARS])[:2]
     for tokens, same in zip(preprocess(brief), among, strict=True):
         assert tokens.ids.tolist() == same.ids.tolist()
-        assert (tokens.pieces, tokens.truncated) == (same.pieces, same.truncated)
+        assert (tokens.token_offsets, tokens.truncated) == (same.token_offsets, same.truncated)
 
 
 @pytest.mark.parametrize(
     ("lengths", "prompt", "kept", "brief"),
     [
-        ([BRIEF], "none", "start", True),
-        ([BRIEF, 1], "none", "start", False),
-        ([BRIEF - 5], "five", "start", True),
-        ([BRIEF - 9, 0], "five", "start", False),
+        ([INLINE_CHARS], "none", "start", True),
+        ([INLINE_CHARS, 1], "none", "start", False),
+        ([INLINE_CHARS - 5], "five", "start", True),
+        ([INLINE_CHARS - 9, 0], "five", "start", False),
         ([1], "none", "end", False),
         ([], "five", "start", True),
     ],
@@ -79,7 +79,7 @@ def test_what_is_brief(
     write_tokenizer(tmp_path)
     spec = limited_to(20, prompts={"none": "", "five": "lamp "})
     preprocess = TextPreprocessor((tmp_path / "tokenizer.json").read_text(), spec)
-    assert preprocess.is_brief(lengths, prompt=prompt, kept=kept) is brief
+    assert preprocess.runs_inline(lengths, prompt=prompt, kept_side=kept) is brief
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_long_text_is_not_read_to_its_end_and_gives_the_same_tokens(
     whole.no_padding()
     whole.enable_truncation(20, direction="right" if kept == "start" else "left")
     expected = whole.encode(text)
-    (tokens,) = TextPreprocessor((tmp_path / "tokenizer.json").read_text(), limited_to(20))([text], kept=kept)
+    (tokens,) = TextPreprocessor((tmp_path / "tokenizer.json").read_text(), limited_to(20))([text], kept_side=kept)
     assert tokens.ids.tolist() == expected.ids
     assert offsets(tokens) == expected.offsets
     assert tokens.truncated == bool(expected.overflowing)
@@ -111,7 +111,7 @@ def test_a_long_text_is_not_read_to_its_end_and_gives_the_same_tokens(
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_default_tokenizer_offsets_stay_inside_the_text(minilm_source: Path, text: str) -> None:
     (tokens,) = TextPreprocessor((minilm_source / "tokenizer.json").read_text(), limited_to(256))([text])
-    for piece, start, end in tokens.pieces:
+    for piece, start, end in tokens.token_offsets:
         special = piece in ("[CLS]", "[SEP]")
         assert (start == end) if special else (0 <= start < end <= len(text))
 
@@ -146,16 +146,16 @@ def test_texts_are_padded_where_the_encoder_was_trained_so(tmp_path: Path) -> No
 
 def test_given_ids_are_taken_as_they_are(preprocess: TextPreprocessor) -> None:
     (tokens,) = preprocess(["the lamp reads"])
-    given = preprocess.given(tokens.ids.tolist())
+    given = preprocess.from_ids(tokens.ids.tolist())
     assert (given.key, given.truncated, words(given)) == (tokens.key, False, words(tokens))
     assert offsets(given) == [(0, 0)] * 5
     ids = [CLS, *range(5, 10), *[WORDS.index("lamp")] * 15, SEP]
-    assert preprocess.given(ids).ids.tolist() == ids[:20]
-    assert preprocess.given(ids, kept="end").ids.tolist() == ids[-20:]
-    assert preprocess.given(ids).truncated
+    assert preprocess.from_ids(ids).ids.tolist() == ids[:20]
+    assert preprocess.from_ids(ids, kept_side="end").ids.tolist() == ids[-20:]
+    assert preprocess.from_ids(ids).truncated
     for id in (-1, 100, 2**70):
-        with pytest.raises(NotInVocabulary, match="another model"):
-            preprocess.given([CLS, id])
+        with pytest.raises(TokenIdOutOfRange, match="another model"):
+            preprocess.from_ids([CLS, id])
 
 
 def test_tokens_to_look_at_are_not_cut(preprocess: TextPreprocessor) -> None:
@@ -164,10 +164,10 @@ def test_tokens_to_look_at_are_not_cut(preprocess: TextPreprocessor) -> None:
         (CLS, ("[CLS]", 0, 0)), (WORDS.index("lamp"), ("lamp", 0, 4)), (SEP, ("[SEP]", 0, 0)),
     )  # fmt: skip
     assert len(found) == 32
-    bare = preprocess.tokenize("the lamp", special=False)
+    bare = preprocess.tokenize("the lamp", add_special_tokens=False)
     assert [piece for _, (piece, _, _) in bare] == ["the", "lamp"]
     ids = [id for id, _ in preprocess.tokenize("the lamp")]
-    assert preprocess.decode(ids, skip_special=False) == "[CLS] the lamp [SEP]"
+    assert preprocess.decode(ids, skip_special_tokens=False) == "[CLS] the lamp [SEP]"
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"version": "1.0", "model": {"type": "WordLevel"}}'])
@@ -180,15 +180,15 @@ def test_what_is_no_tokenizer_is_refused(text: str) -> None:
 def test_a_text_of_hardly_any_tokens_is_read_so_far_and_no_further(
     preprocess: TextPreprocessor, kept: Literal["start", "end"]
 ) -> None:
-    (tokens,) = preprocess(["x" * (MOST_READ + 1)], kept=kept)
+    (tokens,) = preprocess(["x" * (MAX_CHARS + 1)], kept_side=kept)
     assert (len(tokens.ids), tokens.truncated) == (3, True)
-    (whole,) = preprocess(["x" * MOST_READ], kept=kept)
+    (whole,) = preprocess(["x" * MAX_CHARS], kept_side=kept)
     assert not whole.truncated
 
 
 def test_other_threads_go_on_while_a_long_text_is_read(preprocess: TextPreprocessor) -> None:
     """At one of five times: whatever else the machine does holds threads up, too."""
-    assert any(longest_pause(lambda: preprocess(["x" * MOST_READ])) < 1 / 2 for _ in range(5))
+    assert any(longest_pause(lambda: preprocess(["x" * MAX_CHARS])) < 1 / 2 for _ in range(5))
 
 
 def longest_pause(work: Callable[[], object]) -> float:

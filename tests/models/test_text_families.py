@@ -16,9 +16,9 @@ from torch import Tensor
 
 from models.contract.arrays import Ints
 from models.contract.packing import pack
-from models.packed import Layout, torch_fused, torch_spelling
-from models.pretrained.exact import Exact
-from models.pretrained.text import PretrainedTextEncoder, load_text
+from models.packed import PackedLayout, eager_attention, sdpa_attention
+from models.pretrained.exact import KeepFloat64
+from models.pretrained.text import PretrainedTextEncoder, load_text_model
 from tests.checkpoints import PAD, WORDS
 from tests.hf_text import CONFIGS, VARIANTS, write_text
 
@@ -40,22 +40,22 @@ def items_of(lengths: Sequence[int]) -> list[Ints]:
     return [rng.integers(3, len(WORDS), n) for n in lengths]
 
 
-def packed(encoder: PretrainedTextEncoder, items: list[Ints], *, watched: bool = True) -> tuple[Tensor, Layout]:
+def packed(encoder: PretrainedTextEncoder, items: list[Ints], *, watched: bool = True) -> tuple[Tensor, PackedLayout]:
     """The states `[b, s, e]` of each item."""
     fed = {name: torch.from_numpy(array) for name, array in pack(items).items()}
-    spelling = torch_spelling if watched else torch_fused
-    layout = Layout(fed["pack_index"], fed["unpack_index"], fed["lengths"], spelling)
-    with Exact():
+    attention_function = eager_attention if watched else sdpa_attention
+    layout = PackedLayout(fed["pack_index"], fed["unpack_index"], fed["lengths"], attention_function)
+    with KeepFloat64():
         encoder(fed["input_ids"], fed["position_ids"], layout)
-    assert layout.positions is not None
-    return layout.unpack(layout.positions), layout
+    assert layout.token_embeddings is not None
+    return layout.unpack(layout.token_embeddings), layout
 
 
 def padded(model: Any, items: list[Ints]) -> Any:
     longest = max(map(len, items))
     ids = torch.tensor([[*item, *[PAD] * (longest - len(item))] for item in items])
     mask = torch.tensor([[1] * len(item) + [0] * (longest - len(item)) for item in items])
-    with Exact():
+    with KeepFloat64():
         return model(input_ids=ids, attention_mask=mask, output_attentions=True)
 
 
@@ -64,7 +64,7 @@ def compare(source: Path, lengths: Sequence[int]) -> None:
     items = items_of(lengths)
     encoder = PretrainedTextEncoder(source, kind).double()
     ours, layout = packed(encoder, items)
-    theirs = padded(load_text(source, kind, attention="eager").double(), items)
+    theirs = padded(load_text_model(source, kind, attention="eager").double(), items)
     tolerance = TABLES if kind == "deberta-v2" else 1e-12
     assert len(layout.weights) == len(theirs.attentions)
     for row, n in enumerate(lengths):
@@ -80,7 +80,7 @@ def compare(source: Path, lengths: Sequence[int]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
 def test_packed_states_equal_a_padded_batchs(kind: str, tmp_path: Path) -> None:
-    source = write_text(kind, tmp_path, shaped=False)
+    source = write_text(kind, tmp_path, like_trained=False)
     if "mobilebert" in kind:
         _silence_padding(source)
     compare(source, (5, 1, 40, 17, 2))
@@ -100,17 +100,17 @@ def test_deberta_buckets_equal_at_full_length(changes: dict[str, int], tmp_path:
     """The sizes of microsoft/deberta-v3-base but for its widths: 512 positions, distances past 128 in buckets."""
     config = CONFIGS["deberta-v2"]()
     config.update({"max_position_embeddings": 512, "position_buckets": 256, "num_hidden_layers": 1, **changes})
-    source = write_text("deberta-v2", tmp_path, config=config, shaped=False)
+    source = write_text("deberta-v2", tmp_path, config=config, like_trained=False)
     compare(source, (512, 300, 7))
 
 
 @torch.no_grad()
 def test_mobilebert_neighbors_stay_within_an_item(tmp_path: Path) -> None:
-    source = write_text("mobilebert", tmp_path, shaped=False)
+    source = write_text("mobilebert", tmp_path, like_trained=False)
     encoder = PretrainedTextEncoder(source, "mobilebert").double()
     items = items_of((5, 1, 12))
     together, _ = packed(encoder, items)
-    eager = load_text(source, "mobilebert", attention="eager").double()
+    eager = load_text_model(source, "mobilebert", attention="eager").double()
     for row, item in enumerate(items):
         alone = eager(input_ids=torch.from_numpy(item)[None]).last_hidden_state[0]
         torch.testing.assert_close(together[row, : len(item)], alone, atol=1e-12, rtol=0)
@@ -131,7 +131,7 @@ def test_mobilebert_neighbors_stay_within_an_item(tmp_path: Path) -> None:
 )
 @torch.no_grad()
 def test_a_decoder_layer_sees_its_window(kind: str, layer: int, before: int, after: int, tmp_path: Path) -> None:
-    source = write_text(kind, tmp_path, shaped=False)
+    source = write_text(kind, tmp_path, like_trained=False)
     encoder = PretrainedTextEncoder(source, kind.partition("-")[0])
     _, layout = packed(encoder, items_of((31, 3)))
     seen = (layout.weights[layer][0] > 0).all(dim=0)

@@ -13,14 +13,14 @@ import torch
 
 from models.encoders import checkpoint
 from models.encoders.image import ImageEncoder
-from models.scenes.description import Description, Thing
-from models.scenes.rendering import render
+from models.scenes.description import SceneDescription, SceneObject
+from models.scenes.rendering import render_scene
 from models.train.__main__ import main
-from models.train.errors import Diverged, RecipeError
-from models.train.evaluation import coverage_of_cells, evaluate, recall
-from models.train.loop import CURVE_FILE, Run, share_of_rate
-from models.train.objective import Contrast
-from models.train.recipe import Optimizer, Recipe
+from models.train.errors import DivergedError, RecipeError
+from models.train.evaluation import evaluate, patch_coverage, recall
+from models.train.loop import CURVE_FILE, TrainingRun, lr_multiplier
+from models.train.objective import ContrastiveLoss
+from models.train.recipe import OptimizerConfig, Recipe
 from models.train.teacher import Teacher
 from tests.checkpoints import write_bert
 from tests.waiting import eventually
@@ -85,7 +85,7 @@ def test_a_killed_run_goes_on_to_the_same_curve(tmp_path: Path, teacher: Path) -
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (killed / "model.safetensors").exists()
-    begun = Run(Recipe.read(str(recipe)), killed, torch.device("cpu")).step
+    begun = TrainingRun(Recipe.read(str(recipe)), killed, torch.device("cpu")).step
     assert begun == 6, "of seven steps; checkpoints are every second"
     done = [entry["loss"] for entry in curve(killed)]
     assert len(done) == begun, "what was learned after the checkpoint is forgotten"
@@ -119,7 +119,7 @@ def test_another_recipe_does_not_resume(tmp_path: Path, teacher: Path, capsys: p
     arguments = ["--teacher", str(teacher), "--device", "cpu", "--out", str(tmp_path / "run")]
     assert main([str(write_recipe(tmp_path, steps=2)), *arguments]) == 0
     assert main([str(write_recipe(tmp_path, steps=3)), *arguments]) == 1
-    assert "is of another recipe" in capsys.readouterr().err
+    assert "belongs to another recipe" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_another_recipe_does_not_resume(tmp_path: Path, teacher: Path, capsys: p
         (("patch_px = 8", "patch_px = 7"), "7 and 32"),
         (("warmup_steps = 2", "warmup_steps = 9"), "9 warmup_steps of 8 steps"),
         (("embedding_width = 32", "embedding_width = 16"), "embedding_width is 16, the teacher's vectors are 32 wide"),
-        (("batch = 8", "batch = 100"), "50 scenes of a kind"),
+        (("batch = 8", "batch = 100"), "50 scenes of one kind"),
         (
             ('kind = "vit", image_px = 32, patch_px = 8, width = 24', 'kind = "text", width = 24'),
             "embedding_width: Extra",
@@ -165,8 +165,8 @@ def test_a_text_encoder_is_not_trained_on_pictures(tmp_path: Path) -> None:
 
 
 def test_the_rate_rises_and_falls() -> None:
-    plan = Optimizer(steps=100, warmup_steps=10, learning_rate=1, weight_decay=0)
-    shares = [share_of_rate(step, plan) for step in range(100)]
+    plan = OptimizerConfig(steps=100, warmup_steps=10, learning_rate=1, weight_decay=0)
+    shares = [lr_multiplier(step, plan) for step in range(100)]
     assert shares[0] == 0.1
     assert max(shares) == shares[9] == shares[10] == 1
     assert shares[-1] < 1e-3
@@ -174,7 +174,7 @@ def test_the_rate_rises_and_falls() -> None:
 
 
 def test_the_contrast_is_the_symmetric_cross_entropy() -> None:
-    contrast = Contrast()
+    contrast = ContrastiveLoss()
     captions = torch.nn.functional.normalize(torch.randn(5, 8), dim=1)
     chosen = torch.tensor([3, 0])
     images = torch.randn(2, 8)
@@ -190,8 +190,10 @@ def test_recall_counts_rows() -> None:
 
 
 def test_coverage_of_cells() -> None:
-    scene = render(Description((Thing("red", "square"),), None, "plain", "blue"), np.random.default_rng(0))
-    covered = coverage_of_cells(scene, (8, 8)).reshape(8, 8)
+    scene = render_scene(
+        SceneDescription((SceneObject("red", "square"),), None, "plain", "blue"), np.random.default_rng(0)
+    )
+    covered = patch_coverage(scene, (8, 8)).reshape(8, 8)
     assert covered.mean() == pytest.approx(scene.masks[0].mean())
     row, column = (np.argwhere(scene.masks[0]).mean(axis=0) // 16).astype(int)
     assert covered[row, column] == scene.masks[0][16 * row : 16 * row + 16, 16 * column : 16 * column + 16].mean() > 0
@@ -201,7 +203,7 @@ def test_coverage_of_cells() -> None:
     ("arguments", "message"),
     [
         (["--teacher", "nowhere"], "nowhere holds no text encoder"),
-        (["--device", "cuda"], "no CUDA device is there"),
+        (["--device", "cuda"], "no CUDA device found"),
     ],
 )
 def test_what_is_not_there_is_said(
@@ -223,13 +225,13 @@ def test_a_run_that_cannot_be_written_or_resumed(
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "training.safetensors").write_bytes(b"broken")
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 1
-    assert "is broken; remove it to begin again" in capsys.readouterr().err
+    assert "is corrupt; remove it to start over" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_no_number_stops(tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Contrast, "forward", lambda _self, images, *_: images.sum() * float("nan"))
-    run = Run(Recipe.read(str(write_recipe(tmp_path))), tmp_path / "run", torch.device("cpu"))
-    with pytest.raises(Diverged, match="the loss is nan at step 0"):
+    monkeypatch.setattr(ContrastiveLoss, "forward", lambda _self, images, *_: images.sum() * float("nan"))
+    run = TrainingRun(Recipe.read(str(write_recipe(tmp_path))), tmp_path / "run", torch.device("cpu"))
+    with pytest.raises(DivergedError, match="the loss is nan at step 0"):
         run.train(Teacher(teacher))
 
 
@@ -238,5 +240,5 @@ def test_an_encoder_without_attention_is_measured_without_pointing(teacher: Path
     lines = recipe.read_text().splitlines()
     conv = 'encoder = { kind = "conv", image_px = 32, width = 16, layers = 1, embedding_width = 32 }'
     recipe.write_text("\n".join(conv if line.startswith("encoder") else line for line in lines))
-    encoder = Run(Recipe.read(str(recipe)), tmp_path / "run", torch.device("cpu")).train(Teacher(teacher))
+    encoder = TrainingRun(Recipe.read(str(recipe)), tmp_path / "run", torch.device("cpu")).train(Teacher(teacher))
     assert list(json.loads(evaluate(encoder, Teacher(teacher)))) == ["retrieval"]

@@ -16,15 +16,15 @@ from einops import reduce
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.contract.specs import Pooling
 from models.pretrained.errors import PretrainedError
 from models.pretrained.loading import read_config
-from models.pretrained.originals import original
-from models.pretrained.picture_encoder import PretrainedPictureEncoder
-from models.pretrained.vision import Opened, open_vision, recognise
-from models.relevance import told
-from tests.hf_vision import MIDDLE, SAMPLES, SPREAD, Sample, normalised, pictures, write
+from models.pretrained.originals import reference_model
+from models.pretrained.picture_encoder import PretrainedVisionEncoder
+from models.pretrained.vision import VisionSource, load_vision, resolve
+from models.relevance import reduce_attention
+from tests.hf_vision import IMAGE_MEAN, IMAGE_STD, SAMPLES, Sample, normalize, random_images, write_checkpoint
 
 WINDOWED = [name for name in SAMPLES if name.startswith("swin")]
 
@@ -36,8 +36,8 @@ class Case:
     sample: Sample
     directory: Path
     model: Any
-    opened: Opened
-    encoder: PretrainedPictureEncoder
+    opened: VisionSource
+    encoder: PretrainedVisionEncoder
     pixels: Tensor
     vector: Tensor
     weights: list[Tensor]
@@ -48,7 +48,7 @@ class Case:
         return self.sample.tower(self.model)
 
     def rows(self) -> Tensor:
-        rows: Tensor = self.tower(pixel_values=normalised(self.pixels)).last_hidden_state
+        rows: Tensor = self.tower(pixel_values=normalize(self.pixels)).last_hidden_state
         return rows
 
 
@@ -58,10 +58,10 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
 
     @cache
     def make(name: str) -> Case:
-        model = write(name, root / name, shaped=False).double()
-        opened = recognise_sample(root / name)
-        encoder = open_vision(opened)
-        return Case(SAMPLES[name], root / name, model, opened, encoder, *watch(encoder))
+        model = write_checkpoint(name, root / name, like_trained=False).double()
+        source = recognise_sample(root / name)
+        encoder = load_vision(source)
+        return Case(SAMPLES[name], root / name, model, source, encoder, *watch(encoder))
 
     return make
 
@@ -69,21 +69,23 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
 Cases = Callable[[str], Case]
 
 
-def open_sample(directory: Path, pooling: Pooling | None = None) -> PretrainedPictureEncoder:
-    return open_vision(recognise_sample(directory, pooling))
+def open_sample(directory: Path, pooling: Pooling | None = None) -> PretrainedVisionEncoder:
+    return load_vision(recognise_sample(directory, pooling))
 
 
-def recognise_sample(directory: Path, pooling: Pooling | None = None, size_px: tuple[int, int] | None = None) -> Opened:
+def recognise_sample(
+    directory: Path, pooling: Pooling | None = None, size_px: tuple[int, int] | None = None
+) -> VisionSource:
     config = read_config(directory)
-    return recognise(directory, config, middle=MIDDLE, spread=SPREAD, pooling=pooling, size_px=size_px)
+    return resolve(directory, config, image_mean=IMAGE_MEAN, image_std=IMAGE_STD, pooling=pooling, size_px=size_px)
 
 
-def watch(encoder: PretrainedPictureEncoder) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
+def watch(encoder: PretrainedVisionEncoder) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
     """pixels, vector, weights, shares"""
-    pixels = pictures(3, encoder.rows_px, encoder.columns_px)
-    observer = Observer(watching=True)
-    vector = encoder(pixels, observer)
-    return pixels, vector, encoder.on_grid(observer.weights), encoder.shares(observer)
+    pixels = random_images(3, encoder.height_px, encoder.width_px)
+    recorder = AttentionRecorder(record=True)
+    vector = encoder(pixels, recorder)
+    return pixels, vector, encoder.on_grid(recorder.weights), encoder.pooling_weights(recorder)
 
 
 @pytest.fixture(autouse=True)
@@ -95,8 +97,8 @@ def no_gradients() -> Iterator[None]:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_vector_is_the_original_one(case: Cases, name: str) -> None:
     its = case(name)
-    want = its.sample.vector(its.model, its.tower(pixel_values=normalised(its.pixels)))
-    assert its.vector.shape == (3, its.encoder.width) == (3, its.sample.width)
+    want = its.sample.vector(its.model, its.tower(pixel_values=normalize(its.pixels)))
+    assert its.vector.shape == (3, its.encoder.embedding_dim) == (3, its.sample.width)
     assert its.vector.std(dim=0).min() > 1e-3, "one vector for all pictures"
     torch.testing.assert_close(its.vector.double(), want, atol=2e-5, rtol=1e-5)
     torch.testing.assert_close(its.encoder(its.pixels).double(), want, atol=2e-5, rtol=1e-5)
@@ -107,13 +109,13 @@ def test_what_is_told_of_the_positions(case: Cases, name: str) -> None:
     its = case(name)
     encoder, sample = its.encoder, its.sample
     positions = sample.prefix + sample.grid[0] * sample.grid[1]
-    assert (encoder.grid, encoder.prefix, encoder.pooling) == (sample.grid, sample.prefix, sample.pooling)
+    assert (encoder.grid, encoder.num_prefix_tokens, encoder.pooling) == (sample.grid, sample.prefix, sample.pooling)
     assert all(layer.shape[-2:] == (positions, positions) for layer in its.weights)
     torch.testing.assert_close(its.shares.sum(dim=-1), torch.ones(len(its.shares)))
     for layer in its.weights:
         torch.testing.assert_close(layer.sum(dim=-1), torch.ones(layer.shape[:-1]), atol=1e-5, rtol=0)
         assert layer.max() > 4 / positions, "attention that is uniform hides what is wrong"
-    rollout = told(its.weights, its.shares, encoder.prefix)["rollout"]
+    rollout = reduce_attention(its.weights, its.shares, encoder.num_prefix_tokens)["rollout"]
     matrix, row = rollout.matrix, rollout.pooled
     assert matrix.shape[1:] == (positions - sample.prefix,) * 2
     torch.testing.assert_close(row.sum(dim=-1), torch.ones(3))
@@ -122,7 +124,7 @@ def test_what_is_told_of_the_positions(case: Cases, name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name not in WINDOWED])
 def test_the_weights_are_those_of_every_layer(case: Cases, name: str) -> None:
     its = case(name)
-    want = its.tower(pixel_values=normalised(its.pixels), output_attentions=True).attentions
+    want = its.tower(pixel_values=normalize(its.pixels), output_attentions=True).attentions
     assert len(its.weights) == len(want) == 2
     for found, eager in zip(its.weights, want, strict=True):
         torch.testing.assert_close(found.double(), eager, atol=1e-5, rtol=0)
@@ -141,7 +143,7 @@ def test_windows_are_told_on_the_last_grid(case: Cases, name: str) -> None:
     for hook in hooks:
         hook.remove()
     stages = [stage for stage, depth in enumerate(its.sample.config["depths"]) for _ in range(depth)]
-    first = (its.encoder.rows_px // 4, its.encoder.columns_px // 4)
+    first = (its.encoder.height_px // 4, its.encoder.width_px // 4)
     for layer, (found, windows, stage) in enumerate(zip(its.weights, seen, stages, strict=True)):
         grid = (first[0] >> stage, first[1] >> stage)
         whole = over_the_map(windows, grid, 4, shift=2 if layer % 2 and min(grid) > 4 else 0)
@@ -183,13 +185,13 @@ def test_in_float64_the_original_is_met_more_closely(case: Cases, name: str) -> 
     """As closely as eager's softmax, which is always in float32, leaves."""
     its = case(name)
     _, vector, weights, shares = watch(copy.deepcopy(its.encoder).double())
-    found = original(its.opened)(its.pixels)
+    found = reference_model(its.opened)(its.pixels)
     torch.testing.assert_close(found.vector, vector, atol=1e-6, rtol=1e-6)
     for ours, theirs in zip(weights, found.weights, strict=True):
         torch.testing.assert_close(theirs, ours, atol=1e-6, rtol=0)
-    assert (found.shares is not None) == (its.sample.pooling == "attention")
-    if found.shares is not None:
-        torch.testing.assert_close(found.shares, shares, atol=1e-6, rtol=0)
+    assert (found.pooling_weights is not None) == (its.sample.pooling == "attention")
+    if found.pooling_weights is not None:
+        torch.testing.assert_close(found.pooling_weights, shares, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["vit", "deit", "dinov3", "beit-cls", "siglip"])
@@ -220,16 +222,20 @@ def test_two_encoders_keep_their_own_layers(case: Cases) -> None:
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
-        ("vit", {"model_type": "vit_mae"}, "model_type 'vit_mae' is no image encoder that is known: vit, deit"),
+        (
+            "vit",
+            {"model_type": "vit_mae"},
+            "model_type 'vit_mae' is not a supported image encoder; supported: vit, deit",
+        ),
         ("vit", {"model_type": "nobody"}, "config.json cannot be read"),
         ("vit", {"auto_map": {"AutoModel": "own.Model"}}, "asks for code that is never run"),
-        ("vit", {"num_channels": 1}, "vit of 1 channels: pictures have 3"),
-        ("vit", {"patch_size": 64}, "do not divide pictures of 32 x 32 px"),
+        ("vit", {"num_channels": 1}, "vit of 1 channels: images must have 3"),
+        ("vit", {"patch_size": 64}, "do not divide images of 32 x 32 px"),
         ("vit", {"num_hidden_layers": 3}, "lack "),
         ("vit", {"hidden_size": 64}, "its config says ["),
         ("dinov2", {"image_size": [32, 64]}, "dinov2 of 32 x 64 px: transformers takes square ones only"),
         ("swin", {"window_size": 3}, "windows of 3 and 3 stages do not divide 16 x 16 patches"),
-        ("swin", {"image_size": 66}, "do not divide pictures of 66 x 66 px"),
+        ("swin", {"image_size": 66}, "do not divide images of 66 x 66 px"),
         ("clip-plain", {"architectures": ["CLIPModel"]}, "lack visual_projection.weight"),
     ],
 )
@@ -265,26 +271,28 @@ def test_a_pooling_that_was_never_trained(case: Cases, name: str, pooling: Pooli
 
 def test_pictures_of_another_size(case: Cases) -> None:
     with pytest.raises(ValueError, match="pictures are"):
-        case("dinov3").encoder(pictures(1, 64, 64))
+        case("dinov3").encoder(random_images(1, 64, 64))
 
 
 @pytest.mark.parametrize("name", ["dinov2", "dinov2-registers", "dinov3"])
 @torch.no_grad()
 def test_what_takes_any_size_is_given_its_processors(name: str, tmp_path: Path) -> None:
-    model = write(name, tmp_path, shaped=False)
-    encoder = open_vision(recognise_sample(tmp_path, size_px=(48, 48)))
-    assert (encoder.rows_px, encoder.columns_px, encoder.grid) == (48, 48, (6, 6))
-    observer, pixels = Observer(watching=True), pictures(3, 48, 48)
-    vector = encoder(pixels, observer)
-    out = model(pixel_values=normalised(pixels), output_attentions=True)
+    model = write_checkpoint(name, tmp_path, like_trained=False)
+    encoder = load_vision(recognise_sample(tmp_path, size_px=(48, 48)))
+    assert (encoder.height_px, encoder.width_px, encoder.grid) == (48, 48, (6, 6))
+    recorder, pixels = AttentionRecorder(record=True), random_images(3, 48, 48)
+    vector = encoder(pixels, recorder)
+    out = model(pixel_values=normalize(pixels), output_attentions=True)
     torch.testing.assert_close(vector, out.last_hidden_state[:, 0], atol=1e-4, rtol=1e-4)
-    for found, wanted in zip(observer.weights, out.attentions, strict=True):
+    for found, wanted in zip(recorder.weights, out.attentions, strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
 
 
 def test_what_takes_one_size_refuses_another(tmp_path: Path) -> None:
-    write("vit", tmp_path)
-    with pytest.raises(PretrainedError, match=r"takes pictures of \(32, 32\) px, its processor makes them \(48, 48\)"):
+    write_checkpoint("vit", tmp_path)
+    with pytest.raises(
+        PretrainedError, match=r"takes images of \(32, 32\) px, but its image processor produces \(48, 48\)"
+    ):
         recognise_sample(tmp_path, size_px=(48, 48))
 
 
@@ -292,4 +300,4 @@ def test_the_image_tower_of_a_naflex_is_refused_with_the_way_out(tmp_path: Path)
     transformers.Siglip2Config().save_pretrained(tmp_path)
     config = read_config(tmp_path)
     with pytest.raises(PretrainedError, match=r"siglip2 in .* own aspect ratio \(NaFlex\).*model_type is siglip"):
-        recognise(tmp_path, config, middle=MIDDLE, spread=SPREAD)
+        resolve(tmp_path, config, image_mean=IMAGE_MEAN, image_std=IMAGE_STD)

@@ -8,18 +8,18 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.programs import needed
+from tests.programs import require_program
 from tests.server import Server
 
-WAIT_S = 120
+WAIT_TIMEOUT_S = 120
 """For a machine that has much else to do: on one that has not, what is waited for is there within a second."""
-REMEMBERED_MS = 1_500
+HISTORY_DELAY_MS = 1_500
 """For how long the page shows something before it remembers it."""
 TEXT = "The keeper lit the lamp."
 
 
 @dataclass
-class Opened:
+class PlaygroundPage:
     """A page of the playground, and what a test says is to be complained of.
 
     What the page does, it does later: after a timer, an answer, or an event that comes when the click is long over. So
@@ -28,33 +28,33 @@ class Opened:
 
     page: Page
     url: str
-    complaints: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    console_errors: list[str] = field(default_factory=list)
+    requested_urls: list[str] = field(default_factory=list)
 
-    def wait(self, holds: str, arg: object = None) -> None:
+    def wait_for(self, expression: str, arg: object = None) -> None:
         """Until an expression of JavaScript (with `arg`) is true.
 
         Playwright's own waiting asks the page to evaluate a string, which its policy forbids.
         """
-        give_up = time.monotonic() + WAIT_S
-        while not self.page.evaluate(f"(arg) => {holds}", arg):
-            assert time.monotonic() < give_up, f"never: {holds}"
+        deadline = time.monotonic() + WAIT_TIMEOUT_S
+        while not self.page.evaluate(f"(arg) => {expression}", arg):
+            assert time.monotonic() < deadline, f"never: {expression}"
             self.page.wait_for_timeout(50)
 
-    def becomes(self, look: Callable[[], object], expected: object) -> None:
+    def wait_for_value(self, read: Callable[[], object], expected: object) -> None:
         """Until what is looked at is what is expected; fails with what it was at last."""
-        give_up = time.monotonic() + WAIT_S
-        while (found := look()) != expected and time.monotonic() < give_up:
+        deadline = time.monotonic() + WAIT_TIMEOUT_S
+        while (value := read()) != expected and time.monotonic() < deadline:
             self.page.wait_for_timeout(50)
-        assert found == expected
+        assert value == expected
 
-    def readout(self, text: str) -> None:
+    def wait_for_readout(self, text: str) -> None:
         """Until the line below the attention says so."""
-        self.wait("document.getElementById('readout').textContent.includes(arg)", text)
+        self.wait_for("document.getElementById('readout').textContent.includes(arg)", text)
 
-    def tokens(self, count: int) -> None:
+    def wait_for_tokens(self, count: int) -> None:
         """Until a text of so many is shown."""
-        self.wait("document.querySelectorAll('.running .token').length === arg", count)
+        self.wait_for("document.querySelectorAll('.running .token').length === arg", count)
 
     def type(self, text: str) -> None:
         """As if typed; also what no key types."""
@@ -62,28 +62,28 @@ class Opened:
             "(text) => { const box = document.getElementById('text'); box.value = text; box.oninput(); }", text
         )
 
-    def shown(self, text: str) -> None:
+    def type_and_wait(self, text: str) -> None:
         """Type, and wait until it is what is shown."""
         self.type(text)
-        self.showing(text)
+        self.wait_for_text(text)
 
-    def showing(self, text: str) -> None:
+    def wait_for_text(self, text: str) -> None:
         """Until this very text is what is shown, not one that stood there while it was typed."""
-        self.wait("document.querySelector('.running')?.textContent.replaceAll('\u2400', '\\0') === arg", text)
-        self.settled()
+        self.wait_for("document.querySelector('.running')?.textContent.replaceAll('\u2400', '\\0') === arg", text)
+        self.wait_until_idle()
 
-    def remembered(self) -> None:
+    def wait_until_remembered(self) -> None:
         """Until what is shown is remembered: a timer as long as the page's, and set after it, ends after it."""
-        self.page.evaluate("(ms) => new Promise((end) => setTimeout(end, ms))", REMEMBERED_MS)
+        self.page.evaluate("(ms) => new Promise((end) => setTimeout(end, ms))", HISTORY_DELAY_MS)
 
-    def settled(self) -> None:
+    def wait_until_idle(self) -> None:
         """Until nothing is asked any more and all is shaded; before, something must have been asked."""
         self.page.wait_for_selector("#busy", state="hidden")
         self.page.wait_for_selector("[data-weight]")
 
-    def drawn(self, selector: str, weights: object) -> None:
+    def wait_for_weights(self, selector: str, weights: object) -> None:
         """Until these are the weights that are drawn."""
-        self.becomes(lambda: self.weights(selector), weights)
+        self.wait_for_value(lambda: self.weights(selector), weights)
 
     def weights(self, selector: str) -> list[float]:
         """As they are drawn."""
@@ -94,39 +94,41 @@ class Opened:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium. Not for longer: while Playwright is there, no other test can run an event loop."""
-    chromium = needed("chromium", "chromium")
+    chromium = require_program("chromium", "chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"], timeout=1_000 * WAIT_S)
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"], timeout=1_000 * WAIT_TIMEOUT_S
+        )
         yield browser
         browser.close()
 
 
-def watched(page: Page, url: str) -> Opened:
+def track_page(page: Page, url: str) -> PlaygroundPage:
     """A page that writes down what it asks and what it complains of."""
-    opened = Opened(page, url)
-    page.set_default_timeout(1_000 * WAIT_S)
-    page.on("request", lambda request: opened.asked.append(request.url))
-    page.on("console", lambda message: opened.complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    opened = PlaygroundPage(page, url)
+    page.set_default_timeout(1_000 * WAIT_TIMEOUT_S)
+    page.on("request", lambda request: opened.requested_urls.append(request.url))
+    page.on("console", lambda message: opened.console_errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: opened.console_errors.append(str(error)))
     return opened
 
 
-def check(opened: Opened) -> None:
+def assert_no_errors(opened: PlaygroundPage) -> None:
     """No other host was asked, and nothing was complained of."""
-    for asked in opened.asked:
-        assert asked.startswith(("blob:", "data:")) or urlsplit(asked).netloc == urlsplit(opened.url).netloc
-    assert opened.asked
-    assert opened.complaints == []
+    for url in opened.requested_urls:
+        assert url.startswith(("blob:", "data:")) or urlsplit(url).netloc == urlsplit(opened.url).netloc
+    assert opened.requested_urls
+    assert opened.console_errors == []
 
 
 @pytest.fixture
-def opened(browser: Browser, both: Server) -> Iterator[Opened]:
+def opened(browser: Browser, both: Server) -> Iterator[PlaygroundPage]:
     """The playground, with its first text shown, and the scenes to pick from."""
     page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    found = watched(page, both.url)
+    found = track_page(page, both.url)
     page.goto(both.url)
-    found.settled()
-    found.wait("document.querySelectorAll('.thumb').length === 20")
+    found.wait_until_idle()
+    found.wait_for("document.querySelectorAll('.thumb').length === 20")
     yield found
     page.close()
-    check(found)
+    assert_no_errors(found)

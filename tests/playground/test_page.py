@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.playground.conftest import TEXT, Opened, check, watched
+from tests.playground.conftest import TEXT, PlaygroundPage, assert_no_errors, track_page
 from tests.server import Server, serve
 
 MATCH = "**/v1/attention/match"
@@ -45,35 +45,35 @@ def tab_to(page: Page, wanted: str) -> None:
     raise AssertionError(f"{wanted} is not reached")
 
 
-def test_all_of_a_text_by_keyboard(opened: Opened) -> None:
+def test_all_of_a_text_by_keyboard(opened: PlaygroundPage) -> None:
     page = opened.page
     tab_to(page, "text")
     page.keyboard.press("Control+A")
     page.keyboard.type(TEXT)
-    opened.showing(TEXT)
+    opened.wait_for_text(TEXT)
     tab_to(page, "The")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    opened.readout("“The” counts")
+    opened.wait_for_readout("“The” counts")
     page.keyboard.press("ArrowRight")
-    opened.readout("“keeper” counts")
+    opened.wait_for_readout("“keeper” counts")
     page.keyboard.press("End")
     assert focused(page) == "[SEP]"
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
-    opened.wait("document.activeElement.getAttribute('aria-pressed') === 'true'")
+    opened.wait_for("document.activeElement.getAttribute('aria-pressed') === 'true'")
     page.keyboard.press("Escape")
-    opened.wait("document.activeElement.getAttribute('aria-pressed') === 'false'")
+    opened.wait_for("document.activeElement.getAttribute('aria-pressed') === 'false'")
     page.keyboard.press("Tab")
     assert focused(page) not in ("keeper", "lit"), "one stop for all tokens"
 
 
-def test_all_of_a_picture_by_keyboard(opened: Opened) -> None:
+def test_all_of_a_picture_by_keyboard(opened: PlaygroundPage) -> None:
     page = opened.page
     page.locator(".thumb").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     page.wait_for_selector(".cell[data-weight]")
-    opened.settled()
+    opened.wait_until_idle()
     page.locator(".cell").first.focus()
     for key, place in (
         ("ArrowDown", "row 2, column 1"),
@@ -81,11 +81,11 @@ def test_all_of_a_picture_by_keyboard(opened: Opened) -> None:
         ("ArrowUp", "row 1, column 2"),
     ):
         page.keyboard.press(key)
-        opened.readout(f"The patch in {place} counts")
+        opened.wait_for_readout(f"The patch in {place} counts")
     assert re.fullmatch(r"row 1, column 2: [\d.<]+", page.evaluate("document.activeElement.getAttribute('aria-label')"))
 
 
-def test_what_a_screen_reader_needs_is_there(opened: Opened) -> None:
+def test_what_a_screen_reader_needs_is_there(opened: PlaygroundPage) -> None:
     page = opened.page
     assert page.locator("main, header, footer, nav").count() == 4
     assert "tokens, 384 numbers" in page.inner_text("#status")
@@ -102,9 +102,9 @@ def test_it_is_read_well_in_light_and_dark_on_any_width(
     browser: Browser, both: Server, scheme: Any, width: int
 ) -> None:
     page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800}, reduced_motion="reduce")
-    opened = watched(page, both.url)
+    opened = track_page(page, both.url)
     page.goto(both.url)
-    opened.settled()
+    opened.wait_until_idle()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     red = int(re.findall(r"\d+", page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))[0])
     assert (red < 64) == (scheme == "dark")
@@ -119,10 +119,10 @@ def test_it_is_read_well_in_light_and_dark_on_any_width(
     page.wait_for_selector(".cell[data-weight]")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
-    check(opened)
+    assert_no_errors(opened)
 
 
-def test_the_theme_can_be_chosen(opened: Opened) -> None:
+def test_the_theme_can_be_chosen(opened: PlaygroundPage) -> None:
     page = opened.page
     grounds = []
     for name in ("light", "dark", "system"):
@@ -133,7 +133,7 @@ def test_the_theme_can_be_chosen(opened: Opened) -> None:
     assert grounds[0] == grounds[2], "this browser's system is light"
 
 
-def test_every_shade_can_be_read_and_equal_steps_look_equal(opened: Opened) -> None:
+def test_every_shade_can_be_read_and_equal_steps_look_equal(opened: PlaygroundPage) -> None:
     worst, spread = opened.page.evaluate("""async () => {
         const { ink, lit, shade } = await import('/playground/colours.js');
         const linear = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
@@ -158,7 +158,7 @@ def test_every_shade_can_be_read_and_equal_steps_look_equal(opened: Opened) -> N
     assert spread < 2
 
 
-def test_the_server_s_words_are_shown_and_trying_again_helps(opened: Opened) -> None:
+def test_the_server_s_words_are_shown_and_trying_again_helps(opened: PlaygroundPage) -> None:
     page = opened.page
     shape = {"message": "the queue is full", "type": "overloaded", "param": None, "code": "overloaded"}
     refuse = {"status": 429, "headers": {"Retry-After": "2"}, "json": {"error": shape, "detail": "the queue is full"}}
@@ -168,24 +168,24 @@ def test_the_server_s_words_are_shown_and_trying_again_helps(opened: Opened) -> 
     assert page.inner_text("#error-text") == "The queue is full. Try again in 2 s."
     page.unroute("**/v1/embeddings")
     page.click("#retry")
-    opened.tokens(6)
+    opened.wait_for_tokens(6)
     assert page.locator("#error").is_hidden()
-    assert all("429" in told for told in opened.complaints), "the browser's own line"
-    opened.complaints.clear()
+    assert all("429" in told for told in opened.console_errors), "the browser's own line"
+    opened.console_errors.clear()
 
 
-def test_a_server_that_is_away_is_told(opened: Opened) -> None:
+def test_a_server_that_is_away_is_told(opened: PlaygroundPage) -> None:
     opened.page.context.set_offline(True)
     opened.type(TEXT)
     opened.page.wait_for_selector("#error:not([hidden])")
     assert opened.page.inner_text("#error-text") == "The server cannot be reached."
     opened.page.context.set_offline(False)
     opened.page.click("#retry")
-    opened.tokens(6)
-    opened.complaints.clear()
+    opened.wait_for_tokens(6)
+    opened.console_errors.clear()
 
 
-def test_nothing_is_shown_of_nothing(opened: Opened) -> None:
+def test_nothing_is_shown_of_nothing(opened: PlaygroundPage) -> None:
     opened.type("")
     opened.page.wait_for_selector("#empty:not([hidden])")
     assert opened.page.locator(".token").count() == 0
@@ -195,26 +195,26 @@ def test_nothing_is_shown_of_nothing(opened: Opened) -> None:
 def test_a_key_is_asked_for_kept_in_memory_and_never_written_out(browser: Browser, minilm: Path) -> None:
     with serve(minilm, api_keys='["secret-key"]') as server:
         page = browser.new_page()
-        opened = watched(page, server.url)
+        opened = track_page(page, server.url)
         page.goto(server.url)
         page.wait_for_selector("#error:not([hidden])")
         assert "API key is missing or wrong" in page.inner_text("#error-text")
         page.fill("#key", "secret-key")
         page.click("#key-form button")
-        opened.settled()
+        opened.wait_until_idle()
         assert "$API_KEY" in page.inner_text("#curl")
         assert "secret-key" not in page.content()
         assert page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
         assert page.locator("#drop").is_hidden(), "no image model, no pictures"
         page.close()
-        assert all("401" in told for told in opened.complaints)
+        assert all("401" in told for told in opened.console_errors)
 
 
 def test_two_inputs_are_compared(browser: Browser, both: Server) -> None:
     page = browser.new_page()
-    opened = watched(page, both.url)
+    opened = track_page(page, both.url)
     page.goto(both.url)
-    opened.shown(TEXT)
+    opened.type_and_wait(TEXT)
     page.select_option("#other-scene", "3")
     with page.expect_response(MATCH) as answered:
         page.click("#compare")
@@ -232,7 +232,7 @@ def test_two_inputs_are_compared(browser: Browser, both: Server) -> None:
     pointed.hover()
     row = [token["text"] for token in text["tokens"]].index(pointed.inner_text().lower())
     cell = "Math.abs(document.querySelector('#sides .cell').dataset.weight - arg) < 1e-4"
-    opened.wait(cell, told["pairs"][row][0])
+    opened.wait_for(cell, told["pairs"][row][0])
     page.close()
     assert len(scene["similarities"]) == 64
-    check(opened)
+    assert_no_errors(opened)

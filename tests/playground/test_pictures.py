@@ -9,17 +9,17 @@ from PIL import Image
 from playwright.sync_api import Browser, Route
 
 from tests.conftest import ROOT
-from tests.playground.conftest import Opened, check, watched
+from tests.playground.conftest import PlaygroundPage, assert_no_errors, track_page
 from tests.playground.test_texts import run
 from tests.server import Server
 
 SCENE = ROOT / "docs/scene.png"
 
 
-def upload(opened: Opened, path: Path) -> None:
+def upload(opened: PlaygroundPage, path: Path) -> None:
     opened.page.set_input_files("#file", path)
     opened.page.wait_for_selector(".cell[data-weight]")
-    opened.settled()
+    opened.wait_until_idle()
 
 
 def answered(url: str, picture: bytes) -> Any:
@@ -31,7 +31,7 @@ def answered(url: str, picture: bytes) -> Any:
     return answer.raise_for_status().json()["data"][0]["attention"]
 
 
-def test_a_file_is_shaded_patch_by_patch_and_its_curl_gives_the_same(opened: Opened, tmp_path: Path) -> None:
+def test_a_file_is_shaded_patch_by_patch_and_its_curl_gives_the_same(opened: PlaygroundPage, tmp_path: Path) -> None:
     named = tmp_path / "it's a scene.png"
     named.write_bytes(SCENE.read_bytes())
     upload(opened, named)
@@ -43,7 +43,7 @@ def test_a_file_is_shaded_patch_by_patch_and_its_curl_gives_the_same(opened: Ope
     assert opened.weights(".cell") == pytest.approx(run(command, tmp_path)["attention"]["values"], abs=1e-5)
 
 
-def test_patches_lie_where_the_boxes_say_and_nothing_outside_is_shaded(opened: Opened, tmp_path: Path) -> None:
+def test_patches_lie_where_the_boxes_say_and_nothing_outside_is_shaded(opened: PlaygroundPage, tmp_path: Path) -> None:
     Image.open(SCENE).convert("RGB").resize((300, 150)).save(tmp_path / "wide.png")
     upload(opened, tmp_path / "wide.png")
     boxes = answered(opened.url, (tmp_path / "wide.png").read_bytes())["grid"]["boxes_px"]
@@ -59,25 +59,25 @@ def test_patches_lie_where_the_boxes_say_and_nothing_outside_is_shaded(opened: O
         assert shown == pytest.approx(box, abs=0.5)
 
 
-def test_a_patch_shows_what_it_attends_to(opened: Opened, tmp_path: Path) -> None:
+def test_a_patch_shows_what_it_attends_to(opened: PlaygroundPage, tmp_path: Path) -> None:
     (tmp_path / "scene.png").write_bytes(SCENE.read_bytes())
     upload(opened, tmp_path / "scene.png")
     opened.page.select_option("#reduce", "raw")
     opened.page.select_option("#layer", "1")
     opened.page.select_option("#head", "2")
     opened.page.locator(".cell").nth(27).hover()
-    opened.readout("The patch in row 4")
+    opened.wait_for_readout("The patch in row 4")
     opened.page.locator(".cell").nth(27).click()
-    opened.wait("document.getElementById('curl').textContent.includes('\"query\":28')")
+    opened.wait_for("document.getElementById('curl').textContent.includes('\"query\":28')")
     found = run(opened.page.inner_text("#curl"), tmp_path)["attention"]
     assert opened.weights(".cell") == pytest.approx(found["values"][0][0][1:], rel=2e-3, abs=1e-6)
     assert "CLS" in opened.page.inner_text("#prefix")
 
 
-def test_a_scene_is_picked_and_its_curl_fetches_it(opened: Opened, tmp_path: Path) -> None:
+def test_a_scene_is_picked_and_its_curl_fetches_it(opened: PlaygroundPage, tmp_path: Path) -> None:
     opened.page.locator(".thumb").nth(2).click()
     opened.page.wait_for_selector(".cell[data-weight]")
-    opened.settled()
+    opened.wait_until_idle()
     found = run(opened.page.inner_text("#curl"), tmp_path)
     assert opened.weights(".cell") == pytest.approx(found["attention"]["values"], abs=1e-5)
     before = opened.page.locator(".cell").first.evaluate("(cell) => getComputedStyle(cell).backgroundColor")
@@ -86,7 +86,7 @@ def test_a_scene_is_picked_and_its_curl_fetches_it(opened: Opened, tmp_path: Pat
     assert before != after
 
 
-def test_a_picture_is_pasted(opened: Opened) -> None:
+def test_a_picture_is_pasted(opened: PlaygroundPage) -> None:
     opened.page.evaluate("""async () => {
         const file = await (await fetch('playground/scenes/4.png')).blob();
         const data = new DataTransfer();
@@ -97,25 +97,25 @@ def test_a_picture_is_pasted(opened: Opened) -> None:
     assert "pasted.png" in opened.page.inner_text("#curl")
 
 
-def test_what_is_no_picture_is_told_in_words(opened: Opened, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_told_in_words(opened: PlaygroundPage, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     opened.page.set_input_files("#file", tmp_path / "broken.png")
     opened.page.wait_for_selector("#error:not([hidden])")
-    assert "no picture" in opened.page.inner_text("#error-text")
+    assert "not a supported image" in opened.page.inner_text("#error-text")
 
 
-def test_words_find_the_scene_that_they_describe(opened: Opened) -> None:
+def test_words_find_the_scene_that_they_describe(opened: PlaygroundPage) -> None:
     scenes = httpx.get(f"{opened.url}/playground/scenes").json()["data"]
     opened.page.fill("#search", scenes[7]["caption"])
     opened.page.wait_for_selector("#found li")
-    opened.wait("document.getElementById('search-note').textContent.startsWith('Nearest')")
+    opened.wait_for("document.getElementById('search-note').textContent.startsWith('Nearest')")
     assert opened.page.locator("#found .label").first.inner_text() == scenes[7]["caption"]
     opened.page.locator("#found button").first.click()
     opened.page.wait_for_selector(".cell[data-weight]")
     assert opened.page.input_value("#model") == "scenes-vit"
 
 
-def test_choosing_the_image_model_shows_it_a_scene(opened: Opened) -> None:
+def test_choosing_the_image_model_shows_it_a_scene(opened: PlaygroundPage) -> None:
     opened.page.select_option("#model", "scenes-vit")
     opened.page.wait_for_selector(".cell[data-weight]")
     opened.page.select_option("#model", "all-MiniLM-L6-v2")
@@ -124,17 +124,17 @@ def test_choosing_the_image_model_shows_it_a_scene(opened: Opened) -> None:
 
 def test_the_image_model_can_be_chosen_before_the_scenes_have_come(browser: Browser, both: Server) -> None:
     page = browser.new_page()
-    opened = watched(page, both.url)
+    opened = track_page(page, both.url)
     held: list[Route] = []
     page.route("**/playground/scenes", lambda route: held.append(route))
     page.goto(both.url)
-    opened.settled()
+    opened.wait_until_idle()
     page.select_option("#model", "scenes-vit")
-    opened.wait("document.querySelectorAll('.thumb').length === 0")
+    opened.wait_for("document.querySelectorAll('.thumb').length === 0")
     assert len(held) == 1, "asked for once"
     held[0].continue_()
     page.wait_for_selector(".cell[data-weight]")
-    opened.wait("document.querySelectorAll('.thumb').length === 20")
+    opened.wait_for("document.querySelectorAll('.thumb').length === 20")
     assert page.locator("#other-scene option").count() == 21, "and the one that is none"
     page.close()
-    check(opened)
+    assert_no_errors(opened)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from bench.against import embedded
-from export.options import Options
-from export.precision.quality import MIN_MEAN_COSINE, MIN_OVERLAP, NEIGHBOURS
+from bench.against import fetch_embeddings
+from export.options import ExportOptions
+from export.precision.quality import MIN_MEAN_COSINE, MIN_OVERLAP, NUM_NEIGHBORS
 from models.contract.arrays import Floats
 from models.contract.manifest import Manifest
-from tests.exports import Exports
+from tests.exports import ExportCache
 from tests.server import serve
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -42,14 +42,14 @@ def served(artifact: Path) -> Iterator[str]:
 def embed(artifact: Path, texts: list[str]) -> Floats:
     """`[n, 768]` over HTTP, in batches of texts of all lengths."""
     with served(artifact) as url:
-        return np.concatenate([embedded(url, NAME, texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)])
+        return np.concatenate([fetch_embeddings(url, NAME, texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)])
 
 
 @pytest.mark.checkpoints
 def test_embeddings_are_those_of_sentence_transformers(
-    mpnet_source: Path, exports: Exports, texts: list[str], golden: Floats
+    mpnet_source: Path, exports: ExportCache, texts: list[str], golden: Floats
 ) -> None:
-    artifact = exports(mpnet_source, NAME, apart=True)
+    artifact = exports(mpnet_source, NAME, in_subprocess=True)
     text = Manifest.read(artifact).text
     assert text is not None
     assert (text.max_tokens, text.position_offset) == (384, 2)
@@ -60,15 +60,15 @@ def test_embeddings_are_those_of_sentence_transformers(
 
 
 @pytest.mark.checkpoints_int8
-def test_eight_bits_keep_neighbors(mpnet_source: Path, exports: Exports, texts: list[str], golden: Floats) -> None:
-    got = embed(exports(mpnet_source, NAME, Options(precision="int8")), texts)
+def test_eight_bits_keep_neighbors(mpnet_source: Path, exports: ExportCache, texts: list[str], golden: Floats) -> None:
+    got = embed(exports(mpnet_source, NAME, ExportOptions(precision="int8")), texts)
     assert (got * golden).sum(axis=1).mean() >= MIN_MEAN_COSINE
     kept = [len(np.intersect1d(*pair)) for pair in zip(nearest(got), nearest(golden), strict=True)]
-    assert np.mean(kept) >= MIN_OVERLAP * NEIGHBOURS
+    assert np.mean(kept) >= MIN_OVERLAP * NUM_NEIGHBORS
 
 
 def nearest(vectors: Floats) -> np.ndarray:
     """The ten nearest of each of `[n, e]`, itself left out."""
     closeness = vectors @ vectors.T
     np.fill_diagonal(closeness, -np.inf)
-    return np.argsort(-closeness, axis=1, kind="stable")[:, :NEIGHBOURS]
+    return np.argsort(-closeness, axis=1, kind="stable")[:, :NUM_NEIGHBORS]

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from models.contract.manifest import Manifest
-from tests.exports import Exports
+from tests.exports import ExportCache
 from tests.server import serve
 
 TEXTS = ["The Lighthouse keeper reads.", "naïve CAFÉ über", "", "one two three " * 300]
@@ -17,7 +17,7 @@ TEXTS = ["The Lighthouse keeper reads.", "naïve CAFÉ über", "", "one two thre
 
 @pytest.mark.checkpoints
 def test_a_masked_language_model_exports_as_an_encoder(
-    splade_source: Path, exports: Exports, monkeypatch: pytest.MonkeyPatch
+    splade_source: Path, exports: ExportCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing in its files says that its head was trained as SPLADE's, so it is a pre-trained BERT as others are."""
 

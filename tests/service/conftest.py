@@ -10,14 +10,14 @@ from starlette.testclient import TestClient
 from service.app import create_app
 from service.settings import Settings
 
-Serving = Callable[..., AbstractContextManager[TestClient]]
+ClientFactory = Callable[..., AbstractContextManager[TestClient]]
 
-GOOD = {"model": "tiny", "input": "the old lamp"}
+VALID_BODY = {"model": "tiny", "input": "the old lamp"}
 URL = "/v1/embeddings"
 
 
 @pytest.fixture
-def serving(tiny: Path) -> Serving:
+def serving(tiny: Path) -> ClientFactory:
     """`with serving(setting=...) as client`: a small text model."""
 
     @contextmanager
@@ -29,6 +29,6 @@ def serving(tiny: Path) -> Serving:
 
 
 @pytest.fixture
-def client(serving: Serving) -> Iterator[TestClient]:
+def client(serving: ClientFactory) -> Iterator[TestClient]:
     with serving() as client:
         yield client

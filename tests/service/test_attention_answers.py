@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.pretrained.text import load_text
+from models.pretrained.text import load_text_model
 from tests.conftest import MINILM
 from tests.server import Server
 
@@ -30,13 +30,13 @@ def eager(minilm_source: Path) -> list[np.ndarray]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(minilm_source)
-    model = load_text(minilm_source, "bert", attention="eager")
+    model = load_text_model(minilm_source, "bert", attention="eager")
     with torch.no_grad():
         encoded = [tokenizer(text, return_tensors="pt", truncation=True, max_length=256) for text in TEXTS]
         return [torch.cat(model(**inputs, output_attentions=True).attentions).numpy() for inputs in encoded]
 
 
-def test_raw_weights_are_eager_pytorchs(server: Server, eager: list[np.ndarray]) -> None:
+def test_raw_weights_equal_eager_pytorch(server: Server, eager: list[np.ndarray]) -> None:
     for got, expected in zip(ask(server, TEXTS, {"reduce": "raw"}), eager, strict=True):
         values = np.array(got["values"])
         assert got["shape"] == list(values.shape) == list(expected.shape)
@@ -44,7 +44,7 @@ def test_raw_weights_are_eager_pytorchs(server: Server, eager: list[np.ndarray])
         np.testing.assert_allclose(values.sum(-1), 1, atol=1e-5)
 
 
-def test_true_is_the_pooled_rollout_over_the_items_own_tokens(server: Server, eager: list[np.ndarray]) -> None:
+def test_attention_true_is_pooled_rollout(server: Server, eager: list[np.ndarray]) -> None:
     for text, got, weights in zip(TEXTS, ask(server, TEXTS, True), eager, strict=True):
         n = weights.shape[-1]
         expected = np.eye(n)
@@ -60,7 +60,7 @@ def test_true_is_the_pooled_rollout_over_the_items_own_tokens(server: Server, ea
 
 
 @pytest.mark.parametrize("reduce", ["rollout", "last", "mean", "max"])
-def test_matrices_rows_and_pools_of_one_reduction_belong_together(server: Server, reduce: str) -> None:
+def test_query_modes_of_a_reduction_are_consistent(server: Server, reduce: str) -> None:
     texts = TEXTS[:2]
     everything, pooled, third = (ask(server, texts, {"reduce": reduce, "query": q}) for q in ("all", "pool", 2))
     for matrix, pool, row in zip(everything, pooled, third, strict=True):
@@ -95,7 +95,7 @@ def test_heads_are_combined_layer_by_layer(server: Server, eager: list[np.ndarra
 
 
 @pytest.mark.parametrize("encoding", ["json", "base64"])
-def test_the_largest_of_each_row(server: Server, eager: list[np.ndarray], encoding: str) -> None:
+def test_top_k_of_each_row(server: Server, eager: list[np.ndarray], encoding: str) -> None:
     (got,) = ask(server, TEXTS[:1], {"reduce": "raw", "layers": [1], "top_k": 3, "encoding": encoding})
     values, indices = got["values"], got["indices"]
     if encoding == "base64":
@@ -108,7 +108,7 @@ def test_the_largest_of_each_row(server: Server, eager: list[np.ndarray], encodi
     np.testing.assert_allclose(np.take_along_axis(expected, np.array(indices), -1), values, atol=1e-3)
 
 
-def test_all_there_is_when_fewer_are_there(server: Server) -> None:
+def test_top_k_larger_than_row(server: Server) -> None:
     (got,) = ask(server, ["Short."], {"top_k": 2**62})
     assert sorted(got["indices"]) == list(range(len(got["tokens"])))
     assert got["values"] == sorted(got["values"], reverse=True)
@@ -117,7 +117,7 @@ def test_all_there_is_when_fewer_are_there(server: Server) -> None:
 LONG_WORDS = "Zweckverbandsvorsitzende naïveté,  antidisestablishmentarianism!"
 
 
-def test_tokens_are_put_together_to_words(server: Server) -> None:
+def test_units_words(server: Server) -> None:
     by_token, by_word = (
         ask(server, [LONG_WORDS], {"query": "all", "units": units})[0] for units in ("tokens", "words")
     )
@@ -140,7 +140,7 @@ def test_tokens_are_put_together_to_words(server: Server) -> None:
 @pytest.mark.parametrize(
     ("text", "attention", "param", "says"),
     [
-        ("Short.", {"reduce": "raw", "heads": [0] * 1_000, "top_k": 1}, "attention.heads", "once each"),
+        ("Short.", {"reduce": "raw", "heads": [0] * 1_000, "top_k": 1}, "attention.heads", "duplicates"),
         ("Short.", {"top_k": 0}, "attention.top_k", "at least 1"),
         ("Short.", {"top_k": 1.5}, "attention.top_k", "integer"),
         ("Short.", {"top_k": True}, "attention.top_k", "integer"),
@@ -151,7 +151,7 @@ def test_tokens_are_put_together_to_words(server: Server) -> None:
         ([101, 102], {"units": "words"}, "attention.units", "send the text"),
     ],
 )
-def test_what_cannot_be_is_refused(server: Server, text: object, attention: object, param: str, says: str) -> None:
+def test_invalid_attention_options(server: Server, text: object, attention: object, param: str, says: str) -> None:
     answer = httpx.post(f"{server.url}/v1/embeddings", json={"model": MINILM, "input": [text], "attention": attention})
     error = answer.json()["error"]
     assert (answer.status_code, error["param"]) == (400, param), error

@@ -22,11 +22,11 @@ from PIL import Image, ImageOps
 from tokenizers import Tokenizer
 
 from models.contract.tensors import Reduction
-from models.pretrained.text import load_text
+from models.pretrained.text import load_text_model
 from models.scenes.rendering import Scene
-from models.train.evaluation import unseen
+from models.train.evaluation import held_out_scenes
 from tests.conftest import MINILM
-from tests.pictures import as_data_url, encoded, encoded_pixels, turned
+from tests.pictures import encode, encode_pixels, png_with_orientation, to_data_url
 from tests.server import Server
 
 Floats = npt.NDArray[np.float64]
@@ -65,7 +65,7 @@ def originals(source: Path, texts: tuple[str, ...]) -> list[list[Floats]]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(source)
-    model = load_text(source, "bert", attention="eager").double()
+    model = load_text_model(source, "bert", attention="eager").double()
     with torch.no_grad():
         encoded = [tokenizer(text, return_tensors="pt", truncation=True, max_length=256) for text in texts]
         seen = [model(**inputs, output_attentions=True).attentions for inputs in encoded]
@@ -81,7 +81,7 @@ def rollout(layers: list[Floats]) -> Floats:
 
 
 @pytest.mark.parametrize("at_once", [1, 6])
-def test_rollout_is_the_originals_in_float64(both: Server, minilm_source: Path, at_once: int) -> None:
+def test_rollout_equals_float64_reference(both: Server, minilm_source: Path, at_once: int) -> None:
     """Ragged texts together, so that some are padded, and each alone."""
     texts = (*TEXTS, LONG)
     for first in range(0, len(texts), at_once):
@@ -103,7 +103,7 @@ def test_every_distribution_is_of_its_own_item_and_sums_to_one(
     asked = {"reduce": reduce, "query": query, "encoding": encoding}
     lengths = [layers[0].shape[-1] for layers in originals(minilm_source, (*TEXTS, LONG))][: len(TEXTS)]
     assert len(set(lengths)) == len(TEXTS)
-    pictures = [{"image": as_data_url(encoded_pixels(scene.pixels))} for scene in scenes()[:3]]
+    pictures = [{"image": to_data_url(encode_pixels(scene.pixels))} for scene in scenes()[:3]]
     cells = 65 if reduce == "raw" else 64
     items = [*zip(lengths, ask(both, MINILM, TEXTS, asked), strict=True)]
     items += [(cells, told) for told in ask(both, SCENES_VIT, pictures, asked)]
@@ -159,7 +159,7 @@ def strings(count: int) -> list[str]:
     return [unicodedata.normalize(source.choice(("NFC", "NFD")), text) for text in made]
 
 
-def test_offsets_are_of_the_callers_own_string(both: Server, minilm: Path) -> None:
+def test_offsets_refer_to_the_input_string(both: Server, minilm: Path) -> None:
     """The slice of a token is what it was made of.
 
     What the normalizer drops (controls, joiners, combining marks) is no token's own: between two characters of one
@@ -205,7 +205,7 @@ def sharing(tokens: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return groups
 
 
-def test_a_special_token_that_the_caller_wrote_is_of_the_text(both: Server) -> None:
+def test_special_token_in_input_has_offsets(both: Server) -> None:
     (told,) = ask(both, MINILM, ["say [SEP] aloud"])
     assert [token["end"] - token["start"] for token in told["tokens"]] == [0, 3, 5, 5, 0]
 
@@ -221,7 +221,7 @@ Posted = tuple[bytes, Mask]
 
 @cache
 def scenes() -> list[Scene]:
-    return unseen(500, one_in=1.0, side_px=128)
+    return held_out_scenes(500, single_object_fraction=1.0, side_px=128)
 
 
 def found(server: Server, posted: list[Posted]) -> float:
@@ -229,7 +229,7 @@ def found(server: Server, posted: list[Posted]) -> float:
     hits = []
     for first in range(0, len(posted), AT_ONCE):
         part = posted[first : first + AT_ONCE]
-        answers = ask(server, SCENES_VIT, [{"image": as_data_url(file)} for file, _ in part])
+        answers = ask(server, SCENES_VIT, [{"image": to_data_url(file)} for file, _ in part])
         for told, (_, mask) in zip(answers, part, strict=True):
             boxes = np.array(told["grid"]["boxes_px"])
             np.testing.assert_allclose([*boxes[0, :2], *boxes[-1, 2:]], [0, 0, *mask.shape[::-1]], atol=1e-6)
@@ -247,15 +247,15 @@ def scaled(scene: Scene, size: tuple[int, int]) -> tuple[Image.Image, Mask]:
 def test_the_largest_weight_is_on_the_object_in_pictures_of_any_size(both: Server, size: tuple[int, int]) -> None:
     """Measured: 0.994 in each."""
     pictures = [scaled(scene, size) for scene in scenes()]
-    assert found(both, [(encoded(image, "JPEG", quality=90), mask) for image, mask in pictures]) >= FOUND
+    assert found(both, [(encode(image, "JPEG", quality=90), mask) for image, mask in pictures]) >= FOUND
 
 
-def test_it_is_in_pictures_that_are_stored_turned(both: Server) -> None:
+def test_max_weight_with_exif_orientation(both: Server) -> None:
     """Boxes are of the upright picture, which is no square, so that a side taken for the other is seen."""
     posted = []
     for index, scene in enumerate(scenes()):
         image, mask = scaled(scene, (150, 100))
-        file = turned(image.transpose(STORED[2 + index % 7]), 2 + index % 7)
+        file = png_with_orientation(image.transpose(STORED[2 + index % 7]), 2 + index % 7)
         assert ImageOps.exif_transpose(Image.open(io.BytesIO(file))).tobytes() == image.tobytes()
         posted.append((file, mask))
     assert found(both, posted) >= FOUND
@@ -286,7 +286,7 @@ def test_objects_that_the_model_sees_squeezed_are_found_less_often(both: Server,
         (mask,) = scene.masks
         x, y = (_start(mask.any(axis=axis), side, source) for axis, side in enumerate(size))
         part = slice(y, y + size[1]), slice(x, x + size[0])
-        posted.append((encoded_pixels(scene.pixels[part]), mask[part]))
+        posted.append((encode_pixels(scene.pixels[part]), mask[part]))
     assert found(both, posted) >= FOUND_SQUEEZED
 
 

@@ -8,17 +8,17 @@ import onnxruntime
 import pytest
 
 from models.contract import tensors
-from models.contract.arrays import Data, Floats
-from models.contract.asking import asking
+from models.contract.arrays import Floats, InputArray
+from models.contract.asking import output_selection_inputs
 from models.contract.manifest import Manifest
 from models.contract.packing import pack
-from service.runtime.binding import Bound
+from service.runtime.binding import IoBindingRunner
 
 LENGTHS = [[5], [1, 9, 30], [3, 40, 1, 1, 7]]
 WANTED = [
     (tensors.EMBEDDING,),
-    (tensors.pooled("rollout"), tensors.EMBEDDING),
-    (tensors.EMBEDDING, tensors.POSITIONS, tensors.weights(1)),
+    (tensors.pooled_reduction("rollout"), tensors.EMBEDDING),
+    (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS, tensors.layer_weights(1)),
 ]
 
 
@@ -28,21 +28,23 @@ def session(tiny: Path) -> onnxruntime.InferenceSession:
 
 
 @pytest.fixture(scope="module")
-def feeds(tiny: Path) -> list[dict[str, Data]]:
+def feeds(tiny: Path) -> list[dict[str, InputArray]]:
     """For each pair of LENGTHS and WANTED."""
     outputs = Manifest.read(tiny).graph.outputs
     batches = [[np.random.default_rng(n).integers(0, 14, n) for n in lengths] for lengths in LENGTHS]
-    return [{**pack(batch), **asking(outputs, wanted, [0, 2])} for batch in batches for wanted in WANTED]
+    return [
+        {**pack(batch), **output_selection_inputs(outputs, wanted, [0, 2])} for batch in batches for wanted in WANTED
+    ]
 
 
-def expected(session: onnxruntime.InferenceSession, feeds: list[dict[str, Data]]) -> list[list[Floats]]:
+def expected(session: onnxruntime.InferenceSession, feeds: list[dict[str, InputArray]]) -> list[list[Floats]]:
     return [session.run(list(wanted), fed) for wanted, fed in zip(WANTED * len(LENGTHS), feeds, strict=True)]
 
 
-def test_shapes_and_outputs_may_change_from_run_to_run(
-    session: onnxruntime.InferenceSession, feeds: list[dict[str, Data]]
+def test_binding_shapes_and_outputs_can_change_between_runs(
+    session: onnxruntime.InferenceSession, feeds: list[dict[str, InputArray]]
 ) -> None:
-    bound = Bound(session)
+    bound = IoBindingRunner(session)
     found = [bound(wanted, fed) for wanted, fed in zip(WANTED * len(LENGTHS), feeds, strict=True)]
     for arrays, others in zip(found, expected(session, feeds), strict=True):
         assert len(arrays) == len(others)
@@ -51,11 +53,9 @@ def test_shapes_and_outputs_may_change_from_run_to_run(
             np.testing.assert_array_equal(array, other)
 
 
-def test_arrays_outlive_the_runs_after_them(
-    session: onnxruntime.InferenceSession, feeds: list[dict[str, Data]]
-) -> None:
+def test_outputs_outlive_later_runs(session: onnxruntime.InferenceSession, feeds: list[dict[str, InputArray]]) -> None:
     """They are views of ONNX Runtime's memory, which must not be given to the next run while they are there."""
-    bound = Bound(session)
+    bound = IoBindingRunner(session)
     (first,) = bound(WANTED[0], feeds[0])
     kept = first.copy()
     for _ in range(20):
@@ -63,10 +63,10 @@ def test_arrays_outlive_the_runs_after_them(
     np.testing.assert_array_equal(first, kept)
 
 
-def test_runs_of_several_threads_do_not_meet(
-    session: onnxruntime.InferenceSession, feeds: list[dict[str, Data]]
+def test_concurrent_runs_are_isolated(
+    session: onnxruntime.InferenceSession, feeds: list[dict[str, InputArray]]
 ) -> None:
-    bound, right = Bound(session), expected(session, feeds)
+    bound, right = IoBindingRunner(session), expected(session, feeds)
     work = [i % len(feeds) for i in range(200)]
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda i: bound((WANTED * len(LENGTHS))[i], feeds[i]), work))
@@ -75,15 +75,15 @@ def test_runs_of_several_threads_do_not_meet(
             np.testing.assert_array_equal(array, other)
 
 
-def test_inputs_need_not_lie_in_one_piece(session: onnxruntime.InferenceSession, feeds: list[dict[str, Data]]) -> None:
+def test_non_contiguous_inputs(session: onnxruntime.InferenceSession, feeds: list[dict[str, InputArray]]) -> None:
     spread = {name: np.repeat(array, 2)[::2] if array.ndim == 1 else array for name, array in feeds[0].items()}
     assert not spread["input_ids"].flags.contiguous
-    (found,) = Bound(session)(WANTED[0], spread)
+    (found,) = IoBindingRunner(session)(WANTED[0], spread)
     np.testing.assert_array_equal(found, session.run(list(WANTED[0]), feeds[0])[0])
 
 
-def test_what_the_graph_lacks_fails(session: onnxruntime.InferenceSession, feeds: list[dict[str, Data]]) -> None:
+def test_unknown_names_fail(session: onnxruntime.InferenceSession, feeds: list[dict[str, InputArray]]) -> None:
     with pytest.raises(RuntimeError, match="another"):
-        Bound(session)(WANTED[0], {**feeds[0], "another": np.zeros(1)})
+        IoBindingRunner(session)(WANTED[0], {**feeds[0], "another": np.zeros(1)})
     with pytest.raises(RuntimeError, match="Invalid output name"):
-        Bound(session)(["another"], feeds[0])
+        IoBindingRunner(session)(["another"], feeds[0])

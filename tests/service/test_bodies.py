@@ -8,53 +8,55 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.bodies import LARGEST, SMALL_BYTES, SMALL_SHARE, Bodies
+from service.bodies import MAX_FULL_SIZE_BODIES, MAX_SMALL_BODY_BYTES, SMALL_BODY_DIVISOR, BodyMemoryBudget
 from service.errors import Overloaded
-from service.state import State
-from tests.raw import Connection
+from service.state import AppState
+from tests.raw import RawConnection
 from tests.server import serve
-from tests.service.conftest import GOOD, URL, Serving
+from tests.service.conftest import URL, VALID_BODY, ClientFactory
 from tests.waiting import eventually
 
-MOST = 1_000_000
+MAX_BODY_BYTES = 1_000_000
 
 
-def test_one_of_the_largest_is_always_taken_and_many_are_not() -> None:
-    bodies = Bodies()
-    for _ in range(LARGEST):
-        bodies.change(0, MOST, MOST)
+def test_full_size_bodies_are_limited() -> None:
+    bodies = BodyMemoryBudget()
+    for _ in range(MAX_FULL_SIZE_BODIES):
+        bodies.resize(0, MAX_BODY_BYTES, MAX_BODY_BYTES)
     with pytest.raises(Overloaded):
-        bodies.change(0, SMALL_BYTES + 1, MOST)
-    bodies.change(MOST, 0, MOST)
-    bodies.change(0, MOST, MOST)
-    bodies = Bodies()
-    bodies.change(0, 100 * MOST, MOST)
+        bodies.resize(0, MAX_SMALL_BODY_BYTES + 1, MAX_BODY_BYTES)
+    bodies.resize(MAX_BODY_BYTES, 0, MAX_BODY_BYTES)
+    bodies.resize(0, MAX_BODY_BYTES, MAX_BODY_BYTES)
+    bodies = BodyMemoryBudget()
+    bodies.resize(0, 100 * MAX_BODY_BYTES, MAX_BODY_BYTES)
 
 
-def test_small_ones_have_a_share_of_their_own() -> None:
-    bodies = Bodies()
-    bodies.change(0, LARGEST * MOST, MOST)
-    count = LARGEST * MOST // SMALL_SHARE // SMALL_BYTES
+def test_small_bodies_have_their_own_budget() -> None:
+    bodies = BodyMemoryBudget()
+    bodies.resize(0, MAX_FULL_SIZE_BODIES * MAX_BODY_BYTES, MAX_BODY_BYTES)
+    count = MAX_FULL_SIZE_BODIES * MAX_BODY_BYTES // SMALL_BODY_DIVISOR // MAX_SMALL_BODY_BYTES
     for _ in range(count):
-        bodies.change(0, SMALL_BYTES, MOST)
+        bodies.resize(0, MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
     with pytest.raises(Overloaded):
-        bodies.change(0, SMALL_BYTES, MOST)
+        bodies.resize(0, MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
     with pytest.raises(Overloaded):
-        bodies.change(SMALL_BYTES, SMALL_BYTES + 1, MOST)  # as it arrives it turns out to be large
-    bodies.change(SMALL_BYTES, 0, MOST)
-    bodies.change(0, SMALL_BYTES, MOST)
+        bodies.resize(
+            MAX_SMALL_BODY_BYTES, MAX_SMALL_BODY_BYTES + 1, MAX_BODY_BYTES
+        )  # as it arrives it turns out to be large
+    bodies.resize(MAX_SMALL_BODY_BYTES, 0, MAX_BODY_BYTES)
+    bodies.resize(0, MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
     with pytest.raises(Overloaded):
-        bodies.change(0, SMALL_BYTES, MOST)
+        bodies.resize(0, MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
 
 
 def large(**fields: object) -> bytes:
-    return json.dumps({**GOOD, **fields}).encode() + b" " * 500_000
+    return json.dumps({**VALID_BODY, **fields}).encode() + b" " * 500_000
 
 
-def test_nothing_is_held_of_what_is_answered(serving: Serving) -> None:
-    with serving(max_body_bytes=MOST) as client:
-        state: State = client.app.state.headlight  # type: ignore[attr-defined]
-        held = state.bodies._held
+def test_budget_is_released_after_response(serving: ClientFactory) -> None:
+    with serving(max_body_bytes=MAX_BODY_BYTES) as client:
+        state: AppState = client.app.state.headlight  # type: ignore[attr-defined]
+        held = state.body_budget._reserved_bytes
         for body, headers, status in (
             (large(), {}, 200),
             (gzip.compress(large()), {"Content-Encoding": "gzip"}, 200),
@@ -70,28 +72,28 @@ def test_nothing_is_held_of_what_is_answered(serving: Serving) -> None:
             assert held == {False: 0, True: 0}
 
 
-def test_what_inflates_counts_as_it_is(serving: Serving) -> None:
-    with serving(max_body_bytes=MOST) as client:
-        state: State = client.app.state.headlight  # type: ignore[attr-defined]
-        state.bodies.change(0, LARGEST * MOST, MOST)
+def test_inflated_size_is_reserved(serving: ClientFactory) -> None:
+    with serving(max_body_bytes=MAX_BODY_BYTES) as client:
+        state: AppState = client.app.state.headlight  # type: ignore[attr-defined]
+        state.body_budget.resize(0, MAX_FULL_SIZE_BODIES * MAX_BODY_BYTES, MAX_BODY_BYTES)
         body = gzip.compress(large())
-        assert len(body) < SMALL_BYTES
+        assert len(body) < MAX_SMALL_BODY_BYTES
         answer = client.post(URL, content=body, headers={"Content-Encoding": "gzip"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "overloaded")
 
 
-def test_what_is_declared_counts_before_it_is_sent(tiny: Path) -> None:
-    head = f"POST {URL} HTTP/1.1\r\nHost: x\r\nContent-Length: {MOST}\r\n\r\n".encode()
-    with serve(tiny, max_body_bytes=MOST) as server, ExitStack() as others:
-        for _ in range(LARGEST):
-            slow = others.enter_context(Connection(server.url))
+def test_content_length_is_reserved_before_the_body_arrives(tiny: Path) -> None:
+    head = f"POST {URL} HTTP/1.1\r\nHost: x\r\nContent-Length: {MAX_BODY_BYTES}\r\n\r\n".encode()
+    with serve(tiny, max_body_bytes=MAX_BODY_BYTES) as server, ExitStack() as others:
+        for _ in range(MAX_FULL_SIZE_BODIES):
+            slow = others.enter_context(RawConnection(server.url))
             slow.send(head + b"{")
         httpx.get(f"{server.url}/livez")  # in its turn, after those
-        with Connection(server.url) as one_more:
+        with RawConnection(server.url) as one_more:
             one_more.send(head)
-            answer = one_more.answer()
+            answer = one_more.read_response()
         assert answer
-        assert (answer.status, answer.code, answer.headers["retry-after"]) == (429, "overloaded", "1")
-        assert httpx.post(server.url + URL, json=GOOD).status_code == 200
+        assert (answer.status, answer.error_code, answer.headers["retry-after"]) == (429, "overloaded", "1")
+        assert httpx.post(server.url + URL, json=VALID_BODY).status_code == 200
         others.close()
         assert eventually(lambda: httpx.post(server.url + URL, content=large()).status_code == 200)

@@ -28,25 +28,25 @@ class Driver:
 
 
 @pytest.mark.parametrize(("code", "gpus"), [(100, 0), (35, 4), (0, 0)])
-def test_a_driver_without_a_gpu_is_refused(code: int, gpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", {driver.LIBRARY: Driver(code, gpus)}.__getitem__)
+def test_cuda_driver_without_gpu_is_rejected(code: int, gpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", {driver.DRIVER_LIBRARY: Driver(code, gpus)}.__getitem__)
     with pytest.raises(providers.ProviderUnavailable, match=rf"offers none \(CUDA error {code}\)"):
-        driver.check()
+        driver.require_cuda_driver()
 
 
-def test_one_with_a_gpu_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", {driver.LIBRARY: Driver(0, 1)}.__getitem__)
-    driver.check()
+def test_cuda_driver_with_gpu_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", {driver.DRIVER_LIBRARY: Driver(0, 1)}.__getitem__)
+    driver.require_cuda_driver()
 
 
-def test_cuda_without_a_driver_ends_the_start_in_one_line(
+def test_missing_cuda_driver_fails_at_startup(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HEADLIGHT_MODELS", json.dumps([str(tiny)]))
     monkeypatch.setenv("HEADLIGHT_DEVICE", "cuda")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
-    monkeypatch.setattr(driver, "LIBRARY", "libnowhere.so.1")
+    monkeypatch.setattr(driver, "DRIVER_LIBRARY", "libnowhere.so.1")
     assert main(["--port", "0"]) == 1
     told = capsys.readouterr().err
-    assert told.startswith("not started: a GPU was asked for, but NVIDIA's driver (libnowhere.so.1) is not here")
+    assert told.startswith("cannot start: a GPU was requested, but NVIDIA's driver (libnowhere.so.1) was not found")
     assert len(told.splitlines()) == 1

@@ -40,14 +40,14 @@ def vectors(body: dict[str, object]) -> np.ndarray:
     return np.array([entry["embedding"] for entry in data])
 
 
-def test_embeddings_are_those_of_sentence_transformers(server: Server, texts: list[str], golden: np.ndarray) -> None:
+def test_embeddings_equal_sentence_transformers(server: Server, texts: list[str], golden: np.ndarray) -> None:
     got = vectors(embed(server, texts))
     assert got.shape == golden.shape == (200, 384)
     assert (got * golden).sum(axis=1).min() >= 0.99999
     np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
 
 
-def test_an_answer_does_not_depend_on_its_neighbours(server: Server, texts: list[str]) -> None:
+def test_embedding_does_not_depend_on_batch(server: Server, texts: list[str]) -> None:
     chosen = texts[::13]
     together = vectors(embed(server, chosen))
     reverse = vectors(embed(server, chosen[::-1]))[::-1]
@@ -69,7 +69,7 @@ def test_the_openai_client_unchanged(server: Server, texts: list[str], golden: n
     np.testing.assert_allclose(one.data[0].embedding, expected, atol=1e-5)
 
 
-def test_truncation_is_told(server: Server) -> None:
+def test_truncation_is_reported(server: Server) -> None:
     body = embed(server, ["lamp " * 300, "lamp"])
     data = body["data"]
     assert isinstance(data, list)

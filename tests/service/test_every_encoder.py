@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.contract.manifest import TextSpec
 from models.contract.packing import pack
-from models.packed import Layout, torch_spelling
+from models.packed import PackedLayout, eager_attention
 from models.preprocess.text import TextPreprocessor
-from models.relevance import told
-from tests.encoders import CONFIGS, make_image, make_text, pictures, write
-from tests.exports import Exports
-from tests.pictures import encoded_pixels
+from models.relevance import reduce_attention
+from tests.encoders import CONFIGS, build_image_encoder, build_text_encoder, random_images, write_checkpoint
+from tests.exports import ExportCache
+from tests.pictures import encode_pixels
 from tests.server import Server, serve
 
 NAMES = ["text", "text-set", "vit", "vit-bare", "alternet", "nonlocal", "nonlocal-none", "dynamic-conv", "conv"]
@@ -27,15 +27,15 @@ TEXT = "The old keeper reads a lamp."
 
 
 @pytest.fixture(scope="module")
-def every(exports: Exports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def every(exports: ExportCache, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server of all of them."""
     sources = tmp_path_factory.mktemp("sources")
-    with serve(*(exports(write(name, sources / name), name) for name in NAMES)) as running:
+    with serve(*(exports(write_checkpoint(name, sources / name), name) for name in NAMES)) as running:
         yield running
 
 
 def ask(server: Server, name: str, attention: object) -> httpx.Response:
-    picture = base64.b64encode(encoded_pixels(pictures(1)[0].numpy())).decode()
+    picture = base64.b64encode(encode_pixels(random_images(1)[0].numpy())).decode()
     item = TEXT if CONFIGS[name]["kind"] == "text" else {"image": picture}
     body = {"model": name, "input": [item], "attention": attention}
     return httpx.post(f"{server.url}/v1/embeddings", json=body, timeout=60)
@@ -46,28 +46,28 @@ def original(name: str, tokenizer: Path) -> tuple[Tensor, Tensor | None]:
     """The encoder's vector `[e]` of length 1, and its pooled rollout `[m]` if it attends."""
     if CONFIGS[name]["kind"] == "text":
         return _text(name, tokenizer)
-    image, observer = make_image(name), Observer(watching=True)
-    vector = image(pictures(1), observer)[0]
+    image, observer = build_image_encoder(name), AttentionRecorder(record=True)
+    vector = image(random_images(1), observer)[0]
     weights = image.on_grid(observer.weights)
-    seen = told(weights, image.shares(observer), image.prefix)
+    seen = reduce_attention(weights, image.pooling_weights(observer), image.num_prefix_tokens)
     return vector / vector.norm(), seen["rollout"].pooled[0] if seen else None
 
 
 def _text(name: str, tokenizer: Path) -> tuple[Tensor, Tensor]:
-    encoder = make_text(name)
+    encoder = build_text_encoder(name)
     (tokens,) = TextPreprocessor(
         tokenizer.read_text(), TextSpec(max_tokens=40, vocabulary_size=100, position_offset=0)
     )([TEXT])
     packed = {key: torch.from_numpy(array) for key, array in pack([tokens.ids]).items()}
-    layout = Layout(packed["pack_index"], packed["unpack_index"], packed["lengths"], torch_spelling)
+    layout = PackedLayout(packed["pack_index"], packed["unpack_index"], packed["lengths"], eager_attention)
     vector = encoder(packed["input_ids"], packed["position_ids"], layout)[0]
-    matrix = told(layout.weights, torch.ones(1, tokens.positions), 0)["rollout"].matrix[0]
+    matrix = reduce_attention(layout.weights, torch.ones(1, tokens.num_tokens), 0)["rollout"].matrix[0]
     return vector / vector.norm(), matrix[0] if encoder.pooling == "cls" else matrix.mean(dim=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_answers_are_the_originals(name: str, every: Server, tmp_path: Path) -> None:
-    vector, rollout = original(name, write("text", tmp_path) / "tokenizer.json")
+def test_embeddings_equal_the_original(name: str, every: Server, tmp_path: Path) -> None:
+    vector, rollout = original(name, write_checkpoint("text", tmp_path) / "tokenizer.json")
     answer = ask(every, name, None if rollout is None else True)
     assert answer.status_code == 200, answer.text
     (entry,) = answer.json()["data"]
@@ -78,7 +78,7 @@ def test_answers_are_the_originals(name: str, every: Server, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["alternet", "nonlocal", "nonlocal-none"])
-def test_attention_of_maps_is_told_in_pixels(name: str, every: Server) -> None:
+def test_feature_map_attention_has_pixel_boxes(name: str, every: Server) -> None:
     attention = ask(every, name, {"query": "all"}).json()["data"][0]["attention"]
     grid = attention["grid"]
     assert (grid["rows"], grid["columns"], grid["prefix"]) == (8, 8, 0)
@@ -87,7 +87,7 @@ def test_attention_of_maps_is_told_in_pixels(name: str, every: Server) -> None:
     assert attention["shape"] == [64, 64]
 
 
-def test_layers_with_other_head_counts_are_asked_for_one_by_one(every: Server) -> None:
+def test_layers_with_different_head_counts(every: Server) -> None:
     refused = ask(every, "alternet", {"reduce": "raw"}).json()["error"]
     assert (refused["code"], refused["param"]) == ("invalid_parameter", "attention.layers")
     for layer, heads in enumerate((6, 12, 24)):
@@ -96,7 +96,7 @@ def test_layers_with_other_head_counts_are_asked_for_one_by_one(every: Server) -
 
 
 @pytest.mark.parametrize("name", ["dynamic-conv", "conv"])
-def test_an_encoder_without_attention_says_so(name: str, every: Server) -> None:
+def test_encoder_without_attention_is_rejected(name: str, every: Server) -> None:
     refused = ask(every, name, True)
     assert refused.status_code == 400
     assert refused.json()["error"]["param"] == "attention"

@@ -12,13 +12,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures import WITHOUT_PALETTE, encoded, jpeg_header, png_header, scanned, scene, turned
+from tests.pictures import (
+    PNG_WITHOUT_PALETTE,
+    encode,
+    gradient_image,
+    jpeg_header,
+    png_header,
+    png_with_orientation,
+    progressive_jpeg,
+)
 from tests.server import Server, serve
-from tests.service.test_problems import assert_problem
+from tests.service.test_problems import assert_error
 
 URL = "/v1/embeddings"
 MODEL = "tiny-image"
-GOOD = {"image": base64.b64encode(encoded(scene())).decode()}
+GOOD = {"image": base64.b64encode(encode(gradient_image())).decode()}
 
 
 PSD = b"8BPS\0\1" + bytes(6) + b"\0\3\0\0\0\x20\0\0\0\x20\0\x08\0\3" + bytes(40)
@@ -55,13 +63,16 @@ def client(strict: Server) -> Iterator[httpx.Client]:
         ({"image": "münchen"}, "invalid_image"),
         ({"image": "data:image/png,%89PNG"}, "invalid_image"),
         (as_input(b"no image"), "invalid_image"),
-        (as_input(encoded(scene())[:100]), "invalid_image"),
-        (as_input(encoded(scene(), "JPEG")[:600]), "invalid_image"),
-        (as_input(WITHOUT_PALETTE), "invalid_image"),
-        (as_input(scanned(scene(1_000, 1_000), 40)), "invalid_image"),
-        (as_input(encoded(scene(), "GIF")), "unsupported_image_format"),
-        (as_input(encoded(scene(), "TIFF")), "unsupported_image_format"),
-        (as_input(encoded(scene(), "GIF", save_all=True, append_images=[scene()])), "unsupported_image_format"),
+        (as_input(encode(gradient_image())[:100]), "invalid_image"),
+        (as_input(encode(gradient_image(), "JPEG")[:600]), "invalid_image"),
+        (as_input(PNG_WITHOUT_PALETTE), "invalid_image"),
+        (as_input(progressive_jpeg(gradient_image(1_000, 1_000), 40)), "invalid_image"),
+        (as_input(encode(gradient_image(), "GIF")), "unsupported_image_format"),
+        (as_input(encode(gradient_image(), "TIFF")), "unsupported_image_format"),
+        (
+            as_input(encode(gradient_image(), "GIF", save_all=True, append_images=[gradient_image()])),
+            "unsupported_image_format",
+        ),
         (as_input(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "unsupported_image_format"),
         (as_input(PSD), "unsupported_image_format"),
         (as_input(pickle.dumps({"a": 1})), "invalid_image"),
@@ -71,7 +82,7 @@ def client(strict: Server) -> Iterator[httpx.Client]:
         ({"image": GOOD["image"].replace("+", "-").replace("/", "_")}, "invalid_image"),
         (as_input(png_header(60_000, 60_000)), "image_too_large"),
         (as_input(jpeg_header(65_535, 65_535)), "image_too_large"),
-        (as_input(encoded(Image.new("1", (1_000, 1_001)))), "image_too_large"),
+        (as_input(encode(Image.new("1", (1_000, 1_001)))), "image_too_large"),
         ({"image": "https://example.com/cat.png"}, "url_not_allowed"),
         ({"image": "file:///etc/hostname"}, "url_not_allowed"),
         ({"image": "http://169.254.169.254/latest/meta-data"}, "url_not_allowed"),
@@ -82,9 +93,9 @@ def client(strict: Server) -> Iterator[httpx.Client]:
         ({"image": "//127.0.0.1:1/a.png"}, "url_not_allowed"),
     ],
 )
-def test_a_bad_image_is_named(client: httpx.Client, bad: object, code: str) -> None:
+def test_invalid_image_names_its_input(client: httpx.Client, bad: object, code: str) -> None:
     body = {"model": MODEL, "input": [GOOD, GOOD, GOOD, bad, {"image": ""}]}
-    message = assert_problem(client.post(URL, json=body), 400, code, "input[3]")
+    message = assert_error(client.post(URL, json=body), 400, code, "input[3]")
     assert "example" not in message
     assert "/etc" not in message
 
@@ -92,19 +103,19 @@ def test_a_bad_image_is_named(client: httpx.Client, bad: object, code: str) -> N
 @pytest.mark.parametrize(
     "file",
     [
-        encoded(scene().convert("CMYK"), "JPEG"),
-        encoded(Image.fromarray(np.arange(1_024, dtype=np.uint16).reshape(32, 32) * 60)),
-        encoded(scene().convert("RGBA")),
-        encoded(scene().convert("LA")),
-        encoded(scene().convert("P")),
-        encoded(scene().convert("1")),
-        encoded(scene(1, 1)),
-        encoded(scene(1, 10_000)),
-        encoded(scene(10_000, 1), "WEBP", lossless=True),
-        *(turned(scene(), orientation) for orientation in range(1, 9)),
+        encode(gradient_image().convert("CMYK"), "JPEG"),
+        encode(Image.fromarray(np.arange(1_024, dtype=np.uint16).reshape(32, 32) * 60)),
+        encode(gradient_image().convert("RGBA")),
+        encode(gradient_image().convert("LA")),
+        encode(gradient_image().convert("P")),
+        encode(gradient_image().convert("1")),
+        encode(gradient_image(1, 1)),
+        encode(gradient_image(1, 10_000)),
+        encode(gradient_image(10_000, 1), "WEBP", lossless=True),
+        *(png_with_orientation(gradient_image(), orientation) for orientation in range(1, 9)),
     ],
 )
-def test_odd_pictures_are_embedded(client: httpx.Client, file: bytes) -> None:
+def test_unusual_images_are_embedded(client: httpx.Client, file: bytes) -> None:
     answer = client.post(URL, json={"model": MODEL, "input": as_input(file), "attention": True})
     assert answer.status_code == 200, answer.text
     (entry,) = answer.json()["data"]
@@ -121,21 +132,21 @@ def test_odd_pictures_are_embedded(client: httpx.Client, file: bytes) -> None:
         ({"reduce": "raw", "heads": [2]}, "invalid_parameter", "attention.heads"),
     ],
 )
-def test_attention_that_an_image_does_not_have(
+def test_image_rejects_text_only_attention_options(
     client: httpx.Client, attention: dict[str, object], code: str, param: str
 ) -> None:
-    assert_problem(client.post(URL, json={"model": MODEL, "input": GOOD, "attention": attention}), 400, code, param)
+    assert_error(client.post(URL, json={"model": MODEL, "input": GOOD, "attention": attention}), 400, code, param)
 
 
-def test_a_position_past_the_cells_is_one_of_the_raw_weights(client: httpx.Client) -> None:
+def test_prefix_position_needs_raw_weights(client: httpx.Client) -> None:
     body = {"model": MODEL, "input": GOOD, "attention": {"reduce": "raw", "query": 16}}
     assert client.post(URL, json=body).json()["data"][0]["attention"]["shape"] == [2, 2, 17]
 
 
 def test_an_image_for_a_text_model_is_refused(client: httpx.Client) -> None:
     body = {"model": "tiny", "input": ["the lamp", GOOD]}
-    assert_problem(client.post(URL, json=body), 400, "invalid_input", "input[1]")
-    assert_problem(
+    assert_error(client.post(URL, json=body), 400, "invalid_input", "input[1]")
+    assert_error(
         client.post(URL, json={**body, "input": "aGk=", "modality": "image"}), 400, "invalid_input", "input[0]"
     )
 
@@ -158,29 +169,29 @@ def test_an_image_for_a_text_model_is_refused(client: httpx.Client) -> None:
     ],
 )
 def test_options_in_the_url(client: httpx.Client, query: str, code: str, param: str) -> None:
-    answer = client.post(f"{URL}?{query}", content=encoded(scene()), headers={"Content-Type": "image/png"})
-    assert_problem(answer, 400, code, param)
+    answer = client.post(f"{URL}?{query}", content=encode(gradient_image()), headers={"Content-Type": "image/png"})
+    assert_error(answer, 400, code, param)
 
 
 def test_a_number_in_the_url_may_begin_with_zeros(client: httpx.Client) -> None:
     url = f"{URL}?model={MODEL}&dimensions=00000000000000000007"
-    answer = client.post(url, content=encoded(scene()), headers={"Content-Type": "image/png"})
+    answer = client.post(url, content=encode(gradient_image()), headers={"Content-Type": "image/png"})
     assert len(answer.json()["data"][0]["embedding"]) == 7
 
 
-def test_a_body_that_is_no_image(client: httpx.Client) -> None:
+def test_invalid_image_body(client: httpx.Client) -> None:
     def post(content: bytes, kind: str) -> httpx.Response:
         return client.post(f"{URL}?model={MODEL}", content=content, headers={"Content-Type": kind})
 
-    assert_problem(post(b"", "image/png"), 400, "invalid_image", "input[0]")
-    assert_problem(post(encoded(scene(), "GIF"), "image/png"), 400, "unsupported_image_format", "input[0]")
-    assert_problem(post(encoded(scene(), "GIF"), "image/gif"), 415, "unsupported_media_type")
-    assert_problem(post(b"\xff\xd8\xff" * 7_000_000, "image/jpeg"), 413, "body_too_large")
+    assert_error(post(b"", "image/png"), 400, "invalid_image", "input[0]")
+    assert_error(post(encode(gradient_image(), "GIF"), "image/png"), 400, "unsupported_image_format", "input[0]")
+    assert_error(post(encode(gradient_image(), "GIF"), "image/gif"), 415, "unsupported_media_type")
+    assert_error(post(b"\xff\xd8\xff" * 7_000_000, "image/jpeg"), 413, "body_too_large")
 
 
-def test_decoding_does_not_hold_up_the_event_loop(tiny_image: Path) -> None:
+def test_image_decoding_does_not_block_the_event_loop(tiny_image: Path) -> None:
     """While large images are decoded, what needs no decoding is answered at once."""
-    large = as_input(encoded(scene(5_000, 4_900), "PNG"))
+    large = as_input(encode(gradient_image(5_000, 4_900), "PNG"))
 
     async def scenario(url: str) -> tuple[list[float], float]:
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:

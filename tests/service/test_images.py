@@ -13,14 +13,18 @@ import pytest
 import torch
 from PIL import Image
 
-from models.attention import Observer
+from models.attention import AttentionRecorder
 from models.encoders import checkpoint
 from models.encoders.image import ImageEncoder
-from tests.pictures import as_data_url, encoded, scene, turned
+from tests.pictures import encode, gradient_image, png_with_orientation, to_data_url
 from tests.server import Server, serve
 
 MODEL = "tiny-image"
-FILES = [encoded(scene(90, 60), "PNG"), encoded(scene(32, 32), "JPEG"), encoded(scene(20, 70), "WEBP")]
+FILES = [
+    encode(gradient_image(90, 60), "PNG"),
+    encode(gradient_image(32, 32), "JPEG"),
+    encode(gradient_image(20, 70), "WEBP"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,7 @@ def original(tiny_image_source: Path) -> ImageEncoder:
 
 
 def ask(server: Server, files: list[bytes], **options: object) -> list[dict[str, Any]]:
-    body = {"model": MODEL, "input": [{"image": as_data_url(file)} for file in files], **options}
+    body = {"model": MODEL, "input": [{"image": to_data_url(file)} for file in files], **options}
     answer = httpx.post(f"{server.url}/v1/embeddings", json=body, timeout=60)
     assert answer.status_code == 200, answer.text
     data: list[dict[str, Any]] = answer.json()["data"]
@@ -53,7 +57,7 @@ def scaled(file: bytes) -> torch.Tensor:
 @torch.no_grad()
 def watched(encoder: ImageEncoder, file: bytes) -> tuple[np.ndarray, np.ndarray]:
     """The encoder's vector `[e]`, of length 1, and its weights `[l, h, s, s]`."""
-    observer = Observer(True)
+    observer = AttentionRecorder(True)
     vector = encoder(scaled(file), observer)[0]
     return (vector / vector.norm()).numpy(), torch.cat(observer.weights).numpy()
 
@@ -70,7 +74,7 @@ def test_embeddings_and_raw_weights_are_the_originals(images: Server, original: 
 
 
 @pytest.mark.parametrize("reduce", ["rollout", "last", "mean", "max"])
-def test_reductions_are_told_on_cells_alone(images: Server, reduce: str) -> None:
+def test_reductions_cover_patches_only(images: Server, reduce: str) -> None:
     everything, pooled, fifth = (
         ask(images, FILES, attention={"reduce": reduce, "query": q}) for q in ("all", "pool", 5)
     )
@@ -91,7 +95,9 @@ def test_the_last_layers_pool_is_what_cls_attends_to(images: Server, original: I
 
 
 def test_boxes_are_in_the_image_as_it_is_seen(images: Server) -> None:
-    upright, on_its_side = ask(images, [encoded(scene(90, 60)), turned(scene(90, 60), 6)], attention=True)
+    upright, on_its_side = ask(
+        images, [encode(gradient_image(90, 60)), png_with_orientation(gradient_image(90, 60), 6)], attention=True
+    )
     grid = upright["attention"]["grid"]
     assert (grid["rows"], grid["columns"]) == (4, 4)
     assert grid["boxes_px"][0] == [0, 0, 22.5, 15]
@@ -99,7 +105,7 @@ def test_boxes_are_in_the_image_as_it_is_seen(images: Server) -> None:
     assert on_its_side["attention"]["grid"]["boxes_px"][-1] == [45, 67.5, 60, 90]
 
 
-def test_every_way_to_send_an_image_gives_one_answer(images: Server) -> None:
+def test_image_encodings_are_equivalent(images: Server) -> None:
     plain = base64.b64encode(FILES[0]).decode()
     wrapped = base64.encodebytes(FILES[0]).decode()
     expected = ask(images, FILES[:1], attention=True)
@@ -107,7 +113,7 @@ def test_every_way_to_send_an_image_gives_one_answer(images: Server) -> None:
         {"input": {"image": plain}},
         {"input": {"image": f"DATA:image/jpeg;charset=x;base64,{wrapped}"}},
         {"input": plain, "modality": "image"},
-        {"input": [as_data_url(FILES[0])], "modality": "image"},
+        {"input": [to_data_url(FILES[0])], "modality": "image"},
     ]
     for body in bodies:
         answer = httpx.post(f"{images.url}/v1/embeddings", json={"model": MODEL, "attention": True, **body})
@@ -139,7 +145,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(images: Server) -> None:
 def test_the_openai_client_sends_images_by_their_modality(images: Server) -> None:
     with openai.OpenAI(base_url=f"{images.url}/v1", api_key="unused", max_retries=0) as client:
         answer = client.embeddings.create(
-            model=MODEL, input=[as_data_url(file) for file in FILES], extra_body={"modality": "image"}
+            model=MODEL, input=[to_data_url(file) for file in FILES], extra_body={"modality": "image"}
         )
     np.testing.assert_allclose(
         [entry.embedding for entry in answer.data], [entry["embedding"] for entry in ask(images, FILES)], atol=1e-6
@@ -148,13 +154,13 @@ def test_the_openai_client_sends_images_by_their_modality(images: Server) -> Non
 
 def test_a_model_without_attention_embeds_and_says_so(images: Server) -> None:
     assert len(ask(images, FILES, model="tiny-conv")[0]["embedding"]) == 12
-    body = {"model": "tiny-conv", "input": {"image": as_data_url(FILES[0])}, "attention": True}
+    body = {"model": "tiny-conv", "input": {"image": to_data_url(FILES[0])}, "attention": True}
     error = httpx.post(f"{images.url}/v1/embeddings", json=body).json()["error"]
     assert (error["code"], error["param"]) == ("invalid_parameter", "attention")
     assert "no attention" in error["message"]
 
 
-def test_models_say_what_they_take(images: Server) -> None:
+def test_models_report_their_modality(images: Server) -> None:
     vit, conv, text = httpx.get(f"{images.url}/v1/models").json()["data"]
     assert (vit["modality"], vit["max_tokens"], vit["dimensions"], vit["space"]) == ("image", None, 12, MODEL)
     assert vit["image"] == {"rows_px": 32, "columns_px": 32}

@@ -15,7 +15,7 @@ from models.contract.artifact import digest
 from models.contract.manifest import Manifest
 
 
-def refused(*arguments: str, **settings: str) -> str:
+def startup_error(*arguments: str, **settings: str) -> str:
     environment = os.environ | {f"HEADLIGHT_{name.upper()}": value for name, value in settings.items()}
     done = subprocess.run(
         [sys.executable, "-m", "service", *arguments],
@@ -26,13 +26,13 @@ def refused(*arguments: str, **settings: str) -> str:
     return done.stderr
 
 
-def test_a_flipped_byte_names_artifact_and_file(tiny: Path, tmp_path: Path) -> None:
+def test_corrupt_artifact_is_named(tiny: Path, tmp_path: Path) -> None:
     broken = Path(shutil.copytree(tiny, tmp_path / "broken"))
     data = bytearray((broken / "weights.bin").read_bytes())
     data[100] ^= 1
     (broken / "weights.bin").write_bytes(data)
-    message = refused(models=json.dumps([str(tiny), str(broken)]))
-    assert message == "not started: broken/weights.bin does not match its sha256 in the manifest\n"
+    message = startup_error(models=json.dumps([str(tiny), str(broken)]))
+    assert message == "cannot start: broken/weights.bin does not match its sha256 in the manifest\n"
 
 
 @pytest.mark.parametrize(
@@ -45,34 +45,32 @@ def test_a_flipped_byte_names_artifact_and_file(tiny: Path, tmp_path: Path) -> N
         ({"api_keys_file": "/nowhere"}, "HEADLIGHT_API_KEYS_FILE"),
         ({"api_keys": '[""]'}, "HEADLIGHT_API_KEYS"),
         ({"api_keys": "one, two"}, "api_keys"),
-        ({"api_key": '["x"]'}, "not started: HEADLIGHT_API_KEY is no setting; did you mean HEADLIGHT_API_KEYS?\n"),
-        ({"port": "8080"}, "not started: HEADLIGHT_PORT is no setting\n"),
+        ({"api_key": '["x"]'}, "cannot start: unknown setting HEADLIGHT_API_KEY; did you mean HEADLIGHT_API_KEYS?\n"),
+        ({"port": "8080"}, "cannot start: unknown setting HEADLIGHT_PORT\n"),
     ],
 )
-def test_settings_that_cannot_be(settings: dict[str, str], message: str) -> None:
-    assert message in refused(**settings)
+def test_invalid_settings_fail_at_startup(settings: dict[str, str], message: str) -> None:
+    assert message in startup_error(**settings)
 
 
-def test_a_device_that_is_not_there(tiny: Path) -> None:
-    assert "no CUDA provider" in refused(models=json.dumps([str(tiny)]), device="cuda")
+def test_unavailable_device_fails_at_startup(tiny: Path) -> None:
+    assert "no CUDA provider" in startup_error(models=json.dumps([str(tiny)]), device="cuda")
 
 
-def test_an_address_that_cannot_be_had(tiny: Path) -> None:
+def test_address_in_use_fails_at_startup(tiny: Path) -> None:
     models = json.dumps([str(tiny)])
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        message = refused("--port", str(port), models=models)
-    assert message == f"not started: 127.0.0.1 port {port}: Address already in use\n"
-    assert "host.invalid port 3000" in refused("--host", "host.invalid", models=models)
+        message = startup_error("--port", str(port), models=models)
+    assert message == f"cannot start: 127.0.0.1 port {port}: Address already in use\n"
+    assert "host.invalid port 3000" in startup_error("--host", "host.invalid", models=models)
 
 
-def test_artifacts_that_do_not_go_together(tiny: Path, tmp_path: Path) -> None:
-    assert "has a name that another artifact has too" in refused(models=json.dumps([str(tiny)] * 2))
+def test_incompatible_artifacts_fail_at_startup(tiny: Path, tmp_path: Path) -> None:
+    assert "has the same model name as another artifact" in startup_error(models=json.dumps([str(tiny)] * 2))
     other = wider(tiny, tmp_path / "other")
-    message = refused(models=json.dumps([str(tiny), str(other)]))
-    assert message == (
-        "not started: other/manifest.json has vectors 33 wide, and another artifact of space tiny has 32\n"
-    )
+    message = startup_error(models=json.dumps([str(tiny), str(other)]))
+    assert message == ("cannot start: other/manifest.json has width 33, but another artifact of space tiny has 32\n")
 
 
 def wider(artifact: Path, copy: Path) -> Path:
@@ -83,7 +81,7 @@ def wider(artifact: Path, copy: Path) -> Path:
     return copy
 
 
-def test_a_worker_that_cannot_start_ends_the_process(tiny: Path, tmp_path: Path) -> None:
+def test_worker_failure_ends_the_process(tiny: Path, tmp_path: Path) -> None:
     """What no look beforehand finds: sealed as it is, and no graph."""
     broken = Path(shutil.copytree(tiny, tmp_path / "broken"))
     (broken / "model.onnx").write_bytes(b"no graph")
@@ -98,6 +96,6 @@ def test_a_worker_that_cannot_start_ends_the_process(tiny: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("arguments", [["--port", "x"], ["--port", "65536"], ["--workers", "2"]])
-def test_options_that_cannot_be(arguments: list[str]) -> None:
+def test_invalid_options_fail_at_startup(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", "service", *arguments], cwd=ROOT, capture_output=True, timeout=60)
     assert done.returncode == 2

@@ -9,14 +9,14 @@ from tests.conftest import MINILM
 from tests.server import Server
 
 
-def test_alive_and_ready(server: Server) -> None:
+def test_livez_and_readyz(server: Server) -> None:
     for path in ("/livez", "/readyz"):
         answer = httpx.get(f"{server.url}{path}")
         assert (answer.status_code, answer.text) == (200, "ok\n"), "ours, not BentoML's"
     assert httpx.get(f"{server.url}/healthz").json()["error"]["code"] == "not_found"
 
 
-def test_bentoml_answers_its_own_paths_and_no_others(server: Server) -> None:
+def test_bentoml_serves_only_its_own_paths(server: Server) -> None:
     assert httpx.get(f"{server.url}/docs.json").json()["info"]["title"] == "headlight"
     assert httpx.get(f"{server.url}/static_content/index.css").json()["error"]["code"] == "not_found"
 
@@ -30,7 +30,7 @@ def test_models_report_their_provider(server: Server) -> None:
     assert model["image"] is model["grid"] is None
 
 
-def measured(client: httpx.Client) -> tuple[int, float]:
+def scrape(client: httpx.Client) -> tuple[int, float]:
     """Series, and bytes of resident memory."""
     text = client.get("/metrics").text
     found = re.search(r"^process_resident_memory_bytes (.*)$", text, re.MULTILINE)
@@ -38,16 +38,16 @@ def measured(client: httpx.Client) -> tuple[int, float]:
     return len(text.splitlines()), float(found[1])
 
 
-def test_metrics_count_by_route_template_and_never_by_path(server: Server) -> None:
+def test_metrics_are_labeled_by_route_template(server: Server) -> None:
     httpx.post(f"{server.url}/v1/embeddings", json={"model": MINILM, "input": "A lamp."})
     with httpx.Client(base_url=server.url) as client:
         for _ in range(300):  # until what one such request makes the process hold for good is there
             client.get("/made-up")
-        measured(client)  # its own route is counted once it is answered: from the next reading on
-        series, resident = measured(client)
+        scrape(client)  # its own route is counted once it is answered: from the next reading on
+        series, resident = scrape(client)
         for i in range(3_000):
             client.get(f"/made-up/{i}")
-        more, grown = measured(client)
+        more, grown = scrape(client)
     assert more == series
     assert grown - resident < 5e6
     text = httpx.get(f"{server.url}/metrics").text
@@ -64,5 +64,5 @@ def test_metrics_count_by_route_template_and_never_by_path(server: Server) -> No
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/v1/models", "/openapi.json"])
-def test_reads_take_no_post(server: Server, path: str) -> None:
+def test_get_endpoints_reject_post(server: Server, path: str) -> None:
     assert httpx.post(f"{server.url}{path}").status_code == 405

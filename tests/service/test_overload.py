@@ -33,7 +33,7 @@ def waiting(server: Server) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith("headlight_queue_items "))
 
 
-def test_a_full_queue_refuses_what_is_large_and_takes_what_is_small(narrow: Server) -> None:
+def test_full_queue_sheds_large_requests_and_accepts_small(narrow: Server) -> None:
     assert ask(narrow, BULK[:30]).status_code == 200, "so that the server knows its own speed"
     answers: list[httpx.Response] = []
     bulk = threading.Thread(target=lambda: answers.append(ask(narrow, BULK)))

@@ -25,7 +25,7 @@ def client(server: Server) -> Iterator[httpx.Client]:
     assert httpx.post(server.url + URL, json=GOOD).status_code == 200
 
 
-def assert_problem(answer: httpx.Response, status: int, code: str, param: str | None = None) -> str:
+def assert_error(answer: httpx.Response, status: int, code: str, param: str | None = None) -> str:
     assert answer.status_code == status, answer.text
     body = answer.json()
     assert set(body) == {"error", "detail"}
@@ -53,8 +53,8 @@ def assert_problem(answer: httpx.Response, status: int, code: str, param: str | 
         b"[" * 100_000,
     ],
 )
-def test_what_is_not_json(client: httpx.Client, body: bytes) -> None:
-    assert_problem(client.post(URL, content=body, headers={"Content-Type": "application/json"}), 400, "invalid_json")
+def test_invalid_json(client: httpx.Client, body: bytes) -> None:
+    assert_error(client.post(URL, content=body, headers={"Content-Type": "application/json"}), 400, "invalid_json")
 
 
 @pytest.mark.parametrize(
@@ -105,20 +105,20 @@ def test_what_is_not_json(client: httpx.Client, body: bytes) -> None:
         ({"input": ["lamp " * 300] * 2, "attention": {"reduce": "raw"}}, "attention_too_large", "attention"),
     ],
 )
-def test_what_is_no_valid_request(client: httpx.Client, change: dict[str, Any], code: str, param: str) -> None:
-    message = assert_problem(client.post(URL, json={**GOOD, **change}), 400, code, param)
+def test_invalid_request(client: httpx.Client, change: dict[str, Any], code: str, param: str) -> None:
+    message = assert_error(client.post(URL, json={**GOOD, **change}), 400, code, param)
     assert "lamp" not in message
 
 
 @pytest.mark.parametrize("field", ["model", "input"])
 def test_a_missing_field_is_named(client: httpx.Client, field: str) -> None:
     body = {key: value for key, value in GOOD.items() if key != field}
-    assert_problem(client.post(URL, json=body), 400, "invalid_input", field)
+    assert_error(client.post(URL, json=body), 400, "invalid_input", field)
 
 
 @pytest.mark.parametrize("body", [[], "text", 3, None])
-def test_a_body_that_is_no_object(client: httpx.Client, body: object) -> None:
-    assert_problem(client.post(URL, content=json.dumps(body)), 400, "invalid_json")
+def test_body_must_be_an_object(client: httpx.Client, body: object) -> None:
+    assert_error(client.post(URL, content=json.dumps(body)), 400, "invalid_json")
 
 
 @pytest.mark.parametrize(
@@ -130,18 +130,18 @@ def test_a_body_that_is_no_object(client: httpx.Client, body: object) -> None:
         ({"attention": {str(i): i for i in range(200_000)}}, "attention"),
     ],
 )
-def test_many_mistakes_cost_no_more_than_one(client: httpx.Client, change: dict[str, Any], param: str) -> None:
+def test_validation_stops_at_the_first_error(client: httpx.Client, change: dict[str, Any], param: str) -> None:
     answer = client.post(URL, json={**GOOD, **change})
     assert answer.status_code == 400
     assert answer.json()["error"]["param"].startswith(param)
     assert len(answer.content) < 1_000
 
 
-def test_a_trailing_slash_is_another_path(client: httpx.Client) -> None:
-    assert_problem(client.post(URL + "/", json=GOOD), 404, "not_found")
+def test_trailing_slash_is_not_found(client: httpx.Client) -> None:
+    assert_error(client.post(URL + "/", json=GOOD), 404, "not_found")
 
 
-def test_an_aborted_upload_is_no_fault(client: httpx.Client, server: Server) -> None:
+def test_aborted_upload_is_not_a_server_error(client: httpx.Client, server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
@@ -150,7 +150,7 @@ def test_an_aborted_upload_is_no_fault(client: httpx.Client, server: Server) -> 
     assert 'code="500"' not in client.get("/metrics").text
 
 
-def test_a_client_that_has_gone_is_not_computed_for(client: httpx.Client) -> None:
+def test_disconnected_client_is_not_computed(client: httpx.Client) -> None:
     def batches() -> float:
         found = re.search(r"headlight_batch_items_count{.*} (.*)", client.get("/metrics").text)
         return float(found[1]) if found else 0.0
@@ -164,26 +164,26 @@ def test_a_client_that_has_gone_is_not_computed_for(client: httpx.Client) -> Non
 
 
 def test_an_unknown_model(client: httpx.Client) -> None:
-    message = assert_problem(client.post(URL, json={**GOOD, "model": "gpt"}), 404, "model_not_found", "model")
+    message = assert_error(client.post(URL, json={**GOOD, "model": "gpt"}), 404, "model_not_found", "model")
     assert MINILM in message
 
 
-def test_a_body_of_20_mb_declared(client: httpx.Client) -> None:
+def test_body_too_large_by_content_length(client: httpx.Client) -> None:
     body = json.dumps({**GOOD, "input": "a" * 20_000_000})
-    assert_problem(client.post(URL, content=body), 413, "body_too_large")
+    assert_error(client.post(URL, content=body), 413, "body_too_large")
 
 
-def test_a_body_of_20_mb_in_chunks(client: httpx.Client) -> None:
+def test_body_too_large_in_chunks(client: httpx.Client) -> None:
     def chunks() -> Iterator[bytes]:
         for _ in range(320):
             yield b" " * 65_536
 
-    assert_problem(client.post(URL, content=chunks()), 413, "body_too_large")
+    assert_error(client.post(URL, content=chunks()), 413, "body_too_large")
 
 
 @pytest.mark.parametrize("headers", [{"Content-Type": "text/plain"}, {"Content-Encoding": "br"}])
-def test_what_is_not_served(client: httpx.Client, headers: dict[str, str]) -> None:
-    assert_problem(client.post(URL, content=b"{}", headers=headers), 415, "unsupported_media_type")
+def test_unsupported_media_type(client: httpx.Client, headers: dict[str, str]) -> None:
+    assert_error(client.post(URL, content=b"{}", headers=headers), 415, "unsupported_media_type")
 
 
 def test_a_missing_content_type_is_json(client: httpx.Client) -> None:
@@ -191,7 +191,7 @@ def test_a_missing_content_type_is_json(client: httpx.Client) -> None:
 
 
 def test_unknown_paths_and_methods(client: httpx.Client) -> None:
-    assert_problem(client.get("/nowhere"), 404, "not_found")
+    assert_error(client.get("/nowhere"), 404, "not_found")
     wrong = client.get(URL)
-    assert_problem(wrong, 405, "method_not_allowed")
+    assert_error(wrong, 405, "method_not_allowed")
     assert wrong.headers["allow"] == "POST"

@@ -17,25 +17,30 @@ def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_without_a_limit_all_that_the_process_is_bound_to() -> None:
-    assert processors.available() == 8
+def test_no_cgroup_limit_uses_cpu_affinity() -> None:
+    assert processors.available_cpus() == 8
 
 
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("50000 100000", 1), ("1600000 100000", 8)],
 )
-def test_a_share_of_time_counts_as_whole_processors(cgroup: Path, limit: str, expected: int) -> None:
+def test_cgroup_v2_quota_is_rounded_up(cgroup: Path, limit: str, expected: int) -> None:
     (cgroup / "_CGROUP_V2").write_text(limit + "\n")
-    assert processors.available() == expected
+    assert processors.available_cpus() == expected
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("-1", 8), ("300000", 3)])
-def test_the_older_files_are_understood(cgroup: Path, quota: str, expected: int) -> None:
+def test_cgroup_v1_quota(cgroup: Path, quota: str, expected: int) -> None:
     (cgroup / "_CGROUP_V1_QUOTA").write_text(quota)
     (cgroup / "_CGROUP_V1_PERIOD").write_text("100000")
-    assert processors.available() == expected
+    assert processors.available_cpus() == expected
 
 
-def test_batches_side_by_side_are_no_more_than_threads() -> None:
-    assert [processors.side_by_side(threads) for threads in (1, 2, 4, 64)] == [1, 2, 4, processors.MOST_SIDE_BY_SIDE]
+def test_concurrent_batches_do_not_exceed_threads() -> None:
+    assert [processors.concurrent_batches(threads) for threads in (1, 2, 4, 64)] == [
+        1,
+        2,
+        4,
+        processors.MAX_CONCURRENT_BATCHES,
+    ]

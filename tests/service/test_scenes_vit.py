@@ -6,9 +6,9 @@ import httpx
 import numpy as np
 
 from models.scenes.rendering import Scene
-from models.train.evaluation import unseen
+from models.train.evaluation import held_out_scenes
 from tests.conftest import MINILM
-from tests.pictures import as_data_url, encoded_pixels
+from tests.pictures import encode_pixels, to_data_url
 from tests.server import Server
 
 
@@ -20,24 +20,24 @@ def ask(server: Server, model: str, items: list[Any], **options: object) -> list
     return data
 
 
-def pictures(scenes: list[Scene]) -> list[dict[str, str]]:
-    return [{"image": as_data_url(encoded_pixels(scene.pixels))} for scene in scenes]
+def to_image_inputs(scenes: list[Scene]) -> list[dict[str, str]]:
+    return [{"image": to_data_url(encode_pixels(scene.pixels))} for scene in scenes]
 
 
-def test_texts_and_pictures_share_a_space(both: Server) -> None:
+def test_texts_and_images_share_a_space(both: Server) -> None:
     models = httpx.get(f"{both.url}/v1/models").json()["data"]
     assert {model["id"]: model["space"] for model in models} == {"scenes-vit": MINILM, MINILM: MINILM}
-    scenes = unseen(100, one_in=0.5, side_px=128)
-    seen = np.array([entry["embedding"] for entry in ask(both, "scenes-vit", pictures(scenes))])
+    scenes = held_out_scenes(100, single_object_fraction=0.5, side_px=128)
+    seen = np.array([entry["embedding"] for entry in ask(both, "scenes-vit", to_image_inputs(scenes))])
     captions: list[Any] = [scene.description.caption for scene in scenes]
     said = np.array([entry["embedding"] for entry in ask(both, MINILM, captions)])
     assert (np.argmax(said @ seen.T, axis=1) == np.arange(100)).mean() >= 0.9
 
 
 def test_attention_points_at_the_object_by_its_boxes(both: Server) -> None:
-    scenes = unseen(50, one_in=1.0, side_px=200)
+    scenes = held_out_scenes(50, single_object_fraction=1.0, side_px=200)
     hits = []
-    for scene, entry in zip(scenes, ask(both, "scenes-vit", pictures(scenes), attention=True), strict=True):
+    for scene, entry in zip(scenes, ask(both, "scenes-vit", to_image_inputs(scenes), attention=True), strict=True):
         attention = entry["attention"]
         x0, y0, x1, y1 = attention["grid"]["boxes_px"][int(np.argmax(attention["values"]))]
         hits.append(scene.masks[0][round(y0) : round(y1), round(x0) : round(x1)].any())

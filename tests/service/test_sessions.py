@@ -18,7 +18,7 @@ from service.runtime import session
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.session import Session
 from service.settings import Settings
-from service.state import State
+from service.state import AppState
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +28,11 @@ def encoder(tiny: Path) -> TextEncoder:
     return encoder
 
 
-def test_the_graph_runs_on_the_provider_it_reports(encoder: TextEncoder) -> None:
+def test_session_runs_on_reported_provider(encoder: TextEncoder) -> None:
     assert encoder.provider == "CPUExecutionProvider"
 
 
-def test_what_is_slower_on_cpu_is_not_made_of_the_graph(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_cpu_fusions_are_disabled(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     as_run = tmp_path / "as_run.onnx"
     options = onnxruntime.SessionOptions
 
@@ -50,13 +48,13 @@ def test_what_is_slower_on_cpu_is_not_made_of_the_graph(
     monkeypatch.setattr(onnxruntime, "SessionOptions", keeping)
     slower = {"SkipLayerNormalization", "BiasGelu"}
     assert operators().isdisjoint(slower)
-    monkeypatch.setattr(session, "FUSIONS_SLOWER_ON_CPU", ())
+    monkeypatch.setattr(session, "DISABLED_CPU_OPTIMIZERS", ())
     assert operators() >= slower, "it would be, by this ONNX Runtime"
 
 
-def test_only_the_outputs_asked_for_come_back(encoder: TextEncoder) -> None:
+def test_run_returns_requested_outputs_only(encoder: TextEncoder) -> None:
     items = [np.arange(2, 7), np.array([3])]
-    pooled = tensors.pooled("rollout")
+    pooled = tensors.pooled_reduction("rollout")
     assert encoder.run(items).keys() == {tensors.EMBEDDING}
     seen = encoder.run(items, (tensors.EMBEDDING, pooled))
     assert seen.keys() == {tensors.EMBEDDING, pooled}
@@ -64,13 +62,15 @@ def test_only_the_outputs_asked_for_come_back(encoder: TextEncoder) -> None:
     np.testing.assert_allclose(seen[pooled].sum(-1), 1, atol=1e-6)
 
 
-def test_finishing_cuts_before_it_normalises_and_takes_a_zero_vector(encoder: TextEncoder) -> None:
+def test_postprocess_truncates_before_normalizing(encoder: TextEncoder) -> None:
     embeddings = np.array([[3, 4, 12], [0, 0, 5]], dtype=np.float32)
-    np.testing.assert_allclose(encoder.finish(embeddings, 2), np.array([[0.6, 0.8], [0, 0]]), atol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(encoder.finish(embeddings), axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(encoder.postprocess(embeddings, 2), np.array([[0.6, 0.8], [0, 0]]), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(encoder.postprocess(embeddings), axis=1), 1, atol=1e-6)
 
 
-def test_a_failing_run_is_typed_and_quotes_nothing(encoder: TextEncoder, capfd: pytest.CaptureFixture[str]) -> None:
+def test_failing_run_raises_inference_failed_without_input(
+    encoder: TextEncoder, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(InferenceFailed) as failure:
         encoder.run([np.array([10_000_000])])
     assert "10000000" not in failure.value.message
@@ -78,18 +78,18 @@ def test_a_failing_run_is_typed_and_quotes_nothing(encoder: TextEncoder, capfd: 
     capfd.readouterr()
 
 
-def test_a_graph_that_is_none_or_another_is_refused(tiny: Path, tmp_path: Path) -> None:
+def test_invalid_graph_is_rejected(tiny: Path, tmp_path: Path) -> None:
     spec = Manifest.read(tiny).graph
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(ArtifactError, match=r"model.onnx cannot be loaded"):
         Session(tmp_path / "model.onnx", spec, device="cpu", threads=1)
     other = GraphSpec(devices=("cpu",), outputs=("another",), attention_operators=2)
-    with pytest.raises(ArtifactError, match="other outputs"):
+    with pytest.raises(ArtifactError, match="outputs that differ"):
         Session(tiny / "model.onnx", other, device="cpu", threads=1)
 
 
 @pytest.mark.parametrize("location", ["../weights.bin", "/etc/hostname"])
-def test_weights_outside_the_artifact_are_refused(tiny: Path, tmp_path: Path, location: str) -> None:
+def test_external_weights_outside_artifact_are_rejected(tiny: Path, tmp_path: Path, location: str) -> None:
     """Digests say that nothing was changed, not that whoever sealed it meant well."""
     shutil.copy(tiny / "weights.bin", tmp_path)
     copied = Path(shutil.copytree(tiny, tmp_path / "tiny"))
@@ -105,12 +105,12 @@ def test_weights_outside_the_artifact_are_refused(tiny: Path, tmp_path: Path, lo
         open_encoder(copied, device="cpu")
 
 
-def test_nothing_to_serve_and_two_of_a_name_are_refused(tiny: Path, tmp_path: Path) -> None:
+def test_no_artifacts_and_duplicate_names_are_rejected(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="nothing to serve"):
-        State.open(Settings(models=()))
+        AppState.open(Settings(models=()))
     copy = shutil.copytree(tiny, tmp_path / "copy")
-    with pytest.raises(ArtifactError, match=r"copy/manifest.json has a name that another artifact has too"):
-        State.open(Settings(models=(tiny, copy)))
+    with pytest.raises(ArtifactError, match=r"copy/manifest.json has the same model name as another artifact"):
+        AppState.open(Settings(models=(tiny, copy)))
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.artifact_directories() == [Path("a"), Path("b")]
     assert settings.max_items == 7
     monkeypatch.setenv("HEADLIGHT_MAX_ITEM", "7")
-    with pytest.raises(ValueError, match=r"HEADLIGHT_MAX_ITEM is no setting; did you mean HEADLIGHT_MAX_ITEMS\?"):
+    with pytest.raises(ValueError, match=r"unknown setting HEADLIGHT_MAX_ITEM; did you mean HEADLIGHT_MAX_ITEMS\?"):
         Settings()
     monkeypatch.delenv("HEADLIGHT_MAX_ITEM")
     monkeypatch.setenv("HEADLIGHT_DEVICE", "abacus")
@@ -136,7 +136,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         (["HEADLIGHT_PORT_3000_TCP_PORT", "HEADLIGHT_PORT_53_UDP_PROTO", "HEADLIGHT_GPU_SERVICE_HOST"], "3000"),
     ],
 )
-def test_what_kubernetes_says_of_a_service_is_no_setting(
+def test_kubernetes_service_variables_are_ignored(
     monkeypatch: pytest.MonkeyPatch, names: list[str], value: str
 ) -> None:
     for name in names:
@@ -144,7 +144,7 @@ def test_what_kubernetes_says_of_a_service_is_no_setting(
     assert Settings().max_items == 2_048
 
 
-def test_what_was_looked_at_is_not_read_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verified_artifact_is_not_read_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(models=(tiny,))
     read: list[Path] = []
 
@@ -153,10 +153,10 @@ def test_what_was_looked_at_is_not_read_again(tiny: Path, monkeypatch: pytest.Mo
         return digest(path)
 
     monkeypatch.setattr(artifact, "digest", noted)
-    opening.look_at(settings)
+    opening.verify_artifacts(settings)
     looked = len(read)
     assert looked == 3
-    opening.opened(settings)
+    opening.load_models(settings)
     assert len(read) == looked
-    opening.opened(settings)
+    opening.load_models(settings)
     assert len(read) == 2 * looked, "whoever opens them again looks again"

@@ -10,16 +10,16 @@ import numpy as np
 
 from models.contract.arrays import Floats
 from models.contract.specs import EmbeddingSpec
-from models.preprocess.tokens import words_of
-from service.engine.condensing import from_words, onto_words
-from service.http.asked import Item
+from models.preprocess.tokens import get_word_offsets
+from service.engine.condensing import mean_from_words, sum_to_words
+from service.http.asked import EmbeddingOutput
 
-TINY = 1e-12
+EPSILON = 1e-12
 """What keeps a vector of zeros from a division by zero."""
 
 
 @dataclass(frozen=True)
-class Side:
+class InputAttribution:
     """One of two items: `units` `[u, e]` are the vectors of its parts, not scaled.
 
     `similarities` `[u]` are their cosines with the other item's vector: late interaction, with one vector on the other
@@ -27,62 +27,70 @@ class Side:
     positions'; they are None where it is not. `relevance` `[u]` is rollout, None where there is no attention.
     """
 
-    item: Item
-    units: Floats
+    output: EmbeddingOutput
+    part_embeddings: Floats
     similarities: Floats
     contributions: Floats | None
     relevance: Floats | None
 
 
 @dataclass(frozen=True)
-class Match:
+class SimilarityAttribution:
     """`similarity` is the cosine of the items; `pairs` `[u, u]`, where asked for, of each part with each."""
 
     similarity: float
-    sides: tuple[Side, Side]
+    inputs: tuple[InputAttribution, InputAttribution]
     pairs: Floats | None
 
 
-def compare(items: Sequence[Item], *, words: bool, pairs: bool) -> Match:
+def attribute_similarity(outputs: Sequence[EmbeddingOutput], *, words: bool, pairs: bool) -> SimilarityAttribution:
     """Of two items that came with the vectors of their positions. Raises ValueError for other than two."""
-    a, b = items
-    vectors = _unit(a.vector), _unit(b.vector)
-    sides = _side(a, vectors[1], words), _side(b, vectors[0], words)
-    between = _unit(sides[0].units) @ _unit(sides[1].units).T if pairs else None
-    return Match(float(vectors[0] @ vectors[1]), sides, between)
+    a, b = outputs
+    embeddings = _l2_normalize(a.embedding), _l2_normalize(b.embedding)
+    attributions = _attribute_input(a, embeddings[1], words), _attribute_input(b, embeddings[0], words)
+    pair_similarities = (
+        _l2_normalize(attributions[0].part_embeddings) @ _l2_normalize(attributions[1].part_embeddings).T
+        if pairs
+        else None
+    )
+    return SimilarityAttribution(float(embeddings[0] @ embeddings[1]), attributions, pair_similarities)
 
 
-def units_of(item: Item, *, words: bool) -> int:
+def num_parts(output: EmbeddingOutput, *, words: bool) -> int:
     """How many parts an item has."""
-    parts = words_of(item.prepared) if words else None
-    return item.prepared.positions - item.encoder.manifest.prefix if parts is None else len(parts.starts)
+    parts = get_word_offsets(output.prepared) if words else None
+    return (
+        output.prepared.num_tokens - output.encoder.manifest.num_prefix_tokens
+        if parts is None
+        else len(parts.first_tokens)
+    )
 
 
-def _side(item: Item, other: Floats, words: bool) -> Side:
-    assert item.vectors is not None
-    manifest = item.encoder.manifest
-    rows = item.vectors[manifest.prefix :]
-    shares = _contributions(rows, other, manifest.embedding)
-    relevance = item.attention.values if item.attention else None
-    parts = words_of(item.prepared) if words else None
+def _attribute_input(output: EmbeddingOutput, other_embedding: Floats, words: bool) -> InputAttribution:
+    assert output.token_embeddings is not None
+    manifest = output.encoder.manifest
+    rows = output.token_embeddings[manifest.num_prefix_tokens :]
+    contributions = _contributions(rows, other_embedding, manifest.embedding)
+    relevance = output.attention.values if output.attention else None
+    parts = get_word_offsets(output.prepared) if words else None
     if parts is None:
-        return Side(item, rows, _unit(rows) @ other, shares, relevance)
-    units = from_words(rows, parts.starts)
-    added = [None if each is None else onto_words(each, parts.starts) for each in (shares, relevance)]
-    return Side(item, units, _unit(units) @ other, *added)
+        return InputAttribution(output, rows, _l2_normalize(rows) @ other_embedding, contributions, relevance)
+    word_embeddings = mean_from_words(rows, parts.first_tokens)
+    per_word = [None if each is None else sum_to_words(each, parts.first_tokens) for each in (contributions, relevance)]
+    return InputAttribution(output, word_embeddings, _l2_normalize(word_embeddings) @ other_embedding, *per_word)
 
 
-def _contributions(rows: Floats, other: Floats, spec: EmbeddingSpec) -> Floats | None:
+def _contributions(rows: Floats, other_embedding: Floats, spec: EmbeddingSpec) -> Floats | None:
     """`[m]`, adding up to the cosine: the item's vector is the mean of `rows` `[m, e]`, whatever its length is."""
     if (spec.positions, spec.pooling) != ("parts", "mean"):
         return None
     length = np.linalg.norm(rows.mean(axis=0))
-    found: Floats = rows @ other / np.float32(len(rows) * max(float(length), TINY))
-    return found
+    contributions: Floats = rows @ other_embedding / np.float32(len(rows) * max(float(length), EPSILON))
+    return contributions
 
 
-def _unit(vectors: Floats) -> Floats:
+def _l2_normalize(vectors: Floats) -> Floats:
     """Scaled to length 1, `[..., e]`."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    found: Floats = vectors / np.maximum(lengths, np.float32(TINY))
-    return found
+    normalized: Floats = vectors / np.maximum(lengths, np.float32(EPSILON))
+    return normalized

@@ -3,7 +3,7 @@
 from service.dialects.attention.image import PNG, attention_image
 from service.dialects.attention.image_request import AttentionImageRequest
 from service.dialects.attention.match import match
-from service.dialects.attention.match_request import MatchAnswer, MatchRequest
+from service.dialects.attention.match_request import MatchRequest, MatchResponse
 from service.dialects.described import PIXEL
 from service.dialects.inputs import IMAGE_TYPES
 from service.http.described import ErrorResponse
@@ -23,25 +23,25 @@ _IMAGE_EXAMPLES = {
 }  # fmt: skip
 
 _QUERY = [
-    {"name": name, "in": "query", "schema": {"type": type}, "description": f"With an image as the body: {told}"}
-    for name, type, told in (
+    {"name": name, "in": "query", "schema": {"type": type}, "description": f"With an image as the body: {description}"}
+    for name, type, description in (
         ("model", "string", "the model."),
-        ("width_px", "integer", "width of the answer."),
+        ("width_px", "integer", "width of the PNG in pixels."),
         ("reduce", "string", "how layers and heads are reduced, or raw."),
-        ("query", "string", "whose attention: pool, all, or one cell's number."),
-        ("layers", "string", "with raw: all, or numbers with commas between them."),
-        ("heads", "string", "with raw: all, mean, max, or numbers with commas between them."),
+        ("query", "string", "query position: pool, all, or one patch's index."),
+        ("layers", "string", "with raw: all, or comma-separated indices."),
+        ("heads", "string", "with raw: all, mean, max, or comma-separated indices."),
     )
 ]
 
 DIALECT = Dialect(
     "Attention",
     (
-        Endpoint("POST", "/v1/attention/match", match, "Compare two inputs part by part", MatchRequest, MatchAnswer,
+        Endpoint("POST", "/v1/attention/match", match, "Compare two inputs part by part", MatchRequest, MatchResponse,
                  _MATCH_EXAMPLES),
         Endpoint("POST", "/v1/attention/image", attention_image, "Draw one text or image with its attention",
-                 AttentionImageRequest, examples=_IMAGE_EXAMPLES, query=_QUERY, files=IMAGE_TYPES,
-                 content={PNG: {"schema": {"type": "string", "format": "binary"}}}),
+                 AttentionImageRequest, examples=_IMAGE_EXAMPLES, query_parameters=_QUERY, binary_media_types=IMAGE_TYPES,
+                 response_content={PNG: {"schema": {"type": "string", "format": "binary"}}}),
     ),
     ErrorResponse,
 )  # fmt: skip

@@ -6,63 +6,67 @@ from functools import partial
 
 from starlette.responses import Response
 
-from models.preprocess.decoding import decode
+from models.preprocess.decoding import decode_image
 from service.dialects.attention.image_request import AttentionImageOptions, AttentionImageRequest
-from service.dialects.attention.shown import Shown
+from service.dialects.attention.shown import AttentionRenderer
 from service.dialects.inputs import is_image
 from service.errors import DeadlineExceeded, InvalidParameter
 from service.http import body
-from service.http.asked import Image, Input, Item
-from service.http.deadline import deadline_of
-from service.http.embedding import embed
-from service.http.exchange import Exchange
-from service.http.inputs import file_bytes
-from service.http.withdrawal import Watch
-from service.pictures.page import png
+from service.http.asked import EmbeddingOutput, Image, Input
+from service.http.deadline import request_deadline
+from service.http.embedding import embed_http
+from service.http.exchange import HttpRequest
+from service.http.inputs import decode_base64_image
+from service.http.withdrawal import CancelOnDisconnect
+from service.pictures.page import encode_png
 from service.pictures.panels import TooManyPanels
 from service.runtime.encoder import ImageEncoder
-from service.state import State
+from service.state import AppState
 
 PNG = "image/png"
 
 TEXT_WIDTH_PX = 800
-NARROWEST_PX, WIDEST_PX = 400, 2_000
+MIN_AUTO_WIDTH_PX, MAX_AUTO_WIDTH_PX = 400, 2_000
 """Of a picture that is drawn as wide as it is."""
 
 
-async def attention_image(request: Exchange) -> Response:
+async def attention_image(request: HttpRequest) -> Response:
     """One text or image, with its attention over it, as a PNG."""
     options: AttentionImageOptions
     value: Input
     if is_image(request):
-        options, value = AttentionImageOptions.from_query(request.query_params), Image(await body.read(request))
+        options, value = AttentionImageOptions.from_query(request.query_params), Image(await body.read_body(request))
     else:
-        options = found = await AttentionImageRequest.read(request)
-        value = found.value()
-    state = request.headlight
-    deadline = deadline_of(request, state.settings.request_timeout_ms)
-    (item,) = (await embed(request, options.asked(value))).items
-    drawing = partial(_drawn, state, options, value, item, deadline)
-    async with Watch(request):
-        file = await asyncio.get_running_loop().run_in_executor(state.decoding, drawing)
+        options = payload = await AttentionImageRequest.read(request)
+        value = payload.to_input()
+    state = request.app_state
+    deadline = request_deadline(request, state.settings.request_timeout_ms)
+    (output,) = (await embed_http(request, options.to_embed_request(value))).outputs
+    draw = partial(_draw_png, state, options, value, output, deadline)
+    async with CancelOnDisconnect(request):
+        file = await asyncio.get_running_loop().run_in_executor(state.image_pool, draw)
     return Response(file, media_type=PNG)
 
 
-def _drawn(state: State, options: AttentionImageOptions, value: Input, item: Item, deadline: float) -> bytes:
+def _draw_png(
+    state: AppState, options: AttentionImageOptions, value: Input, output: EmbeddingOutput, deadline: float
+) -> bytes:
     """The PNG file. Not on the event loop: it takes up to seconds. Raises DeadlineExceeded or InvalidParameter."""
     if time.monotonic() > deadline:
-        state.metrics.shed.labels("deadline").inc()
-        raise DeadlineExceeded("the picture could not be drawn before the request's deadline")
+        state.metrics.rejected.labels("deadline").inc()
+        raise DeadlineExceeded("the attention image could not be rendered before the request's deadline")
     try:
         if isinstance(value, str):
-            return png(Shown(options.attention, item, options.width_px or TEXT_WIDTH_PX).text(value))
+            return encode_png(
+                AttentionRenderer(options.attention, output, options.width_px or TEXT_WIDTH_PX).render_text(value)
+            )
         assert isinstance(value, Image)
-        assert isinstance(item.encoder, ImageEncoder)
-        file = file_bytes(value.file) if isinstance(value.file, str) else value.file
+        assert isinstance(output.encoder, ImageEncoder)
+        file = decode_base64_image(value.file) if isinstance(value.file, str) else value.file
         # Decoded again rather than kept: while it waits in the queue it would be 75 MB.
-        transparency = item.encoder.spec.transparency
-        original = decode(file, max_pixels=state.settings.max_image_pixels, transparency=transparency)
-        width_px = options.width_px or min(max(original.width, NARROWEST_PX), WIDEST_PX)
-        return png(Shown(options.attention, item, width_px).picture(original))
+        transparency = output.encoder.spec.transparency
+        original = decode_image(file, max_pixels=state.settings.max_image_pixels, transparency=transparency)
+        width_px = options.width_px or min(max(original.width, MIN_AUTO_WIDTH_PX), MAX_AUTO_WIDTH_PX)
+        return encode_png(AttentionRenderer(options.attention, output, width_px).render_image(original))
     except TooManyPanels as error:
-        raise InvalidParameter(f"{error}; choose some with layers and heads", "attention.layers") from None
+        raise InvalidParameter(f"{error}; select fewer with layers and heads", "attention.layers") from None

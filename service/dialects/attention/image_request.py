@@ -6,14 +6,14 @@ from typing import Annotated, ClassVar, Self
 from pydantic import BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchema
 
 from service.dialects.attending import AttentionRequest
-from service.dialects.inputs import IMAGE_SCHEMA, TEXT_SCHEMA, ImageItem, TextItem, one_field
+from service.dialects.inputs import IMAGE_SCHEMA, TEXT_SCHEMA, ImageInput, TextInput, exactly_one_key
 from service.errors import InvalidParameter
 from service.http import numbers
-from service.http.asked import Asked, Image, Input
-from service.http.validation import Body, whole
-from service.pictures.page import LEAST_WIDTH_PX, MOST_WIDTH_PX
+from service.http.asked import EmbedRequest, Image, Input
+from service.http.validation import RequestModel, integral
+from service.pictures.page import MAX_WIDTH_PX, MIN_WIDTH_PX
 
-NOT_DRAWN = ("top_k", "encoding")
+NUMERIC_ONLY_OPTIONS = ("top_k", "encoding")
 """Of what attention may be asked for, what says how numbers are written."""
 
 _INPUT_SCHEMA = {"anyOf": [{"type": "string"}, TEXT_SCHEMA, IMAGE_SCHEMA]}
@@ -24,14 +24,14 @@ def _as_object(value: object) -> object:
         return {}
     if isinstance(value, dict) and len(value) <= len(AttentionRequest.model_fields):
         return value
-    raise ValueError("must be true, or an object of the fields that attention has")
+    raise ValueError("attention must be true or an attention object")
 
 
-class AttentionImageOptions(Body):
+class AttentionImageOptions(RequestModel):
     """What is drawn, however the input comes."""
 
-    LISTS: ClassVar[tuple[str, ...]] = ("input",)
-    INPUT: ClassVar[str] = 'an input is one string, {"text": string} or {"image": string}'
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("input",)
+    INPUT_DESCRIPTION: ClassVar[str] = 'an input must be one string, {"text": string} or {"image": string}'
 
     model: StrictStr
     attention: Annotated[AttentionRequest, BeforeValidator(_as_object)] = Field(
@@ -40,53 +40,57 @@ class AttentionImageOptions(Body):
         json_schema_extra={"examples": [True, {"reduce": "raw"}]},
     )
     width_px: Annotated[
-        Annotated[StrictInt, Field(ge=LEAST_WIDTH_PX, le=MOST_WIDTH_PX)] | None, BeforeValidator(whole)
-    ] = Field(None, description="Width of the answer; the image's own within 400 to 2000, or 800 for a text.")
+        Annotated[StrictInt, Field(ge=MIN_WIDTH_PX, le=MAX_WIDTH_PX)] | None, BeforeValidator(integral)
+    ] = Field(None, description="Width of the PNG. Default: the image's own within 400 to 2000; 800 for a text.")
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
         """Options in the URL, beside a body that is an image; lists of layers and heads with commas."""
-        known = ("model", "width_px", *_IN_URL)
+        known = ("model", "width_px", *_QUERY_PARSERS)
         if not query.keys() <= set(known):
-            raise InvalidParameter(f"the URL takes {', '.join(known)}", "query")
+            raise InvalidParameter(f"unknown query parameter; known are {', '.join(known)}", "query")
         fields: dict[str, object] = {name: query[name] for name in ("model",) if name in query}
         if "width_px" in query:
-            fields["width_px"] = numbers.of_url(query["width_px"])
-        fields["attention"] = {name: _IN_URL[name](query[name]) for name in _IN_URL if name in query}
+            fields["width_px"] = numbers.parse_query_int(query["width_px"])
+        fields["attention"] = {name: _QUERY_PARSERS[name](query[name]) for name in _QUERY_PARSERS if name in query}
         return cls.parse(fields, max_items=1)
 
-    def asked(self, value: Input) -> Asked:
+    def to_embed_request(self, value: Input) -> EmbedRequest:
         """The request that this is. Raises InvalidParameter for what is of numbers alone."""
-        for name in NOT_DRAWN:
+        for name in NUMERIC_ONLY_OPTIONS:
             if name in self.attention.model_fields_set:
-                raise InvalidParameter(f"{name} is for numbers; a picture has none", f"attention.{name}")
-        return Asked([value], model=self.model, attention=self.attention.to_query(), names=lambda _: "input")
+                raise InvalidParameter(f"{name} does not apply to images", f"attention.{name}")
+        return EmbedRequest(
+            [value], model=self.model, attention=self.attention.to_options(), input_path=lambda _: "input"
+        )
 
 
 class AttentionImageRequest(AttentionImageOptions):
     """`POST /v1/attention/image`"""
 
-    input: Annotated[StrictStr | TextItem | ImageItem, BeforeValidator(one_field), WithJsonSchema(_INPUT_SCHEMA)]
+    input: Annotated[
+        StrictStr | TextInput | ImageInput, BeforeValidator(exactly_one_key), WithJsonSchema(_INPUT_SCHEMA)
+    ]
 
-    def value(self) -> Input:
+    def to_input(self) -> Input:
         """As every dialect gives it."""
         match self.input:
-            case TextItem():
+            case TextInput():
                 return self.input.text
-            case ImageItem():
+            case ImageInput():
                 return Image(self.input.image)
         return self.input
 
 
-def _numbers(text: str) -> object:
+def _indices(text: str) -> object:
     """`0,3` as indices; a word, such as all, as it is."""
     parts = text.split(",")
-    return list(map(numbers.of_url, parts)) if parts[0].isdecimal() else text
+    return list(map(numbers.parse_query_int, parts)) if parts[0].isdecimal() else text
 
 
-_IN_URL: dict[str, Callable[[str], object]] = {
+_QUERY_PARSERS: dict[str, Callable[[str], object]] = {
     "reduce": str,
-    "query": numbers.of_url,
-    "layers": _numbers,
-    "heads": _numbers,
+    "query": numbers.parse_query_int,
+    "layers": _indices,
+    "heads": _indices,
 }

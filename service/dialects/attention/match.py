@@ -8,68 +8,73 @@ from starlette.responses import Response
 
 from service.dialects import aligned
 from service.dialects.attending import Units
-from service.dialects.attention.comparing import Match, Side, compare, units_of
+from service.dialects.attention.comparing import (
+    InputAttribution,
+    SimilarityAttribution,
+    attribute_similarity,
+    num_parts,
+)
 from service.dialects.attention.match_request import MatchRequest
 from service.engine.plan import FLOAT_BYTES
 from service.errors import AttentionTooLarge, InvalidParameter
 from service.http import responses
-from service.http.asked import Embedded, TokenIds
-from service.http.embedding import embed
-from service.http.exchange import Exchange
-from service.http.pieces import Numbers
-from service.http.withdrawal import Watch
+from service.http.asked import EmbedResult, TokenIds
+from service.http.embedding import embed_http
+from service.http.exchange import HttpRequest
+from service.http.pieces import JsonArray
+from service.http.withdrawal import CancelOnDisconnect
 
 MEANING = (
-    "attribution, not cause: where the parts' vectors point, and how much attention they are given; the similarity "
-    "need not change by as much when one is taken away"
+    "attribution, not cause: the direction of the parts' vectors and the attention they receive; the similarity "
+    "need not change by the same amount when a part is removed"
 )
 
 
-async def match(request: Exchange) -> Response:
+async def match(request: HttpRequest) -> Response:
     """Compare two inputs: a text and a text, a text and an image, an image and an image."""
-    asked = await MatchRequest.read(request)
-    two = asked.asked()
-    words = asked.units == "words"
-    if words and any(isinstance(value, TokenIds) for value in two.inputs):
-        raise InvalidParameter("token ids come without their words; send the text", "units")
-    state = request.headlight
-    embedded = await embed(request, two)
-    if asked.pairs:
-        _check_size(embedded, state.settings.max_attention_bytes, words=words)
-    work = partial(compare, embedded.items, words=words, pairs=asked.pairs)
-    async with Watch(request):
-        found = await asyncio.get_running_loop().run_in_executor(state.tokenizing, work)
-    return await responses.in_pieces(_answer(found, embedded.encoder.name, asked))
+    payload = await MatchRequest.read(request)
+    embed_request = payload.to_embed_request()
+    words = payload.units == "words"
+    if words and any(isinstance(value, TokenIds) for value in embed_request.inputs):
+        raise InvalidParameter("units=words does not apply to token ids; send the text", "units")
+    state = request.app_state
+    result = await embed_http(request, embed_request)
+    if payload.pairs:
+        _check_size(result, state.settings.max_attention_bytes, words=words)
+    work = partial(attribute_similarity, result.outputs, words=words, pairs=payload.pairs)
+    async with CancelOnDisconnect(request):
+        attribution = await asyncio.get_running_loop().run_in_executor(state.tokenizer_pool, work)
+    return await responses.streaming_json(_response(attribution, result.encoder.name, payload))
 
 
-def _check_size(embedded: Embedded, most: int, *, words: bool) -> None:
-    a, b = (units_of(item, words=words) for item in embedded.items)
+def _check_size(result: EmbedResult, max_bytes: int, *, words: bool) -> None:
+    a, b = (num_parts(item, words=words) for item in result.outputs)
     size = FLOAT_BYTES * a * b
-    if size > most:
-        raise AttentionTooLarge(f"{a} x {b} pairs: {size} bytes, at most {most} are given; leave pairs out", "pairs")
+    if size > max_bytes:
+        raise AttentionTooLarge(f"{a} x {b} pairs take {size} bytes, the limit is {max_bytes}; omit pairs", "pairs")
 
 
-def _answer(found: Match, model: str, asked: MatchRequest) -> dict[str, Any]:
-    pairs = {} if found.pairs is None else {"pairs": Numbers(found.pairs)}
+def _response(attribution: SimilarityAttribution, model: str, payload: MatchRequest) -> dict[str, Any]:
+    pairs = {} if attribution.pairs is None else {"pairs": JsonArray(attribution.pairs)}
     return {
         "object": "attention.match",
         "model": model,
-        "similarity": found.similarity,
+        "similarity": attribution.similarity,
         "meaning": MEANING,
-        "inputs": [_input(i, side, asked.units) for i, side in enumerate(found.sides)],
+        "inputs": [_input_object(i, side, payload.units) for i, side in enumerate(attribution.inputs)],
         **pairs,
     }
 
 
-def _input(index: int, side: Side, units: Units) -> dict[str, Any]:
-    manifest = side.item.encoder.manifest
+def _input_object(index: int, attribution: InputAttribution, units: Units) -> dict[str, Any]:
+    manifest = attribution.output.encoder.manifest
     return {
         "index": index,
         "model": manifest.name,
         "modality": manifest.modality,
-        "truncated": side.item.prepared.truncated,
-        "similarities": side.similarities,
-        "contributions": side.contributions,
-        "relevance": side.relevance,
-        **aligned.told_on(side.item, units),
+        "truncated": attribution.output.prepared.truncated,
+        "similarities": attribution.similarities,
+        "contributions": attribution.contributions,
+        "relevance": attribution.relevance,
+        **aligned.alignment(attribution.output, units),
     }

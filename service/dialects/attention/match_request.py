@@ -7,37 +7,37 @@ from pydantic import BaseModel, Field, StrictBool, StrictStr, WithJsonSchema
 from models.contract.manifest import Modality
 from service.dialects.attending import Units
 from service.dialects.described import Grid, Token
-from service.dialects.mixed import INPUT_SCHEMA, MIXED_INPUT, MixedInput, to_mixed_input
-from service.engine.attention import AttentionQuery
+from service.dialects.mixed import INPUT_SCHEMA, MULTIMODAL_INPUT_DESCRIPTION, MultimodalInput, to_multimodal_input
+from service.engine.attention import AttentionOptions
 from service.errors import InvalidInput
-from service.http.asked import Asked
-from service.http.validation import Body
+from service.http.asked import EmbedRequest
+from service.http.validation import RequestModel
 
 _TWO_SCHEMA = {"type": "array", "items": INPUT_SCHEMA, "minItems": 2, "maxItems": 2}
 
 
-class MatchRequest(Body):
+class MatchRequest(RequestModel):
     """What each part of one input has to do with how near it lies to another."""
 
-    LISTS: ClassVar[tuple[str, ...]] = ("inputs",)
-    INPUT: ClassVar[str] = MIXED_INPUT
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("inputs",)
+    INPUT_DESCRIPTION: ClassVar[str] = MULTIMODAL_INPUT_DESCRIPTION
 
-    inputs: Annotated[list[MixedInput], Field(fail_fast=True), WithJsonSchema(_TWO_SCHEMA)]
-    model: StrictStr | None = Field(None, description="The first that takes the first input, unless named.")
+    inputs: Annotated[list[MultimodalInput], Field(fail_fast=True), WithJsonSchema(_TWO_SCHEMA)]
+    model: StrictStr | None = Field(None, description="Default: the first model that accepts the first input.")
     units: Units = Field("tokens", description="The parts of a text.")
-    pairs: StrictBool = Field(False, description="Also the cosine of each part of one with each of the other.")
+    pairs: StrictBool = Field(False, description="Also return the cosine of each pair of parts.")
 
-    def asked(self) -> Asked:
+    def to_embed_request(self) -> EmbedRequest:
         """The request that this is. Raises InvalidInput unless it is of two inputs."""
         if len(self.inputs) != 2:
-            raise InvalidInput(f"inputs: two are compared, not {len(self.inputs)}", "inputs")
-        return Asked(
-            [to_mixed_input(value) for value in self.inputs],
+            raise InvalidInput(f"inputs must contain exactly two items, not {len(self.inputs)}", "inputs")
+        return EmbedRequest(
+            [to_multimodal_input(value) for value in self.inputs],
             model=self.model,
-            attention=AttentionQuery(),
+            attention=AttentionOptions(),
             attention_optional=True,
-            vectors=True,
-            names="inputs[{}]".format,
+            return_token_embeddings=True,
+            input_path="inputs[{}]".format,
         )
 
 
@@ -50,14 +50,14 @@ class MatchedInput(BaseModel):
     truncated: bool
     similarities: list[float] = Field(description="Cosine of each part's vector with the other input's embedding.")
     contributions: list[float] | None = Field(
-        description="Adding up to the similarity; null where the embedding is not the mean of its parts' vectors."
+        description="Sums to the similarity; null if the embedding is not the mean of its parts' vectors."
     )
-    relevance: list[float] | None = Field(description="Attention rollout, adding up to 1; null without attention.")
+    relevance: list[float] | None = Field(description="Attention rollout, sums to 1; null without attention.")
     tokens: list[Token] | None
     grid: Grid | None
 
 
-class MatchAnswer(BaseModel):
+class MatchResponse(BaseModel):
     """How near two inputs lie, and what of it is owed to which part."""
 
     object: Literal["attention.match"]
@@ -65,4 +65,4 @@ class MatchAnswer(BaseModel):
     similarity: float = Field(description="Cosine of the two embeddings.")
     meaning: str
     inputs: list[MatchedInput]
-    pairs: list[list[float]] = Field([], description="With pairs: a row for each part of the first.")
+    pairs: list[list[float]] = Field([], description="With pairs: one row for each part of the first input.")

@@ -27,44 +27,44 @@ class RequestTensor(BaseModel):
     data: list[Any] | None = None
 
     @property
-    def elements(self) -> int:
+    def num_elements(self) -> int:
         return math.prod(self.shape)
 
 
-def flat(tensor: RequestTensor, param: str) -> list[Any]:
+def flatten_json(tensor: RequestTensor, param: str) -> list[Any]:
     """Elements of nested or flat JSON, in order. Raises InvalidInput unless they are as many as the shape says."""
-    wanted = str if tensor.datatype == "BYTES" else int
+    expected_type = str if tensor.datatype == "BYTES" else int
     level: list[Any] = tensor.data or []
     while level and all(isinstance(part, list) for part in level):
-        if sum(map(len, level)) > tensor.elements:
+        if sum(map(len, level)) > tensor.num_elements:
             break
         level = [element for part in level for element in part]
     _check_count(tensor, len(level), param)
-    if not set(map(type, level)) <= {wanted}:
-        raise InvalidInput(f"{tensor.datatype} are {'strings' if wanted is str else 'integers'}", param)
+    if not set(map(type, level)) <= {expected_type}:
+        raise InvalidInput(f"{tensor.datatype} data must be {'strings' if expected_type is str else 'integers'}", param)
     return level
 
 
-def unpacked(tensor: RequestTensor, packed: bytes, param: str) -> list[Any]:
+def parse_binary(tensor: RequestTensor, packed: bytes, param: str) -> list[Any]:
     """Elements of the bytes behind the JSON. Raises InvalidInput unless they are as many as the shape says."""
     if tensor.datatype == "INT64":
-        if len(packed) != INT64_BYTES * tensor.elements:
-            raise InvalidInput("INT64 are 8 bytes each", f"{param}.parameters.binary_data_size")
+        if len(packed) != INT64_BYTES * tensor.num_elements:
+            raise InvalidInput("binary INT64 data must be 8 bytes each", f"{param}.parameters.binary_data_size")
         ids: list[Any] = np.frombuffer(packed, dtype="<i8").tolist()
         return ids
-    found: list[Any] = []
-    at = 0
-    while at < len(packed) and len(found) <= tensor.elements:
-        length = int.from_bytes(packed[at : at + LENGTH_BYTES], "little")
-        at += LENGTH_BYTES
-        if at + length > len(packed):
-            raise InvalidInput("an element is longer than its tensor", f"{param}.data")
-        found.append(packed[at : at + length])
-        at += length
-    _check_count(tensor, len(found), param)
-    return found
+    elements: list[Any] = []
+    offset = 0
+    while offset < len(packed) and len(elements) <= tensor.num_elements:
+        length = int.from_bytes(packed[offset : offset + LENGTH_BYTES], "little")
+        offset += LENGTH_BYTES
+        if offset + length > len(packed):
+            raise InvalidInput("an element's length exceeds the tensor's data", f"{param}.data")
+        elements.append(packed[offset : offset + length])
+        offset += length
+    _check_count(tensor, len(elements), param)
+    return elements
 
 
-def _check_count(tensor: RequestTensor, found: int, param: str) -> None:
-    if found != tensor.elements:
-        raise InvalidInput(f"{found} elements do not fill the shape", param)
+def _check_count(tensor: RequestTensor, count: int, param: str) -> None:
+    if count != tensor.num_elements:
+        raise InvalidInput(f"{count} elements do not match the shape", param)

@@ -8,31 +8,31 @@ from starlette.responses import Response
 from service.dialects import aligned
 from service.dialects.openai.request import EmbeddingOptions
 from service.http import responses
-from service.http.asked import Embedded
-from service.http.pieces import NUMBER_BYTES, PIECE_BYTES, Listed, base64_of
+from service.http.asked import EmbedResult
+from service.http.pieces import CHUNK_BYTES, JSON_NUMBER_BYTES, StreamedList, to_base64
 from service.runtime.encoder import AnyEncoder
 
 ENTRY_BYTES = 100
 """Of JSON beside each vector."""
 
 
-async def embeddings(options: EmbeddingOptions, embedded: Embedded) -> Response:
+async def embeddings(options: EmbeddingOptions, result: EmbedResult) -> Response:
     """The answer of `/v1/embeddings`."""
 
     def entries() -> Iterator[dict[str, Any]]:
-        for i, item in enumerate(embedded.items):
-            vector = base64_of(item.vector, "<f4") if options.encoding_format == "base64" else item.vector
+        for i, item in enumerate(result.outputs):
+            vector = to_base64(item.embedding, "<f4") if options.encoding_format == "base64" else item.embedding
             entry = {"object": "embedding", "index": i, "embedding": vector, "truncated": item.prepared.truncated}
             if options.attention is not None and item.attention is not None:
-                entry["attention"] = aligned.attention(options.attention, item.attention, item)
+                entry["attention"] = aligned.attention_object(options.attention, item.attention, item)
             yield entry
 
-    usage = {"prompt_tokens": embedded.positions, "total_tokens": embedded.positions}
-    size = embedded.numbers * NUMBER_BYTES + len(embedded.items) * ENTRY_BYTES
-    at_a_stretch = options.attention is None and size <= PIECE_BYTES
-    data = list(entries()) if at_a_stretch else Listed(entries())
-    answer = {"object": "list", "model": embedded.encoder.name, "data": data, "usage": usage}
-    return responses.json(answer) if at_a_stretch else await responses.in_pieces(answer)
+    usage = {"prompt_tokens": result.num_tokens, "total_tokens": result.num_tokens}
+    size = result.num_values * JSON_NUMBER_BYTES + len(result.outputs) * ENTRY_BYTES
+    unstreamed = options.attention is None and size <= CHUNK_BYTES
+    data = list(entries()) if unstreamed else StreamedList(entries())
+    response = {"object": "list", "model": result.encoder.name, "data": data, "usage": usage}
+    return responses.json_response(response) if unstreamed else await responses.streaming_json(response)
 
 
 def model(encoder: AnyEncoder) -> dict[str, Any]:
@@ -50,10 +50,10 @@ def model(encoder: AnyEncoder) -> dict[str, Any]:
         "space": manifest.embedding.space,
         "max_tokens": manifest.text.max_tokens if manifest.text else None,
         "image": {"rows_px": image.rows_px, "columns_px": image.columns_px} if image else None,
-        "grid": aligned.cells(image) if image else None,
+        "grid": aligned.grid_info(image) if image else None,
         "pooling": manifest.embedding.pooling,
         "precision": manifest.precision,
-        "attention": {"layers": attention.layers, "heads": _heads(attention.heads)} if attention else None,
+        "attention": {"layers": attention.num_layers, "heads": _heads(attention.heads)} if attention else None,
         "provider": encoder.provider,
     }
 

@@ -8,7 +8,7 @@ from models.contract.manifest import Modality, Pooling
 from service.dialects.described import Grid, Token
 
 
-class AttentionAnswer(BaseModel):
+class AttentionResponse(BaseModel):
     """Tokens for a text, a grid for an image."""
 
     reduce: str
@@ -16,7 +16,7 @@ class AttentionAnswer(BaseModel):
     shape: list[int]
     values: list[float] | list[list[float]] | list[object] | str
     indices: list[int] | list[list[int]] | list[object] | str = Field(
-        [], description="With top_k: whose the values are, alike in shape."
+        [], description="Indices of `values` (only with top_k)."
     )
     tokens: list[Token] | None
     grid: Grid | None
@@ -27,7 +27,7 @@ class EmbeddingObject(BaseModel):
     index: int
     embedding: list[float] | str
     truncated: bool
-    attention: AttentionAnswer | None = None
+    attention: AttentionResponse | None = None
 
 
 class Usage(BaseModel):

@@ -9,9 +9,9 @@ from service.dialects.openai.request import EmbeddingOptions, EmbeddingsRequest
 from service.http import body, responses
 from service.http.asked import Image
 from service.http.described import ErrorResponse
-from service.http.embedding import embed
+from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
-from service.http.exchange import Exchange
+from service.http.exchange import HttpRequest
 
 EXAMPLES = {
     "one text": {"model": "all-MiniLM-L6-v2", "input": "A lighthouse keeper reads by the lamp."},
@@ -26,28 +26,28 @@ EXAMPLES = {
 
 QUERY = (
     ("model", "string", "With an image as the body: the model."),
-    ("attention", "string", "With an image as the body: true, false, or what to reduce to."),
+    ("attention", "string", "With an image as the body: true, false, or a reduction."),
     ("dimensions", "integer", "With an image as the body: keep the first dimensions only."),
     ("encoding_format", "string", "With an image as the body: float or base64."),
 )
 
 
-async def embeddings(request: Exchange) -> Response:
+async def embeddings(request: HttpRequest) -> Response:
     """Texts, token ids and images, alone or mixed; an image can also be the body itself."""
     options: EmbeddingOptions
     if is_image(request):
         options = EmbeddingOptions.from_query(request.query_params)
-        asked = options.asked([Image(await body.read(request))])
+        embed_request = options.to_embed_request([Image(await body.read_body(request))])
     else:
-        options = found = await EmbeddingsRequest.read(request)
-        asked = found.asked(found.inputs())
-    return await answer.embeddings(options, await embed(request, asked))
+        options = payload = await EmbeddingsRequest.read(request)
+        embed_request = payload.to_embed_request(payload.inputs())
+    return await answer.embeddings(options, await embed_http(request, embed_request))
 
 
-async def models(request: Exchange) -> Response:
+async def models(request: HttpRequest) -> Response:
     """The served models and what they can do."""
-    state = request.headlight
-    return responses.json({"object": "list", "data": list(map(answer.model, state.models.values()))})
+    state = request.app_state
+    return responses.json_response({"object": "list", "data": list(map(answer.model, state.models.values()))})
 
 
 _QUERY = [
@@ -56,16 +56,16 @@ _QUERY = [
 ]
 
 
-async def model(request: Exchange) -> Response:
+async def model(request: HttpRequest) -> Response:
     """One of them."""
-    state = request.headlight
-    return responses.json(answer.model(state.model(request.path_params["model"])))
+    state = request.app_state
+    return responses.json_response(answer.model(state.get_model(request.path_params["model"])))
 
 
 def _embeddings(path: str) -> Endpoint:
     return Endpoint(
         "POST", path, embeddings, "Embed texts or images, with their attention on request", EmbeddingsRequest,
-        described.EmbeddingsResponse, EXAMPLES, query=_QUERY, files=IMAGE_TYPES,
+        described.EmbeddingsResponse, EXAMPLES, query_parameters=_QUERY, binary_media_types=IMAGE_TYPES,
     )  # fmt: skip
 
 
@@ -73,8 +73,8 @@ DIALECT = Dialect(
     "OpenAI",
     (
         _embeddings("/v1/embeddings"),
-        Endpoint("GET", "/v1/models", models, "The served models", answer=described.ModelsResponse),
-        Endpoint("GET", "/v1/models/{model}", model, "A served model", answer=described.ModelObject),
+        Endpoint("GET", "/v1/models", models, "Served models", response_model=described.ModelsResponse),
+        Endpoint("GET", "/v1/models/{model}", model, "Served model", response_model=described.ModelObject),
         _embeddings("/embeddings"),
     ),
     ErrorResponse,

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from service import VERSION, errors
 from service.dialects.inputs import Vectors
-from service.dialects.tei.problem import problem
+from service.dialects.tei.problem import error_response
 from service.dialects.tei.request import (
     Decoded,
     DecodeRequest,
@@ -23,53 +23,53 @@ from service.dialects.tei.request import (
 )
 from service.dialects.tei.tokens import decode, tokenize
 from service.http import responses, validation
-from service.http.asked import Asked, Embedded
-from service.http.embedding import embed, text_encoder
+from service.http.asked import EmbedRequest, EmbedResult
+from service.http.embedding import embed_http, text_encoder
 from service.http.endpoints import Dialect, Endpoint
-from service.http.exchange import Exchange
-from service.http.pieces import Listed, Numbers
+from service.http.exchange import HttpRequest
+from service.http.pieces import JsonArray, StreamedList
 from service.http.validation import max_items
 from service.runtime.providers import CPU
 
 
-async def embedding(request: Exchange) -> Response:
+async def embedding(request: HttpRequest) -> Response:
     """Vectors of texts."""
     return await _embedding(request, await TeiEmbedRequest.read(request))
 
 
-async def embedding_all(request: Exchange) -> Response:
+async def embedding_all(request: HttpRequest) -> Response:
     """Vectors of all tokens of texts, as they are pooled."""
-    asked = replace((await EmbedAllRequest.read(request)).asked(), vectors=True)
-    embedded = await embed(request, asked)
+    embed_request = replace((await EmbedAllRequest.read(request)).to_embed_request(), return_token_embeddings=True)
+    result = await embed_http(request, embed_request)
 
-    def texts() -> Iterator[Numbers]:
-        for item in embedded.items:
-            assert item.vectors is not None
-            yield Numbers(item.vectors)
+    def texts() -> Iterator[JsonArray]:
+        for item in result.outputs:
+            assert item.token_embeddings is not None
+            yield JsonArray(item.token_embeddings)
 
-    return _timed(asked, embedded, await responses.in_pieces(Listed(texts())))
+    return _with_timing_headers(embed_request, result, await responses.streaming_json(StreamedList(texts())))
 
 
-async def similarity(request: Exchange) -> Response:
+async def similarity(request: HttpRequest) -> Response:
     """Cosines of one text with others."""
     return await _similarity(request, await SimilarityRequest.read(request))
 
 
-async def embedding_or_similarity(request: Exchange) -> Response:
+async def embedding_or_similarity(request: HttpRequest) -> Response:
     """`POST /` is that server's one task; here the request says which."""
-    fields = await validation.fields(request)
+    fields = await validation.read_json(request)
     if isinstance(fields, dict) and isinstance(fields.get("inputs"), dict):
         return await _similarity(request, SimilarityRequest.parse(fields, max_items(request)))
     return await _embedding(request, TeiEmbedRequest.parse(fields, max_items(request)))
 
 
-async def info(request: Exchange) -> Response:
+async def info(request: HttpRequest) -> Response:
     """The model that is meant where none is named."""
-    state = request.headlight
+    state = request.app_state
     settings = state.settings
     encoder = text_encoder(state, request.query_params.get("model"))
     manifest = encoder.manifest
-    return responses.json(
+    return responses.json_response(
         {
             "model_id": manifest.name,
             "model_sha": manifest.files["weights.bin"].sha256,
@@ -90,41 +90,41 @@ async def info(request: Exchange) -> Response:
     )
 
 
-async def health(request: Exchange) -> Response:
+async def health(request: HttpRequest) -> Response:
     """200 when ready, with nothing in it."""
-    state = request.headlight
+    state = request.app_state
     state.check_ready()
     return Response()
 
 
-async def _embedding(request: Exchange, found: TeiEmbedRequest) -> Response:
-    asked = found.asked()
-    embedded = await embed(request, asked)
-    return _timed(asked, embedded, await responses.in_pieces(Numbers(embedded.vectors)))
+async def _embedding(request: HttpRequest, payload: TeiEmbedRequest) -> Response:
+    embed_request = payload.to_embed_request()
+    result = await embed_http(request, embed_request)
+    return _with_timing_headers(embed_request, result, await responses.streaming_json(JsonArray(result.embeddings)))
 
 
-async def _similarity(request: Exchange, found: SimilarityRequest) -> Response:
-    if not found.inputs.sentences:
+async def _similarity(request: HttpRequest, payload: SimilarityRequest) -> Response:
+    if not payload.inputs.sentences:
         raise errors.EmptyInput("inputs.sentences must not be empty", "inputs.sentences")
-    asked = found.asked()
-    embedded = await embed(request, asked)
-    source, others = embedded.vectors[0], embedded.vectors[1:]
-    return _timed(asked, embedded, responses.json(others @ source))
+    embed_request = payload.to_embed_request()
+    result = await embed_http(request, embed_request)
+    source, others = result.embeddings[0], result.embeddings[1:]
+    return _with_timing_headers(embed_request, result, responses.json_response(others @ source))
 
 
-def _timed(asked: Asked, embedded: Embedded, response: Response) -> Response:
+def _with_timing_headers(embed_request: EmbedRequest, result: EmbedResult, response: Response) -> Response:
     """That server's headers; durations are in ms."""
-    took = embedded.timing.stages_ms()
-    characters = sum(len(text) for text in asked.inputs if isinstance(text, str))
+    stages_ms = result.timing.stages_ms()
+    characters = sum(len(text) for text in embed_request.inputs if isinstance(text, str))
     response.headers.update(
         {
-            "x-compute-type": "cpu" if embedded.encoder.provider == CPU else "gpu",
+            "x-compute-type": "cpu" if result.encoder.provider == CPU else "gpu",
             "x-compute-characters": str(characters),
-            "x-compute-tokens": str(embedded.positions),
-            "x-total-time": f"{sum(took.values()):.2f}",
-            "x-tokenization-time": f"{took['preprocess']:.2f}",
-            "x-queue-time": f"{took['queue']:.2f}",
-            "x-inference-time": f"{took['inference']:.2f}",
+            "x-compute-tokens": str(result.num_tokens),
+            "x-total-time": f"{sum(stages_ms.values()):.2f}",
+            "x-tokenization-time": f"{stages_ms['preprocess']:.2f}",
+            "x-queue-time": f"{stages_ms['queue']:.2f}",
+            "x-inference-time": f"{stages_ms['inference']:.2f}",
         }
     )
     return response
@@ -157,14 +157,14 @@ DIALECT = Dialect(
             {"one text": _TEXT},
         ),
         Endpoint(
-            "POST", "/tokenize", tokenize, "Tokens of texts", TokenizeRequest, TokenLists, {"one text": _TEXT},
+            "POST", "/tokenize", tokenize, "Tokenize texts", TokenizeRequest, TokenLists, {"one text": _TEXT},
         ),
         Endpoint(
-            "POST", "/decode", decode, "Texts of token ids", DecodeRequest, Decoded, {"one text": {"ids": [10437]}},
+            "POST", "/decode", decode, "Decode token ids", DecodeRequest, Decoded, {"one text": {"ids": [10437]}},
         ),
-        Endpoint("GET", "/info", info, "The model that is meant where none is named", answer=Info),
-        Endpoint("GET", "/health", health, "Is it ready?", content={}, keyless=True, probe=True),
+        Endpoint("GET", "/info", info, "Default model information", response_model=Info),
+        Endpoint("GET", "/health", health, "Readiness", response_content={}, public=True, is_probe=True),
     ),
     TeiError,
-    problem,
+    error_response,
 )  # fmt: skip

@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, RootModel, StrictBool, StrictStr, WithJsonSchema
 
-from models.preprocess.text import Kept
+from models.preprocess.text import KeptSide
 from service.dialects.inputs import IDS_SCHEMA, Ids, Strings, as_list, to_input
-from service.http.asked import Asked
-from service.http.validation import Body, Dimensions
+from service.http.asked import EmbedRequest
+from service.http.validation import Dimensions, RequestModel
 
 _TEXT_SCHEMA: list[dict[str, Any]] = [{"type": "string"}, IDS_SCHEMA]
 Texts = Annotated[
@@ -27,32 +27,32 @@ Direction = Literal["right", "left", "Right", "Left"]
 class Truncation(BaseModel):
     """What stays of a text that is too long, and what is put before each."""
 
-    truncate: StrictBool | None = Field(None, description="Cut a text that is too long, as by default, or refuse it.")
-    truncation_direction: Direction = Field("right", description="The side that is cut.")
+    truncate: StrictBool | None = Field(None, description="Truncate a text that is too long (default), or reject it.")
+    truncation_direction: Direction = Field("right", description="The side to truncate.")
     prompt_name: StrictStr | None = Field(None, description="One of the model's prompts.")
 
     @property
-    def kept(self) -> Kept:
+    def kept_side(self) -> KeptSide:
         return "end" if self.truncation_direction.lower() == "left" else "start"
 
 
-class EmbedAllRequest(Truncation, Body):
+class EmbedAllRequest(Truncation, RequestModel):
     """`POST /embed_all`"""
 
-    LISTS: ClassVar[tuple[str, ...]] = ("inputs",)
-    INPUT: ClassVar[str] = "an input is a string, or token ids"
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("inputs",)
+    INPUT_DESCRIPTION: ClassVar[str] = "an input must be a string or token ids"
 
     inputs: Texts
     model: StrictStr | None = None
 
-    def asked(self) -> Asked:
+    def to_embed_request(self) -> EmbedRequest:
         """The request that this is."""
-        return Asked(
+        return EmbedRequest(
             [to_input(value) for value in self.inputs],
             model=self.model,
-            names="inputs[{}]".format,
+            input_path="inputs[{}]".format,
             truncate=self.truncate is not False,
-            kept=self.kept,
+            kept=self.kept_side,
             prompt=self.prompt_name,
         )
 
@@ -63,9 +63,9 @@ class TeiEmbedRequest(EmbedAllRequest):
     normalize: StrictBool = Field(True, description="Scale vectors to length 1.")
     dimensions: Dimensions | None = Field(None, description="Keep the first dimensions only.")
 
-    def asked(self) -> Asked:
+    def to_embed_request(self) -> EmbedRequest:
         """The request that this is."""
-        return replace(super().asked(), dimensions=self.dimensions, normalize=self.normalize)
+        return replace(super().to_embed_request(), dimensions=self.dimensions, normalize=self.normalize)
 
 
 class Sentences(BaseModel):
@@ -73,33 +73,33 @@ class Sentences(BaseModel):
     sentences: Annotated[list[StrictStr], Field(fail_fast=True)]
 
 
-class SimilarityRequest(Body):
+class SimilarityRequest(RequestModel):
     """`POST /similarity`"""
 
-    LISTS: ClassVar[tuple[str, ...]] = ()
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ()
 
     inputs: Sentences
     parameters: Truncation | None = None
     model: StrictStr | None = None
 
-    def asked(self) -> Asked:
+    def to_embed_request(self) -> EmbedRequest:
         """The source first, and after it what it is compared with."""
         options = self.parameters or Truncation()
-        return Asked(
+        return EmbedRequest(
             [self.inputs.source_sentence, *self.inputs.sentences],
             model=self.model,
-            names=lambda place: f"inputs.sentences[{place - 1}]" if place else "inputs.source_sentence",
+            input_path=lambda place: f"inputs.sentences[{place - 1}]" if place else "inputs.source_sentence",
             normalize=True,
             truncate=options.truncate is not False,
-            kept=options.kept,
+            kept=options.kept_side,
             prompt=options.prompt_name,
         )
 
 
-class TokenizeRequest(Body):
+class TokenizeRequest(RequestModel):
     """`POST /tokenize`"""
 
-    LISTS: ClassVar[tuple[str, ...]] = ("inputs",)
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("inputs",)
 
     inputs: Strings
     add_special_tokens: StrictBool = True
@@ -107,11 +107,11 @@ class TokenizeRequest(Body):
     model: StrictStr | None = None
 
 
-class DecodeRequest(Body):
+class DecodeRequest(RequestModel):
     """`POST /decode`"""
 
-    LISTS: ClassVar[tuple[str, ...]] = ("ids",)
-    INPUT: ClassVar[str] = "must be token ids, or a list of them"
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("ids",)
+    INPUT_DESCRIPTION: ClassVar[str] = "must be token ids or a list of token ids"
 
     ids: IdLists
     skip_special_tokens: StrictBool = True

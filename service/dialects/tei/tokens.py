@@ -7,63 +7,63 @@ from functools import partial
 import numpy as np
 from starlette.responses import Response
 
-from models.preprocess.errors import NotInVocabulary
-from models.preprocess.tokens import Piece
+from models.preprocess.errors import TokenIdOutOfRange
+from models.preprocess.tokens import TokenOffset
 from service import errors
 from service.dialects.tei.request import DecodeRequest, TokenizeRequest
 from service.http import body, pieces, responses
 from service.http.embedding import check_prompt, text_encoder
-from service.http.exchange import Exchange
-from service.http.withdrawal import Watch
+from service.http.exchange import HttpRequest
+from service.http.withdrawal import CancelOnDisconnect
 
-MOST_CHARACTERS = 100_000
+MAX_CHARACTERS = 100_000
 """Of the texts of one request to be tokenized whole: their answer has up to 70 times as many bytes."""
 
 
-async def tokenize(request: Exchange) -> Response:
+async def tokenize(request: HttpRequest) -> Response:
     """All tokens of texts, uncut."""
-    asked = await TokenizeRequest.read(request)
-    if sum(map(len, asked.inputs)) > MOST_CHARACTERS:
-        raise errors.InvalidInput(f"the texts have more than {MOST_CHARACTERS} characters", "inputs")
-    state = request.headlight
-    encoder = text_encoder(state, asked.model)
-    check_prompt(encoder, asked.prompt_name)
+    payload = await TokenizeRequest.read(request)
+    if sum(map(len, payload.inputs)) > MAX_CHARACTERS:
+        raise errors.InvalidInput(f"the texts exceed the limit of {MAX_CHARACTERS} characters", "inputs")
+    state = request.app_state
+    encoder = text_encoder(state, payload.model)
+    check_prompt(encoder, payload.prompt_name)
 
     def run() -> bytes:
-        tokens = partial(encoder.tokenize, prompt=asked.prompt_name, special=asked.add_special_tokens)
-        return b"[" + b",".join(pieces.dump(_tokens(text, tokens(text))) for text in asked.inputs) + b"]"
+        tokens = partial(encoder.tokenize, prompt=payload.prompt_name, special=payload.add_special_tokens)
+        return b"[" + b",".join(pieces.dump(_token_entries(text, tokens(text))) for text in payload.inputs) + b"]"
 
-    async with Watch(request):
-        written = await asyncio.get_running_loop().run_in_executor(state.tokenizing, run)
-    return Response(written, media_type=body.JSON)
+    async with CancelOnDisconnect(request):
+        response_json = await asyncio.get_running_loop().run_in_executor(state.tokenizer_pool, run)
+    return Response(response_json, media_type=body.JSON)
 
 
-async def decode(request: Exchange) -> Response:
+async def decode(request: HttpRequest) -> Response:
     """Texts of token ids."""
-    asked = await DecodeRequest.read(request)
-    state = request.headlight
-    encoder = text_encoder(state, asked.model)
+    payload = await DecodeRequest.read(request)
+    state = request.app_state
+    encoder = text_encoder(state, payload.model)
 
     def run() -> list[str]:
-        return [encoder.decode(ids, skip_special=asked.skip_special_tokens) for ids in asked.ids]
+        return [encoder.decode(ids, skip_special=payload.skip_special_tokens) for ids in payload.ids]
 
     try:
-        async with Watch(request):
-            return responses.json(await asyncio.get_running_loop().run_in_executor(state.tokenizing, run))
-    except NotInVocabulary as error:
+        async with CancelOnDisconnect(request):
+            return responses.json_response(await asyncio.get_running_loop().run_in_executor(state.tokenizer_pool, run))
+    except TokenIdOutOfRange as error:
         raise errors.InvalidTokens(str(error), "ids") from None
 
 
-def _tokens(text: str, found: Sequence[tuple[int, Piece]]) -> list[dict[str, object]]:
+def _token_entries(text: str, tokens: Sequence[tuple[int, TokenOffset]]) -> list[dict[str, object]]:
     """Where tokens stand in the text is told in bytes of UTF-8; those that are not of it stand nowhere."""
     characters = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
     ends = np.cumsum(1 + (characters > 0x7F) + (characters > 0x7FF) + (characters > 0xFFFF))
     starts = [0, *ends.tolist()]
-    told: list[dict[str, object]] = []
-    for id, (token, start, stop) in found:
+    entries: list[dict[str, object]] = []
+    for id, (token, start, stop) in tokens:
         if start == stop:
-            told.append({"id": id, "text": token, "special": True, "start": None, "stop": None})
+            entries.append({"id": id, "text": token, "special": True, "start": None, "stop": None})
         else:
-            own = {"text": text[start:stop], "start": starts[start], "stop": starts[stop]}
-            told.append({"id": id, "special": False, **own})
-    return told
+            text_fields = {"text": text[start:stop], "start": starts[start], "stop": starts[stop]}
+            entries.append({"id": id, "special": False, **text_fields})
+    return entries

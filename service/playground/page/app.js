@@ -56,7 +56,7 @@ function offerPictures() {
   $("drop").hidden = $("scenes-box").hidden = !pictures;
   const pair = shared();
   $("search").disabled = !pair;
-  $("search-note").textContent = pair ? "" : "This server has no text model and image model in one space.";
+  $("search-note").textContent = pair ? "" : "This server has no text model and image model with the same embedding space.";
   if (pictures && !$("scenes").hasChildNodes()) scenes.offer(pick, (error) => fail(error, () => {})).catch((error) => fail(error, offerPictures));
 }
 
@@ -115,7 +115,7 @@ function nothing() {
   forgive();
   $("busy").hidden = true;
   $("empty").hidden = false;
-  $("embedding-facts").textContent = "The numbers come here.";
+  $("embedding-facts").textContent = "No embedding yet.";
   $("numbers").textContent = $("curl").textContent = "";
   $("strip").hidden = $("copy-vector").hidden = true;
 }
@@ -179,7 +179,7 @@ function fail(error, again) {
   $("retry").hidden = !(error instanceof ApiError);
   $("retry").onclick = () => { forgive(); again(); };
   if (error.status === 401) {
-    $("error-text").textContent += " Give it above, under “Key”.";
+    $("error-text").textContent += " Enter it above, under “Key”.";
     $("key-box").open = true;
   }
   if (!(error instanceof ApiError || error instanceof DOMException || error.constructor === Error)) console.error(error);
@@ -203,7 +203,7 @@ async function copy(button, text) {
   const before = button.textContent;
   await navigator.clipboard.writeText(text).then(
     () => { button.textContent = "Copied"; },
-    () => { button.textContent = "Cannot copy here"; },
+    () => { button.textContent = "Copying is not available"; },
   );
   setTimeout(() => { button.textContent = before; }, 1500);
 }
@@ -241,10 +241,10 @@ $("search").oninput = debounced(async () => {
     $("search-note").textContent = "";
     return;
   }
-  $("search-note").textContent = "Looking…";
+  $("search-note").textContent = "Searching…";
   try {
     await scenes.search(text, pair.text, pair.image, searching.signal);
-    $("search-note").textContent = "Nearest first, by cosine:";
+    $("search-note").textContent = "Nearest first by cosine similarity:";
   } catch (error) {
     if (error.name !== "AbortError") $("search-note").textContent = sentence(error.message);
   }
@@ -255,7 +255,7 @@ $("compare").onclick = async () => {
   const { signal } = (comparing = new AbortController());
   $("compared").hidden = true;
   const note = (text) => { $("compare-note").textContent = text; };
-  if (!answered) return note("Show it something first.");
+  if (!answered) return note("Provide an input first.");
   const other = await scenes.chosen() || ($("other").value && ofText($("other").value));
   if (!other) return note("Type another text, or choose a scene.");
   note("Comparing…");

@@ -8,8 +8,8 @@ import { Picture } from "./picture.js";
 
 const MEASURES = [
   ["contributions", "contribution to the similarity"],
-  ["similarities", "similarity to the other as a whole"],
-  ["relevance", "weight in its own embedding"],
+  ["similarities", "similarity to the other input"],
+  ["relevance", "attention weight (rollout)"],
 ];
 
 let shown = null;
@@ -34,7 +34,7 @@ function drawing(side, input, i) {
     paint();
   };
   const on = { point, pin: () => {} };
-  const label = i === 0 ? "The first" : "The other";
+  const label = i === 0 ? "First input" : "Second input";
   return side.tokens ? new Passage(input.text, side.tokens, label, on) : new Picture(input.url, side.grid, input.size, label, on, shade);
 }
 

@@ -11,7 +11,7 @@ export async function ofFile(file, name, address = null) {
     await image.decode();
   } catch {
     URL.revokeObjectURL(url);
-    throw new Error("This is no picture that can be shown here: JPEG, PNG and WebP can.");
+    throw new Error("This is not a supported image file (JPEG, PNG or WebP).");
   }
   return { kind: "image", base64: await base64(file), type: file.type, name: name || "picture.png", url, address,
     size: [image.naturalWidth, image.naturalHeight] };

@@ -53,7 +53,7 @@ const thumbnail = (scene) => element("img", { src: scene.url, alt: "", width: 64
 /** A scene as an input. */
 async function input(scene) {
   const answer = await fetch(url(scene.url));
-  if (!answer.ok) throw new Error("the scene cannot be had");
+  if (!answer.ok) throw new Error("the scene could not be loaded");
   const file = await answer.blob();
   return { ...await ofFile(file, `scene-${scene.url.split("/").at(-1)}`, url(scene.url)), caption: scene.caption };
 }

@@ -60,13 +60,13 @@ export class View {
     this.clear();
     const { attention } = answer;
     if (!attention) {
-      $("figure").replaceChildren(element("p", { class: "note" }, "This model has no attention; its embedding is below."));
+      $("figure").replaceChildren(element("p", { class: "note" }, "This model exports no attention; its embedding is below."));
       return;
     }
     const on = { point: (positions) => this.point(positions), pin: (positions) => this.pin(positions) };
     const drawing = attention.tokens
       ? new Passage(input.text, attention.tokens, "The text’s tokens, shaded by weight", on)
-      : new Picture(input.url, attention.grid, input.size, "The picture’s patches, shaded by weight", on);
+      : new Picture(input.url, attention.grid, input.size, "The image’s patches, shaded by weight", on);
     const weights = new Attention(model, input);
     weights.positions = (attention.tokens ?? attention.grid.boxes_px).length;
     weights.keep(first, { ...attention, values: Float64Array.from(attention.values) });
@@ -139,7 +139,7 @@ export class View {
     const more = found.values.some((value) => value > largest * 1.0001);
     $("largest").textContent = `${figure(largest)}${more ? " and more" : ""}`;
     $("prefix").hidden = found.prefix.length === 0;
-    $("prefix").textContent = `Beside the patches: ${[...found.prefix].map((value, i) => `${i === 0 ? "CLS" : `register ${i}`} ${figure(value)}`).join(", ")}`;
+    $("prefix").textContent = `Prefix positions: ${[...found.prefix].map((value, i) => `${i === 0 ? "CLS" : `register ${i}`} ${figure(value)}`).join(", ")}`;
     $("readout").textContent = this.sentence(pooled, positions);
     this.tabulate();
     this.changed();
@@ -147,11 +147,11 @@ export class View {
 
   sentence(pooled, positions) {
     const { drawing, truncated } = this.shown;
-    const cut = truncated ? " The text is longer than the model reads: the rest is left out." : "";
-    const where = this.view.reduce === "raw" ? "for the whole in this layer" : "in the embedding";
-    if (!positions) return `How much each part counts ${where}. Point at one to see what it attends to.${cut}`;
+    const cut = truncated ? " The text exceeds the model’s limit: the rest is left out." : "";
+    const where = this.view.reduce === "raw" ? "for the pooled output in this layer" : "in the embedding";
+    if (!positions) return `Weight of each part ${where}. Hover over one to see what it attends to.${cut}`;
     const own = positions.reduce((sum, i) => sum + pooled.values[i], 0);
-    const held = same(positions, this.pinned) ? " Held: press Escape, or click it again, to let go." : "";
+    const held = same(positions, this.pinned) ? " Held: press Escape or click again to release." : "";
     return `${drawing.name(positions)} counts ${figure(own)} ${where}; shaded is what it attends to.${held}`;
   }
 

@@ -12,7 +12,7 @@ from tests.server import Server
 TEXTS = ["A lighthouse keeper reads by the lamp.", "", "Der Leuchtturm warnt Schiffe 🎈 vor Felsen."]
 
 
-def vectors(server: Server, inputs: Any, model: str = MINILM, **options: object) -> Floats:
+def reference_vectors(server: Server, inputs: Any, model: str = MINILM, **options: object) -> Floats:
     """`[b, e]`"""
     answer = httpx.post(f"{server.url}/v1/embeddings", json={"model": model, "input": inputs, **options}, timeout=60)
     assert answer.status_code == 200, answer.text
@@ -24,7 +24,7 @@ def post(server: Server, path: str, body: Any, **more: Any) -> httpx.Response:
     return httpx.post(server.url + path, json=body, timeout=60, **more)
 
 
-def close(found: object, expected: Floats) -> bool:
+def is_close(got: object, expected: Floats) -> bool:
     """Equal but for rounding: batches of other lengths round otherwise."""
-    array = np.array(found, dtype=np.float32)
+    array = np.array(got, dtype=np.float32)
     return array.shape == expected.shape and bool(np.abs(array - expected).max() < 1e-5)

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.pictures.colours import MAP
-from service.pictures.heatmap import COVER
-from service.pictures.page import MOST_PIXELS, Page
-from tests.pictures import as_data_url, encoded, rough, scene, turned
+from service.pictures.colours import COLORMAP
+from service.pictures.heatmap import OVERLAY_OPACITY
+from service.pictures.page import MAX_PAGE_PIXELS, Page
+from tests.pictures import encode, gradient_image, noisy_image, png_with_orientation, to_data_url
 from tests.server import Server, serve
 from tests.service.pictures.strings import nasty_strings
 
 URL = "/v1/attention/image"
-GOOD = encoded(scene(90, 60))
+GOOD = encode(gradient_image(90, 60))
 
 
 @pytest.fixture(scope="module")
@@ -52,33 +52,35 @@ def weights(served: Server, model: str, input: object, attention: object = True)
 
 def test_the_heaviest_cell_has_the_maps_end(served: Server) -> None:
     """On a grey picture, whose own colour in the answer is known."""
-    image = {"image": as_data_url(encoded(Image.new("RGB", (64, 64), (128, 128, 128))))}
+    image = {"image": to_data_url(encode(Image.new("RGB", (64, 64), (128, 128, 128))))}
     attention = weights(served, "tiny-image", image)
     pixels = drawn(post(served, "tiny-image", image, width_px=400))
     x0, y0, x1, y1 = attention["grid"]["boxes_px"][int(np.argmax(attention["values"]))]
     page = Page(400)
-    x, y = (int(page.margin_px + (a + b) / 2 * page.room_px / 64) for a, b in ((x0, x1), (y0, y1)))
-    np.testing.assert_allclose(pixels[y, x], (1 - COVER) * 128 + COVER * MAP[-1].astype(float), atol=2)
+    x, y = (int(page.margin_px + (a + b) / 2 * page.content_width_px / 64) for a, b in ((x0, x1), (y0, y1)))
+    np.testing.assert_allclose(
+        pixels[y, x], (1 - OVERLAY_OPACITY) * 128 + OVERLAY_OPACITY * COLORMAP[-1].astype(float), atol=2
+    )
 
 
 @pytest.mark.parametrize(
     "file",
     [
-        turned(scene(90, 60), 6),
-        encoded(rough(64, 64).convert("CMYK"), "JPEG"),
-        encoded(Image.new("RGBA", (40, 30), (255, 0, 0, 90))),
-        encoded(scene().convert("P")),
-        encoded(scene(), "WEBP"),
-        encoded(Image.new("L", (1, 1))),
-        encoded(Image.new("RGB", (1, 10_000))),
-        encoded(Image.new("RGB", (10_000, 1))),
+        png_with_orientation(gradient_image(90, 60), 6),
+        encode(noisy_image(64, 64).convert("CMYK"), "JPEG"),
+        encode(Image.new("RGBA", (40, 30), (255, 0, 0, 90))),
+        encode(gradient_image().convert("P")),
+        encode(gradient_image(), "WEBP"),
+        encode(Image.new("L", (1, 1))),
+        encode(Image.new("RGB", (1, 10_000))),
+        encode(Image.new("RGB", (10_000, 1))),
     ],
     ids=["EXIF", "CMYK", "alpha", "palette", "WebP", "1x1", "1x10000", "10000x1"],
 )
 def test_every_kind_of_picture(served: Server, file: bytes) -> None:
-    pixels = drawn(post(served, "tiny-image", {"image": as_data_url(file)}))
+    pixels = drawn(post(served, "tiny-image", {"image": to_data_url(file)}))
     assert 400 <= pixels.shape[1] <= 2_000
-    assert pixels.shape[0] * pixels.shape[1] < MOST_PIXELS * 1.2
+    assert pixels.shape[0] * pixels.shape[1] < MAX_PAGE_PIXELS * 1.2
     raw = httpx.post(f"{served.url}{URL}?model=tiny-image", content=file, headers={"Content-Type": "image/png"})
     np.testing.assert_array_equal(drawn(raw), pixels)
 
@@ -86,15 +88,15 @@ def test_every_kind_of_picture(served: Server, file: bytes) -> None:
 def test_a_picture_is_drawn_as_its_viewer_sees_it(served: Server) -> None:
     """EXIF's sixth orientation: the file lies on its side."""
     upright, on_its_side = (
-        drawn(post(served, "tiny-image", {"image": as_data_url(file)}, width_px=400))
-        for file in (encoded(scene(90, 60)), turned(scene(90, 60), 6))
+        drawn(post(served, "tiny-image", {"image": to_data_url(file)}, width_px=400))
+        for file in (encode(gradient_image(90, 60)), png_with_orientation(gradient_image(90, 60), 6))
     )
     assert upright.shape[0] < 400 < on_its_side.shape[0]
 
 
 def test_widths(served: Server) -> None:
-    image = {"image": as_data_url(GOOD)}
-    large = {"image": as_data_url(encoded(scene(700, 500)))}
+    image = {"image": to_data_url(GOOD)}
+    large = {"image": to_data_url(encode(gradient_image(700, 500)))}
     assert drawn(post(served)).shape[1] == 800
     assert drawn(post(served, "tiny-image", image)).shape[1] == 400
     assert drawn(post(served, "tiny-image", large)).shape[1] == 700
@@ -109,18 +111,20 @@ def test_widths(served: Server) -> None:
 def test_every_reduction_of_either_modality(served: Server, reduce: str, query: object) -> None:
     attention = {"reduce": reduce, "query": query}
     assert len(np.unique(drawn(post(served, attention=attention)))) > 20
-    answer = post(served, "tiny-image", {"image": as_data_url(GOOD)}, attention=attention)
+    answer = post(served, "tiny-image", {"image": to_data_url(GOOD)}, attention=attention)
     assert len(np.unique(drawn(answer))) > 20
 
 
 def test_one_layer_and_head_of_one_query_is_a_heat_map(served: Server) -> None:
-    image = {"image": as_data_url(encoded(Image.new("RGB", (64, 64), (128, 128, 128))))}
+    image = {"image": to_data_url(encode(Image.new("RGB", (64, 64), (128, 128, 128))))}
     attention = {"reduce": "raw", "query": 0, "layers": [1], "heads": [0]}
     values = np.array(weights(served, "tiny-image", image, attention)["values"])[0, 0, 1:]
     pixels = drawn(post(served, "tiny-image", image, attention=attention, width_px=400))
     row, column = divmod(int(values.argmax()), 4)
     at = (int(8 + (row + 0.5) * 96), int(8 + (column + 0.5) * 96))
-    np.testing.assert_allclose(pixels[at], (1 - COVER) * 128 + COVER * MAP[-1].astype(float), atol=2)
+    np.testing.assert_allclose(
+        pixels[at], (1 - OVERLAY_OPACITY) * 128 + OVERLAY_OPACITY * COLORMAP[-1].astype(float), atol=2
+    )
 
 
 def test_options_in_the_url(served: Server) -> None:
@@ -184,12 +188,12 @@ def test_top_k_is_refused(served: Server) -> None:
 
 
 def test_a_model_without_attention_says_so(served: Server) -> None:
-    error = post(served, "tiny-conv", {"image": as_data_url(GOOD)}).json()["error"]
+    error = post(served, "tiny-conv", {"image": to_data_url(GOOD)}).json()["error"]
     assert (error["code"], error["param"]) == ("invalid_parameter", "attention")
 
 
 def test_a_picture_over_the_limit(served: Server) -> None:
-    error = post(served, "tiny-image", {"image": as_data_url(encoded(scene(800, 600)))}).json()["error"]
+    error = post(served, "tiny-image", {"image": to_data_url(encode(gradient_image(800, 600)))}).json()["error"]
     assert (error["code"], error["param"]) == ("image_too_large", "input")
 
 
@@ -207,7 +211,7 @@ def test_the_nastiest_texts_are_drawn(served: Server) -> None:
 def test_a_text_far_over_the_models_limit_is_bounded(served: Server) -> None:
     began = time.monotonic()
     pixels = drawn(post(served, input="the lamp " * 100_000, width_px=4_096))
-    assert pixels.shape[0] * pixels.shape[1] < MOST_PIXELS * 1.2
+    assert pixels.shape[0] * pixels.shape[1] < MAX_PAGE_PIXELS * 1.2
     assert time.monotonic() - began < 30
 
 

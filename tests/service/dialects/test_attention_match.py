@@ -12,11 +12,14 @@ from starlette.testclient import TestClient
 from models.contract.arrays import Floats
 from service.app import create_app
 from service.settings import Settings
-from tests.pictures import as_data_url, encoded, scene
+from tests.pictures import encode, gradient_image, to_data_url
 
 URL = "/v1/attention/match"
 TEXTS = ["the old lamp", "sea ship, a lamp reads"]
-PICTURES = [{"image": as_data_url(encoded(scene(90, 60)))}, {"image": as_data_url(encoded(scene(20, 70)))}]
+PICTURES = [
+    {"image": to_data_url(encode(gradient_image(90, 60)))},
+    {"image": to_data_url(encode(gradient_image(20, 70)))},
+]
 
 
 @pytest.fixture(scope="module")
@@ -156,5 +159,5 @@ def test_pairs_past_what_is_given_are_refused(tiny: Path) -> None:
 
 
 def test_the_answer_of_every_picture_is_its_own_in_base64_too(client: TestClient) -> None:
-    bare = base64.b64encode(encoded(scene(90, 60))).decode()
+    bare = base64.b64encode(encode(gradient_image(90, 60))).decode()
     assert ask(client, {"image": bare}, PICTURES[0])["similarity"] == pytest.approx(1, abs=1e-6)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tests.conftest import MINILM
-from tests.pictures import as_data_url, encoded, scene
+from tests.pictures import encode, gradient_image, to_data_url
 from tests.server import Server
-from tests.service.dialects.plain import TEXTS, close, post, vectors
+from tests.service.dialects.plain import TEXTS, is_close, post, reference_vectors
 
 INFER = f"/v2/models/{MINILM}/infer"
-PICTURE = encoded(scene(90, 60), "PNG")
+PICTURE = encode(gradient_image(90, 60), "PNG")
 
 
 def texts(*values: object, **more: Any) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def embedding(answer: httpx.Response) -> np.ndarray:
 @pytest.mark.parametrize("path", [INFER, f"/v2/models/{MINILM}/versions/1/infer"])
 def test_texts_as_json(server: Server, path: str) -> None:
     answer = post(server, path, {"id": "7", "inputs": [texts(*TEXTS)]})
-    assert close(embedding(answer), vectors(server, TEXTS))
+    assert is_close(embedding(answer), reference_vectors(server, TEXTS))
     assert (answer.json()["id"], answer.json()["model_name"], answer.json()["model_version"]) == ("7", MINILM, "1")
 
 
@@ -56,7 +56,7 @@ def test_texts_behind_the_json_and_the_answer_likewise(server: Server) -> None:
     (output,) = json.loads(answer.content[:length])["outputs"]
     assert output["parameters"]["binary_data_size"] == len(answer.content) - length
     found = np.frombuffer(answer.content[length:], dtype="<f4").reshape(output["shape"])
-    assert close(found, vectors(server, TEXTS))
+    assert is_close(found, reference_vectors(server, TEXTS))
 
 
 def test_token_ids_with_their_mask(server: Server) -> None:
@@ -66,22 +66,25 @@ def test_token_ids_with_their_mask(server: Server) -> None:
         {"name": "input_ids", "shape": [2, 4], "datatype": "INT64", "data": [*ids[0], *ids[1]]},
         {"name": "attention_mask", "shape": [2, 4], "datatype": "INT64", "data": mask},
     ]
-    expected = vectors(server, [ids[0][:3], ids[1]])
-    assert close(embedding(post(server, INFER, {"inputs": inputs})), expected)
+    expected = reference_vectors(server, [ids[0][:3], ids[1]])
+    assert is_close(embedding(post(server, INFER, {"inputs": inputs})), expected)
     array = np.array(ids, dtype="<i8").tobytes()
     inputs[0] = {"name": "input_ids", "shape": [2, 4], "datatype": "INT64", "parameters": {"binary_data_size": 64}}
     content, headers = behind({"inputs": inputs}, array)
-    assert close(embedding(httpx.post(server.url + INFER, content=content, headers=headers)), expected)
+    assert is_close(embedding(httpx.post(server.url + INFER, content=content, headers=headers)), expected)
 
 
 def test_image_files(both: Server) -> None:
-    path, expected = "/v2/models/scenes-vit/infer", vectors(both, [{"image": as_data_url(PICTURE)}], model="scenes-vit")
+    path, expected = (
+        "/v2/models/scenes-vit/infer",
+        reference_vectors(both, [{"image": to_data_url(PICTURE)}], model="scenes-vit"),
+    )
     tensor = {"name": "image", "shape": [1], "datatype": "BYTES"}
     as_json = {**tensor, "data": [base64.b64encode(PICTURE).decode()]}
-    assert close(embedding(post(both, path, {"inputs": [as_json]})), expected)
+    assert is_close(embedding(post(both, path, {"inputs": [as_json]})), expected)
     data = packed(PICTURE)
     content, headers = behind({"inputs": [{**tensor, "parameters": {"binary_data_size": len(data)}}]}, data)
-    assert close(embedding(httpx.post(both.url + path, content=content, headers=headers)), expected)
+    assert is_close(embedding(httpx.post(both.url + path, content=content, headers=headers)), expected)
 
 
 def test_what_is_there(server: Server) -> None:
@@ -187,7 +190,7 @@ def test_more_than_is_taken_is_known_by_its_shape(server: Server, shape: list[in
 def test_what_is_at_fault_is_named_as_it_was_sent(both: Server) -> None:
     ids = {"name": "input_ids", "shape": [2, 1], "datatype": "INT64", "data": [4, 2**40]}
     mask = {"name": "attention_mask", "shape": [2, 1], "datatype": "INT64", "data": [1, 1]}
-    image = {"name": "image", "shape": [3], "datatype": "BYTES"} | {"data": [as_data_url(PICTURE), "aGk=", ""]}
+    image = {"name": "image", "shape": [3], "datatype": "BYTES"} | {"data": [to_data_url(PICTURE), "aGk=", ""]}
     for path, inputs, name in (
         (INFER, [mask, ids], "inputs[1].data[1]: "),
         (INFER, [texts(*["a"] * 2_049)], "inputs[0]: "),

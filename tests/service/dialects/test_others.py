@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import MINILM
-from tests.pictures import as_data_url, encoded, scene
+from tests.pictures import encode, gradient_image, to_data_url
 from tests.server import Server
-from tests.service.dialects.plain import TEXTS, close, post, vectors
+from tests.service.dialects.plain import TEXTS, is_close, post, reference_vectors
 
-PICTURE = as_data_url(encoded(scene(90, 60), "PNG"))
+PICTURE = to_data_url(encode(gradient_image(90, 60), "PNG"))
 LONG = "lamp " * 300
 
 
@@ -23,11 +23,11 @@ def cohere(server: Server, **fields: object) -> httpx.Response:
 def test_cohere_gives_each_type_asked_for(server: Server) -> None:
     kinds = ["float", "base64", "binary", "ubinary"]
     answer = cohere(server, texts=TEXTS, embedding_types=kinds).json()
-    expected = vectors(server, TEXTS)
+    expected = reference_vectors(server, TEXTS)
     found = answer["embeddings"]
     assert list(found) == kinds
-    assert close(found["float"], expected)
-    assert close([np.frombuffer(base64.b64decode(one), dtype="<f4") for one in found["base64"]], expected)
+    assert is_close(found["float"], expected)
+    assert is_close([np.frombuffer(base64.b64decode(one), dtype="<f4") for one in found["base64"]], expected)
     bits = np.packbits(expected > 0, axis=1)
     assert found["ubinary"] == bits.tolist()
     assert found["binary"] == (bits.astype(int) - 128).tolist()
@@ -40,14 +40,14 @@ def tokens(server: Server) -> list[list[Any]]:
 
 
 def test_cohere_takes_images_and_contents(both: Server) -> None:
-    expected = vectors(both, [{"image": PICTURE}], model="scenes-vit")
-    assert close(cohere(both, model="scenes-vit", images=[PICTURE]).json()["embeddings"]["float"], expected)
+    expected = reference_vectors(both, [{"image": PICTURE}], model="scenes-vit")
+    assert is_close(cohere(both, model="scenes-vit", images=[PICTURE]).json()["embeddings"]["float"], expected)
     inputs = [
         {"content": [{"type": "image_url", "image_url": {"url": PICTURE}}]},
         {"content": [{"type": "text", "text": TEXTS[0]}]},
     ]
     mixed = cohere(both, model="scenes-vit", inputs=inputs).json()
-    assert close(mixed["embeddings"]["float"], np.concatenate([expected, vectors(both, TEXTS[:1])]))
+    assert is_close(mixed["embeddings"]["float"], np.concatenate([expected, reference_vectors(both, TEXTS[:1])]))
 
 
 def test_cohere_cuts_the_side_that_is_named(server: Server) -> None:
@@ -55,14 +55,14 @@ def test_cohere_cuts_the_side_that_is_named(server: Server) -> None:
     by_side = {
         side: cohere(server, texts=words, truncate=side).json()["embeddings"]["float"] for side in ("START", "END")
     }
-    assert close(by_side["END"], vectors(server, words))
+    assert is_close(by_side["END"], reference_vectors(server, words))
     left = post(server, "/embed", {"inputs": words, "truncation_direction": "left"}).json()
-    assert close(by_side["START"], np.array(left, dtype=np.float32))
+    assert is_close(by_side["START"], np.array(left, dtype=np.float32))
 
 
 def test_cohere_takes_texts_that_are_within_its_limit(server: Server) -> None:
     limited = cohere(server, texts=["a", TEXTS[0]], max_tokens=len(tokens(server)[0]))
-    assert close(limited.json()["embeddings"]["float"], vectors(server, ["a", TEXTS[0]]))
+    assert is_close(limited.json()["embeddings"]["float"], reference_vectors(server, ["a", TEXTS[0]]))
     assert cohere(server, texts=[LONG], max_tokens=256).status_code == 200
 
 
@@ -93,11 +93,11 @@ def test_ollama_embeds(server: Server) -> None:
     answer = post(
         server, "/api/embed", {"model": f"{MINILM}:latest", "input": TEXTS, "options": {"num_ctx": 128}}
     ).json()
-    assert close(answer["embeddings"], vectors(server, TEXTS))
+    assert is_close(answer["embeddings"], reference_vectors(server, TEXTS))
     assert answer["prompt_eval_count"] == sum(len(t) for t in tokens(server))
     assert answer["total_duration"] > 0
     cut = post(server, "/api/embed", {"model": MINILM, "input": TEXTS[0], "dimensions": 8}).json()["embeddings"]
-    assert close(cut, vectors(server, TEXTS[:1], dimensions=8))
+    assert is_close(cut, reference_vectors(server, TEXTS[:1], dimensions=8))
 
 
 @pytest.mark.parametrize("body", [{}, {"input": ""}, {"input": []}])
@@ -109,7 +109,7 @@ def test_ollama_without_input_loads_the_model(server: Server, body: dict[str, An
 def test_ollamas_older_route_gives_the_vector_as_it_is_pooled(server: Server) -> None:
     found = post(server, "/api/embeddings", {"model": MINILM, "prompt": TEXTS[0]}).json()["embedding"]
     pooled = post(server, "/embed", {"inputs": TEXTS[0], "normalize": False}).json()
-    assert close([found], np.array(pooled, dtype=np.float32))
+    assert is_close([found], np.array(pooled, dtype=np.float32))
 
 
 def test_ollama_lists_its_models(server: Server) -> None:
@@ -138,6 +138,6 @@ def test_ollama_errors_are_a_string(server: Server, body: dict[str, Any], status
 def test_bentoml_describes_what_the_app_answers(server: Server) -> None:
     routes = {route["name"]: route for route in httpx.get(f"{server.url}/schema.json").json()["routes"]}
     assert routes["encode"]["route"] == "/encode"
-    assert close(post(server, routes["encode"]["route"], {"texts": TEXTS}).json(), vectors(server, TEXTS))
+    assert is_close(post(server, routes["encode"]["route"], {"texts": TEXTS}).json(), reference_vectors(server, TEXTS))
     assert "/encode" in httpx.get(f"{server.url}/docs.json").json()["paths"]
     assert post(server, "/encode", {"texts": []}).json()["error"]["param"] == "texts"

@@ -59,5 +59,5 @@ def test_weaviate(client: TestClient, expected: dict[str, list[float]]) -> None:
 def test_an_unknown_prompt_names_those_there_are(client: TestClient) -> None:
     answer = client.post("/embed", json={"inputs": TEXT, "prompt_name": "riddle"})
     assert (answer.status_code, answer.json()["error"]) == (
-        422, "prompt_name: no prompt of that name; those of this model are query, document",
+        422, "prompt_name: unknown prompt; available: query, document",
     )  # fmt: skip

@@ -9,20 +9,20 @@ from tokenizers import Tokenizer
 
 from tests.conftest import DEFAULT_SOURCE
 from tests.server import Server
-from tests.service.dialects.plain import TEXTS, close, post, vectors
+from tests.service.dialects.plain import TEXTS, is_close, post, reference_vectors
 
 LONG = " ".join(f"word{i}" for i in range(400))
 
 
 @pytest.mark.parametrize("path", ["/embed", "/"])
 def test_vectors_are_those_of_the_plain_route(server: Server, path: str) -> None:
-    assert close(post(server, path, {"inputs": TEXTS}).json(), vectors(server, TEXTS))
-    assert close(post(server, path, {"inputs": TEXTS[0]}).json(), vectors(server, TEXTS[:1]))
+    assert is_close(post(server, path, {"inputs": TEXTS}).json(), reference_vectors(server, TEXTS))
+    assert is_close(post(server, path, {"inputs": TEXTS[0]}).json(), reference_vectors(server, TEXTS[:1]))
 
 
 def test_dimensions_are_cut_before_scaling(server: Server) -> None:
     found = np.array(post(server, "/embed", {"inputs": TEXTS, "dimensions": 64}).json())
-    assert close(found, vectors(server, TEXTS, dimensions=64))
+    assert is_close(found, reference_vectors(server, TEXTS, dimensions=64))
     assert np.linalg.norm(found, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
 
 
@@ -30,7 +30,7 @@ def test_vectors_as_they_are_pooled_have_the_same_direction(server: Server) -> N
     pooled = np.array(post(server, "/embed", {"inputs": TEXTS, "normalize": False}).json())
     lengths = np.linalg.norm(pooled, axis=1, keepdims=True)
     assert (lengths > 1.5).all()
-    assert close(pooled / lengths, vectors(server, TEXTS))
+    assert is_close(pooled / lengths, reference_vectors(server, TEXTS))
 
 
 @pytest.mark.parametrize("side", ["left", "Left"])
@@ -38,17 +38,21 @@ def test_a_long_text_is_cut_from_the_left_on_request(server: Server, side: str) 
     tokenizer = Tokenizer.from_file(str(DEFAULT_SOURCE / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(256, direction="left")
-    last = vectors(server, [tokenizer.encode(LONG).ids])
-    assert close(post(server, "/embed", {"inputs": LONG, "truncation_direction": side}).json(), last)
-    assert close(post(server, "/embed", {"inputs": LONG, "truncate": None}).json(), vectors(server, [LONG]))
-    assert not close(vectors(server, [LONG]), last)
+    last = reference_vectors(server, [tokenizer.encode(LONG).ids])
+    assert is_close(post(server, "/embed", {"inputs": LONG, "truncation_direction": side}).json(), last)
+    assert is_close(
+        post(server, "/embed", {"inputs": LONG, "truncate": None}).json(), reference_vectors(server, [LONG])
+    )
+    assert not is_close(reference_vectors(server, [LONG]), last)
 
 
 def test_token_ids_stand_for_their_text(server: Server) -> None:
     (tokens,) = post(server, "/tokenize", {"inputs": TEXTS[2]}).json()
     ids = [token["id"] for token in tokens]
-    assert close(post(server, "/embed", {"inputs": ids}).json(), vectors(server, TEXTS[2:]))
-    assert close(post(server, "/embed", {"inputs": [ids, TEXTS[0]]}).json(), vectors(server, [TEXTS[2], TEXTS[0]]))
+    assert is_close(post(server, "/embed", {"inputs": ids}).json(), reference_vectors(server, TEXTS[2:]))
+    assert is_close(
+        post(server, "/embed", {"inputs": [ids, TEXTS[0]]}).json(), reference_vectors(server, [TEXTS[2], TEXTS[0]])
+    )
 
 
 def test_tokens_stand_in_the_text_by_its_bytes(server: Server) -> None:
@@ -76,7 +80,7 @@ def test_the_vectors_of_the_tokens_are_what_is_pooled(server: Server) -> None:
     ids = post(server, "/tokenize", {"inputs": TEXTS}).json()
     assert [len(text) for text in found] == [len(tokens) for tokens in ids]
     pooled = [np.mean(text, axis=0) for text in found]
-    assert close(pooled, np.array(post(server, "/embed", {"inputs": TEXTS, "normalize": False}).json()))
+    assert is_close(pooled, np.array(post(server, "/embed", {"inputs": TEXTS, "normalize": False}).json()))
     too_many = post(server, "/embed_all", {"inputs": ["lamp " * 300] * 100})
     assert (too_many.status_code, too_many.json()["error_type"]) == (422, "Validation")
 
@@ -85,7 +89,7 @@ def test_the_vectors_of_the_tokens_are_what_is_pooled(server: Server) -> None:
 def test_similarity_is_the_cosine(server: Server, path: str) -> None:
     body = {"inputs": {"source_sentence": TEXTS[0], "sentences": TEXTS}, "parameters": {}}
     found = np.array(post(server, path, body).json())
-    one, *_ = made = vectors(server, TEXTS)
+    one, *_ = made = reference_vectors(server, TEXTS)
     assert found == pytest.approx(made @ one, abs=1e-5)
 
 

@@ -5,11 +5,11 @@ import base64
 import httpx
 import pytest
 
-from tests.pictures import as_data_url, encoded, scene
+from tests.pictures import encode, gradient_image, to_data_url
 from tests.server import Server
-from tests.service.dialects.plain import TEXTS, close, post, vectors
+from tests.service.dialects.plain import TEXTS, is_close, post, reference_vectors
 
-PICTURE = encoded(scene(90, 60), "PNG")
+PICTURE = encode(gradient_image(90, 60), "PNG")
 BASE64 = base64.b64encode(PICTURE).decode()
 
 
@@ -21,18 +21,20 @@ def test_a_text_as_text2vec_transformers_sends_it(server: Server, path: str) -> 
     assert answer.status_code == 200
     found = answer.json()
     assert (found["text"], found["dims"], found["dim"]) == (TEXTS[0], 384, 384)
-    assert close([found["vector"]], vectors(server, TEXTS[:1]))
+    assert is_close([found["vector"]], reference_vectors(server, TEXTS[:1]))
 
 
 def test_dimensions_of_the_class_are_kept(server: Server) -> None:
     found = post(server, "/vectors", {"text": TEXTS[0], "config": {"dimensions": 32}}).json()
-    assert close([found["vector"]], vectors(server, TEXTS[:1], dimensions=32))
+    assert is_close([found["vector"]], reference_vectors(server, TEXTS[:1], dimensions=32))
 
 
 def test_texts_and_images_as_multi2vec_clip_sends_them(both: Server) -> None:
     found = post(both, "/vectorize", {"texts": TEXTS, "images": [BASE64]}).json()
-    assert close(found["textVectors"], vectors(both, TEXTS))
-    assert close(found["imageVectors"], vectors(both, [{"image": as_data_url(PICTURE)}], model="scenes-vit"))
+    assert is_close(found["textVectors"], reference_vectors(both, TEXTS))
+    assert is_close(
+        found["imageVectors"], reference_vectors(both, [{"image": to_data_url(PICTURE)}], model="scenes-vit")
+    )
     assert post(both, "/vectorize", {"texts": TEXTS[:1]}).json()["imageVectors"] == []
     assert post(both, "/vectorize", {"images": [BASE64]}).json()["textVectors"] == []
 

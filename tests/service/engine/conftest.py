@@ -6,7 +6,7 @@ import pytest
 
 from service.engine.engine import Engine
 from tests.service.engine.fakes import FakeModel
-from tests.service.engine.requests import running
+from tests.service.engine.requests import run_engine
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def model() -> FakeModel:
 
 @pytest.fixture
 def engine(model: FakeModel) -> Iterator[Engine]:
-    yield from running(model, max_queue_tokens=200)
+    yield from run_engine(model, max_queue_tokens=200)
 
 
 @pytest.fixture
 def roomy(model: FakeModel) -> Iterator[Engine]:
-    yield from running(model, max_queue_tokens=10_000)
+    yield from run_engine(model, max_queue_tokens=10_000)

@@ -10,14 +10,14 @@ import numpy as np
 from models.contract import tensors
 from models.contract.arrays import Floats, Ints
 from service.errors import InferenceFailed
-from tests.waiting import PATIENCE_S
+from tests.waiting import WAIT_TIMEOUT_S
 
-FAILS, NOT_FINITE, FAULT = 666, 777, 888
+FAILING_ID, NAN_ID, CRASHING_ID = 666, 777, 888
 
 _keys = count()
 
 
-def ones(n: int) -> Ints:
+def ids_of_length(n: int) -> Ints:
     """Ids of an item of that length."""
     return np.ones(n, dtype=np.int64)
 
@@ -32,7 +32,7 @@ class FakeItem:
     """Of its own unless told otherwise: only items of one key are the same."""
 
     @property
-    def positions(self) -> int:
+    def num_tokens(self) -> int:
         return len(self.data)
 
 
@@ -48,37 +48,37 @@ class FakeModel:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
-        self.lost = False
+        self.always_fails = False
         self.batches: list[list[int]] = []
-        self.alone: list[bool] = []
+        self.exclusive: list[bool] = []
 
-    def enter(self) -> None:
+    def wait_for_run(self) -> None:
         """Wait until one more run has begun than was waited for."""
-        assert self.entered.acquire(timeout=PATIENCE_S)
+        assert self.entered.acquire(timeout=WAIT_TIMEOUT_S)
 
     def run(
-        self, items: Sequence[Ints], outputs: Sequence[str], heads: Sequence[int] = (), *, alone: bool = True
+        self, items: Sequence[Ints], outputs: Sequence[str], heads: Sequence[int] = (), *, exclusive: bool = True
     ) -> dict[str, Floats]:
-        self.alone.append(alone)
+        self.exclusive.append(exclusive)
         self.entered.release()
-        assert self.gate.wait(PATIENCE_S)
+        assert self.gate.wait(WAIT_TIMEOUT_S)
         self.batches.append([len(ids) for ids in items])
-        if any(FAULT in ids for ids in items):
+        if any(CRASHING_ID in ids for ids in items):
             raise ZeroDivisionError("a fault that no one foresaw")
-        if self.lost or any(FAILS in ids for ids in items):
+        if self.always_fails or any(FAILING_ID in ids for ids in items):
             raise InferenceFailed("the model could not be run")
         return {name: self._array(name, items) for name in outputs}
 
-    def check(self) -> None:
-        if self.lost:
+    def self_test(self) -> None:
+        if self.always_fails:
             raise InferenceFailed("the model could not be run")
 
     def _array(self, name: str, items: Sequence[Ints]) -> Floats:
         if name == tensors.EMBEDDING:
-            rows = [[np.nan if NOT_FINITE in ids else ids.sum(), len(ids)] for ids in items]
+            rows = [[np.nan if NAN_ID in ids else ids.sum(), len(ids)] for ids in items]
             return np.array(rows, dtype=np.float32)
         longest = max(map(len, items))
-        if name == tensors.POSITIONS:
+        if name == tensors.TOKEN_EMBEDDINGS:
             padded = [np.pad(ids, (0, longest - len(ids)), constant_values=-1) for ids in items]
             return np.stack([np.stack(padded), np.ones((len(items), longest))], axis=2).astype(np.float32)
         array = np.zeros((len(items), longest), dtype=np.float32)

@@ -8,39 +8,39 @@ import numpy as np
 
 from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
-from service.engine.items import ItemResult, Ticket
+from service.engine.items import EngineRequest, ItemOutput
 from service.engine.lengths import BatchLimits
-from service.engine.plan import AttentionPlan, VectorPlan
+from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
 from service.metrics import Metrics
 from tests.service.engine.fakes import FakeItem, FakeModel
-from tests.waiting import PATIENCE_S
+from tests.waiting import WAIT_TIMEOUT_S
 
-POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), prefix=0, widest=1)
-EVERYONE = AttentionPlan(reduce="rollout", query="all", layers=(), heads=(), prefix=0, widest=1)
-VECTORS = VectorPlan(width=2)
+POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), prefix=0, max_heads=1)
+ALL_QUERIES = AttentionPlan(reduce="rollout", query="all", layers=(), heads=(), prefix=0, max_heads=1)
+VECTORS = TokenEmbeddingPlan(width=2)
 
 
-def running(model: FakeModel, max_queue_tokens: int, **options: float) -> Iterator[Engine]:
-    limits = QueueLimits(max_queue_tokens, attention_bytes=1_000, small_tokens=10)
-    batches = {"fake": BatchLimits(tokens=100, cells=10_000)}
-    engine = Engine({"fake": model}, limits=limits, batches=batches, metrics=Metrics(), **options)  # type: ignore[arg-type]
+def run_engine(model: FakeModel, max_queue_tokens: int, **options: float) -> Iterator[Engine]:
+    limits = QueueLimits(max_queue_tokens, attention_bytes=1_000, small_request_tokens=10)
+    batches = {"fake": BatchLimits(tokens=100, attention_elements=10_000)}
+    engine = Engine({"fake": model}, limits=limits, batch_limits=batches, metrics=Metrics(), **options)  # type: ignore[arg-type]
     yield engine
     model.gate.set()
     engine.close()
 
 
-def ids(*lengths: int, value: int = 1) -> list[FakeItem]:
+def make_items(*lengths: int, value: int = 1) -> list[FakeItem]:
     return [FakeItem(np.full(n, value, dtype=np.int64)) for n in lengths]
 
 
 @dataclass
-class Request:
+class SubmittedRequest:
     """A submitted request."""
 
     engine: Engine
-    ticket: Ticket
+    ticket: EngineRequest
 
-    async def wait(self) -> list[ItemResult]:
+    async def wait(self) -> list[ItemOutput]:
         return await self.engine.results(self.ticket)
 
 
@@ -48,18 +48,18 @@ def submit(
     engine: Engine,
     items: list[FakeItem],
     attention: AttentionPlan | None = None,
-    timeout_s: float = PATIENCE_S,
+    timeout_s: float = WAIT_TIMEOUT_S,
     *,
-    vectors: VectorPlan | None = None,
-) -> Request:
-    ticket = engine.ticket(deadline=time.monotonic() + timeout_s)
-    engine.submit(ticket, "fake", items, attention, vectors=vectors)
-    return Request(engine, ticket)
+    vectors: TokenEmbeddingPlan | None = None,
+) -> SubmittedRequest:
+    ticket = engine.create_request(deadline=time.monotonic() + timeout_s)
+    engine.submit(ticket, "fake", items, attention, token_embeddings=vectors)
+    return SubmittedRequest(engine, ticket)
 
 
-def hold(model: FakeModel, engine: Engine) -> Request:
+def occupy_engine(model: FakeModel, engine: Engine) -> SubmittedRequest:
     """Occupy the engine with one item until the gate opens, so that what follows waits together."""
     model.gate.clear()
-    request = submit(engine, ids(1))
-    model.enter()
+    request = submit(engine, make_items(1))
+    model.wait_for_run()
     return request

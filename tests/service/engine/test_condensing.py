@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.contract.arrays import Floats
-from service.engine.condensing import from_word, from_words, largest, onto_words
+from service.engine.condensing import mean_from_words, sum_to_words, top_k, word_row
 
 STARTS = np.array([0, 1, 4, 5])
 """Of seven tokens: one, three, one, two."""
@@ -18,28 +18,28 @@ def distributions(*shape: int) -> Floats:
 
 def test_to_a_word_goes_what_its_tokens_are_given() -> None:
     rows = distributions(2, 7)
-    found = onto_words(rows, STARTS)
+    found = sum_to_words(rows, STARTS)
     np.testing.assert_allclose(found[1], [rows[1, a:b].sum() for a, b in ((0, 1), (1, 4), (4, 5), (5, 7))], rtol=1e-6)
     np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-6)
 
 
 def test_from_a_word_comes_the_mean_of_what_its_tokens_give() -> None:
     matrices = distributions(2, 3, 7, 7)
-    found = from_words(onto_words(matrices, STARTS), STARTS)
+    found = mean_from_words(sum_to_words(matrices, STARTS), STARTS)
     assert found.shape == (2, 3, 4, 4)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[1, 2, 3, 1], matrices[1, 2, 5:, 1:4].sum(axis=-1).mean(), rtol=1e-6)
     np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-6)
     for word in range(4):
         np.testing.assert_allclose(
-            from_word(onto_words(matrices, STARTS), STARTS, word), found[..., word, :], rtol=1e-6
+            word_row(sum_to_words(matrices, STARTS), STARTS, word), found[..., word, :], rtol=1e-6
         )
 
 
 @pytest.mark.parametrize("k", [1, 3, 7, 8])
 def test_the_largest_of_each_row_largest_first(k: int) -> None:
     rows = distributions(4, 7)
-    found = largest(rows, k)
+    found = top_k(rows, k)
     assert found.indices is not None
     order = np.argsort(-rows, axis=-1)[:, :k]
     np.testing.assert_array_equal(found.indices, order)
@@ -47,6 +47,6 @@ def test_the_largest_of_each_row_largest_first(k: int) -> None:
 
 
 def test_equal_weights_come_in_their_order() -> None:
-    found = largest(np.full((1, 5), 0.2, np.float32), 5)
+    found = top_k(np.full((1, 5), 0.2, np.float32), 5)
     assert found.indices is not None
     assert found.indices.tolist() == [[0, 1, 2, 3, 4]]

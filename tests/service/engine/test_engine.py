@@ -8,12 +8,12 @@ import pytest
 from service.engine import atwork
 from service.engine.engine import Engine
 from tests.service.engine.fakes import FakeItem, FakeModel
-from tests.service.engine.requests import POOLED, hold, ids, running, submit
+from tests.service.engine.requests import POOLED, make_items, occupy_engine, run_engine, submit
 
 
 def test_results_come_back_in_the_requests_order(engine: Engine) -> None:
     async def scenario() -> None:
-        results = await submit(engine, ids(9, 2, 50, 2, 31)).wait()
+        results = await submit(engine, make_items(9, 2, 50, 2, 31)).wait()
         assert [result.embedding.tolist() for result in results] == [[n, n] for n in (9, 2, 50, 2, 31)]
 
     asyncio.run(scenario())
@@ -21,8 +21,8 @@ def test_results_come_back_in_the_requests_order(engine: Engine) -> None:
 
 def test_batches_hold_neighbours_in_length_within_the_token_budget(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
-        first = hold(model, engine)
-        waiting = [submit(engine, ids(n)) for n in (40, 3, 45, 5, 39, 4)]
+        first = occupy_engine(model, engine)
+        waiting = [submit(engine, make_items(n)) for n in (40, 3, 45, 5, 39, 4)]
         model.gate.set()
         await asyncio.gather(first.wait(), *(ticket.wait() for ticket in waiting))
 
@@ -33,8 +33,8 @@ def test_batches_hold_neighbours_in_length_within_the_token_budget(engine: Engin
 
 def test_one_client_with_many_items_does_not_starve_another(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
-        first = hold(model, engine)
-        many, one = submit(engine, ids(*[10] * 18)), submit(engine, ids(20))
+        first = occupy_engine(model, engine)
+        many, one = submit(engine, make_items(*[10] * 18)), submit(engine, make_items(20))
         model.gate.set()
         await asyncio.gather(first.wait(), many.wait(), one.wait())
 
@@ -45,9 +45,9 @@ def test_one_client_with_many_items_does_not_starve_another(engine: Engine, mode
 def test_a_short_request_does_not_wait_for_a_long_one(roomy: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         model.gate.clear()
-        long = submit(roomy, ids(*[50] * 40))
-        model.enter()
-        hurried = submit(roomy, ids(3))
+        long = submit(roomy, make_items(*[50] * 40))
+        model.wait_for_run()
+        hurried = submit(roomy, make_items(3))
         model.gate.set()
         await hurried.wait()
         assert len(await long.wait()) == 40
@@ -59,8 +59,8 @@ def test_a_short_request_does_not_wait_for_a_long_one(roomy: Engine, model: Fake
 
 def test_attention_has_a_lane_of_its_own(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
-        first = hold(model, engine)
-        plain, seen = submit(engine, ids(4, 8)), submit(engine, ids(4, 8), POOLED)
+        first = occupy_engine(model, engine)
+        plain, seen = submit(engine, make_items(4, 8)), submit(engine, make_items(4, 8), POOLED)
         model.gate.set()
         await asyncio.gather(first.wait(), plain.wait())
         for n, result in zip((4, 8), await seen.wait(), strict=True):
@@ -74,39 +74,39 @@ def test_attention_has_a_lane_of_its_own(engine: Engine, model: FakeModel) -> No
 def test_a_batch_has_the_machine_only_when_nothing_else_runs_or_waits(
     model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(atwork, "COMPANY_S", 60.0)
+    monkeypatch.setattr(atwork, "CONTENTION_WINDOW_S", 60.0)
 
     async def scenario(engine: Engine) -> None:
-        await submit(engine, ids(3)).wait()
-        model.enter()
-        first = hold(model, engine)
-        others = [submit(engine, ids(n)) for n in (4, 90)]
+        await submit(engine, make_items(3)).wait()
+        model.wait_for_run()
+        first = occupy_engine(model, engine)
+        others = [submit(engine, make_items(n)) for n in (4, 90)]
         model.gate.set()
         await asyncio.gather(first.wait(), *(other.wait() for other in others))
 
-    for engine in running(model, 1_000, in_flight=2):
+    for engine in run_engine(model, 1_000, concurrent_batches=2):
         asyncio.run(scenario(engine))
-    assert model.alone[:2] == [True, True]
-    assert not any(model.alone[2:])
+    assert model.exclusive[:2] == [True, True]
+    assert not any(model.exclusive[2:])
 
 
 def test_two_batches_are_in_flight(model: FakeModel) -> None:
     async def scenario(engine: Engine) -> None:
-        first = hold(model, engine)
-        second = submit(engine, ids(5))
-        model.enter()  # the second began while the first was running
+        first = occupy_engine(model, engine)
+        second = submit(engine, make_items(5))
+        model.wait_for_run()  # the second began while the first was running
         model.gate.set()
         await asyncio.gather(first.wait(), second.wait())
 
-    for engine in running(model, 1_000, in_flight=2):
+    for engine in run_engine(model, 1_000, concurrent_batches=2):
         asyncio.run(scenario(engine))
 
 
 def test_identical_items_that_wait_together_are_computed_once(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
-        first = hold(model, engine)
+        first = occupy_engine(model, engine)
         same = FakeItem(np.arange(5), key=b"same")
-        one, two = submit(engine, [same]), submit(engine, [same, *ids(6), same])
+        one, two = submit(engine, [same]), submit(engine, [same, *make_items(6), same])
         model.gate.set()
         await first.wait()
         (alone,) = await one.wait()
@@ -122,11 +122,11 @@ def test_embeddings_are_remembered_by_content_where_that_is_wanted(model: FakeMo
     async def scenario(engine: Engine) -> None:
         same = FakeItem(np.arange(5), key=b"same")
         before = await submit(engine, [same]).wait()
-        after = await submit(engine, [same, *ids(3)]).wait()
+        after = await submit(engine, [same, *make_items(3)]).wait()
         only = await submit(engine, [same]).wait()
         for result in (after[0], only[0]):
             np.testing.assert_array_equal(result.embedding, before[0].embedding)
 
-    for engine in running(model, 1_000, cache_bytes=10_000):
+    for engine in run_engine(model, 1_000, cache_bytes=10_000):
         asyncio.run(scenario(engine))
     assert [len(batch) for batch in model.batches] == [1, 1]

@@ -11,14 +11,14 @@ import pytest
 
 from models.contract import tensors
 from service.engine import waiting
-from service.engine.items import Item, Lane, Seat, Ticket
+from service.engine.items import BatchKey, EngineRequest, QueueItem, Waiter
 from service.engine.lengths import BatchLimits
-from service.engine.waiting import Waiting
-from tests.service.engine.fakes import FakeItem, ones
+from service.engine.waiting import WaitingQueue
+from tests.service.engine.fakes import FakeItem, ids_of_length
 
-PLAIN = Lane("fake", (tensors.EMBEDDING,))
-SEEN = Lane("fake", (tensors.EMBEDDING, tensors.pooled("rollout")))
-LIMITS = {"fake": BatchLimits(tokens=100, cells=1_000)}
+PLAIN = BatchKey("fake", (tensors.EMBEDDING,))
+SEEN = BatchKey("fake", (tensors.EMBEDDING, tensors.pooled_reduction("rollout")))
+LIMITS = {"fake": BatchLimits(tokens=100, attention_elements=1_000)}
 
 
 @pytest.fixture
@@ -33,18 +33,20 @@ class Requests:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.waiting = Waiting()
+        self.waiting = WaitingQueue()
 
-    def add(self, *lengths: int, lane: Lane = PLAIN, deadline: float = 1e9, key: bytes | None = None) -> Ticket:
-        ticket = Ticket(deadline=deadline, loop=self.loop)
-        prepared = [FakeItem(ones(n)) for n in lengths]
+    def add(
+        self, *lengths: int, lane: BatchKey = PLAIN, deadline: float = 1e9, key: bytes | None = None
+    ) -> EngineRequest:
+        ticket = EngineRequest(deadline=deadline, loop=self.loop)
+        prepared = [FakeItem(ids_of_length(n)) for n in lengths]
         if key is not None:
             prepared = [replace(item, key=key) for item in prepared]
-        self.waiting.add([Item(lane, item, [Seat(ticket, i, None)]) for i, item in enumerate(prepared)])
+        self.waiting.add([QueueItem(lane, item, [Waiter(ticket, i, None)]) for i, item in enumerate(prepared)])
         return ticket
 
     def take(self) -> list[int]:
-        return [item.positions for item in self.waiting.take(LIMITS)]
+        return [item.positions for item in self.waiting.take_batch(LIMITS)]
 
 
 @pytest.fixture
@@ -70,10 +72,10 @@ def test_no_batch_is_mostly_padding(requests: Requests) -> None:
 def test_lanes_never_mix_and_observed_batches_are_bounded_in_cells(requests: Requests) -> None:
     requests.add(*[10] * 8)
     requests.add(*[10] * 20, lane=SEEN)
-    batches = [requests.waiting.take(LIMITS) for _ in range(3)]
+    batches = [requests.waiting.take_batch(LIMITS) for _ in range(3)]
     for batch in batches:
-        assert len({item.lane for item in batch}) == 1
-    assert [len(batch) for batch in batches if batch[0].lane == SEEN] == [10, 10]
+        assert len({item.batch_key for item in batch}) == 1
+    assert [len(batch) for batch in batches if batch[0].batch_key == SEEN] == [10, 10]
 
 
 def test_turns_go_between_the_oldest_request_and_the_one_that_got_least(requests: Requests) -> None:
@@ -82,23 +84,23 @@ def test_turns_go_between_the_oldest_request_and_the_one_that_got_least(requests
     taken = [requests.take() for _ in range(7)]
     assert taken.index([20, 20, 20]) <= 1, "neighbours of the first of the late ones go with it"
     assert taken.count([60]) == 6
-    assert not any(ticket.waiting for ticket in late)
+    assert not any(ticket.waiting_items for ticket in late)
 
 
 def test_requests_that_have_begun_take_turns(requests: Requests) -> None:
     first, second = requests.add(*[60] * 10), requests.add(*[60] * 10)
     for _ in range(12):
         requests.take()
-    assert min(len(first.waiting), len(second.waiting)) >= 1, "neither was served to the end first"
+    assert min(len(first.waiting_items), len(second.waiting_items)) >= 1, "neither was served to the end first"
 
 
 def test_identical_items_wait_once_and_are_handed_to_both(requests: Requests) -> None:
     first, second = requests.add(7, key=b"same"), requests.add(7, 7, key=b"same")
     assert (requests.waiting.items, requests.waiting.tokens) == (1, 7)
-    (item,) = requests.waiting.take(LIMITS)
-    assert [(seat.ticket, seat.index) for seat in item.seats] == [(first, 0), (second, 0), (second, 1)]
-    assert not first.waiting
-    assert not second.waiting
+    (item,) = requests.waiting.take_batch(LIMITS)
+    assert [(seat.request, seat.index) for seat in item.waiters] == [(first, 0), (second, 0), (second, 1)]
+    assert not first.waiting_items
+    assert not second.waiting_items
     assert requests.waiting.items == 0
 
 
@@ -111,14 +113,14 @@ def test_identical_items_that_are_asked_for_different_things_wait_apart(requests
 def test_what_is_withdrawn_leaves_but_not_from_under_another(requests: Requests) -> None:
     mine, other = requests.add(7, 8, key=None), requests.add(9)
     shared, also = requests.add(5, key=b"same"), requests.add(5, key=b"same")
-    requests.waiting.withdraw(mine)
-    requests.waiting.withdraw(shared)
+    requests.waiting.cancel(mine)
+    requests.waiting.cancel(shared)
     assert {item.positions for item in requests.waiting} == {9, 5}
     assert requests.waiting.tokens == 14
-    assert other.waiting
-    assert [seat.ticket for item in also.waiting for seat in item.seats] == [also]
-    requests.waiting.withdraw(also)
-    requests.waiting.withdraw(other)
+    assert other.waiting_items
+    assert [seat.request for item in also.waiting_items for seat in item.waiters] == [also]
+    requests.waiting.cancel(also)
+    requests.waiting.cancel(other)
     assert (requests.waiting.items, requests.waiting.tokens, list(requests.waiting)) == (0, 0, [])
 
 
@@ -126,10 +128,10 @@ def test_only_requests_that_have_not_begun_expire(requests: Requests) -> None:
     begun = requests.add(60, 60, deadline=5)
     requests.take()
     late, patient = requests.add(9, deadline=5), requests.add(9, deadline=50)
-    assert len(begun.waiting) == 1
+    assert len(begun.waiting_items) == 1
     assert requests.waiting.expired(4) == []
     assert requests.waiting.expired(6) == [late]
-    assert patient.waiting
+    assert patient.waiting_items
 
 
 def test_taking_does_not_look_at_all_that_waits(requests: Requests) -> None:
@@ -138,16 +140,16 @@ def test_taking_does_not_look_at_all_that_waits(requests: Requests) -> None:
     for _ in range(1_000):
         requests.add(*rng.integers(1, 100, 100))
     touched = 0
-    positions = Item.positions
+    positions = QueueItem.positions
 
-    def counted(item: Item) -> int:
+    def counted(item: QueueItem) -> int:
         nonlocal touched
         touched += 1
         return positions.__get__(item)  # type: ignore[no-any-return]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Item, "positions", property(counted))
-        taken = requests.waiting.take(LIMITS)
+        patch.setattr(QueueItem, "positions", property(counted))
+        taken = requests.waiting.take_batch(LIMITS)
     assert taken
     assert touched < 100 * len(taken)
 
@@ -161,7 +163,7 @@ def test_what_is_answered_is_not_kept_until_its_deadline(requests: Requests) -> 
 
 
 def test_deadlines_of_what_is_answered_do_not_pile_up(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "MOST_FORGOTTEN", 10)
+    monkeypatch.setattr(waiting, "MAX_STALE_DEADLINES", 10)
     swept: list[int] = []
 
     def noted(heap: list[tuple[float, int]]) -> None:
@@ -171,7 +173,7 @@ def test_deadlines_of_what_is_answered_do_not_pile_up(requests: Requests, monkey
     monkeypatch.setattr("heapq.heapify", noted)
     patient = [requests.add(99, deadline=deadline) for deadline in (90, 50)]
     for i in range(1_000):
-        requests.waiting.withdraw(requests.add(1, deadline=100 + i))
+        requests.waiting.cancel(requests.add(1, deadline=100 + i))
     assert len(swept) >= 1_000 // 16
     assert set(swept) == {2}, "those that count are kept, and no others"
     assert requests.waiting.next_deadline() == 50
@@ -186,12 +188,14 @@ def test_the_next_deadline_is_of_one_that_has_not_begun(requests: Requests) -> N
     assert requests.waiting.next_deadline() == 7.0
 
 
-def shared(requests: Requests, tokens: int) -> list[tuple[Lane, int]]:
-    return [(item.lane, item.positions) for item in requests.waiting.take(LIMITS, shared_tokens=tokens)]
+def shared(requests: Requests, tokens: int) -> list[tuple[BatchKey, int]]:
+    return [(item.batch_key, item.positions) for item in requests.waiting.take_batch(LIMITS, mixed_tokens=tokens)]
 
 
 @pytest.mark.parametrize("first", [PLAIN, SEEN])
-def test_a_small_batch_is_filled_with_those_of_which_attention_is_asked_or_not(requests: Requests, first: Lane) -> None:
+def test_a_small_batch_is_filled_with_those_of_which_attention_is_asked_or_not(
+    requests: Requests, first: BatchKey
+) -> None:
     other = SEEN if first is PLAIN else PLAIN
     requests.add(5, lane=first)
     for n in (4, 6, 5, 7):
@@ -209,13 +213,13 @@ def test_a_batch_that_is_large_enough_is_of_one_lane(requests: Requests) -> None
 @pytest.mark.parametrize(
     "other",
     [
-        Lane("another", SEEN.outputs),
-        Lane("fake", (tensors.EMBEDDING, tensors.POSITIONS)),
-        Lane("fake", (tensors.EMBEDDING, tensors.POSITIONS, tensors.pooled("rollout"))),
+        BatchKey("another", SEEN.outputs),
+        BatchKey("fake", (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS)),
+        BatchKey("fake", (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS, tensors.pooled_reduction("rollout"))),
     ],
     ids=["of another model", "vectors", "vectors and attention"],
 )
-def test_others_share_no_batch(requests: Requests, other: Lane) -> None:
+def test_others_share_no_batch(requests: Requests, other: BatchKey) -> None:
     requests.add(5, lane=PLAIN)
     requests.add(5, lane=other)
     assert shared(requests, 16) == [(PLAIN, 5)]

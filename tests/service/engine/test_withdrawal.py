@@ -8,16 +8,16 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from service.engine.engine import Engine
-from service.engine.items import ItemResult, Ticket
+from service.engine.items import EngineRequest, ItemOutput
 from service.http import withdrawal
 from tests.service.engine.fakes import FakeModel
-from tests.service.engine.requests import hold, ids, submit
+from tests.service.engine.requests import make_items, occupy_engine, submit
 from tests.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
 def watched_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(withdrawal, "WATCH_AFTER_S", 0)
+    monkeypatch.setattr(withdrawal, "POLL_AFTER_S", 0)
 
 
 def from_client(*, leaves: bool) -> Request:
@@ -28,15 +28,15 @@ def from_client(*, leaves: bool) -> Request:
     return Request({"type": "http", "headers": []}, receive)
 
 
-async def results(request: Request, engine: Engine, ticket: Ticket) -> list[ItemResult]:
-    async with withdrawal.Watch(request):
+async def results(request: Request, engine: Engine, ticket: EngineRequest) -> list[ItemOutput]:
+    async with withdrawal.CancelOnDisconnect(request):
         return await engine.results(ticket)
 
 
 def test_a_watched_request_is_freed_without_the_collector(model: FakeModel, engine: Engine) -> None:
     async def scenario() -> None:
-        before = hold(model, engine)
-        request, ticket = from_client(leaves=False), submit(engine, ids(3)).ticket
+        before = occupy_engine(model, engine)
+        request, ticket = from_client(leaves=False), submit(engine, make_items(3)).ticket
         waiting = asyncio.create_task(results(request, engine, ticket))
         await asyncio.sleep(0.05)  # its client is watched by now
         model.gate.set()
@@ -55,8 +55,8 @@ def test_a_watched_request_is_freed_without_the_collector(model: FakeModel, engi
 
 def test_a_client_that_goes_takes_its_request_along(model: FakeModel, engine: Engine) -> None:
     async def scenario() -> None:
-        before = hold(model, engine)
-        ticket = submit(engine, ids(3)).ticket
+        before = occupy_engine(model, engine)
+        ticket = submit(engine, make_items(3)).ticket
         with pytest.raises(ClientDisconnect):
             await results(from_client(leaves=True), engine, ticket)
         model.gate.set()
@@ -68,8 +68,8 @@ def test_a_client_that_goes_takes_its_request_along(model: FakeModel, engine: En
 
 def test_a_server_that_stops_is_no_client_that_goes(model: FakeModel, engine: Engine) -> None:
     async def scenario() -> None:
-        before = hold(model, engine)
-        waiting = asyncio.create_task(results(from_client(leaves=False), engine, submit(engine, ids(3)).ticket))
+        before = occupy_engine(model, engine)
+        waiting = asyncio.create_task(results(from_client(leaves=False), engine, submit(engine, make_items(3)).ticket))
         await asyncio.sleep(0.05)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

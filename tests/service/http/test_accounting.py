@@ -10,35 +10,35 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from service.http.accounting import Accounting
-from service.state import State
-from tests.service.conftest import GOOD, URL, Serving
+from service.http.accounting import ObservabilityMiddleware
+from service.state import AppState
+from tests.service.conftest import URL, VALID_BODY, ClientFactory
 
 PRIVATE = "a-private-text"
 
 
-def stages(header: str) -> dict[str, float]:
+def parse_server_timing(header: str) -> dict[str, float]:
     return {name: float(took) for name, took in re.findall(r"(\w+);dur=([\d.]+)", header)}
 
 
-def lines(client: TestClient, caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+def access_log_lines(client: TestClient, caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     client.app.state.headlight.access_log.flush()  # type: ignore[attr-defined]
     written = [record.message for record in caplog.records if record.name == "service.access"]
     return [json.loads(line) for message in written for line in message.splitlines()]
 
 
-def test_a_request_keeps_its_own_id_and_gets_one_otherwise(client: TestClient) -> None:
-    assert client.post(URL, json=GOOD, headers={"X-Request-Id": "job-7/a"}).headers["x-request-id"] == "job-7/a"
+def test_request_id_is_kept_or_generated(client: TestClient) -> None:
+    assert client.post(URL, json=VALID_BODY, headers={"X-Request-Id": "job-7/a"}).headers["x-request-id"] == "job-7/a"
     for bad in ("", "two words", "a" * 129, 'quo"te'):
-        made = client.post(URL, json=GOOD, headers={"X-Request-Id": bad}).headers["x-request-id"]
+        made = client.post(URL, json=VALID_BODY, headers={"X-Request-Id": bad}).headers["x-request-id"]
         assert re.fullmatch("[0-9a-f]{32}", made)
     assert client.get("/nowhere").headers["x-request-id"]
 
 
-def test_the_stages_add_up(client: TestClient) -> None:
+def test_server_timing_stages_add_up(client: TestClient) -> None:
     shares = []
     for _ in range(20):
-        took = stages(client.post(URL, json=GOOD).headers["server-timing"])
+        took = parse_server_timing(client.post(URL, json=VALID_BODY).headers["server-timing"])
         assert list(took) == ["preprocess", "queue", "inference", "serialize", "total"]
         assert took["inference"] > 0
         total = took.pop("total")
@@ -47,29 +47,31 @@ def test_the_stages_add_up(client: TestClient) -> None:
     assert max(shares) > 0.5, "the rest is the way to the first stage, on which a busy machine may hold any of them up"
 
 
-def test_what_is_not_computed_has_no_stages(client: TestClient) -> None:
+def test_uncomputed_response_has_no_server_timing(client: TestClient) -> None:
     for answer in (client.get("/v1/models"), client.post(URL, json={})):
         assert "server-timing" not in answer.headers
 
 
-def test_each_request_is_a_line_without_its_content(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_access_log_has_one_line_per_request_without_content(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
-    client.post(URL, json={**GOOD, "input": [PRIVATE, "b"], "user": PRIVATE}, headers={"X-Request-Id": "one"})
+    client.post(URL, json={**VALID_BODY, "input": [PRIVATE, "b"], "user": PRIVATE}, headers={"X-Request-Id": "one"})
     client.post(URL, json={"model": PRIVATE, "input": PRIVATE})
     client.post(f"/{PRIVATE}?{PRIVATE}", content=PRIVATE)
-    first, second, third = lines(client, caplog)
+    first, second, third = access_log_lines(client, caplog)
     assert (first["request_id"], first["route"], first["status"], first["model"]) == ("one", URL, 200, "tiny")
     assert (first["items"], first["method"]) == (2, "POST")
     assert first["tokens"] > 4
     assert first["total_ms"] >= sum(first["stages_ms"].values())
     assert (second["status"], second["model"], second["items"]) == (404, None, 0)
     assert (third["status"], third["route"]) == (404, "unmatched")
-    assert PRIVATE not in str(lines(client, caplog))
+    assert PRIVATE not in str(access_log_lines(client, caplog))
 
 
-def test_what_is_cancelled_unanswered_is_no_fault_of_ours(client: TestClient) -> None:
+def test_cancelled_request_counts_as_client_closed(client: TestClient) -> None:
     """As at the end of the time that requests have to finish when the server stops."""
-    state: State = client.app.state.headlight  # type: ignore[attr-defined]
+    state: AppState = client.app.state.headlight  # type: ignore[attr-defined]
 
     async def cancelled(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise asyncio.CancelledError
@@ -79,30 +81,30 @@ def test_what_is_cancelled_unanswered_is_no_fault_of_ours(client: TestClient) ->
 
     scope = {"type": "http", "app": client.app, "method": "POST", "headers": []}
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(Accounting(cancelled)(scope, nowhere, nowhere))
-    counted = [line for line in state.metrics.expose().decode().splitlines() if line.startswith("headlight_requests_t")]
+        asyncio.run(ObservabilityMiddleware(cancelled)(scope, nowhere, nowhere))
+    counted = [line for line in state.metrics.render().decode().splitlines() if line.startswith("headlight_requests_t")]
     assert counted == ['headlight_requests_total{code="499",model="",route="unmatched"} 1.0']
 
 
-def test_probes_are_logged_only_when_they_fail(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_successful_probes_are_not_logged(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     assert client.get("/readyz").status_code == 200
-    assert lines(client, caplog) == []
+    assert access_log_lines(client, caplog) == []
     client.app.state.headlight.draining = True  # type: ignore[attr-defined]
     assert client.get("/readyz").status_code == 503
-    assert [line["route"] for line in lines(client, caplog)] == ["/readyz"]
+    assert [line["route"] for line in access_log_lines(client, caplog)] == ["/readyz"]
     client.app.state.headlight.draining = False  # type: ignore[attr-defined]
 
 
-def test_the_log_can_be_off(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
+def test_access_log_can_be_disabled(serving: ClientFactory, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with serving(access_log=False) as client:
-        client.post(URL, json=GOOD)
+        client.post(URL, json=VALID_BODY)
     assert not [record for record in caplog.records if record.name == "service.access"]
 
 
-def test_what_is_not_written_yet_is_written_at_the_end(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
+def test_access_log_is_flushed_at_shutdown(serving: ClientFactory, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with serving() as client:
-        client.post(URL, json=GOOD)
+        client.post(URL, json=VALID_BODY)
     assert [record for record in caplog.records if record.name == "service.access"]

@@ -9,13 +9,13 @@ from functools import partial
 import pytest
 from starlette.testclient import TestClient
 
-from service.state import State
-from tests.service.conftest import GOOD, URL, Serving
+from service.state import AppState
+from tests.service.conftest import URL, VALID_BODY, ClientFactory
 
 gzipped = partial(gzip.compress, mtime=0)
 """The same bytes whenever it is called: tests are told apart by them."""
 
-BODY = json.dumps(GOOD).encode()
+BODY = json.dumps(VALID_BODY).encode()
 LIMIT = 1_000_000
 
 
@@ -37,7 +37,7 @@ def post(client: TestClient, content: bytes, coding: str) -> tuple[int, str | No
         (BODY, "identity"),
     ],
 )
-def test_what_was_compressed_is_the_same_request(serving: Serving, content: bytes, coding: str) -> None:
+def test_compressed_body_equals_plain_body(serving: ClientFactory, content: bytes, coding: str) -> None:
     with serving(max_body_bytes=LIMIT) as client:
         assert post(client, content, coding) == (200, None)
 
@@ -57,21 +57,21 @@ def test_what_was_compressed_is_the_same_request(serving: Serving, content: byte
         (gzipped(BODY), "gzip, gzip", (415, "unsupported_media_type")),
     ],
 )
-def test_bombs_and_broken_ones_are_refused(
-    serving: Serving, content: bytes, coding: str, expected: tuple[int, str]
+def test_compression_bombs_and_corrupt_bodies_are_rejected(
+    serving: ClientFactory, content: bytes, coding: str, expected: tuple[int, str]
 ) -> None:
     with serving(max_body_bytes=LIMIT) as client:
         assert post(client, content, coding) == expected
-        assert client.post(URL, json=GOOD).status_code == 200
+        assert client.post(URL, json=VALID_BODY).status_code == 200
 
 
-def test_what_is_compressed_does_not_wait_for_pictures(serving: Serving) -> None:
+def test_inflation_does_not_wait_for_image_decoding(serving: ClientFactory) -> None:
     """Large enough to be decoded on a thread, while all threads that decode pictures are at work."""
     content = gzipped(BODY[:-1] + b" " * 5_000 + b"}", compresslevel=0)
     with serving(threads=1) as client:
         over = threading.Event()
-        state: State = client.app.state.headlight  # type: ignore[attr-defined]
-        held = state.decoding.submit(over.wait, 10)
+        state: AppState = client.app.state.headlight  # type: ignore[attr-defined]
+        held = state.image_pool.submit(over.wait, 10)
         try:
             assert post(client, content, "gzip") == (200, None)
             assert not held.done()

@@ -11,14 +11,14 @@ import pytest
 from pydantic import BaseModel
 
 from service.dialects import DIALECTS, cohere, ollama, tei, weaviate
-from service.dialects.oip.request import InferRequest, inputs_of
+from service.dialects.oip.request import InferRequest, to_inputs
 from service.errors import HeadlightError
 from service.http import body
-from service.http.validation import Body
+from service.http.validation import RequestModel
 
-MOST = 16 * 2**20
-REQUESTS = [e.request for dialect in DIALECTS for e in dialect.endpoints if e.request]
-SECONDS = 5.0
+MAX_BODY_BYTES = 16 * 2**20
+REQUESTS = [e.request_model for dialect in DIALECTS for e in dialect.endpoints if e.request_model]
+MAX_CPU_S = 5.0
 """Of a processor that others may be using too: what these are to catch took ten to a thousand."""
 
 
@@ -35,18 +35,18 @@ def lists(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("model", dict.fromkeys(REQUESTS))
-def test_a_list_stops_at_its_first_mistake(model: type[BaseModel]) -> None:
+def test_list_validation_fails_fast(model: type[BaseModel]) -> None:
     for found in lists(model.__pydantic_core_schema__):
         few = found.get("max_length") is not None and found["max_length"] <= 8
         untyped = found.get("items_schema") in (None, {"type": "any"})
         assert found.get("fail_fast") or few or untyped, f"{model.__name__}: {found}"
 
 
-def filled(before: bytes, part: bytes, after: bytes) -> bytes:
-    return before + b",".join([part] * ((MOST - 1_000) // (len(part) + 1))) + after
+def fill_body(before: bytes, part: bytes, after: bytes) -> bytes:
+    return before + b",".join([part] * ((MAX_BODY_BYTES - 1_000) // (len(part) + 1))) + after
 
 
-def refused(run: Callable[[], object]) -> float:
+def cpu_seconds_until_rejected(run: Callable[[], object]) -> float:
     """Seconds of a processor until it is refused."""
     began = time.process_time()
     with pytest.raises(HeadlightError):
@@ -57,42 +57,42 @@ def refused(run: Callable[[], object]) -> float:
 @pytest.mark.parametrize(
     "content",
     [
-        zlib.compress(b"") * (MOST // 8),
-        gzip.compress(b"") * (MOST // 20),
-        gzip.compress(b"0" * 2_000_000_000, compresslevel=1)[:MOST],
+        zlib.compress(b"") * (MAX_BODY_BYTES // 8),
+        gzip.compress(b"") * (MAX_BODY_BYTES // 20),
+        gzip.compress(b"0" * 2_000_000_000, compresslevel=1)[:MAX_BODY_BYTES],
     ],
     ids=["deflate", "gzip", "bomb"],
 )
-def test_encoded(content: bytes) -> None:
-    assert refused(lambda: body.inflate(content, MOST)) < SECONDS
+def test_inflation_is_bounded(content: bytes) -> None:
+    assert cpu_seconds_until_rejected(lambda: body.inflate(content, MAX_BODY_BYTES)) < MAX_CPU_S
 
 
 @pytest.mark.parametrize(
     ("model", "content"),
     [
-        (ollama.OllamaEmbedRequest, filled(b'{"model":"a","input":[', b"1", b"]}")),
-        (ollama.OllamaEmbedRequest, filled(b'{"model":1,"input":"","x":[', b"[]", b"]}")),
-        (ollama.OllamaEmbedRequest, filled(b'{"model":1,"input":["', b'["\\"', b"]}")),
-        (cohere.CohereRequest, filled(b'{"model":"a","texts":["a"],"embedding_types":[', b"1", b"]}")),
-        (cohere.CohereRequest, filled(b'{"model":"a","inputs":[', b'{"content":[]}', b"]}")),
-        (weaviate.VectorizeRequest, filled(b'{"images":[', b"{}", b"]}")),
-        (tei.request.TeiEmbedRequest, filled(b'{"inputs":[', b"[1]", b"]}")),
-        (tei.request.DecodeRequest, filled(b'{"ids":[[', b"1.5", b"]]}")),
-        (InferRequest, filled(b'{"inputs":[{"name":"a","shape":[', b"1", b'],"datatype":"BYTES","data":[]}]}')),
+        (ollama.OllamaEmbedRequest, fill_body(b'{"model":"a","input":[', b"1", b"]}")),
+        (ollama.OllamaEmbedRequest, fill_body(b'{"model":1,"input":"","x":[', b"[]", b"]}")),
+        (ollama.OllamaEmbedRequest, fill_body(b'{"model":1,"input":["', b'["\\"', b"]}")),
+        (cohere.CohereRequest, fill_body(b'{"model":"a","texts":["a"],"embedding_types":[', b"1", b"]}")),
+        (cohere.CohereRequest, fill_body(b'{"model":"a","inputs":[', b'{"content":[]}', b"]}")),
+        (weaviate.VectorizeRequest, fill_body(b'{"images":[', b"{}", b"]}")),
+        (tei.request.TeiEmbedRequest, fill_body(b'{"inputs":[', b"[1]", b"]}")),
+        (tei.request.DecodeRequest, fill_body(b'{"ids":[[', b"1.5", b"]]}")),
+        (InferRequest, fill_body(b'{"inputs":[{"name":"a","shape":[', b"1", b'],"datatype":"BYTES","data":[]}]}')),
     ],
 )
-def test_validated(model: type[Body], content: bytes) -> None:
-    assert refused(lambda: model.parse(body.parse(content), max_items=2_048)) < SECONDS
+def test_validation_is_bounded(model: type[RequestModel], content: bytes) -> None:
+    assert cpu_seconds_until_rejected(lambda: model.parse(body.parse_json(content), max_items=2_048)) < MAX_CPU_S
 
 
 @pytest.mark.parametrize(
     ("tensor", "behind"),
     [
-        ({"name": "text", "shape": [1], "datatype": "BYTES"}, bytes(MOST)),
-        ({"name": "input_ids", "shape": [2**21, 1], "datatype": "INT64"}, bytes(MOST)),
+        ({"name": "text", "shape": [1], "datatype": "BYTES"}, bytes(MAX_BODY_BYTES)),
+        ({"name": "input_ids", "shape": [2**21, 1], "datatype": "INT64"}, bytes(MAX_BODY_BYTES)),
     ],
 )
-def test_behind_the_json(tensor: dict[str, Any], behind: bytes) -> None:
+def test_binary_tensor_parsing_is_bounded(tensor: dict[str, Any], behind: bytes) -> None:
     tensor |= {"parameters": {"binary_data_size": len(behind)}}
     request = InferRequest.parse(orjson.loads(orjson.dumps({"inputs": [tensor]})), max_items=2_048)
-    assert refused(lambda: inputs_of(request, behind, "text", 2_048)) < SECONDS
+    assert cpu_seconds_until_rejected(lambda: to_inputs(request, behind, "text", 2_048)) < MAX_CPU_S

@@ -8,20 +8,20 @@ from starlette.types import ASGIApp, Message, Scope
 
 from service.app import create_app
 from service.settings import Settings
-from service.state import ANSWERS_PROMISED
-from tests.service.conftest import GOOD, URL
+from service.state import MAX_OUTSTANDING_ATTENTION_RESPONSES
+from tests.service.conftest import URL, VALID_BODY
 
 RAW = {"reduce": "raw", "encoding": "base64"}
 
 
-class Exchange:
+class SlowReader:
     """A request for raw attention, whose answer is read when `reading` is set."""
 
     def __init__(self, app: ASGIApp, reading: asyncio.Event) -> None:
         self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._reading = reading
+        self._may_read = reading
         self.done = asyncio.create_task(self._run(app))
-        self._body = [orjson.dumps({**GOOD, "attention": RAW})]
+        self._body = [orjson.dumps({**VALID_BODY, "attention": RAW})]
 
     async def _run(self, app: ASGIApp) -> None:
         await app(self._scope(), self._receive, self._send)
@@ -44,22 +44,22 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status.set_result(message["status"])
             if message["status"] == 200:
-                await self._reading.wait()
+                await self._may_read.wait()
 
 
-def test_answers_that_are_not_read_are_still_owed(tiny: Path) -> None:
+def test_unread_responses_count_as_outstanding(tiny: Path) -> None:
     async def scenario() -> None:
         app = create_app(Settings(models=(tiny,), max_attention_bytes=4_096))
         async with app.router.lifespan_context(app):
             reading = asyncio.Event()
-            exchanges: list[Exchange] = []
+            exchanges: list[SlowReader] = []
             while not exchanges or await exchanges[-1].status == 200:
-                exchanges.append(Exchange(app, reading))
+                exchanges.append(SlowReader(app, reading))
             assert await exchanges[-1].status == 429
-            assert len(exchanges) > ANSWERS_PROMISED, "each is smaller than what one may be"
+            assert len(exchanges) > MAX_OUTSTANDING_ATTENTION_RESPONSES, "each is smaller than what one may be"
             reading.set()
             await asyncio.gather(*(exchange.done for exchange in exchanges))
-            another = Exchange(app, reading)
+            another = SlowReader(app, reading)
             assert await another.status == 200
             await another.done
 

@@ -13,13 +13,13 @@ from starlette.types import Message, Scope
 
 from service.app import create_app
 from service.settings import Settings
-from service.state import State
-from tests.pictures import as_data_url, encoded, scene
-from tests.service.conftest import GOOD, URL
+from service.state import AppState
+from tests.pictures import encode, gradient_image, to_data_url
+from tests.service.conftest import URL, VALID_BODY
 
-IMAGE = {"image": as_data_url(encoded(scene()))}
-NOT_BRIEF = {**GOOD, "input": "the old lamp " * 50}
-HELD_S = 20.0
+IMAGE = {"image": to_data_url(encode(gradient_image()))}
+LONG_TEXT = {**VALID_BODY, "input": "the old lamp " * 50}
+BLOCKED_S = 20.0
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def client(tiny: Path, tiny_image: Path) -> Iterator[TestClient]:
         yield client
 
 
-async def status_of_one_that_leaves(client: TestClient, path: str, body: object) -> int:
+async def status_after_disconnect(client: TestClient, path: str, body: object) -> int:
     """What is answered to a client that goes once it has sent its request."""
     sent: list[Message] = []
     messages: list[Message] = [{"type": "http.disconnect"}]
@@ -51,65 +51,65 @@ async def status_of_one_that_leaves(client: TestClient, path: str, body: object)
     ("threads", "path", "body"),
     [
         ("decoding", URL, {"model": "tiny-image", "input": [IMAGE] * 3}),
-        ("tokenizing", URL, NOT_BRIEF),
-        ("decoding", "/v1/attention/image", GOOD),
+        ("tokenizing", URL, LONG_TEXT),
+        ("decoding", "/v1/attention/image", VALID_BODY),
         ("tokenizing", "/tokenize", {"inputs": "the old lamp"}),
         ("tokenizing", "/decode", {"ids": [3]}),
     ],
 )
-def test_nothing_is_prepared_for_a_client_that_has_gone(
-    client: TestClient, threads: str, path: str, body: dict[str, Any]
-) -> None:
-    state: State = client.app.state.headlight  # type: ignore[attr-defined]
+def test_preprocessing_stops_on_disconnect(client: TestClient, threads: str, path: str, body: dict[str, Any]) -> None:
+    state: AppState = client.app.state.headlight  # type: ignore[attr-defined]
     over = threading.Event()
-    held = getattr(state, threads).submit(over.wait, HELD_S)
+    held = getattr(state, threads).submit(over.wait, BLOCKED_S)
     try:
         assert client.portal
-        assert client.portal.call(status_of_one_that_leaves, client, path, body) == 499
+        assert client.portal.call(status_after_disconnect, client, path, body) == 499
         assert not held.done()
     finally:
         over.set()
     assert client.post(path, json=body).status_code == 200
 
 
-def test_pictures_of_a_client_that_has_gone_are_left(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_decoding_stops_on_disconnect(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = threading.Semaphore(0)
 
     def slowly(*_: object) -> None:
         decoded.release()
         threading.Event().wait(0.1)
 
-    monkeypatch.setattr("service.http.inputs._decode", slowly)
+    monkeypatch.setattr("service.pipeline.preprocess._decode", slowly)
     body = {"model": "tiny-image", "input": [IMAGE] * 50}
     assert client.portal
-    assert client.portal.call(status_of_one_that_leaves, client, URL, body) == 499
+    assert client.portal.call(status_after_disconnect, client, URL, body) == 499
     assert decoded._value < 25
 
 
-def test_one_text_does_not_wait_for_all_of_another_request(client: TestClient) -> None:
+def test_tokenization_is_interleaved_between_requests(client: TestClient) -> None:
     long = ["x" * 100_000] * 30
     answers: list[int] = []
-    bulk = threading.Thread(target=lambda: answers.append(client.post(URL, json={**GOOD, "input": long}).status_code))
+    bulk = threading.Thread(
+        target=lambda: answers.append(client.post(URL, json={**VALID_BODY, "input": long}).status_code)
+    )
     bulk.start()
-    state: State = client.app.state.headlight  # type: ignore[attr-defined]
-    while not state.tokenizing._threads:
+    state: AppState = client.app.state.headlight  # type: ignore[attr-defined]
+    while not state.tokenizer_pool._threads:
         threading.Event().wait(0.01)
-    assert client.post(URL, json=NOT_BRIEF).status_code == 200
-    assert client.post(URL, json=GOOD).status_code == 200
+    assert client.post(URL, json=LONG_TEXT).status_code == 200
+    assert client.post(URL, json=VALID_BODY).status_code == 200
     assert not answers
     bulk.join()
     assert answers == [200]
 
 
-def test_a_brief_text_needs_no_thread(client: TestClient) -> None:
-    state: State = client.app.state.headlight  # type: ignore[attr-defined]
+def test_short_text_is_tokenized_on_the_event_loop(client: TestClient) -> None:
+    state: AppState = client.app.state.headlight  # type: ignore[attr-defined]
     over = threading.Event()
-    state.tokenizing.submit(over.wait, HELD_S)
+    state.tokenizer_pool.submit(over.wait, BLOCKED_S)
     try:
-        assert client.post(URL, json=GOOD).status_code == 200
-        many = client.post(URL, json={**GOOD, "input": [""] * 2})
+        assert client.post(URL, json=VALID_BODY).status_code == 200
+        many = client.post(URL, json={**VALID_BODY, "input": [""] * 2})
         assert many.status_code == 200
-        refused = client.post(URL, json={**GOOD, "input": [[2**40]]})
+        refused = client.post(URL, json={**VALID_BODY, "input": [[2**40]]})
         assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_tokens")
         assert not over.is_set()
     finally:

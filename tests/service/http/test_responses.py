@@ -9,13 +9,13 @@ import pytest
 from starlette.types import Message
 
 from service.http import pieces, responses
-from service.http.pieces import Listed, Numbers
+from service.http.pieces import JsonArray, StreamedList
 
 SMALL = np.zeros(100, dtype=np.float32)
 LARGE = np.random.default_rng(0).random((12, 100, 200), dtype=np.float32)
 
 
-class Exchange:
+class FakeConnection:
     """One request and the messages that answer it; `gone` after so many of them."""
 
     def __init__(self, http_version: str = "1.1", gone_after: int | None = None) -> None:
@@ -33,8 +33,8 @@ class Exchange:
         if len(self.sent) == self._gone_after:
             self._gone.set()
 
-    async def answer(self, content: object) -> None:
-        response = await responses.in_pieces(content)
+    async def send_json(self, content: object) -> None:
+        response = await responses.streaming_json(content)
         await response(self.scope, self.receive, self.send)
 
     @property
@@ -46,51 +46,53 @@ class Exchange:
         return b"".join(message["body"] for message in self.sent[1:])
 
 
-def exchange(content: object, **given: Any) -> Exchange:
-    async def run() -> Exchange:
-        found = Exchange(**given)
-        await found.answer(content)
+def run_exchange(content: object, **given: Any) -> FakeConnection:
+    async def run() -> FakeConnection:
+        found = FakeConnection(**given)
+        await found.send_json(content)
         return found
 
     return asyncio.run(run())
 
 
-def test_a_small_answer_has_its_length_before_it() -> None:
-    found = exchange({"values": Numbers(SMALL)})
+def test_small_response_has_content_length() -> None:
+    found = run_exchange({"values": JsonArray(SMALL)})
     assert found.body == pieces.dump({"values": SMALL})
     assert found.headers[b"content-length"] == str(len(found.body)).encode()
     assert len(found.sent) == 2
 
 
-def test_a_large_one_is_sent_in_pieces() -> None:
-    found = exchange({"values": Numbers(LARGE)})
+def test_large_response_is_streamed() -> None:
+    found = run_exchange({"values": JsonArray(LARGE)})
     assert found.body == pieces.dump({"values": LARGE})
     assert b"content-length" not in found.headers
     assert found.headers[b"content-type"] == b"application/json"
-    assert len(found.sent) > len(found.body) / (3 * pieces.PIECE_BYTES) - responses.HELD_BYTES / pieces.PIECE_BYTES
+    assert (
+        len(found.sent) > len(found.body) / (3 * pieces.CHUNK_BYTES) - responses.MAX_BUFFERED_BYTES / pieces.CHUNK_BYTES
+    )
 
 
-def test_http_1_0_gets_it_whole() -> None:
-    found = exchange({"values": Numbers(LARGE)}, http_version="1.0")
+def test_http_1_0_response_is_buffered() -> None:
+    found = run_exchange({"values": JsonArray(LARGE)}, http_version="1.0")
     assert found.body == pieces.dump({"values": LARGE})
     assert found.headers[b"content-length"] == str(len(found.body)).encode()
 
 
-def test_to_who_has_gone_no_more_is_written() -> None:
+def test_streaming_stops_on_disconnect() -> None:
     written = 0
 
-    def entries() -> Iterator[Numbers]:
+    def entries() -> Iterator[JsonArray]:
         nonlocal written
         for _ in range(1_000):
             written += 1
-            yield Numbers(LARGE[0])
+            yield JsonArray(LARGE[0])
 
-    exchange(Listed(entries()), gone_after=2)
+    run_exchange(StreamedList(entries()), gone_after=2)
     assert written < 100
 
 
-@pytest.mark.parametrize("content", [Numbers(LARGE[:4]), Numbers(LARGE)], ids=["held", "sent"])
-def test_others_are_served_while_it_is_written(content: Numbers) -> None:
+@pytest.mark.parametrize("content", [JsonArray(LARGE[:4]), JsonArray(LARGE)], ids=["held", "sent"])
+def test_streaming_yields_to_other_tasks(content: JsonArray) -> None:
     async def run() -> int:
         turns = 0
 
@@ -100,9 +102,9 @@ def test_others_are_served_while_it_is_written(content: Numbers) -> None:
                 turns += 1
                 await asyncio.sleep(0)
 
-        beside = asyncio.create_task(other())
-        await Exchange().answer(content)
-        beside.cancel()
+        background = asyncio.create_task(other())
+        await FakeConnection().send_json(content)
+        background.cancel()
         return turns
 
-    assert asyncio.run(run()) >= len(b"".join(content.pieces())) / (3 * pieces.PIECE_BYTES)
+    assert asyncio.run(run()) >= len(b"".join(content.iter_json())) / (3 * pieces.CHUNK_BYTES)

@@ -17,7 +17,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(STRINGS, inner, max_size=3),
     max_leaves=30,
 )
-MOST = 16 * 2**20
+MAX_BODY_BYTES = 16 * 2**20
 
 
 def containers(value: Any) -> int:
@@ -35,47 +35,47 @@ def commas(value: Any) -> int:
     return 0 if inner is None else max(len(value) - 1, 0) + sum(map(commas, inner))
 
 
-def refused(content: bytes, most: int = structure.MAX_CONTAINERS) -> bool:
+def is_rejected(content: bytes, most: int = structure.MAX_CONTAINERS) -> bool:
     try:
-        structure.check(content, most)
+        structure.check_json_limits(content, most)
     except InvalidJson:
         return True
     return False
 
 
 @given(VALUES, st.integers(0, 4), st.integers(0, 8), st.integers(0, 12), st.booleans())
-def test_what_is_refused(value: Any, deepest: int, most: int, widest: int, ascii: bool) -> None:
+def test_json_limits_match_reference(value: Any, deepest: int, most: int, widest: int, ascii: bool) -> None:
     content = json.dumps(value, ensure_ascii=ascii).encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(structure, "MAX_DEPTH", deepest)
         patch.setattr(structure, "MAX_VALUES", widest)
         most = max(most, deepest)  # fewer containers than may stand in each other are not looked at
         wanted = depth(value) > deepest or commas(value) > widest or containers(value) > most
-        assert refused(content, most) == wanted
+        assert is_rejected(content, most) == wanted
 
 
-def test_as_many_values_as_may_be() -> None:
-    assert len(body.parse(b"[" + b"0," * structure.MAX_VALUES + b"0]")) == structure.MAX_VALUES + 1  # type: ignore[arg-type]
+def test_max_values_are_accepted() -> None:
+    assert len(body.parse_json(b"[" + b"0," * structure.MAX_VALUES + b"0]")) == structure.MAX_VALUES + 1  # type: ignore[arg-type]
     with pytest.raises(InvalidJson, match="1048576 values"):
-        body.parse(b"[" + b"0," * structure.MAX_VALUES + b"0,0]")
-    assert body.parse(b'["' + b"0," * structure.MAX_VALUES + b'0,0"]')
+        body.parse_json(b"[" + b"0," * structure.MAX_VALUES + b"0,0]")
+    assert body.parse_json(b'["' + b"0," * structure.MAX_VALUES + b'0,0"]')
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        b'["' + b"[" * 200 + rb"\n" * (MOST // 2 - 200) + b'"]',
-        b'["' + b"[" * 200 + rb"\\" * (MOST // 2 - 200) + b'"]',
-        b"[" * 150 + b'"a"' * (MOST // 3 - 100),
-        b"[" * 50 + b"]" * (MOST - 100) + b"[" * 60,
+        b'["' + b"[" * 200 + rb"\n" * (MAX_BODY_BYTES // 2 - 200) + b'"]',
+        b'["' + b"[" * 200 + rb"\\" * (MAX_BODY_BYTES // 2 - 200) + b'"]',
+        b"[" * 150 + b'"a"' * (MAX_BODY_BYTES // 3 - 100),
+        b"[" * 50 + b"]" * (MAX_BODY_BYTES - 100) + b"[" * 60,
     ],
     ids=["escapes", "backslashes", "pieces", "closed"],
 )
-def test_it_takes_little_memory(content: bytes) -> None:
+def test_json_limits_memory_is_bounded(content: bytes) -> None:
     tracemalloc.start()
     try:
-        refused(content)
+        is_rejected(content)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most < 4 * MOST
+    assert most < 4 * MAX_BODY_BYTES

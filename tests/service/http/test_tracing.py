@@ -10,8 +10,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from service import tracing
-from tests.service.conftest import GOOD, URL, Serving
-from tests.waiting import PATIENCE_S
+from tests.service.conftest import URL, VALID_BODY, ClientFactory
+from tests.waiting import WAIT_TIMEOUT_S
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -29,7 +29,7 @@ class Collector:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                collector.take(ExportTraceServiceRequest.FromString(body))
+                collector.add(ExportTraceServiceRequest.FromString(body))
                 self.send_response(200)
                 self.end_headers()
 
@@ -40,7 +40,7 @@ class Collector:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def take(self, request: Any) -> None:
+    def add(self, request: Any) -> None:
         for resource in request.resource_spans:
             self.services |= {a.value.string_value for a in resource.resource.attributes if a.key == "service.name"}
             for scope in resource.scope_spans:
@@ -55,7 +55,7 @@ class Collector:
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     collector = Collector()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-    monkeypatch.setattr(tracing, "LAST_SENDING_S", PATIENCE_S)
+    monkeypatch.setattr(tracing, "FLUSH_TIMEOUT_S", WAIT_TIMEOUT_S)
     yield collector
     collector.close()
 
@@ -64,9 +64,9 @@ def attributes(span: Any) -> dict[str, object]:
     return {a.key: a.value.string_value or a.value.int_value for a in span.attributes}
 
 
-def test_a_request_is_a_trace_of_its_stages(collector: Collector, serving: Serving) -> None:
+def test_trace_has_a_span_per_stage(collector: Collector, serving: ClientFactory) -> None:
     with serving() as client:
-        client.post(URL, json=GOOD, headers={"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-Id": "seven"})
+        client.post(URL, json=VALID_BODY, headers={"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-Id": "seven"})
     assert collector.services == {"headlight"}
     by_name = {span.name: span for span in collector.spans}
     request = by_name.pop("embeddings tiny")
@@ -85,14 +85,14 @@ def test_a_request_is_a_trace_of_its_stages(collector: Collector, serving: Servi
     assert moments == sorted(moments)
 
 
-def test_a_refused_request_says_why(collector: Collector, serving: Serving) -> None:
+def test_rejected_request_span_has_error_type(collector: Collector, serving: ClientFactory) -> None:
     with serving() as client:
         client.post(URL, json={"model": "gpt", "input": "a"})
     (span,) = collector.spans
     assert (span.name, attributes(span)["error.type"]) == (f"POST {URL}", "404")
 
 
-def test_without_a_collector_nothing_is_traced(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracing_is_off_without_an_exporter(serving: ClientFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as client:
         assert client.app.state.headlight.tracing is None  # type: ignore[attr-defined]
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from service.dialects.mixed import MIXED_INPUT
+from service.dialects.mixed import MULTIMODAL_INPUT_DESCRIPTION
 from service.dialects.openai.request import EmbeddingsRequest
-from service.errors import RequestError
-from service.http.validation import Body
+from service.errors import BadRequestError
+from service.http.validation import RequestModel
 
 GOOD = {"model": "tiny", "input": "a"}
 
 
-def told(model: type[Body], fields: dict[str, Any]) -> tuple[str, str | None, str]:
-    with pytest.raises(RequestError) as raised:
+def error_of(model: type[RequestModel], fields: dict[str, Any]) -> tuple[str, str | None, str]:
+    with pytest.raises(BadRequestError) as raised:
         model.parse(fields, max_items=100)
     error = raised.value
     return error.code, error.param, error.message
@@ -33,12 +33,12 @@ def told(model: type[Body], fields: dict[str, Any]) -> tuple[str, str | None, st
         ({"units": "letters"}, "invalid_parameter", "units", "must be 'tokens' or 'words'"),
     ],
 )
-def test_of_words_and_numbers_all_are_told(attention: dict[str, Any], code: str, param: str, message: str) -> None:
-    found = told(EmbeddingsRequest, {**GOOD, "attention": attention})
+def test_union_error_names_literals_and_type(attention: dict[str, Any], code: str, param: str, message: str) -> None:
+    found = error_of(EmbeddingsRequest, {**GOOD, "attention": attention})
     assert found == (code, f"attention.{param}", f"attention.{param}: {message}")
 
 
 @pytest.mark.parametrize("wrong", [{"text": 5}, {"image": 5}, {"txt": "a"}, {}, 5, None, [], [0.5], [1, "a"]])
-def test_of_an_input_all_kinds_are_told(wrong: object) -> None:
-    found = told(EmbeddingsRequest, {**GOOD, "input": ["a", wrong]})
-    assert found == ("invalid_input", "input[1]", f"input[1]: {MIXED_INPUT}")
+def test_input_error_names_every_accepted_kind(wrong: object) -> None:
+    found = error_of(EmbeddingsRequest, {**GOOD, "input": ["a", wrong]})
+    assert found == ("invalid_input", "input[1]", f"input[1]: {MULTIMODAL_INPUT_DESCRIPTION}")

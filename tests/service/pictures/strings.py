@@ -16,10 +16,10 @@ NASTY = [
 def nasty_strings(count: int) -> list[str]:
     """The list above, and what comes of putting parts of it together, with code points from anywhere."""
     source = random.Random(7)
-    found = list(NASTY)
-    while len(found) < count:
+    strings = list(NASTY)
+    while len(strings) < count:
         parts = [source.choice(NASTY)[: source.randrange(1, 40)] for _ in range(source.randrange(1, 6))]
         parts += [chr(point) for point in source.choices(range(0x110000), k=6) if not 0xD800 <= point < 0xE000]
         source.shuffle(parts)
-        found.append("".join(parts))
-    return found
+        strings.append("".join(parts))
+    return strings

@@ -1,24 +1,24 @@
 """What is drawn of a text, and from which side."""
 
-from service.pictures.characters import MOST_MARKS, characters
-from service.pictures.order import levels, right_to_left, visual
-from service.pictures.typeface import has_glyph, spelled
+from service.pictures.characters import MAX_MARKS, split_characters
+from service.pictures.order import bidi_levels, is_right_to_left, visual_order
+from service.pictures.typeface import has_glyph, printable
 
 
 def drawn(text: str) -> list[str]:
-    return [one.text for one in characters(text)]
+    return [one.text for one in split_characters(text)]
 
 
 def test_every_code_point_is_of_one_character() -> None:
     text = "a\u0301 \U0001f468\u200d\U0001f469\r\n\u05d0\u05b0!"
-    found = characters(text)
+    found = split_characters(text)
     assert [one.start for one in found[1:]] == [one.end for one in found[:-1]]
     assert (found[0].start, found[-1].end) == (0, len(text))
 
 
 def test_marks_stand_with_their_letter() -> None:
     assert drawn("a\u0301b") == ["\u00e1", "b"]
-    assert len(drawn("Z" + "\u0327" * 500)[0]) <= MOST_MARKS + 1
+    assert len(drawn("Z" + "\u0327" * 500)[0]) <= MAX_MARKS + 1
     assert drawn("\u0301") == ["\u25cc\u0301"]
 
 
@@ -32,12 +32,12 @@ def test_arabic_letters_join() -> None:
 def test_what_the_font_has() -> None:
     assert all(map(has_glyph, "aZ\u00e9\u05d0\ufe91\u21b5"))
     assert not any(map(has_glyph, "\u65e5\U0001f642\x00\U0010ffff\ue000\ufffe"))
-    assert spelled("a\u65e5") == "aU+65E5"
+    assert printable("a\u65e5") == "aU+65E5"
 
 
 def order_of(text: str) -> str:
-    directions = [one.direction for one in characters(text)]
-    return "".join(text[i] for i in visual(levels(directions, rtl=right_to_left(directions))))
+    directions = [one.direction for one in split_characters(text)]
+    return "".join(text[i] for i in visual_order(bidi_levels(directions, rtl=is_right_to_left(directions))))
 
 
 def test_order_on_a_line() -> None:

@@ -3,20 +3,20 @@
 import numpy as np
 
 from service.pictures.colours import (
+    BACKGROUND,
+    COLORMAP,
     INK,
     LEVELS,
-    MAP,
-    PAGE,
-    QUIET,
-    colour,
-    contrast,
-    ink_on,
-    path,
-    shade,
+    MUTED,
+    apply_colormap,
+    color_at,
+    contrast_ratio,
+    contrasting_ink,
+    oklab_path,
     to_oklab,
     to_srgb,
 )
-from service.pictures.scale import Scale, number
+from service.pictures.scale import ColorNorm, format_value
 
 TRITANOPIA = np.array([[1.2555, -0.0767, -0.1788], [-0.0784, 0.9308, 0.1476], [0.0047, 0.6914, 0.3039]])
 DEUTERANOPIA = np.array([[0.3673, 0.8606, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]])
@@ -34,25 +34,25 @@ def test_the_published_example_of_oklab() -> None:
 
 
 def test_srgb_has_every_colour_of_it() -> None:
-    srgb = to_srgb(path())
+    srgb = to_srgb(oklab_path())
     assert srgb.min() >= 0
     assert srgb.max() <= 1
 
 
 def test_equal_steps_are_equal_distances() -> None:
-    steps = np.linalg.norm(np.diff(path(), axis=0), axis=1)
+    steps = np.linalg.norm(np.diff(oklab_path(), axis=0), axis=1)
     assert steps.std() / steps.mean() < 0.01
-    drawn = np.linalg.norm(np.diff(to_oklab(MAP[::15] / 255), axis=0), axis=1)  # 8 bits are coarse
+    drawn = np.linalg.norm(np.diff(to_oklab(COLORMAP[::15] / 255), axis=0), axis=1)  # 8 bits are coarse
     assert drawn.max() / drawn.min() < 1.1
 
 
 def test_it_gets_lighter_all_the_way() -> None:
-    assert np.diff(path()[:, 0]).min() > 0.001
-    assert np.diff(to_oklab(MAP[::3] / 255)[:, 0]).min() > 0
+    assert np.diff(oklab_path()[:, 0]).min() > 0.001
+    assert np.diff(to_oklab(COLORMAP[::3] / 255)[:, 0]).min() > 0
 
 
 def test_it_gets_lighter_for_the_colour_blind_too() -> None:
-    light = np.where(MAP / 255 <= 0.04045, MAP / 255 / 12.92, ((MAP / 255 + 0.055) / 1.055) ** 2.4)
+    light = np.where(COLORMAP / 255 <= 0.04045, COLORMAP / 255 / 12.92, ((COLORMAP / 255 + 0.055) / 1.055) ** 2.4)
     for seen in (PROTANOPIA, DEUTERANOPIA, TRITANOPIA):
         lightness = to_oklab(_encoded((light @ seen.T).clip(0, 1)))[:, 0]
         assert np.diff(lightness[::15]).min() > 0.01
@@ -60,30 +60,32 @@ def test_it_gets_lighter_for_the_colour_blind_too() -> None:
 
 def test_every_colour_can_be_written_on() -> None:
     for place in np.linspace(0, 1, LEVELS):
-        ground = colour(float(place))
-        assert contrast(ink_on(ground), ground) >= 4.5
-    assert contrast(INK, PAGE) > 7
-    assert contrast(QUIET, PAGE) >= 4.5
-    assert round(contrast((0, 0, 0), (255, 255, 255)), 6) == 21
+        ground = color_at(float(place))
+        assert contrast_ratio(contrasting_ink(ground), ground) >= 4.5
+    assert contrast_ratio(INK, BACKGROUND) > 7
+    assert contrast_ratio(MUTED, BACKGROUND) >= 4.5
+    assert round(contrast_ratio((0, 0, 0), (255, 255, 255)), 6) == 21
 
 
 def test_values_stand_on_the_map_from_end_to_end() -> None:
     values = [2, 3, 7]
-    assert Scale.of(values).places(values).tolist() == [0, 0.2, 1]
-    np.testing.assert_array_equal(shade(Scale.of(values).places(values)), MAP[[0, 51, 255]])
-    np.testing.assert_allclose(Scale.from_zero([0.25, 1]).places([0, 0.25, 1]), [0, 0.5, 1])
-    assert Scale.of([0.4, 0.4]).places([0.4]).tolist() == [1]
-    assert Scale.from_zero([0.0]).places([0.0]).tolist() == [1]
+    assert ColorNorm.from_values(values).normalize(values).tolist() == [0, 0.2, 1]
+    np.testing.assert_array_equal(
+        apply_colormap(ColorNorm.from_values(values).normalize(values)), COLORMAP[[0, 51, 255]]
+    )
+    np.testing.assert_allclose(ColorNorm.sqrt_from_zero([0.25, 1]).normalize([0, 0.25, 1]), [0, 0.5, 1])
+    assert ColorNorm.from_values([0.4, 0.4]).normalize([0.4]).tolist() == [1]
+    assert ColorNorm.sqrt_from_zero([0.0]).normalize([0.0]).tolist() == [1]
 
 
 def test_places_and_values_are_each_others_reverse() -> None:
-    for scale in (Scale(-1, 3), Scale(0, 4, root=True)):
+    for scale in (ColorNorm(-1, 3), ColorNorm(0, 4, sqrt=True)):
         for place in (0, 0.3, 1):
-            assert abs(float(scale.places(scale.value(place))) - place) < 1e-9
+            assert abs(float(scale.normalize(scale.inverse(place))) - place) < 1e-9
 
 
 def test_numbers_are_short() -> None:
-    assert [number(value) for value in (0, 0.118388, 1, 0.000002581)] == ["0", "0.118", "1", "2.58e-06"]
+    assert [format_value(value) for value in (0, 0.118388, 1, 0.000002581)] == ["0", "0.118", "1", "2.58e-06"]
 
 
 def _encoded(light: np.ndarray) -> np.ndarray:

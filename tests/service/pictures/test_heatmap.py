@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.pictures.colours import INK, MAP
-from service.pictures.heatmap import COVER, heat_map
-from service.pictures.legend import legend
-from service.pictures.page import MOST_PIXELS, Page
-from service.pictures.scale import Scale
-from tests.pictures import scene
+from service.pictures.colours import COLORMAP, INK
+from service.pictures.heatmap import OVERLAY_OPACITY, image_heatmap
+from service.pictures.legend import colorbar
+from service.pictures.page import MAX_PAGE_PIXELS, Page
+from service.pictures.scale import ColorNorm
+from tests.pictures import gradient_image
 
 
 def boxes(rows: int, columns: int, region: tuple[float, float, float, float]) -> np.ndarray:
@@ -18,7 +18,7 @@ def boxes(rows: int, columns: int, region: tuple[float, float, float, float]) ->
 
 
 def draw(picture: Image.Image, values: object, of: np.ndarray, width_px: int = 400, **options: int) -> np.ndarray:
-    made = heat_map(picture, np.array(values), of, width_px=width_px, caption=["a model"], **options)
+    made = image_heatmap(picture, np.array(values), of, width_px=width_px, caption=["a model"], **options)
     return np.asarray(made).astype(int)
 
 
@@ -29,10 +29,10 @@ GREY = Image.new("RGB", (100, 100), (128, 128, 128))
 def test_each_cell_is_under_its_colour(width_px: int) -> None:
     pixels = draw(GREY, [0.1, 0.2, 0.3, 0.4], boxes(2, 2, (0, 0, 100, 100)), width_px)
     page = Page(width_px)
-    top, cell = page.margin_px, page.room_px / 2
+    top, cell = page.margin_px, page.content_width_px / 2
     for i, place in enumerate((0, 85, 170, 255)):
         y, x = (int(top + (part + 0.5) * cell) for part in divmod(i, 2))
-        expected = (1 - COVER) * 128 + COVER * MAP[place].astype(float)
+        expected = (1 - OVERLAY_OPACITY) * 128 + OVERLAY_OPACITY * COLORMAP[place].astype(float)
         np.testing.assert_allclose(pixels[y, x], expected, atol=1.5)
 
 
@@ -52,8 +52,8 @@ def test_what_the_model_does_not_see_is_grey() -> None:
 
 
 def test_the_picture_is_still_there() -> None:
-    pixels = draw(scene(96, 96), np.ones(4), boxes(2, 2, (0, 0, 96, 96)))[8:392, 8:392]
-    under = np.asarray(scene(96, 96).convert("L").resize((384, 384))).astype(float)
+    pixels = draw(gradient_image(96, 96), np.ones(4), boxes(2, 2, (0, 0, 96, 96)))[8:392, 8:392]
+    under = np.asarray(gradient_image(96, 96).convert("L").resize((384, 384))).astype(float)
     assert np.corrcoef(pixels.sum(-1).ravel(), under.ravel())[0, 1] > 0.8
     assert pixels.sum(-1).std() > 30
 
@@ -69,18 +69,18 @@ def test_the_marked_cell_is_outlined() -> None:
 def test_any_shape_is_drawn_and_bounded(size: tuple[int, int], width_px: int) -> None:
     pixels = draw(Image.new("RGB", size, "red"), np.arange(49.0), boxes(7, 7, (0, 0, *size)), width_px)
     assert pixels.shape[1] == width_px
-    assert pixels.shape[0] * pixels.shape[1] < MOST_PIXELS * 1.2
+    assert pixels.shape[0] * pixels.shape[1] < MAX_PAGE_PIXELS * 1.2
     assert pixels.shape[0] < 4 * width_px
 
 
 @pytest.mark.parametrize("width_px", [200, 400, 4096])
 def test_the_legend_goes_from_end_to_end_between_its_numbers(width_px: int) -> None:
     page = Page(width_px)
-    bar, note = legend(page, Scale(0.0123, 0.456), ["a model"])
+    bar, note = colorbar(page, ColorNorm(0.0123, 0.456), ["a model"])
     row = np.asarray(bar)[1]
     ours = np.flatnonzero((row != row[0]).any(-1))
-    np.testing.assert_array_equal(row[ours[0]], MAP[0])
-    np.testing.assert_array_equal(row[ours[-1]], MAP[-1])
+    np.testing.assert_array_equal(row[ours[0]], COLORMAP[0])
+    np.testing.assert_array_equal(row[ours[-1]], COLORMAP[-1])
     written = np.flatnonzero((np.asarray(bar) == INK).all(-1).any(0))
     assert written.min() < ours[0]
     assert written.max() > ours[-1]

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from service.pictures.colours import INK, MAP, PAGE
+from service.pictures.colours import BACKGROUND, COLORMAP, INK
 from service.pictures.matrix import matrix
-from service.pictures.mosaic import mosaic, resampled
-from service.pictures.page import MOST_PIXELS, Page
-from service.pictures.panels import TooManyPanels, table
-from service.pictures.typeface import Typeface
+from service.pictures.mosaic import mosaic, resample
+from service.pictures.page import MAX_PAGE_PIXELS, Page
+from service.pictures.panels import TooManyPanels, arrange_panels
+from service.pictures.typeface import Font
 
 
 def draw(values: np.ndarray, shape: float = 1.0, width_px: int = 800) -> np.ndarray:
     layers = [f"layer {i}" for i in range(values.shape[0])]
     heads = [f"head {i}" for i in range(values.shape[1])]
-    made = mosaic(values, row_names=layers, names=heads, shape=shape, width_px=width_px, caption=["a model"])
+    made = mosaic(values, row_names=layers, names=heads, aspect=shape, width_px=width_px, caption=["a model"])
     return np.asarray(made)
 
 
@@ -25,13 +25,13 @@ def test_the_largest_weight_is_the_maps_end_in_its_own_panel(width_px: int) -> N
     pixels = draw(values, width_px=width_px)
     names = [f"{what} {i}" for what, n in (("layer", 3), ("head", 4)) for i in range(n)]
     page = Page(width_px)
-    face = Typeface(max(10, round(page.type_px * 0.85)))
-    panels = table(page, names[:3], names[3:], 1.0, face)
+    face = Font(max(10, round(page.font_px * 0.85)))
+    panels = arrange_panels(page, names[:3], names[3:], 1.0, face)
     x, y = panels.corner(1, 2)
     side = panels.size_px[0] / 5
     at = (int(page.margin_px + y + 3.5 * side), int(x + 4.5 * side))
-    np.testing.assert_array_equal(pixels[at], MAP[-1])
-    others = (pixels[: page.margin_px + panels.height_px] == MAP[-1]).all(-1).sum()
+    np.testing.assert_array_equal(pixels[at], COLORMAP[-1])
+    others = (pixels[: page.margin_px + panels.height_px] == COLORMAP[-1]).all(-1).sum()
     assert others <= (side + 1) ** 2
 
 
@@ -40,8 +40,8 @@ def test_the_largest_weight_is_the_maps_end_in_its_own_panel(width_px: int) -> N
 def test_panels_are_bounded_and_within_the_page(shape: tuple[int, ...], width_px: int) -> None:
     pixels = draw(np.random.default_rng(0).random(shape), width_px=width_px)
     assert pixels.shape[1] == width_px
-    assert pixels.shape[0] * width_px < MOST_PIXELS * 1.2
-    assert (pixels[:, -3:] == np.array(PAGE)).all()
+    assert pixels.shape[0] * width_px < MAX_PAGE_PIXELS * 1.2
+    assert (pixels[:, -3:] == np.array(BACKGROUND)).all()
 
 
 def test_too_many_panels_are_refused() -> None:
@@ -54,10 +54,10 @@ def test_too_many_panels_are_refused() -> None:
 def test_no_peak_is_lost_between_px() -> None:
     values = np.zeros((1, 1000))
     values[0, 777] = 1.0
-    small = resampled(values, 10, 1)
+    small = resample(values, 10, 1)
     assert small.shape == (1, 10)
     assert small[0].tolist() == [0, 0, 0, 0, 0, 0, 0, 1, 0, 0]
-    np.testing.assert_array_equal(resampled(np.array([[1.0, 2.0]]), 4, 1), [[1, 1, 2, 2]])
+    np.testing.assert_array_equal(resample(np.array([[1.0, 2.0]]), 4, 1), [[1, 1, 2, 2]])
 
 
 def test_rows_and_columns_of_a_matrix_have_their_names() -> None:
@@ -65,7 +65,7 @@ def test_rows_and_columns_of_a_matrix_have_their_names() -> None:
     values = np.eye(4)
     blank, named = (np.asarray(matrix(values, ["", "", name, ""], width_px=400, caption=[""])) for name in ("", "HHH"))
     assert blank.shape[1] == 400
-    ends = np.argwhere((named == MAP[-1]).all(-1))
+    ends = np.argwhere((named == COLORMAP[-1]).all(-1))
     ends = ends[ends[:, 0] < named.shape[0] * 0.75]
     (top, left), (bottom, right) = ends.min(0), ends.max(0) + 1
     cell = (right - left) / 4

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.wire.reading import Reading
+from service.wire.reading import TimedFlowControl
 
 
 class Loop(asyncio.BaseEventLoop):
@@ -34,26 +34,26 @@ def loop() -> Iterator[Loop]:
     loop.close()
 
 
-def test_pauses_do_not_count_however_often_they_are_asked_for(loop: Loop) -> None:
+def test_paused_reading_stops_the_clock(loop: Loop) -> None:
     transport = Transport()
-    reading = Reading(transport, loop)
-    began = reading.clock()
+    reading = TimedFlowControl(transport, loop)
+    began = reading.reading_time()
     loop.now += 1
     for _ in range(2):
         reading.pause_reading()
         reading.pause_reading()
         loop.now += 10
-        assert reading.clock() - began == pytest.approx(1), "it stands still"
+        assert reading.reading_time() - began == pytest.approx(1), "it stands still"
         reading.resume_reading()
         reading.resume_reading()
     loop.now += 2
-    assert reading.clock() - began == pytest.approx(3)
+    assert reading.reading_time() - began == pytest.approx(3)
     assert transport.calls == ["pause", "resume"] * 2
 
 
-def test_a_loop_that_was_held_up_does_not_count(loop: Loop) -> None:
-    reading = Reading(Transport(), loop)
-    began = reading.clock()
+def test_event_loop_stall_stops_the_clock(loop: Loop) -> None:
+    reading = TimedFlowControl(Transport(), loop)
+    began = reading.reading_time()
     loop.now += 5
-    reading.held_up(4)
-    assert reading.clock() - began == pytest.approx(1)
+    reading.add_stall(4)
+    assert reading.reading_time() - began == pytest.approx(1)
