@@ -10,9 +10,19 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from bench import against, answers, batching, graphs, overload, serving, soak, tail, wrk
-from bench.rounds import RunLength
+from bench import (
+    attention_overhead,
+    compare_bentoml,
+    compare_server,
+    graphs,
+    overload,
+    serving,
+    soak,
+    tail_latency,
+    wrk,
+)
 from bench.server import ServerError
+from bench.timing import RunLength
 from bench.workloads import TEXT_MODEL
 
 DEFAULT_PARTS = ("graphs", "serving", "attention", "tail")
@@ -69,11 +79,11 @@ def _measurements(args: argparse.Namespace) -> dict[str, Callable[[], dict[str, 
     return {
         "graphs": lambda: _measure_graphs(args.text, args.int8, args.threads),
         "serving": lambda: serving.measure(artifacts, args.workloads, run_length),
-        "attention": lambda: {"attention": answers.measure(artifacts, args.rounds)},
-        "tail": lambda: {"tail": tail.measure(artifacts, run_length)},
+        "attention": lambda: {"attention": attention_overhead.measure(artifacts, args.rounds)},
+        "tail": lambda: {"tail": tail_latency.measure(artifacts, run_length)},
         "overload": lambda: {"overload": overload.measure(artifacts, run_length)},
-        "batching": lambda: {"batching": batching.measure(artifacts, run_length)},
-        "against": lambda: {"against": against.measure(artifacts, args.other, args.other_model, run_length)},
+        "batching": lambda: {"batching": compare_bentoml.measure(artifacts, run_length)},
+        "against": lambda: {"against": compare_server.measure(artifacts, args.other, args.other_model, run_length)},
         "soak": lambda: {"soak": soak.measure(artifacts, args.requests)},
     }
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.rounds import medians_ms
-from export.precision.prose import generate_texts
-from models.contract import tensors
-from models.contract.arrays import InputArray, Ints
-from models.contract.artifact import GRAPH_FILE
-from models.contract.manifest import Manifest
-from models.contract.packing import pack
+from bench.timing import medians_ms
+from export.quantization.synthetic_corpus import generate_texts
+from models.artifact import tensors
+from models.artifact.arrays import InputArray, Ints
+from models.artifact.artifact_files import GRAPH_FILE
+from models.artifact.manifest import Manifest
+from models.artifact.packing import pack
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.session import Session
 

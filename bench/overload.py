@@ -17,10 +17,10 @@ import numpy as np
 import uvloop
 
 from bench import wrk
-from bench.connection import HttpConnection
-from bench.openloop import Request, open_loop
-from bench.rounds import RunLength
+from bench.http_client import HttpConnection
+from bench.open_loop import Request, open_loop
 from bench.server import run_server
+from bench.timing import RunLength
 from bench.workloads import TEXT_MODEL, Workload, embeddings_body, workload_texts
 
 OVERLOAD_FACTOR = 10

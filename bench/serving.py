@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from bench import inside, machine, wrk
-from bench.bare import OrtBaseline
-from bench.rounds import RunLength
+from bench import engine_only, hardware, wrk
+from bench.ort_baseline import OrtBaseline
 from bench.server import run_server
+from bench.timing import RunLength
 from bench.workloads import Workload, default_workloads, single_client_workloads
-from models.preprocess.prepared import ModelInput
-from service.engine.attention import AttentionOptions
-from service.process import tune_interpreter
+from models.preprocess.model_input import ModelInput
+from service.bootstrap import AppState
+from service.engine.attention_options import AttentionOptions
+from service.ops.interpreter import tune_interpreter
 from service.runtime.encoder import AnyEncoder
 from service.settings import Settings
-from service.state import AppState
 
 
 def measure(artifacts: Sequence[Path], names: Sequence[str], run_length: RunLength) -> dict[str, dict[str, float]]:
     """The workloads of these names, or all: items a second each way, ratios to the bare session, latencies."""
     wrk.require_wrk()
     figures: dict[str, dict[str, float]] = {}
-    peak = machine.sgemm_gflops()
+    peak = hardware.sgemm_gflops()
     with run_server(artifacts) as url:
         state = AppState.open(Settings(models=tuple(artifacts)))
         tune_interpreter()  # as the process that serves is
@@ -111,14 +111,14 @@ class Scenario:
     def _engine_rate(self, seconds: float) -> float:
         n = self._workload.inputs_per_request
         requests = [self._items[i : i + n] for i in range(0, len(self._items) - n + 1, n)]
-        return inside.closed_loop(
+        return engine_only.closed_loop(
             self._state.engine, self._encoder.name, requests, self._plan,
             clients=self._workload.connections, seconds=seconds,
         )  # fmt: skip
 
     def _gflop_per_input(self) -> float:
         paths = self._state.settings.artifact_directories()
-        flops = machine.count_flops(next(path for path in paths if path.name == self._encoder.name))
+        flops = hardware.count_flops(next(path for path in paths if path.name == self._encoder.name))
         return flops.gflop([item.num_tokens for item in self._items]) / len(self._items)
 
 

@@ -14,7 +14,7 @@ import orjson
 import uvloop
 
 from bench import wrk
-from bench.connection import HttpConnection
+from bench.http_client import HttpConnection
 from bench.server import run_server
 from bench.workloads import IMAGE_MODEL, TEXT_MODEL, InputData, embeddings_body, workload_images, workload_texts
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.against import fetch_embeddings
+from bench.compare_server import fetch_embeddings
 from bench.server import ServerError
 
 COLUMNS = ("score", "sentence1", "sentence2")

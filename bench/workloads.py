@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from PIL import Image
 
-from export.precision.prose import generate_texts
+from export.quantization.synthetic_corpus import generate_texts
 from models.scenes.description import draw_description
 from models.scenes.rendering import render_scene
 

@@ -16,8 +16,8 @@ from export.options import ExportOptions, Task
 from export.pipeline import count_steps, export
 from export.progress import StepProgress
 from export.report import format_parity, format_report
-from export.stopping import ExitOnSigterm
-from models.contract.specs import NAME_PATTERN, Device, Modality, Pooling, Precision
+from export.sigterm import ExitOnSigterm
+from models.artifact.specs import NAME_PATTERN, Device, Modality, Pooling, Precision
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,17 +6,17 @@ from pathlib import Path
 from export import parity
 from export.errors import ExportError
 from export.options import ExportOptions
-from export.subjects.base import ExportTarget
-from export.subjects.opening import load_target
-from models.contract import artifact
-from models.contract.errors import ArtifactError
-from models.contract.manifest import Manifest, Parity
+from export.targets.base import ExportTarget
+from export.targets.loader import load_target
+from models.artifact import artifact_files
+from models.artifact.errors import ArtifactError
+from models.artifact.manifest import Manifest, Parity
 
 
 def inspect(directory: Path) -> Manifest:
     """The manifest, once every file has been held against it. Raises ExportError."""
     try:
-        return artifact.verify(directory)
+        return artifact_files.verify(directory)
     except ArtifactError as error:
         raise ExportError(str(error)) from error
 

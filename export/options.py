@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from export.errors import OptionError
-from models.contract.specs import Device, Modality, Pooling, Precision
+from models.artifact.specs import Device, Modality, Pooling, Precision
 
 Task = Literal["embed"]
 

@@ -21,14 +21,14 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from export import weight_copies
 from export.errors import GraphError, ParityError
-from export.subjects.base import ExportTarget, Item
-from export.subjects.original import ExpectedOutputs
-from models.contract import tensors
-from models.contract.arrays import Floats
-from models.contract.artifact import GRAPH_FILE
-from models.contract.asking import output_selection_inputs
-from models.contract.manifest import Deviation, Parity
-from models.contract.specs import Precision
+from export.targets.base import ExportTarget, Item
+from export.targets.reference import ExpectedOutputs
+from models.artifact import tensors
+from models.artifact.arrays import Floats
+from models.artifact.artifact_files import GRAPH_FILE
+from models.artifact.manifest import Deviation, Parity
+from models.artifact.output_selection import output_selection_inputs
+from models.artifact.specs import Precision
 
 Outputs = dict[str, Floats]
 
@@ -42,7 +42,7 @@ TOLERANCES: dict[Precision, dict[str, float]] = {
     "fp16": dict.fromkeys(METRICS, 1e-2) | {"embedding_cosine": 1e-4},
     "int8": {"batch": 1e-5},
 }
-"""Of 8-bit layers `export.precision.quality` judges, on texts: random ids are unlike all that they were fitted to."""
+"""Of 8-bit layers `export.quantization.quality` judges, on texts: random ids are unlike all that they were fitted to."""
 
 CEILINGS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-1, "int8": 1e-3}
 """The most that any figure may be. An original that is so far off itself is not stable in the precision, or its

@@ -8,13 +8,13 @@ import onnx
 from export import parity, seal
 from export.errors import ParityError
 from export.options import ExportOptions
-from export.precision import quality, reduction
 from export.progress import StepProgress
-from export.subjects.base import ExportTarget
-from export.subjects.opening import load_target
-from export.tracing import count_attention_operators, export_to_onnx
-from models.contract.manifest import Manifest, Overrides, Parity, Quality
-from models.contract.specs import GraphSpec
+from export.quantization import quality, quantize
+from export.targets.base import ExportTarget
+from export.targets.loader import load_target
+from export.torch_export import count_attention_operators, export_to_onnx
+from models.artifact.manifest import Manifest, Overrides, Parity, Quality
+from models.artifact.specs import GraphSpec
 
 TOOL_VERSIONS = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "tokenizers")
 
@@ -42,13 +42,13 @@ def export(
         quality_report = None
         if precision == "int8":
             with step("quantize to int8"):
-                model = reduction.quantize_int8(model, staging_dir, target)
+                model = quantize.quantize_int8(model, staging_dir, target)
         with step("comparing with the reference model"):
             target.copy_files(staging_dir)
             parity_report = parity.measure(staging_dir, target, precision)
         if precision != "fp32":
             with step("evaluating against full precision"):
-                quality_report = reduction.evaluate_quality(staging_dir, target, precision)
+                quality_report = quantize.evaluate_quality(staging_dir, target, precision)
         _check(parity_report, quality_report, options)
         with step("sealing"):
             manifest = _build_manifest(

@@ -1,7 +1,7 @@
 """What an artifact is, in a few lines for a person."""
 
 from export.parity import said
-from models.contract.manifest import Manifest, Parity, Quality
+from models.artifact.manifest import Manifest, Parity, Quality
 
 _METRICS = ("embedding", "positions", "weights", "relevance", "batch")
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from export.errors import ExportError
-from models.contract.artifact import digest, required_files, verify
-from models.contract.errors import ArtifactError
-from models.contract.manifest import FileDigest, Manifest
-from models.contract.specs import Modality
+from models.artifact.artifact_files import digest, required_files, verify
+from models.artifact.errors import ArtifactError
+from models.artifact.manifest import FileDigest, Manifest
+from models.artifact.specs import Modality
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, RootModel
 
 from export import st_transformer
 from export.errors import SourceError
-from export.files import check_download, parse, parse_optional
-from export.layout import MODULES_FILE, SourceLayout, Stage
+from export.source_checks import check_download, parse, parse_optional
+from export.source_layout import MODULES_FILE, SourceLayout, Stage
 from export.st_transformer import TransformerConfig
-from models.contract.specs import Modality, Pooling
+from models.artifact.specs import Modality, Pooling
 from models.filenames import CONFIG_FILE, WEIGHTS_FILE
 
 PROMPTS_FILE = "config_sentence_transformers.json"

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, PositiveInt, RootModel
 
 from export.errors import SourceError
-from export.files import parse
+from export.source_checks import parse
 
 CONFIG_FILES = tuple(
     f"sentence_{kind}_config.json"

@@ -11,9 +11,9 @@ from typing import Any
 
 from export import st_config, st_transformer
 from export.errors import SourceError
-from export.layout import SourceLayout
 from export.options import ExportOptions
-from models.contract.specs import Modality
+from export.source_layout import SourceLayout
+from models.artifact.specs import Modality
 from models.pretrained.weight_names import read_names
 
 _TASK_BY_CLASS = {

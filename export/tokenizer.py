@@ -23,9 +23,9 @@ from export.tokenizer_files import (
     read_config,
     vocabulary_file,
 )
-from export.tokenizer_gate import compare_ids, first_line, tokenized
-from models.contract.artifact import TOKENIZER_FILE
-from models.contract.specs import TextSpec
+from export.tokenizer_parity import compare_ids, first_line, tokenized
+from models.artifact.artifact_files import TOKENIZER_FILE
+from models.artifact.specs import TextSpec
 from models.filenames import TOKENIZER_CONFIG_FILE
 from models.preprocess.errors import TokenizerError
 from models.preprocess.text import TextPreprocessor, open_tokenizer

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from export.files import check_download, parse, parse_optional
-from models.contract.artifact import TOKENIZER_FILE
+from export.source_checks import check_download, parse, parse_optional
+from models.artifact.artifact_files import TOKENIZER_FILE
 from models.filenames import CONFIG_FILE, TOKENIZER_CONFIG_FILE
 
 ADDED_TOKENS_FILE = "added_tokens.json"

@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 
 from export.errors import ParityError
-from export.weights import load_initializer
-from models.contract.arrays import Floats, InputArray
-from models.contract.artifact import GRAPH_FILE
+from export.external_data import load_initializer
+from models.artifact.arrays import Floats, InputArray
+from models.artifact.artifact_files import GRAPH_FILE
 
 _ALIKE = 0.5
 """Share of equal values from which a matrix is a changed copy of a parameter, and not one that was derived from it."""

@@ -13,10 +13,10 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
 
-from loadtests import batches, options
-from loadtests.conductor import LoadController
-from loadtests.generator import GeneratorHealth
-from loadtests.loading import ProcessState
+from loadtests import batch_metrics, options
+from loadtests.controller import LoadController
+from loadtests.generator_health import GeneratorHealth
+from loadtests.process_state import ProcessState
 from loadtests.search import MaxRateSearch
 from loadtests.slo import Slo
 from loadtests.summary import Summary
@@ -45,7 +45,7 @@ class ControlledShape(LoadTestShape):
 
     use_common_options = True
     controller: LoadController | None = None
-    batches_before: batches.BucketCounts = {}  # noqa: RUF012  # one shape a process, and a new one each run
+    batches_before: batch_metrics.BucketCounts = {}  # noqa: RUF012  # one shape a process, and a new one each run
 
     def tick(self) -> tuple[int, float] | None:
         if self.controller is None:
@@ -58,7 +58,7 @@ class ControlledShape(LoadTestShape):
         """What the server has counted so far. Not waited for: a server that stands still is measured, too."""
         self.batches_before = {}
         gevent.spawn(
-            lambda: self.batches_before.update(batches.scrape(cast("Runner", self.runner).environment.host or ""))
+            lambda: self.batches_before.update(batch_metrics.scrape(cast("Runner", self.runner).environment.host or ""))
         )
 
 
@@ -78,7 +78,7 @@ def on_test_stop(environment: Environment, **_: Any) -> None:
         open_loop=state.options.rate > 0,
         is_search=isinstance(plan, MaxRateSearch),
         max_passing_rate=plan.max_passing_rate if isinstance(plan, MaxRateSearch) else None,
-        batches=batches.batch_size_counts(shape.batches_before, batches.scrape(environment.host or "")),
+        batches=batch_metrics.batch_size_counts(shape.batches_before, batch_metrics.scrape(environment.host or "")),
     )
     if state.options.reports:
         from loadtests import report  # whose plots take a second to load

@@ -4,7 +4,7 @@ import argparse
 
 from locust.argument_parser import LocustArgumentParser
 
-from loadtests.payloads.mix import TEXT_LENGTHS
+from loadtests.payloads.workload import TEXT_LENGTHS
 from loadtests.phases import LoadPlan, soak, spike, steady, steps
 from loadtests.search import MaxRateSearch
 from loadtests.slo import Slo, SloError

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loadtests.record import TimeBucket
+from loadtests.recorder import TimeBucket
 
 
 @dataclass(frozen=True)

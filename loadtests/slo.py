@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadtests.histogram import merge_histograms
-from loadtests.record import TimeBucket
+from loadtests.recorder import TimeBucket
 
 _TERM = re.compile(r"(p\d{1,2}(?:\.\d+)?|mean|max|fail|rate)<?=(\d+(?:\.\d+)?)(ms|s|%)?")
 _FORMS = "p99=50ms, mean=10ms, max=1s, fail=0, fail=0.1%, rate=200"

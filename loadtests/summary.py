@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from loadtests.generator import GeneratorHealth
+from loadtests.generator_health import GeneratorHealth
 from loadtests.histogram import Histogram, merge_histograms
 from loadtests.phases import PhaseResult
-from loadtests.record import TimeBucket
+from loadtests.recorder import TimeBucket
 from loadtests.slo import Slo
 
 PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999}

@@ -8,10 +8,10 @@ from locust import FastHttpUser, constant, task
 from locust.contrib.fasthttp import ResponseContextManager
 from locust.env import Environment
 
-from loadtests import arrivals, stages
-from loadtests.loading import ProcessState
-from loadtests.pace import RateStage
-from loadtests.payloads.mix import Request, Workload, generate_requests
+from loadtests import arrivals, server_timing
+from loadtests.payloads.workload import Request, Workload, generate_requests
+from loadtests.process_state import ProcessState
+from loadtests.rate import RateStage
 
 POLL_INTERVAL_S = 0.1
 """How often somebody who waits looks whether the tempo has changed."""
@@ -94,7 +94,7 @@ class LoadUser(FastHttpUser):
         if problem:
             recorder.record_failed(rate_stage, intended, problem)
             return
-        stages_ms = stages.parse_server_timing((response.headers or {}).get("server-timing", ""))
+        stages_ms = server_timing.parse_server_timing((response.headers or {}).get("server-timing", ""))
         recorder.record_completed(
             rate_stage, intended, request.name, ms, stages_ms, completed_in=self.process_state.current_rate.stage.number
         )

@@ -1,5 +1,5 @@
 """What is computed: attention-based encoders, their contract with the outside, and their preprocessing.
 
-`models.contract` and `models.preprocess` need no torch and are all that the service imports.
+`models.artifact` and `models.preprocess` need no torch and are all that the service imports.
 Everything else in this package is PyTorch.
 """

@@ -15,8 +15,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from typing_extensions import override
 
+from models.artifact.specs import Pooling, TokenEmbeddingKind
 from models.attention import AttentionRecorder, attend
-from models.contract.specs import Pooling, TokenEmbeddingKind
 
 RelativeBiasFunction = Callable[[Tensor, Tensor, float], Tensor]
 """(q, k `[b, h, s, d]`, scale) -> the bias `[b, h, s, s]` that a layer makes of its own queries and keys, linear in
@@ -35,7 +35,7 @@ AttentionFunction = Callable[
 class PackedLayout:
     """Where each token of a packed batch belongs, and how attention is spelled.
 
-    `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.contract.packing.pack`.
+    `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.artifact.packing.pack`.
     Each attention layer that returns weights appends them to `weights`, first layer first; the encoder leaves
     the vectors of the tokens in `positions`, packed `[t, e]`, and in `pooled` `[b, s]` those that its pooling takes,
     unless it takes every real one.

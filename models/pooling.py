@@ -6,7 +6,7 @@ Letters: b items, s longest item, e width.
 import torch
 from torch import Tensor
 
-from models.contract.specs import Pooling
+from models.artifact.specs import Pooling
 
 
 def pooling_weights(token_mask: Tensor, pooling: Pooling, dtype: torch.dtype) -> Tensor:

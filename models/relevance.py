@@ -11,7 +11,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from models.contract.tensors import Combination, Reduction
+from models.artifact.tensors import Combination, Reduction
 
 
 @dataclass(frozen=True)

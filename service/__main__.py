@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from models.contract.errors import ArtifactError
-from service import worker
-from service.opening import verify_artifacts
-from service.options import parse_args
-from service.runtime import driver
+from models.artifact.errors import ArtifactError
+from service import bentoml_worker
+from service.cli import parse_args
+from service.model_loader import verify_artifacts
+from service.runtime import cuda
 from service.runtime.providers import CPU, ProviderUnavailable, select_provider
 from service.settings import PREFIX, Settings
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parse_args(arguments)
     try:
         preflight(Settings())
-        listening_socket = worker.bind(options.host, options.port)
+        listening_socket = bentoml_worker.bind(options.host, options.port)
     except (ArtifactError, ProviderUnavailable, SettingsError) as error:  # SettingsError: a list that is no JSON
         return _exit_with_error(str(error))
     except ValidationError as error:
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         return _exit_with_error(f"{setting_name}{first_error['msg']}")
     except OSError as error:
         return _exit_with_error(f"{options.host} port {options.port}: {error.strerror}")
-    worker.serve(listening_socket, options.server_args)
+    bentoml_worker.serve(listening_socket, options.server_args)
     return 0
 
 
@@ -43,7 +43,7 @@ def preflight(settings: Settings) -> None:
     """Raises ArtifactError or ProviderUnavailable for what could not be served."""
     for _, manifest in verify_artifacts(settings):
         if select_provider(settings.device, manifest.graph.devices) != CPU and settings.device != "auto":
-            driver.require_cuda_driver()
+            cuda.require_cuda_driver()
 
 
 def _exit_with_error(reason: str) -> int:

@@ -14,14 +14,14 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
-from service.dialects import DIALECTS
-from service.http import problems
-from service.http.accounting import ObservabilityMiddleware
-from service.http.cors import LazyCorsMiddleware
+from service.api import DIALECTS
+from service.bootstrap import AppState
+from service.http import error_responses
 from service.http.endpoints import PathHandler, handle_unexpected_error
-from service.operations import OPERATIONS
+from service.http.middleware.cors import LazyCorsMiddleware
+from service.http.middleware.observability import ObservabilityMiddleware
+from service.ops.endpoints import OPERATIONS
 from service.settings import Settings
-from service.state import AppState
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -45,8 +45,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Middleware(ServerErrorMiddleware, handler=handle_unexpected_error),
         ],
         exception_handlers={
-            HTTPStatus.NOT_FOUND: problems.handle_not_found,
-            ClientDisconnect: problems.handle_disconnect,
+            HTTPStatus.NOT_FOUND: error_responses.handle_not_found,
+            ClientDisconnect: error_responses.handle_disconnect,
         },
         lifespan=lifespan,
     )

@@ -14,13 +14,13 @@ import uvicorn.config
 from _bentoml_sdk import Service  # the type behind bentoml.service, which takes a subclass of it
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.accesslog import configure_access_log
+from service.api import bentoml as native
 from service.app import create_app
-from service.dialects import native
-from service.leaving import GracefulShutdown
-from service.process import disable_multiprocess_metrics, tune_interpreter
-from service.state import AppState
-from service.wire.pace import READ_TIMEOUT
+from service.bootstrap import AppState
+from service.http.read_timeout import READ_TIMEOUT
+from service.ops.access_log import configure_access_log
+from service.ops.interpreter import disable_multiprocess_metrics, tune_interpreter
+from service.shutdown import GracefulShutdown
 
 BENTOML_PATHS = frozenset({"/docs.json", "/schema.json"})
 

@@ -8,11 +8,11 @@ from pydantic import Field, FilePath, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.contract.artifact import list_artifacts
-from models.contract.errors import ArtifactError
+from models.artifact.artifact_files import list_artifacts
+from models.artifact.errors import ArtifactError
 from models.preprocess.image import MAX_PIXELS
-from service.processors import available_cpus
-from service.variables import unknown_env_variable
+from service.cpu import available_cpus
+from service.env_check import unknown_env_variable
 
 PREFIX = "HEADLIGHT_"
 

@@ -4,11 +4,11 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 
-from models.contract import tensors
-from service.engine.attention import AttentionOptions
-from service.engine.lengths import BatchLimits
+from models.artifact import tensors
+from service.cpu import concurrent_batches
+from service.engine.attention_options import AttentionOptions
+from service.engine.length_index import BatchLimits
 from service.engine.plan import FLOAT_BYTES
-from service.processors import concurrent_batches
 from service.runtime.encoder import EMBEDDING_AND_TOKENS, EMBEDDING_ONLY, AnyEncoder
 from service.runtime.providers import CPU
 from service.settings import Settings

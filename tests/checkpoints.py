@@ -8,9 +8,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 from models.encoders import checkpoint, registry
-from models.encoders.maps import ConvConfig
+from models.encoders.feature_map_encoders import ConvConfig
 from models.encoders.vit import VitConfig
-from tests import trained
+from tests import trained_weights
 
 WORDS = [
     "[PAD]",
@@ -39,7 +39,7 @@ def write_tokenizer(directory: Path) -> None:
 def write_bert(
     directory: Path, *, pooling: str = "mean", normalize: bool = True, seed: int = 0, shaped: bool = True
 ) -> Path:
-    """A two-layer BERT with sentence-transformers files around it; `shaped` as trained ones are (`tests.trained`)."""
+    """A two-layer BERT with sentence-transformers files around it; `shaped` as trained ones are (`tests.trained_weights`)."""
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(WORDS),
@@ -53,7 +53,7 @@ def write_bert(
     directory.mkdir(parents=True, exist_ok=True)
     model = BertModel(config, add_pooling_layer=False)
     if shaped:
-        trained.imitate_trained(model)
+        trained_weights.imitate_trained(model)
     model.save_pretrained(directory)
     write_tokenizer(directory)
     stages = ["Transformer", "Pooling", *(["Normalize"] if normalize else [])]
@@ -81,7 +81,7 @@ def write_roberta(directory: Path) -> Path:
     )
     directory.mkdir(parents=True, exist_ok=True)
     model = RobertaModel(config, add_pooling_layer=False)
-    trained.imitate_trained(model)
+    trained_weights.imitate_trained(model)
     model.save_pretrained(directory)
     write_tokenizer(directory)
     return directory

@@ -7,12 +7,12 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
-from models.encoders.maps import ConvConfig
+from models.encoders.feature_map_encoders import ConvConfig
 from models.encoders.vit import VitConfig
 from tests.checkpoints import write_bert, write_image_encoder
-from tests.exports import ExportCache
+from tests.export_cache import ExportCache
+from tests.polling import WAIT_TIMEOUT_S
 from tests.server import Server, serve
-from tests.waiting import WAIT_TIMEOUT_S
 
 settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]

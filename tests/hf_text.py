@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import transformers
 
-from tests import trained
+from tests import trained_weights
 from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer
 
 _SIZES: dict[str, Any] = {
@@ -155,7 +155,7 @@ VARIANTS: dict[str, Any] = {
 def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None, like_trained: bool = True) -> Path:
     """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen.
 
-    `config` is the kind's own unless given. The weights behave as trained ones do (`tests.trained`), unless not
+    `config` is the kind's own unless given. The weights behave as trained ones do (`tests.trained_weights`), unless not
     `shaped`: where float32 is compared with float32.
     """
     torch.manual_seed(seed)
@@ -167,7 +167,7 @@ def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None,
                 parameter + noise / 10 if parameter.ndim == 1 else noise * _WEIGHT_STD.get(kind.partition("-")[0], 0.3)
             )
     if like_trained:
-        trained.imitate_trained(model)
+        trained_weights.imitate_trained(model)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     write_tokenizer(directory)

@@ -14,9 +14,9 @@ import torch
 import transformers
 from torch import Tensor
 
-from models.contract.specs import Pooling
-from models.picture import Channels
-from tests import trained
+from models.artifact.specs import Pooling
+from models.vision import Channels
+from tests import trained_weights
 
 IMAGE_MEAN: Channels = (0.48, 0.45, 0.4)
 IMAGE_STD: Channels = (0.26, 0.25, 0.3)
@@ -128,7 +128,7 @@ SAMPLES = {
 def write_checkpoint(name: str, directory: Path, *, like_trained: bool = True) -> Any:
     """Write the sample and its `preprocessor_config.json`; the model, in memory and with eager attention.
 
-    Its weights behave as trained ones (`tests.trained`), unless not `shaped`: where float32 is compared with float32.
+    Its weights behave as trained ones (`tests.trained_weights`), unless not `shaped`: where float32 is compared with float32.
     """
     sample = SAMPLES[name]
     torch.manual_seed(0)
@@ -140,7 +140,7 @@ def write_checkpoint(name: str, directory: Path, *, like_trained: bool = True) -
             scale = parameter.ndim == 1 and not path.endswith("bias")
             parameter.normal_(mean=float(scale), std=2.0 if path.endswith("probe") else 0.2)
     if like_trained:
-        trained.imitate_trained(model)
+        trained_weights.imitate_trained(model)
     model.save_pretrained(directory)
     size = sample.config.get("image_size", 32)
     rows, columns = size if isinstance(size, tuple) else (size, size)

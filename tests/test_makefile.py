@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.server import ROOT
-from models.contract.manifest import ARTIFACT_FORMAT_VERSION
+from models.artifact.manifest import ARTIFACT_FORMAT_VERSION
 
 NAMES = ["all-MiniLM-L6-v2", "scenes-vit"]
 

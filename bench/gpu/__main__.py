@@ -13,12 +13,12 @@ from typing import Any, get_args
 
 import onnxruntime
 
-from bench.gpu import agreement, kernels, rates
-from models.contract.manifest import Manifest
+from bench.gpu import accuracy, kernels, throughput
+from models.artifact.manifest import Manifest
+from service.bootstrap import AppState
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.providers import DeviceOption, ProviderUnavailable
 from service.settings import Settings
-from service.state import AppState
 
 FULL_MAX_ABS, HALF_MIN_COSINE = 1e-4, 0.999
 """Bounds of how far the device may be from the CPU: in float32, and in half floats from float32."""
@@ -43,8 +43,8 @@ def check(options: GpuCheckOptions) -> dict[str, Any]:
     figures: dict[str, Any] = {"onnxruntime": onnxruntime.__version__, "provider": half.provider}
     _report("provider", figures["provider"])
     reference = _open(options.full, "cpu")
-    figures["full"] = _report("full", agreement.differences(full, reference))
-    figures["half"] = _report("half", agreement.differences(half, reference))
+    figures["full"] = _report("full", accuracy.differences(full, reference))
+    figures["half"] = _report("half", accuracy.differences(half, reference))
     figures["kernels"] = _report("kernels", kernels.count_kernels(options.half, options.device))
     figures["binding"] = _report("binding", _binding(options, half))
     figures["rate"] = _report("rate", _rate(options, half.provider))
@@ -62,14 +62,14 @@ def passed(figures: dict[str, Any]) -> dict[str, bool]:
 
 
 def _binding(options: GpuCheckOptions, encoder: TextEncoder) -> dict[str, float]:
-    batch = agreement.random_inputs(encoder, [options.tokens] * 16)
-    return rates.binding_ms(options.half, encoder.provider, batch)
+    batch = accuracy.random_inputs(encoder, [options.tokens] * 16)
+    return throughput.binding_ms(options.half, encoder.provider, batch)
 
 
 def _rate(options: GpuCheckOptions, provider: str) -> dict[str, float]:
-    peak = rates.matmul_tflops(provider, Manifest.read(options.half).precision, options.side)
+    peak = throughput.matmul_tflops(provider, Manifest.read(options.half).precision, options.side)
     state = AppState.open(Settings(models=(options.half,), device=options.device))
-    engine = rates.engine_tflops(state, options.half, tokens=options.tokens, seconds=options.seconds)
+    engine = throughput.engine_tflops(state, options.half, tokens=options.tokens, seconds=options.seconds)
     state.close()
     return {"matmul_tflops": peak, "engine_tflops": engine, "share": engine / peak}
 

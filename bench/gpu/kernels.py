@@ -14,7 +14,7 @@ from typing import get_args
 
 import onnxruntime
 
-from bench.gpu.agreement import random_inputs
+from bench.gpu.accuracy import random_inputs
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.providers import DeviceOption
 

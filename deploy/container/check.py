@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.container import load
-from deploy.container.engine import CheckFailed, extra_run_args, run_command, run_container
+from deploy.container.container_runtime import CheckFailed, extra_run_args, run_command, run_container
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_NETWORK = ("--network", "none")

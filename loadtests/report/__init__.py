@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from loadtests.record import Recorder
+from loadtests.recorder import Recorder
+from loadtests.report.csv_files import write_phases, write_seconds
 from loadtests.report.page import html
-from loadtests.report.tables import write_phases, write_seconds
 from loadtests.summary import Summary
 
 

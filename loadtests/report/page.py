@@ -7,7 +7,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from loadtests.record import Recorder
+from loadtests.recorder import Recorder
 from loadtests.report import plots
 from loadtests.summary import Summary
 

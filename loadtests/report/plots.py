@@ -10,9 +10,9 @@ from matplotlib.ticker import NullFormatter, NullLocator, StrMethodFormatter
 
 from loadtests.histogram import Histogram, merge_histograms
 from loadtests.phases import PhaseResult
-from loadtests.record import Recorder
+from loadtests.recorder import Recorder
 from loadtests.report.knee import knee
-from loadtests.stages import STAGE_ORDER
+from loadtests.server_timing import STAGE_ORDER
 from loadtests.summary import Summary, format_number
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.

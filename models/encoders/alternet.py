@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from models.attention import AttentionRecorder
+from models.encoders.config_types import Count, Size
 from models.encoders.image import ImageConfig, ImageEncoder
-from models.encoders.sizes import Count, Size
 from models.layers.errors import ConfigError, divide_exactly
-from models.layers.grids import Grid, upsample_attention, upsample_embeddings
+from models.layers.grid_resampling import Grid, upsample_attention, upsample_embeddings
 from models.layers.map_attention import MapAttention, MapAttentionPlan
 
 Counts = tuple[Count, Count, Count, Count]

@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.contract.specs import Name
-from models.encoders.sizes import Size
-from models.picture import VisionEncoder
+from models.artifact.specs import Name
+from models.encoders.config_types import Size
+from models.vision import VisionEncoder
 
 IMAGE_MEAN = 0.5
 IMAGE_STD = 0.25

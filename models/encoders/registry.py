@@ -4,10 +4,10 @@ from typing import Any, Final, overload
 
 from pydantic import ValidationError
 
-from models.contract.errors import first_validation_error
+from models.artifact.errors import first_validation_error
 from models.encoders.alternet import AlterNet, AlterNetConfig
+from models.encoders.feature_map_encoders import ConvConfig, DynamicConvConfig, FeatureMapEncoder, NonLocalConfig
 from models.encoders.image import ImageConfig, ImageEncoder
-from models.encoders.maps import ConvConfig, DynamicConvConfig, FeatureMapEncoder, NonLocalConfig
 from models.encoders.text import TextConfig, TextTransformer
 from models.encoders.vit import VisionTransformer, VitConfig
 from models.layers.errors import ConfigError

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.contract.specs import Name, Pooling
-from models.encoders.sizes import Count, Size
+from models.artifact.specs import Name, Pooling
+from models.encoders.config_types import Count, Size
 from models.layers.block import Block
-from models.layers.position import INITIAL_STD, Position, RelativeBias, position_embedding, sinusoidal
+from models.layers.position_embedding import INITIAL_STD, Position, RelativeBias, position_embedding, sinusoidal
 from models.layers.projection import Projection
 from models.layers.self_attention import ScoreKind
 from models.packed import PackedAttentionRecorder, PackedEncoder, PackedLayout

@@ -13,11 +13,11 @@ from torch.nn import functional
 from typing_extensions import override
 
 from models.attention import AttentionRecorder
+from models.encoders.config_types import Count, Size
 from models.encoders.image import ImageConfig, ImageEncoder
-from models.encoders.sizes import Count, Size
 from models.layers.block import Block
 from models.layers.errors import divide_exactly
-from models.layers.position import INITIAL_STD, Position, RelativeBias, position_embedding, sinusoidal_grid
+from models.layers.position_embedding import INITIAL_STD, Position, RelativeBias, position_embedding, sinusoidal_grid
 from models.layers.projection import Projection
 from models.layers.self_attention import ScoreKind
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from models.encoders.checkpoint import CheckpointError
 from models.experiments import style
-from models.experiments.catalogue import EXPERIMENTS
 from models.experiments.document import DocumentError, fill, read_result
 from models.experiments.experiment import IMAGE_MODEL, TEXT_MODEL, ExperimentContext
+from models.experiments.registry import EXPERIMENTS
 from models.experiments.training import QUICK, TrainingBudget, TrainingPool, process_pool
 
 DOCUMENT = Path("docs/attention.md")

@@ -1,6 +1,6 @@
 """Attention or convolution, at equal parameters and equal steps?
 
-Encoders of models/encoders/maps.py, which differ in nothing but how a block mixes positions, and the vision
+Encoders of models/encoders/feature_map_encoders.py, which differ in nothing but how a block mixes positions, and the vision
 transformer, which knows positions and has patches in place of a convolutional stem. Widths are chosen so that the
 counts of parameters are within 2 % of the transformer's, and each learns at the better of two rates.
 

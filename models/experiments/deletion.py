@@ -21,11 +21,11 @@ from pydantic import BaseModel, ConfigDict
 from torch.nn import functional
 from typing_extensions import override
 
-from models.contract.tensors import REDUCTIONS
+from models.artifact.tensors import REDUCTIONS
 from models.encoders.checkpoint import load
 from models.encoders.image import ImageEncoder
 from models.experiments import style
-from models.experiments.deleting import DeletionItem, Floats, Masks, image_items, text_items
+from models.experiments.deletion_items import DeletionItem, Floats, Masks, image_items, text_items
 from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
 from models.experiments.intervals import Interval, bootstrap_interval, column_intervals
 

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from models.experiments.catalogue import EXPERIMENTS
 from models.experiments.experiment import Result
+from models.experiments.registry import EXPERIMENTS
 
 _BLOCK: Final = re.compile(r"(<!-- figures of (\w+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from models.encoders.maps import ConvConfig, DynamicConvConfig, NonLocalConfig
+from models.encoders.feature_map_encoders import ConvConfig, DynamicConvConfig, NonLocalConfig
 from models.encoders.vit import VitConfig
 from models.experiments import task
 

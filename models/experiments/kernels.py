@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from models.encoders.image import ImageEncoder
-from models.experiments.watching import record_scores
+from models.experiments.recording import record_scores
 from models.layers.dynamic_convolution import DynamicConvolution
 
 

@@ -18,7 +18,7 @@ from models.encoders.alternet import AlterNetConfig
 from models.encoders.registry import build
 from models.experiments import style
 from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
-from models.experiments.watching import own_weight
+from models.experiments.recording import own_weight
 from models.layers.map_attention import MapAttention, MapAttentionPlan
 from models.layers.projection import Projection
 from models.layers.self_attention import ScoreKind

@@ -5,7 +5,7 @@ Without positions attention sees a set. Two laws, for any permutation P:
     f(P x) = P f(x)                         permuting the input permutes the output, and changes nothing else
     attend(q, P k, P v) = attend(q, k, v)   permuting keys with their values changes nothing at all
 
-Source: Lee et al., "Set Transformer" (2019), section 3, property 1; the kinds are those of models/layers/position.py.
+Source: Lee et al., "Set Transformer" (2019), section 3, property 1; the kinds are those of models/layers/position_embedding.py.
 Letters: b items, h heads, s positions, k keys, d width of one head, e width, y, x rows and columns in px.
 """
 
@@ -25,7 +25,7 @@ from models.experiments import encoders, style, task
 from models.experiments.comparison import Comparison, accuracy_table, compare, compare_sentence, draw_curves
 from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
 from models.experiments.training import TrainedEncoder, accuracy
-from models.layers.position import Position
+from models.layers.position_embedding import Position
 from models.layers.self_attention import SelfAttention
 
 KINDS: tuple[Position, ...] = get_args(Position)

@@ -29,8 +29,8 @@ from models.experiments.comparison import (
     matched_config,
 )
 from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
+from models.experiments.recording import own_weight, record_scores
 from models.experiments.training import TrainedEncoder
-from models.experiments.watching import own_weight, record_scores
 from models.layers.projection import Projection
 
 KINDS: tuple[Projection, ...] = ("separate", "shared", "none")

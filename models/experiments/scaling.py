@@ -16,7 +16,7 @@ from typing_extensions import override
 from models.attention import attention_weights
 from models.experiments import style
 from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
-from models.experiments.watching import normalized_entropy
+from models.experiments.recording import normalized_entropy
 
 WIDTHS = tuple(2**power for power in range(11))
 KEYS = 64

@@ -20,8 +20,8 @@ from models.attention import attention_weights
 from models.experiments import encoders, style
 from models.experiments.comparison import Comparison, accuracy_table, compare, compare_sentence, draw_curves
 from models.experiments.experiment import Experiment, ExperimentContext, Number, Result, table
+from models.experiments.recording import normalized_entropy
 from models.experiments.training import TrainedEncoder
-from models.experiments.watching import normalized_entropy
 from models.layers.self_attention import INITIAL_SCALE, AttentionScore, ScoreKind
 
 KINDS: tuple[ScoreKind, ...] = ("dot", "cosine")

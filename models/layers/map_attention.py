@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models.attention import AttentionRecorder
 from models.layers.errors import divide_exactly
-from models.layers.position import RelativeBias
+from models.layers.position_embedding import RelativeBias
 from models.layers.projection import MapProjection, Projection
 from models.layers.self_attention import AttentionScore, ScoreKind
 

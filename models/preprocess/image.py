@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from models.contract.arrays import Pixels
-from models.contract.specs import ImageSpec
-from models.preprocess.decoding import decode_image
-from models.preprocess.prepared import content_key
+from models.artifact.arrays import Pixels
+from models.artifact.specs import ImageSpec
+from models.preprocess.image_decoding import decode_image
+from models.preprocess.model_input import content_key
 
 MAX_PIXELS = 25_000_000
 """Most pixels of a picture unless told otherwise: a 24 megapixel camera's, 75 MB decoded."""

@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from models.contract.specs import TextSpec
+from models.artifact.specs import TextSpec
 from models.preprocess.errors import TokenIdOutOfRange, TokenizerError
-from models.preprocess.tokens import TokenizedText, TokenOffset, WordOffsets
+from models.preprocess.tokenized_text import TokenizedText, TokenOffset, WordOffsets
 
 CHARS_PER_TOKEN = 32
 """Of a text's characters, so many for each token of the model's limit are read first; prose has about 5 a token."""

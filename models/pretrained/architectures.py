@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor
 from transformers import AutoModel, CLIPVisionModelWithProjection
 
-from models.contract.specs import Pooling
-from models.pretrained.picture_encoder import PoolingPlan
+from models.artifact.specs import Pooling
+from models.pretrained.vision_encoder import PoolingPlan
 
 PoolingOptions = Mapping[Pooling, PoolingPlan]
 

@@ -21,7 +21,7 @@ from transformers.activations import ACT2FN
 
 from models.pretrained.errors import PretrainedError
 from models.pretrained.rotary import check_rotations, rotations
-from models.pretrained.supported import is_bidirectional
+from models.pretrained.text_config_checks import is_bidirectional
 
 _COMPUTATION_WORDS = re.compile(
     r"(^|_)(pos|positions?|positional|rope|rotary|\w*bias(es)?|\w*norm|layernorm|act|activation|scale|scaling|scaled"

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.deberta_v2.modeling_deberta_v2 import build_relative_position
 
-from models.pretrained.routing import AttentionCall, dispatch_attention
-from models.pretrained.sequences import ItemConvolution
+from models.pretrained.attention_interface import AttentionCall, dispatch_attention
+from models.pretrained.packed_modules import ItemConvolution
 
 TERMS = ("c2p", "p2c")
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.contract.errors import first_validation_error
+from models.artifact.errors import first_validation_error
 from models.filenames import CONFIG_FILE, WEIGHTS_FILE
 from models.pretrained.errors import PretrainedError
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.packed import PackedLayout
-from models.pretrained.routing import AttentionCall, dispatch_attention
+from models.pretrained.attention_interface import AttentionCall, dispatch_attention
 
 
 class MPNetSelfAttention(nn.Module):

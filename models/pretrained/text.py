@@ -20,15 +20,15 @@ from transformers import (
 )
 from typing_extensions import override
 
-from models.contract.specs import Pooling
+from models.artifact.specs import Pooling
 from models.filenames import CONFIG_FILE
 from models.packed import PackedEncoder, PackedLayout, packed_attention
 from models.pooling import pool
-from models.pretrained import deberta, mpnet, sequences, towers
+from models.pretrained import clip_text, deberta, mpnet, packed_modules
+from models.pretrained.attention_interface import IMPLEMENTATION_NAME, AttentionCall, use_attention
 from models.pretrained.dense import Dense, chained_dim
 from models.pretrained.loading import load_model, read_config
-from models.pretrained.routing import IMPLEMENTATION_NAME, AttentionCall, use_attention
-from models.pretrained.supported import check_config, is_bidirectional
+from models.pretrained.text_config_checks import check_config, is_bidirectional
 
 ModelBias = Callable[[PreTrainedModel, PackedLayout], Tensor | None]
 """What a model adds to the scores of every item: `[1, h or 1, s, s]`."""
@@ -88,13 +88,13 @@ _ROTARY = TextArchitecture()
 _CLIP = TextArchitecture(
     auto=CLIPTextModelWithProjection,
     bias=causal_bias,
-    prepare=towers.use_packed_positions,
+    prepare=clip_text.use_packed_positions,
     head="text_projection",
     pooling="last",
-    last=towers.until_end,
+    last=clip_text.until_end,
 )
 _SIGLIP = TextArchitecture(
-    auto=SiglipTextModel, prepare=towers.use_packed_positions, head="head", pooling="last", fixed_length=True
+    auto=SiglipTextModel, prepare=clip_text.use_packed_positions, head="head", pooling="last", fixed_length=True
 )
 _SIGLIP2 = replace(_SIGLIP, auto=Siglip2TextModel)
 _DECODER = TextArchitecture(bias=causal_by_config, pooling="last")
@@ -119,7 +119,7 @@ ARCHITECTURES: dict[str, TextArchitecture] = {
     "eurobert": _ROTARY,
     "albert": TextArchitecture(options=_NO_POOLING_LAYER),
     "deberta-v2": TextArchitecture(prepare=deberta.replace_attention),
-    "mobilebert": TextArchitecture(options=_NO_POOLING_LAYER, prepare=sequences.replace_trigram_embeddings),
+    "mobilebert": TextArchitecture(options=_NO_POOLING_LAYER, prepare=packed_modules.replace_trigram_embeddings),
     "qwen3": _DECODER,
     "gemma3_text": replace(_DECODER, pooling="mean"),
     "clip": _CLIP,
@@ -182,7 +182,7 @@ class PretrainedTextEncoder(PackedEncoder):
 
         if self._architecture.padding_offset_positions:
             position_ids = past_padding(input_ids, position_ids, self.model.config.pad_token_id)
-        with use_attention(attend), sequences.use_layout(layout):
+        with use_attention(attend), packed_modules.use_layout(layout):
             out = self.model(input_ids=input_ids[None], position_ids=position_ids[None])
         layout.token_embeddings = self._project_states(out.last_hidden_state[0])
         rows = layout.unpack(out.last_hidden_state[0])

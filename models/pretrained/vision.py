@@ -12,14 +12,14 @@ import torch
 from torch import nn
 from transformers import CLIPConfig, PreTrainedModel, SiglipConfig
 
-from models.contract.specs import Pooling
-from models.picture import Channels
-from models.pretrained import windows
+from models.artifact.specs import Pooling
+from models.pretrained import swin_windows
 from models.pretrained.architectures import ARCHITECTURES, VisionArchitecture, find_architecture
+from models.pretrained.attention_interface import IMPLEMENTATION_NAME
 from models.pretrained.errors import PretrainedError
 from models.pretrained.loading import load_model
-from models.pretrained.picture_encoder import PretrainedVisionEncoder, VisionPlan
-from models.pretrained.routing import IMPLEMENTATION_NAME
+from models.pretrained.vision_encoder import PretrainedVisionEncoder, VisionPlan
+from models.vision import Channels
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _make_plan(
     if chosen not in pools:
         raise PretrainedError(f"this {config.model_type} can be pooled by {' or '.join(pools)}, not by {chosen}")
     grid = _grid(architecture, config, size_px)
-    windowed = windows.windowed_layers(config, grid) if architecture.windowed else []
+    windowed = swin_windows.windowed_layers(config, grid) if architecture.windowed else []
     return VisionPlan(
         height_px=size_px[0],
         width_px=size_px[1],
@@ -120,7 +120,7 @@ def _make_plan(
         num_prefix_tokens=architecture.num_cls_tokens + (config.num_register_tokens if architecture.registers else 0),
         pooling=chosen,
         pool=pools[chosen],
-        scatters=windows.scatter_windows(windowed) if windowed else None,
+        scatters=swin_windows.scatter_windows(windowed) if windowed else None,
     )
 
 

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from models.contract.errors import first_validation_error
+from models.artifact.errors import first_validation_error
 from models.encoders import registry
 from models.encoders.image import ImageConfig
 from models.train.errors import RecipeError

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from models.contract.artifact import TOKENIZER_FILE
-from models.contract.packing import pack
-from models.contract.specs import TextSpec
+from models.artifact.artifact_files import TOKENIZER_FILE
+from models.artifact.packing import pack
+from models.artifact.specs import TextSpec
 from models.packed import PackedLayout, sdpa_attention
 from models.preprocess.text import TextPreprocessor
 from models.pretrained.errors import PretrainedError

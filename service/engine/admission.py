@@ -7,8 +7,8 @@ and of vectors of positions.
 
 from dataclasses import dataclass
 
-from service.engine.drain import ThroughputEstimator
 from service.engine.items import EngineRequest
+from service.engine.throughput import ThroughputEstimator
 from service.errors import Overloaded
 
 SMALL_RESERVE_DIVISOR = 4

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from models.contract.arrays import Floats
+from models.artifact.arrays import Floats
 
 ENTRY_BYTES = 400
 """What an entry costs beside its vector: two objects, the key, and its place in the order."""

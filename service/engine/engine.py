@@ -10,17 +10,17 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 
-from models.preprocess.prepared import ModelInput
+from models.preprocess.model_input import ModelInput
 from service.engine.admission import QueueLimits
+from service.engine.batch_delay import BatchDelayPolicy
+from service.engine.batch_executor import Backend, BatchExecutor
 from service.engine.cache import EmbeddingCache
-from service.engine.gathering import BatchDelayPolicy
 from service.engine.items import EngineRequest, ItemOutput
-from service.engine.lengths import BatchLimits
+from service.engine.length_index import BatchLimits
 from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
-from service.engine.queue import Scheduler
-from service.engine.running import Backend, BatchExecutor
+from service.engine.scheduler import Scheduler
 from service.engine.workers import Workers
-from service.metrics import Metrics
+from service.ops.metrics import Metrics
 
 
 class Engine:

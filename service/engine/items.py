@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from models.contract import tensors
-from models.contract.arrays import Floats, InputArray
-from models.preprocess.prepared import ModelInput
-from service.engine.condensing import AttentionWeights
+from models.artifact import tensors
+from models.artifact.arrays import Floats, InputArray
+from models.preprocess.model_input import ModelInput
+from service.engine.attention_ops import AttentionWeights
 from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
 
 

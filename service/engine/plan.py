@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from models.contract import tensors
-from models.contract.arrays import Floats
-from models.preprocess.prepared import ModelInput
-from models.preprocess.tokens import get_word_offsets
-from service.engine.condensing import AttentionWeights, mean_from_words, stack, sum_to_words, top_k, word_row
+from models.artifact import tensors
+from models.artifact.arrays import Floats
+from models.preprocess.model_input import ModelInput
+from models.preprocess.tokenized_text import get_word_offsets
+from service.engine.attention_ops import AttentionWeights, mean_from_words, stack, sum_to_words, top_k, word_row
 
 FLOAT_BYTES, INDEX_BYTES = 4, 8
 

@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from service.engine.batch_executor import BatchExecutor
 from service.engine.items import Batch
-from service.engine.queue import Scheduler
-from service.engine.running import BatchExecutor
+from service.engine.scheduler import Scheduler
 from service.errors import InferenceFailed, NotReady
 
 WATCHDOG_INTERVAL_S = 1.0

@@ -8,8 +8,8 @@ from contextlib import suppress
 import orjson
 
 from service.errors import BodyTooLarge, InvalidJson, Overloaded, UnsupportedMediaType
-from service.http import structure
-from service.http.exchange import HttpRequest
+from service.http import json_limits
+from service.http.request import HttpRequest
 
 JSON = "application/json"
 
@@ -68,12 +68,12 @@ def _reserve(request: HttpRequest, size: int) -> None:
     request.reserved_body_bytes = size
 
 
-def parse_json(body: bytes, max_containers: int = structure.MAX_CONTAINERS) -> object:
+def parse_json(body: bytes, max_containers: int = json_limits.MAX_CONTAINERS) -> object:
     """Strict JSON, with at most so many lists and objects, as deep and wide as `structure` lets it. Raises InvalidJson.
 
     NaN and Infinity literals, lone surrogates and numbers past float64 are no JSON here.
     """
-    structure.check_json_limits(body, max_containers)
+    json_limits.check_json_limits(body, max_containers)
     try:
         parsed: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -3,8 +3,8 @@
 import time
 
 from service.errors import InvalidParameter
-from service.http import numbers
-from service.http.exchange import HttpRequest
+from service.http import int_parsing
+from service.http.request import HttpRequest
 
 HEADER = "x-request-timeout-ms"
 
@@ -15,6 +15,6 @@ def request_deadline(request: HttpRequest, max_ms: int) -> float:
     if header_value is None:
         return time.monotonic() + max_ms / 1000
     expectation = "an integer number of milliseconds, at least 1"
-    if (requested_ms := numbers.parse_header_int(header_value, HEADER, expectation)) == 0:
+    if (requested_ms := int_parsing.parse_header_int(header_value, HEADER, expectation)) == 0:
         raise InvalidParameter(f"the header must be {expectation}", HEADER)
     return time.monotonic() + min(requested_ms, max_ms) / 1000

@@ -15,8 +15,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.errors import HeadlightError, InternalError, MethodNotAllowed
-from service.http import body, embedding, keys, problems
-from service.http.exchange import HttpRequest
+from service.http import auth, body, error_responses
+from service.http.request import HttpRequest
+from service.pipeline import embed
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Dialect:
     endpoints: tuple[Endpoint, ...]
     error_model: type[BaseModel]
     """What an error's body is."""
-    error_response: Callable[[HeadlightError], Response] = problems.openai_error_response
+    error_response: Callable[[HeadlightError], Response] = error_responses.openai_error_response
 
 
 class PathHandler:
@@ -73,7 +74,7 @@ class PathHandler:
             response = await self._respond(request)
             await response(scope, receive, send)
         finally:
-            embedding.release_engine_requests(request)
+            embed.release_engine_requests(request)
 
     async def _respond(self, request: HttpRequest) -> Response:
         try:
@@ -100,7 +101,7 @@ class PathHandler:
         _, endpoint = match
         request.record.is_probe = endpoint.is_probe
         if not endpoint.public:
-            keys.require_api_key(request)
+            auth.require_api_key(request)
         return await endpoint.handler(request)
 
 
@@ -112,5 +113,5 @@ async def handle_unexpected_error(request: Request, error: Exception) -> Respons
     return (
         handler.error_response(request, internal_error)
         if isinstance(handler, PathHandler)
-        else problems.openai_error_response(internal_error)
+        else error_responses.openai_error_response(internal_error)
     )

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.http.body import JSON
-from service.http.pieces import CHUNK_BYTES, dump, iter_json
+from service.http.json_stream import CHUNK_BYTES, dump, iter_json
 
 MAX_BUFFERED_BYTES = 1024 * 1024
 """An answer of so many is still sent whole, with its length before it."""

@@ -19,8 +19,8 @@ from service.errors import (
     TooManyInputs,
     UnsupportedMediaType,
 )
-from service.http import body, structure
-from service.http.exchange import HttpRequest
+from service.http import body, json_limits
+from service.http.request import HttpRequest
 
 CONTAINERS_PER_INPUT = 8
 """Lists and objects that an input may have in any dialect."""
@@ -63,7 +63,7 @@ async def read_json(request: HttpRequest) -> object:
 
 def parse_request_json(request: HttpRequest, content: bytes) -> object:
     """The JSON that a request's body holds. Raises InvalidJson."""
-    return body.parse_json(content, max(structure.MAX_CONTAINERS, CONTAINERS_PER_INPUT * max_items(request)))
+    return body.parse_json(content, max(json_limits.MAX_CONTAINERS, CONTAINERS_PER_INPUT * max_items(request)))
 
 
 def max_items(request: HttpRequest) -> int:

@@ -4,8 +4,8 @@ The page is files that are read when the service starts; what it shows, it asks 
 """
 
 from service.http.endpoints import Endpoint
-from service.playground.files import index, static_file
-from service.playground.scenes import scene_image, scenes
+from service.playground.example_scenes import scene_image, scenes
+from service.playground.page_files import index, static_file
 
 _HTML = {"text/html": {"schema": {"type": "string"}}}
 _FILE = {kind: {"schema": {"type": "string"}} for kind in ("text/css", "text/javascript", "image/svg+xml")}

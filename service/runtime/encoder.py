@@ -11,17 +11,17 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from models.contract import tensors
-from models.contract.arrays import Floats, InputArray
-from models.contract.artifact import GRAPH_FILE, TOKENIZER_FILE, verify
-from models.contract.errors import ArtifactError
-from models.contract.manifest import MANIFEST_FILE, ImageSpec, Manifest, TextSpec
-from models.contract.packing import pack
+from models.artifact import tensors
+from models.artifact.arrays import Floats, InputArray
+from models.artifact.artifact_files import GRAPH_FILE, TOKENIZER_FILE, verify
+from models.artifact.errors import ArtifactError
+from models.artifact.manifest import MANIFEST_FILE, ImageSpec, Manifest, TextSpec
+from models.artifact.packing import pack
 from models.preprocess.errors import TokenizerError
 from models.preprocess.image import MAX_PIXELS, ImagePreprocessor, PreprocessedImage
-from models.preprocess.prepared import ModelInput
+from models.preprocess.model_input import ModelInput
 from models.preprocess.text import KeptSide, TextPreprocessor
-from models.preprocess.tokens import TokenizedText, TokenOffset
+from models.preprocess.tokenized_text import TokenizedText, TokenOffset
 from service.runtime.providers import DeviceOption
 from service.runtime.session import Session
 
@@ -66,7 +66,7 @@ class Encoder(ABC, Generic[RawInput]):
         *,
         exclusive: bool = True,
     ) -> dict[str, Floats]:
-        """Run one batch of prepared items' `data`, and return the named outputs of `models.contract.tensors`.
+        """Run one batch of prepared items' `data`, and return the named outputs of `models.artifact.tensors`.
 
         Rows are in the batch's order, padded to its longest item; raw weights are those of `heads`. A batch that runs
         beside others is not `alone`. Raises InferenceFailed when ONNX Runtime fails.

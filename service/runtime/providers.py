@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import onnxruntime
 
-from models.contract.specs import Device, Precision
+from models.artifact.specs import Device, Precision
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"

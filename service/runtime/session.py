@@ -12,14 +12,14 @@ from pathlib import Path
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from models.contract.arrays import Floats, InputArray
-from models.contract.asking import output_selection_inputs
-from models.contract.errors import ArtifactError
-from models.contract.manifest import GraphSpec
-from models.contract.specs import Precision
+from models.artifact.arrays import Floats, InputArray
+from models.artifact.errors import ArtifactError
+from models.artifact.manifest import GraphSpec
+from models.artifact.output_selection import output_selection_inputs
+from models.artifact.specs import Precision
 from service.errors import InferenceFailed
 from service.runtime import providers
-from service.runtime.binding import IoBindingRunner
+from service.runtime.io_binding import IoBindingRunner
 
 logger = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.gpu import agreement, kernels, rates
+from bench.gpu import accuracy, kernels, throughput
 from bench.gpu.__main__ import passed
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.providers import CPU
 from tests.checkpoints import write_bert
 from tests.conftest import ROOT
-from tests.exports import ExportCache
+from tests.export_cache import ExportCache
 
 FLASH = (
     "2026-11-26 21:38:28.93 [V:onnxruntime:Default, attention.cc:1450 ComputeInternal] "
@@ -38,18 +38,18 @@ def test_log_parser_counts_kernels() -> None:
 
 
 def test_differences_detect_other_weights(encoder: TextEncoder, exports: ExportCache, tmp_path: Path) -> None:
-    same = agreement.differences(encoder, encoder)
+    same = accuracy.differences(encoder, encoder)
     assert same["embedding_max_abs"] == same["rollout_max_abs"] == 0
     assert same["embedding_min_cosine"] == pytest.approx(1)
     other = open_encoder(exports(write_bert(tmp_path / "other", seed=1), "other"), device="cpu")
     assert isinstance(other, TextEncoder)
-    unlike = agreement.differences(other, encoder)
+    unlike = accuracy.differences(other, encoder)
     assert unlike["embedding_min_cosine"] < 0.9
     assert unlike["rollout_max_abs"] > 0.001
 
 
 def test_matmul_rate_is_independent_of_size() -> None:
-    small, large = (rates.matmul_tflops(CPU, "fp32", n) for n in (256, 512))
+    small, large = (throughput.matmul_tflops(CPU, "fp32", n) for n in (256, 512))
     assert 0.2 < small / large < 5
 
 

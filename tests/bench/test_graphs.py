@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from bench import graphs
-from bench.rounds import medians_ms
-from models.contract import tensors
-from models.contract.artifact import GRAPH_FILE
-from models.contract.manifest import Manifest
-from models.contract.packing import pack
+from bench.timing import medians_ms
+from models.artifact import tensors
+from models.artifact.artifact_files import GRAPH_FILE
+from models.artifact.manifest import Manifest
+from models.artifact.packing import pack
 from service.runtime.session import Session
 
 

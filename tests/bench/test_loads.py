@@ -8,10 +8,10 @@ from itertools import count
 import orjson
 import pytest
 
-from bench.bare import BatchStrategy, _form_batches
-from bench.openloop import Request, open_loop
+from bench.open_loop import Request, open_loop
+from bench.ort_baseline import BatchStrategy, _form_batches
 from bench.workloads import WORD_RANGES, Workload, workload_images, workload_texts
-from tests.bench.listening import QuietHandler, run_http_server
+from tests.bench.http_server import QuietHandler, run_http_server
 from tests.service.engine.fakes import FakeItem, ids_of_length
 
 

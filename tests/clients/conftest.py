@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.clients.plain import TEXTS, embed
+from tests.clients.reference import TEXTS, embed
 from tests.server import Server
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bentoml.exceptions import InvalidArgument, NotFound
 
-from tests.clients.plain import NO_SUCH_MODEL, TEXTS, assert_same
+from tests.clients.reference import NO_SUCH_MODEL, TEXTS, assert_same
 from tests.conftest import MINILM
 from tests.server import Server
 

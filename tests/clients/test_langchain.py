@@ -11,7 +11,7 @@ import pytest
 import tiktoken
 from langchain_openai import OpenAIEmbeddings
 
-from tests.clients.plain import NO_SUCH_MODEL, TEXTS, assert_same
+from tests.clients.reference import NO_SUCH_MODEL, TEXTS, assert_same
 from tests.conftest import MINILM
 from tests.server import Server
 

@@ -10,7 +10,7 @@ import pytest
 from llama_index.embeddings.text_embeddings_inference import TextEmbeddingsInference
 from pydantic import ValidationError
 
-from tests.clients.plain import RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
+from tests.clients.reference import RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
 from tests.conftest import MINILM
 from tests.server import Server
 

@@ -7,7 +7,7 @@ import numpy as np
 import ollama
 import pytest
 
-from tests.clients.plain import NO_SUCH_MODEL, RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
+from tests.clients.reference import NO_SUCH_MODEL, RIGHT_TRUNCATED, TEXTS, TOO_LONG, assert_same, embed
 from tests.conftest import MINILM
 from tests.server import Server
 

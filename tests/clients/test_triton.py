@@ -7,7 +7,7 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from tests.clients.plain import NO_SUCH_MODEL, TEXTS, WIDTH, assert_same
+from tests.clients.reference import NO_SUCH_MODEL, TEXTS, WIDTH, assert_same
 from tests.conftest import MINILM
 from tests.server import Server
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.clients.plain import TEXTS, assert_same, embed
-from tests.pictures import encode, gradient_image, to_data_url
+from tests.clients.reference import TEXTS, assert_same, embed
+from tests.images import encode, gradient_image, to_data_url
 from tests.server import Server
 
 GO_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.render import VARIANTS, Resource, render_variant
+from tests.deploy.kustomize import VARIANTS, Resource, render_variant
 
 
 @pytest.fixture(params=VARIANTS)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from tests.deploy.render import DEPLOY, KUBERNETES, RUNBOOK, container, render_kustomization
+from tests.deploy.kustomize import DEPLOY, KUBERNETES, RUNBOOK, container, render_kustomization
 from tests.deploy.test_queries import alerts
-from tests.programs import require_program
+from tests.external_programs import require_program
 
 CASES = Path(__file__).parent / "alerts.test.yaml"
 

@@ -14,11 +14,11 @@ import pytest
 
 from bench.server import ROOT, START_TIMEOUT_S, STOP_TIMEOUT_S, server_environment
 from service import VERSION
-from service.probe import is_ready
+from service.ops.healthcheck import is_ready
 from service.settings import Settings
-from tests.programs import require_program
+from tests.external_programs import require_program
+from tests.polling import eventually
 from tests.server import Server
-from tests.waiting import eventually
 
 LOCKED = ROOT / "requirements/locked"
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)

@@ -9,8 +9,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from service.dialects import DIALECTS
-from service.operations import OPERATIONS
+from service.api import DIALECTS
+from service.ops.endpoints import OPERATIONS
 from tests.deploy.test_queries import dashboard
 from tests.deploy.test_schemas import assert_nothing_lost
 

@@ -9,11 +9,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
+from service.cli import GRACEFUL_SHUTDOWN_TIMEOUT_S
 from service.engine.admission import SMALL_RESERVE_DIVISOR
-from service.keyring import ApiKeyStore
-from service.options import GRACEFUL_SHUTDOWN_TIMEOUT_S
+from service.http.api_keys import ApiKeyStore
 from service.settings import Settings
-from tests.deploy.render import (
+from tests.deploy.kustomize import (
     KUBERNETES,
     OVERLAYS,
     RUNBOOK,

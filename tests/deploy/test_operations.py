@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from bench.server import ROOT
-from tests.deploy.render import RUNBOOK, render_kustomization, single
+from tests.deploy.kustomize import RUNBOOK, render_kustomization, single
 
 TEXT = RUNBOOK.read_text()
 

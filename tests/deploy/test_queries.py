@@ -12,8 +12,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.deploy.kustomize import DEPLOY, KUBERNETES
 from tests.deploy.promql import grouping_labels, selectors
-from tests.deploy.render import DEPLOY, KUBERNETES
 from tests.server import serve
 
 ExportedSeries = dict[str, list[dict[str, str]]]

@@ -17,7 +17,7 @@ from cloudcoil.models.keda.v1alpha1 import ScaledObject
 from cloudcoil.models.prometheus_operator.v1 import PrometheusRule, ServiceMonitor
 from pydantic import BaseModel, ValidationError
 
-from tests.deploy.render import KUBERNETES, Resource, render_kustomization, render_overlay, single
+from tests.deploy.kustomize import KUBERNETES, Resource, render_kustomization, render_overlay, single
 
 VERSIONS = ["1.30", "1.37"]
 """Kubernetes': the oldest whose defaults the manifests rely on, and the newest that the validator has."""

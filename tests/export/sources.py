@@ -13,10 +13,10 @@ from torch import Tensor
 
 from export.errors import ExportError
 from export.options import ExportOptions
-from export.subjects.base import ExportTarget
-from export.subjects.opening import load_target
-from export.subjects.text import TextTarget
-from models.contract.specs import TextSpec
+from export.targets.base import ExportTarget
+from export.targets.loader import load_target
+from export.targets.text import TextTarget
+from models.artifact.specs import TextSpec
 
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:53aa51172d142c89\nsize 908683\n"
 HTML_PAGE = "\n<!DOCTYPE html>\n<html><head><title>owner/model</title></head></html>\n"

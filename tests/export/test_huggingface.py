@@ -12,7 +12,7 @@ from transformers import CLIPModel
 from export.errors import OptionError, SourceError
 from export.options import ExportOptions
 from export.pipeline import export
-from export.subjects.opening import load_target
+from export.targets.loader import load_target
 from tests.checkpoints import WORDS, write_bert, write_roberta
 from tests.export.sources import (
     export_error,

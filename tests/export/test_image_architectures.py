@@ -7,7 +7,7 @@ import pytest
 from export.options import ExportOptions
 from export.pipeline import export
 from tests.hf_vision import SAMPLES, write_checkpoint
-from tests.trained import MAX_DEVIATION
+from tests.trained_weights import MAX_DEVIATION
 
 
 @pytest.mark.parametrize("name", SAMPLES)

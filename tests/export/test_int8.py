@@ -11,19 +11,19 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import GraphError, ParityError
 from export.options import ExportOptions
-from export.precision import quality
-from export.precision.int8 import quantize
-from export.precision.prose import MAX_WORDS, MIN_WORDS, generate_texts
-from export.precision.rounding import MAX_WEIGHT, gptq_quantize, hessian_inverse_cholesky
-from export.subjects.base import ExportTarget, GraphInputs, Item
-from export.subjects.opening import load_target
-from export.tracing import count_attention_operators
-from models.contract import tensors
-from models.contract.arrays import Floats
-from models.contract.asking import output_selection_inputs
+from export.quantization import quality
+from export.quantization.gptq import MAX_WEIGHT, gptq_quantize, hessian_inverse_cholesky
+from export.quantization.int8 import quantize
+from export.quantization.synthetic_corpus import MAX_WORDS, MIN_WORDS, generate_texts
+from export.targets.base import ExportTarget, GraphInputs, Item
+from export.targets.loader import load_target
+from export.torch_export import count_attention_operators
+from models.artifact import tensors
+from models.artifact.arrays import Floats
+from models.artifact.output_selection import output_selection_inputs
 from tests.checkpoints import WORDS, write_bert, write_roberta
 from tests.encoders import write_checkpoint
-from tests.exports import ExportCache
+from tests.export_cache import ExportCache
 
 
 def _opened(source: Path, name: str, exports: ExportCache) -> tuple[ExportTarget, onnx.ModelProto]:

@@ -12,10 +12,10 @@ import transformers
 from export import parity, weight_copies
 from export.errors import ParityError
 from export.options import ExportOptions
-from export.subjects.base import ExportTarget
-from export.subjects.opening import load_target
-from models.contract.artifact import GRAPH_FILE, WEIGHTS_FILE
-from models.contract.manifest import Deviation, Parity
+from export.targets.base import ExportTarget
+from export.targets.loader import load_target
+from models.artifact.artifact_files import GRAPH_FILE, WEIGHTS_FILE
+from models.artifact.manifest import Deviation, Parity
 from models.precision import convert
 from tests.checkpoints import write_bert
 from tests.hf_text import write_text

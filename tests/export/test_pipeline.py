@@ -13,21 +13,21 @@ import onnx
 import onnxruntime
 import pytest
 
-from export import parity, pipeline, tracing
+from export import parity, pipeline, torch_export
 from export.__main__ import main
 from export.errors import ExportError, GraphError, ParityError, SourceError
-from export.nodes import all_nodes
+from export.onnx_graph_utils import all_nodes
 from export.options import ExportOptions
 from export.pipeline import export
-from export.precision import quality
-from export.subjects.opening import load_target
-from models.contract.artifact import verify
-from models.contract.asking import output_selection_inputs
-from models.contract.manifest import Manifest
-from models.contract.packing import pack
-from models.contract.specs import AttentionSpec, Precision
+from export.quantization import quality
+from export.targets.loader import load_target
+from models.artifact.artifact_files import verify
+from models.artifact.manifest import Manifest
+from models.artifact.output_selection import output_selection_inputs
+from models.artifact.packing import pack
+from models.artifact.specs import AttentionSpec, Precision
 from tests.checkpoints import WORDS, write_bert, write_roberta
-from tests.exports import ExportCache
+from tests.export_cache import ExportCache
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_an_unfused_attention_seals_nothing(
     tiny_conv_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A count that is not the expected one: an encoder without attention is the fastest to trace."""
-    monkeypatch.setattr(tracing, "attention_operators", lambda _model: 1)
+    monkeypatch.setattr(torch_export, "attention_operators", lambda _model: 1)
     with pytest.raises(GraphError, match="1 fused attention operators found, 0 were expected"):
         export(tiny_conv_source, tmp_path / "artifacts" / "tiny")
     assert list((tmp_path / "artifacts").iterdir()) == []

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from export import layout, st_config
+from export import source_layout, st_config
 from export.errors import OptionError, SourceError
 from export.options import ExportOptions
-from export.subjects.opening import load_target
+from export.targets.loader import load_target
 from tests import hf_vision
 from tests.checkpoints import write_bert
 from tests.dense import write_dense
@@ -53,7 +53,7 @@ def test_limits_come_from_sentence_transformers_and_never_exceed_positions(tmp_p
 def test_both_ways_of_writing_the_pooling_mode(tmp_path: Path, config: str, pooling: str) -> None:
     source = write_bert(tmp_path)
     (source / "1_Pooling" / "config.json").write_text(config)
-    assert st_config.read_st_config(layout.find_layout(source)).pooling == pooling
+    assert st_config.read_st_config(source_layout.find_layout(source)).pooling == pooling
     assert load_target(source, ExportOptions()).embedding_spec("x").pooling == pooling
     assert load_target(source, ExportOptions(pooling="cls")).embedding_spec("x").pooling == "cls"
 
@@ -220,7 +220,7 @@ def _dense(directory: Path, **config: object) -> Path:
 
 def test_dense_stages_are_named_in_order(tmp_path: Path) -> None:
     source = _dense(tmp_path, module_input_name="sentence_embedding")
-    config = st_config.read_st_config(layout.find_layout(source))
+    config = st_config.read_st_config(source_layout.find_layout(source))
     assert config.dense_folders == (source / "2_Dense", source / "3_Dense")
     assert (config.pooling, config.normalize) == ("mean", True)
 
@@ -244,7 +244,7 @@ _NAMES = ["bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta",
 def test_older_names_of_the_encoders_file_are_read(tmp_path: Path, kind: str) -> None:
     source = write_bert(tmp_path)
     write_json(source / f"sentence_{kind}_config.json", {"max_seq_length": 8, "do_lower_case": True})
-    config = st_config.read_st_config(layout.find_layout(source))
+    config = st_config.read_st_config(source_layout.find_layout(source))
     assert (config.max_tokens, config.lower_case) == (8, True)
 
 

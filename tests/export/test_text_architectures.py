@@ -7,12 +7,12 @@ import pytest
 
 from export.options import ExportOptions
 from export.pipeline import export
-from models.contract.manifest import Manifest
+from models.artifact.manifest import Manifest
 from tests.dense import write_dense
 from tests.export.sources import write_json, write_modules
-from tests.exports import ExportCache
+from tests.export_cache import ExportCache
 from tests.hf_text import CONFIGS, write_text
-from tests.trained import MAX_DEVIATION
+from tests.trained_weights import MAX_DEVIATION
 
 LAYERS = {"albert-inner": 6}
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from export import tokenizer, tokenizer_gate
+from export import tokenizer, tokenizer_parity
 from export.errors import OptionError, SourceError
 from export.options import ExportOptions
-from export.subjects.opening import load_target
-from models.contract.specs import TextSpec
+from export.targets.loader import load_target
+from models.artifact.specs import TextSpec
 from models.preprocess.text import TextPreprocessor
 from tests.checkpoints import write_bert
 from tests.export.sources import HTML_PAGE, LFS_POINTER, export_error, text_spec, update_json
@@ -145,7 +145,7 @@ def test_tokenization_that_the_service_cannot_do_is_refused(config: dict[str, An
 
 
 def _compare(directory: Path, text: str, limits: TextSpec, reference: Any, *, lower_case: bool = False) -> None:
-    tokenizer_gate.compare_ids(directory, text, limits, reference, lower_case=lower_case)
+    tokenizer_parity.compare_ids(directory, text, limits, reference, lower_case=lower_case)
 
 
 def test_the_gate_names_the_first_text_that_differs(tmp_path: Path) -> None:

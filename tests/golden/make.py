@@ -15,7 +15,7 @@ from pathlib import Path
 from safetensors.numpy import save_file
 from sentence_transformers import SentenceTransformer
 
-from loadtests.payloads.prose import generate_text
+from loadtests.payloads.texts import generate_text
 
 HERE = Path(__file__).parent
 EDGE_CASES = [

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from models.contract.artifact import list_artifacts, verify
-from models.contract.errors import ArtifactError
-from models.contract.manifest import Manifest
+from models.artifact.artifact_files import list_artifacts, verify
+from models.artifact.errors import ArtifactError
+from models.artifact.manifest import Manifest
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ from models.encoders.image import ImageEncoder
 from models.encoders.registry import build
 from models.experiments import deletion, document, encoders, positions
 from models.experiments.__main__ import DOCUMENT, PLOTS, main
-from models.experiments.catalogue import EXPERIMENTS
 from models.experiments.comparison import TOLERANCE, count_parameters
 from models.experiments.convolutions import configs
-from models.experiments.deleting import image_items, text_items
+from models.experiments.deletion_items import image_items, text_items
 from models.experiments.intervals import bootstrap_interval
 from models.experiments.kernels import movement
+from models.experiments.recording import record_scores
+from models.experiments.registry import EXPERIMENTS
 from models.experiments.scores import max_cosine_weight, random_weights
-from models.experiments.watching import record_scores
 from models.layers.projection import Projection
 from models.layers.self_attention import INITIAL_SCALE
 from tests.conftest import SCENES_VIT_SOURCE

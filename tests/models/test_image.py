@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from pydantic import ValidationError
 
-from models.contract.specs import ImageSpec
+from models.artifact.specs import ImageSpec
 from models.preprocess.errors import ImageDecodeError, InvalidImage, TooManyPixels, UnsupportedImageFormat
 from models.preprocess.image import ImagePreprocessor
-from tests.pictures import PNG_WITHOUT_PALETTE, encode, gradient_image, noisy_image, png_header, png_with_orientation
+from tests.images import PNG_WITHOUT_PALETTE, encode, gradient_image, noisy_image, png_header, png_with_orientation
 
 SPEC = ImageSpec(
     rows_px=32,

@@ -7,9 +7,9 @@ from einops import rearrange
 from models.attention import AttentionRecorder
 from models.layers.dynamic_convolution import DynamicConvolution
 from models.layers.errors import ConfigError
-from models.layers.grids import upsample_attention
+from models.layers.grid_resampling import upsample_attention
 from models.layers.map_attention import MapAttention, MapAttentionPlan
-from models.layers.position import RelativeBias, sinusoidal, sinusoidal_grid
+from models.layers.position_embedding import RelativeBias, sinusoidal, sinusoidal_grid
 from models.layers.projection import MapProjection, Projection, SequenceProjection
 from models.layers.self_attention import AttentionScore, CrossAttention, SelfAttention
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.contract.arrays import Ints
-from models.contract.packing import pack
+from models.artifact.arrays import Ints
+from models.artifact.packing import pack
 from models.packed import PackedLayout, eager_attention
 from models.pooling import pool
 from models.pretrained.loading import read_config

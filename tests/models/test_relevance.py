@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.contract.tensors import Reduction
+from models.artifact.tensors import Reduction
 from models.pooling import pool, pooling_weights
 from models.relevance import reduce_attention
 

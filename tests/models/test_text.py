@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from models.contract.specs import TextSpec
+from models.artifact.specs import TextSpec
 from models.preprocess.errors import TokenIdOutOfRange, TokenizerError
 from models.preprocess.text import INLINE_CHARS, MAX_CHARS, TextPreprocessor
-from models.preprocess.tokens import TokenizedText
+from models.preprocess.tokenized_text import TokenizedText
 from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer
 
 

@@ -14,10 +14,10 @@ import torch
 import transformers
 from torch import Tensor
 
-from models.contract.arrays import Ints
-from models.contract.packing import pack
+from models.artifact.arrays import Ints
+from models.artifact.packing import pack
 from models.packed import PackedLayout, eager_attention, sdpa_attention
-from models.pretrained.exact import KeepFloat64
+from models.pretrained.keep_float64 import KeepFloat64
 from models.pretrained.text import PretrainedTextEncoder, load_text_model
 from tests.checkpoints import PAD, WORDS
 from tests.hf_text import CONFIGS, VARIANTS, write_text

@@ -23,7 +23,7 @@ from models.train.objective import ContrastiveLoss
 from models.train.recipe import OptimizerConfig, Recipe
 from models.train.teacher import Teacher
 from tests.checkpoints import write_bert
-from tests.waiting import eventually
+from tests.polling import eventually
 
 RECIPE = """
 name = "tiny"

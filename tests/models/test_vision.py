@@ -16,13 +16,13 @@ from einops import reduce
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from models.artifact.specs import Pooling
 from models.attention import AttentionRecorder
-from models.contract.specs import Pooling
 from models.pretrained.errors import PretrainedError
 from models.pretrained.loading import read_config
-from models.pretrained.originals import reference_model
-from models.pretrained.picture_encoder import PretrainedVisionEncoder
+from models.pretrained.reference import reference_model
 from models.pretrained.vision import VisionSource, load_vision, resolve
+from models.pretrained.vision_encoder import PretrainedVisionEncoder
 from models.relevance import reduce_attention
 from tests.hf_vision import IMAGE_MEAN, IMAGE_STD, SAMPLES, Sample, normalize, random_images, write_checkpoint
 

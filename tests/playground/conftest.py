@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.programs import require_program
+from tests.external_programs import require_program
 from tests.server import Server
 
 WAIT_TIMEOUT_S = 120

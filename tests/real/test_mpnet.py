@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from bench.against import fetch_embeddings
+from bench.compare_server import fetch_embeddings
 from export.options import ExportOptions
-from export.precision.quality import MIN_MEAN_COSINE, MIN_OVERLAP, NUM_NEIGHBORS
-from models.contract.arrays import Floats
-from models.contract.manifest import Manifest
-from tests.exports import ExportCache
+from export.quantization.quality import MIN_MEAN_COSINE, MIN_OVERLAP, NUM_NEIGHBORS
+from models.artifact.arrays import Floats
+from models.artifact.manifest import Manifest
+from tests.export_cache import ExportCache
 from tests.server import serve
 
 GOLDEN = Path(__file__).parents[1] / "golden"

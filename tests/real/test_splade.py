@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from models.contract.manifest import Manifest
-from tests.exports import ExportCache
+from models.artifact.manifest import Manifest
+from tests.export_cache import ExportCache
 from tests.server import serve
 
 TEXTS = ["The Lighthouse keeper reads.", "naïve CAFÉ über", "", "one two three " * 300]

@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.artifact.manifest import TextSpec
+from models.artifact.packing import pack
 from models.attention import AttentionRecorder
-from models.contract.manifest import TextSpec
-from models.contract.packing import pack
 from models.packed import PackedLayout, eager_attention
 from models.preprocess.text import TextPreprocessor
 from models.relevance import reduce_attention
 from tests.encoders import CONFIGS, build_image_encoder, build_text_encoder, random_images, write_checkpoint
-from tests.exports import ExportCache
-from tests.pictures import encode_pixels
+from tests.export_cache import ExportCache
+from tests.images import encode_pixels
 from tests.server import Server, serve
 
 NAMES = ["text", "text-set", "vit", "vit-bare", "alternet", "nonlocal", "nonlocal-none", "dynamic-conv", "conv"]

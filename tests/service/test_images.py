@@ -16,7 +16,7 @@ from PIL import Image
 from models.attention import AttentionRecorder
 from models.encoders import checkpoint
 from models.encoders.image import ImageEncoder
-from tests.pictures import encode, gradient_image, png_with_orientation, to_data_url
+from tests.images import encode, gradient_image, png_with_orientation, to_data_url
 from tests.server import Server, serve
 
 MODEL = "tiny-image"

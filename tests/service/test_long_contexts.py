@@ -8,12 +8,12 @@ from typing import cast
 import numpy as np
 import pytest
 
-from models.contract import tensors
-from models.contract.arrays import Floats, InputArray
-from models.contract.manifest import AttentionSpec, Manifest, TextSpec
+from models.artifact import tensors
+from models.artifact.arrays import Floats, InputArray
+from models.artifact.manifest import AttentionSpec, Manifest, TextSpec
 from models.preprocess.text import TextPreprocessor
-from service.engine.attention import AttentionOptions
-from service.engine.lengths import BatchLimits
+from service.engine.attention_options import AttentionOptions
+from service.engine.length_index import BatchLimits
 from service.runtime.encoder import EMBEDDING_AND_TOKENS, EMBEDDING_ONLY, TextEncoder
 from service.runtime.session import Session
 from service.warmup import warm_up

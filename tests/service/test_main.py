@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.server import ROOT
-from models.contract.artifact import digest
-from models.contract.manifest import Manifest
+from models.artifact.artifact_files import digest
+from models.artifact.manifest import Manifest
 
 
 def startup_error(*arguments: str, **settings: str) -> str:

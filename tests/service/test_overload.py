@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.conftest import MINILM
+from tests.polling import eventually
 from tests.server import Server, serve
-from tests.waiting import eventually
 
 BULK = [
     f"The {i}th lamp warns ships of rocks that lie before the harbour, and the keeper sleeps." for i in range(2_000)

@@ -8,7 +8,7 @@ import numpy as np
 from models.scenes.rendering import Scene
 from models.train.evaluation import held_out_scenes
 from tests.conftest import MINILM
-from tests.pictures import encode_pixels, to_data_url
+from tests.images import encode_pixels, to_data_url
 from tests.server import Server
 
 

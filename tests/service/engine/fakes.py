@@ -7,10 +7,10 @@ from itertools import count
 
 import numpy as np
 
-from models.contract import tensors
-from models.contract.arrays import Floats, Ints
+from models.artifact import tensors
+from models.artifact.arrays import Floats, Ints
 from service.errors import InferenceFailed
-from tests.waiting import WAIT_TIMEOUT_S
+from tests.polling import WAIT_TIMEOUT_S
 
 FAILING_ID, NAN_ID, CRASHING_ID = 666, 777, 888
 

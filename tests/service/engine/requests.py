@@ -9,11 +9,11 @@ import numpy as np
 from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
 from service.engine.items import EngineRequest, ItemOutput
-from service.engine.lengths import BatchLimits
+from service.engine.length_index import BatchLimits
 from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
-from service.metrics import Metrics
+from service.ops.metrics import Metrics
+from tests.polling import WAIT_TIMEOUT_S
 from tests.service.engine.fakes import FakeItem, FakeModel
-from tests.waiting import WAIT_TIMEOUT_S
 
 POOLED = AttentionPlan(reduce="rollout", query="pool", layers=(), heads=(), prefix=0, max_heads=1)
 ALL_QUERIES = AttentionPlan(reduce="rollout", query="all", layers=(), heads=(), prefix=0, max_heads=1)

@@ -9,9 +9,9 @@ import pytest
 
 from service.engine.engine import Engine
 from service.errors import Overloaded
+from tests.polling import WAIT_TIMEOUT_S
 from tests.service.engine.fakes import FakeModel
 from tests.service.engine.requests import ALL_QUERIES, make_items, occupy_engine, submit
-from tests.waiting import WAIT_TIMEOUT_S
 
 
 def test_a_full_queue_refuses_at_once_and_takes_again_when_drained(engine: Engine, model: FakeModel) -> None:

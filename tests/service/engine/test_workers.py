@@ -7,9 +7,9 @@ import pytest
 
 from service.engine.engine import Engine
 from service.errors import InferenceFailed, NotReady
+from tests.polling import WAIT_TIMEOUT_S, eventually
 from tests.service.engine.fakes import CRASHING_ID, FakeModel
 from tests.service.engine.requests import make_items, occupy_engine, run_engine, submit
-from tests.waiting import WAIT_TIMEOUT_S, eventually
 
 
 async def until(true: Callable[[], bool]) -> None:

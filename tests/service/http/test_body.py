@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from starlette.testclient import TestClient
 
-from service.state import AppState
+from service.bootstrap import AppState
 from tests.service.conftest import URL, VALID_BODY, ClientFactory
 
 gzipped = partial(gzip.compress, mtime=0)

@@ -1,0 +1,44 @@
+"""Side by side: this server, and the same encoder behind BentoML's own batching."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+
+from bench import wrk
+from bench.interleaved import Target, medians, run_interleaved
+from bench.server import run_server, run_server_command
+from bench.timing import RunLength
+from bench.workloads import TEXT_MODEL, embeddings_body, workload_texts
+
+CONNECTIONS = 16
+TEXT_COUNT = 512
+
+
+def measure(artifacts: Sequence[Path], run_length: RunLength) -> dict[str, float]:
+    """Requests a second and latencies of one-text requests, the two servers in turn; both run throughout."""
+    wrk.require_wrk()
+    text = next(path for path in artifacts if path.name == TEXT_MODEL)
+    command = ["-m", "bentoml", "serve", "bench.bentoml_service:BentoMLBatching"]
+    figures_by_case: dict[str, float] = {}
+    with run_server([text]) as ours, run_server_command(command, {"BENCH_ARTIFACT": str(text)}) as theirs:
+        for kind in ("short", "mixed", "long"):
+            texts = workload_texts(kind, TEXT_COUNT)
+            targets = {
+                "headlight": Target(ours + "/v1/embeddings", [_request_body(text) for text in texts]),
+                "batchable": Target(theirs.url + "/embed", [orjson.dumps({"texts": [text]}) for text in texts]),
+            }
+            figures = medians(run_interleaved(targets, connections=CONNECTIONS, run_length=run_length))
+            figures_by_case |= {f"{kind}_{name}": value for name, value in figures.items()}
+    print(
+        f"batching: {', '.join(f'{key} {value:.4g}' for key, value in figures_by_case.items())}",
+        file=sys.stderr,
+        flush=True,
+    )
+    return figures_by_case
+
+
+def _request_body(text: str) -> bytes:
+    """Answered in floats, as theirs is."""
+    return embeddings_body(TEXT_MODEL, [text], attention=False, encoding="float")

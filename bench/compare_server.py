@@ -1,0 +1,98 @@
+"""Side by side: this server, and another one that serves the same model by OpenAI's contract and runs already."""
+
+import base64
+import http.client
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import orjson
+
+from bench import wrk
+from bench.interleaved import Target, medians, run_interleaved
+from bench.server import ServerError, run_server
+from bench.timing import RunLength
+from bench.workloads import TEXT_MODEL, WORD_RANGES, Workload, embeddings_body, workload_texts
+from models.artifact.arrays import Floats
+
+TEXT_COUNT = 512
+
+CLIENTS = {"16_clients": (16, 1), "1_client": (1, 1), "1_client_32": (1, 32)}
+"""How many there are, and how many texts each of their requests has."""
+
+MIN_COSINE = 0.999
+"""Least cosine of the two servers' embeddings of a text. Other rounding gives 0.999999; another pooling, 0.5."""
+
+
+def measure(artifacts: Sequence[Path], other: str, model: str, run_length: RunLength) -> dict[str, float]:
+    """Requests a second and latencies of both, and ratios of ours to the other's within each round. `other` is the URL
+    of its endpoint, and `model` what the model is called there.
+
+    Raises ServerFailed where the other does not answer as this one does.
+    """
+    wrk.require_wrk()
+    text = next(path for path in artifacts if path.name == TEXT_MODEL)
+    figures_by_case: dict[str, float] = {}
+    with run_server([text]) as url:
+        ours = url + "/v1/embeddings"
+        check_same_embeddings(ours, other, model)
+        for kind in WORD_RANGES:
+            for clients, (connections, per_request) in CLIENTS.items():
+                texts = workload_texts(kind, TEXT_COUNT)
+                targets = {
+                    "ours": Target(ours, Workload(kind, TEXT_MODEL, texts, per_request).bodies),
+                    "other": Target(other, Workload(kind, model, texts, per_request).bodies),
+                }
+                results = run_interleaved(targets, connections=connections, run_length=run_length)
+                figures = medians(results) | ratios(results["ours"], results["other"])
+                figures_by_case |= {f"{kind}_{clients}_{name}": value for name, value in figures.items()}
+                summary = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
+                print(f"{kind}, {clients}: {summary}", file=sys.stderr, flush=True)
+    return figures_by_case
+
+
+def check_same_embeddings(ours: str, other: str, model: str) -> None:
+    """Raises ServerFailed where the two embed otherwise: a comparison of two models would be none."""
+    texts = [text for kind in WORD_RANGES for text in workload_texts(kind, 4)]
+    mine, theirs = fetch_embeddings(ours, TEXT_MODEL, texts), fetch_embeddings(other, model, texts)
+    if mine.shape != theirs.shape:
+        mismatch = (
+            f"{len(theirs)} embeddings of {theirs.shape[-1]} dimensions, expected {len(mine)} of {mine.shape[-1]}"
+        )
+        raise ServerError(f"{other} returned {mismatch}")
+    cosines = (mine * theirs).sum(1) / np.linalg.norm(mine, axis=1) / np.linalg.norm(theirs, axis=1)
+    if not cosines.min() > MIN_COSINE:  # nor where it is no number
+        raise ServerError(f"{other} embeds differently (cosine {cosines.min():.3f}): another model or pooling")
+
+
+def ratios(ours: Sequence[wrk.ClosedLoopResult], other: Sequence[wrk.ClosedLoopResult]) -> dict[str, float]:
+    """A rate of more than 1 and a p50 of less say that ours is faster. Where one client's request takes seconds, trust
+    the p50 alone: the request that is under way when the time is over is not counted."""
+    pairs = list(zip(ours, other, strict=True))
+    return {
+        "rate_of_other": median(one.requests_per_second / two.requests_per_second for one, two in pairs),
+        "p50_of_other": median(one.p50_ms / two.p50_ms for one, two in pairs),
+    }
+
+
+def fetch_embeddings(url: str, model: str, texts: Sequence[str]) -> Floats:
+    """The vectors of `texts` [n, e] by OpenAI's endpoint at `url`. Raises ServerFailed."""
+    headers = {"Content-Type": "application/json"}
+    try:
+        request = urllib.request.Request(url, embeddings_body(model, texts, attention=False), headers)  # noqa: S310  # given by hand
+        with urllib.request.urlopen(request, timeout=wrk.RESPONSE_TIMEOUT_S) as response:  # noqa: S310
+            return np.array([_decode_vector(one["embedding"]) for one in orjson.loads(response.read())["data"]])
+    except urllib.error.HTTPError as error:
+        detail = error.read(200).decode(errors="replace")
+        raise ServerError(f"{url} returned {error.code}: {detail}") from error
+    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
+        raise ServerError(f"{url} is not an OpenAI embeddings endpoint ({error!r})") from error
+
+
+def _decode_vector(value: str | list[float]) -> Floats:
+    """Not every server knows base64."""
+    return np.frombuffer(base64.b64decode(value), "<f4") if isinstance(value, str) else np.array(value, np.float32)

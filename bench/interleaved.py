@@ -1,0 +1,49 @@
+"""Servers side by side, each in its turn: what is slow about the machine for a while is slow for all of them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench import wrk
+from bench.timing import RunLength
+
+SETTLE_S = 2
+"""Between two turns: a server may still compute what nobody waits for any more."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The bodies that a server is sent, each a request of `url`."""
+
+    url: str
+    bodies: Sequence[bytes]
+
+
+def run_interleaved(
+    targets: Mapping[str, Target], *, connections: int, run_length: RunLength
+) -> dict[str, list[wrk.ClosedLoopResult]]:
+    """What came of each one's closed loops, round by round; a turn is twice `length.seconds`, for servers of other make
+    tell only what they have answered in all.
+
+    Raises ServerFailed.
+    """
+    results: dict[str, list[wrk.ClosedLoopResult]] = {name: [] for name in targets}
+    for _ in range(run_length.rounds):
+        for name, target in targets.items():
+            seconds = 2 * run_length.seconds
+            results[name].append(
+                wrk.closed_loop_url(target.url, target.bodies, connections=connections, seconds=seconds)
+            )
+            time.sleep(SETTLE_S)
+    return results
+
+
+def medians(results: Mapping[str, Sequence[wrk.ClosedLoopResult]]) -> dict[str, float]:
+    """Requests a second and latencies of each."""
+    figures: dict[str, float] = {}
+    for name, rounds in results.items():
+        figures[f"{name}_per_s"] = median(one.requests_per_second for one in rounds)
+        figures[f"{name}_p50_ms"] = median(one.p50_ms for one in rounds)
+        figures[f"{name}_p99_ms"] = median(one.p99_ms for one in rounds)
+    return figures

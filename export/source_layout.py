@@ -1,0 +1,144 @@
+"""Where the parts of a source lie: sentence-transformers lists its stages in modules.json, by class and by folder.
+
+The encoder is the first stage, in the root or in a folder of its own. Stages are known by the whole path of their
+class, which moved in releases 5.4 and 6.0; a class outside sentence-transformers is code that is never run.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, RootModel
+
+from export.errors import SourceError
+from export.source_checks import parse, resolve_folder
+
+MODULES_FILE = "modules.json"
+
+StageKind = Literal["Transformer", "CLIPModel", "Pooling", "Dense", "Dropout", "Normalize"]
+
+_MODULES: dict[StageKind, str] = {
+    "Transformer": "transformer",
+    "CLIPModel": "clip_model",
+    "Pooling": "pooling",
+    "Dense": "dense",
+    "Dropout": "dropout",
+    "Normalize": "normalize",
+}
+_PACKAGES = ("sentence_transformers.sentence_transformer.modules", "sentence_transformers.base.modules")
+_OLD_PACKAGE = "sentence_transformers.models"
+
+_KINDS: dict[str, StageKind] = {
+    path: kind
+    for kind, module in _MODULES.items()
+    for path in (
+        f"{_OLD_PACKAGE}.{kind}",
+        f"{_OLD_PACKAGE}.{kind}.{kind}",
+        *(f"{package}{part}.{kind}" for package in _PACKAGES for part in ("", f".{module}")),
+    )
+}
+
+_OTHER_TASKS = {
+    "MLMTransformer": "a sparse encoder (SPLADE)",
+    "SpladePooling": "a sparse encoder (SPLADE)",
+    "SparseAutoEncoder": "a sparse encoder",
+    "LogitScore": "a reranker (cross-encoder)",
+    "MultiVectorMask": "a multi-vector encoder (ColBERT)",
+    "HierarchicalTokenPooling": "a multi-vector encoder (ColBERT)",
+}
+"""Classes of sentence-transformers whose models answer with something other than one vector."""
+
+
+class _Module(BaseModel):
+    """One entry of modules.json."""
+
+    type: str
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step from text to vector, and the folder of its config."""
+
+    kind: StageKind
+    folder: Path
+
+
+@dataclass(frozen=True)
+class SourceLayout:
+    """`encoder` has the config, the weights and the tokenizer; `root` the files of sentence-transformers.
+
+    `stages` is None without a modules.json. `other_task` says what modules.json describes in place of an embedding
+    model; `parents`, that the folder of the encoder was given; `headless`, that the
+    encoder of a model with a trained head is exported by itself.
+    """
+
+    root: Path
+    encoder: Path
+    stages: tuple[Stage, ...] | None = None
+    other_task: str | None = None
+    parents: bool = False
+    headless: bool = False
+
+    def without_stages(self) -> "SourceLayout":
+        """Return the encoder by itself."""
+        return replace(self, stages=None, other_task=None, headless=True)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        read = self.stages is not None and self.parents
+        return (f"pooling and normalization are those of ../{MODULES_FILE}",) if read else ()
+
+
+def find_layout(directory: Path) -> SourceLayout:
+    """Return the layout of a source: its root, or the folder of the encoder. Raises SourceError."""
+    if (directory / MODULES_FILE).is_file():
+        return _read_modules(directory)
+    parent = directory.absolute().parent
+    root = directory.parent if directory.name else parent
+    if directory.is_dir() and directory.absolute().name in _encoder_folders(root):
+        return replace(_read_modules(root), parents=True)
+    return SourceLayout(directory, directory)
+
+
+def _encoder_folders(root: Path) -> tuple[str, ...]:
+    """The folder of the first stage, where `root` has a modules.json that can be read."""
+    if not (root / MODULES_FILE).is_file():
+        return ()
+    try:
+        modules = parse(root / MODULES_FILE, RootModel[list[_Module]]).root
+    except SourceError:
+        return ()  # the parent of a plain directory may hold anything
+    return tuple(Path(module.path).name for module in modules[:1] if module.path)
+
+
+def _read_modules(root: Path) -> SourceLayout:
+    path = root / MODULES_FILE
+    modules = parse(path, RootModel[list[_Module]]).root
+    if not modules:
+        raise SourceError(f"{path} lists no stage; the first is the encoder, a Transformer")
+    encoder = resolve_folder(root, modules[0].path, path)
+    other = next((task for module in modules if (task := _other_task(module.type))), None)
+    if other:
+        return SourceLayout(root, encoder, None, other)
+    stages = tuple(Stage(_stage_kind(path, module.type), resolve_folder(root, module.path, path)) for module in modules)
+    return SourceLayout(root, encoder, stages)
+
+
+def _other_task(type_path: str) -> str | None:
+    package, last = type_path.partition(".")[0], type_path.rpartition(".")[2]
+    if package == "pylate":
+        return "a multi-vector encoder (ColBERT, of PyLate)"
+    return _OTHER_TASKS.get(last) if package == "sentence_transformers" else None
+
+
+def _stage_kind(path: Path, type_path: str) -> StageKind:
+    if type_path in _KINDS:
+        return _KINDS[type_path]
+    if type_path.startswith("sentence_transformers."):
+        known = ", ".join(_MODULES)
+        raise SourceError(f"{path} has an unsupported stage: {type_path}; supported: {known}")
+    raise SourceError(
+        f"{path} has the type {type_path!r}, a class of its own, whose code is never run; put {_OLD_PACKAGE}.Transformer (or "
+        "Pooling) there if that computes the same"
+    )

@@ -1,0 +1,176 @@
+"""What tracing, parity and the manifest must know of an encoder, whatever its modality.
+
+An *item* is what one request input becomes: token ids `[n]`, or a picture `[y, x, 3]`.
+Letters: b items, n positions of one item, y, x rows and columns of a picture in px, e width.
+"""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from typing_extensions import TypeVar
+
+from export.quantization.corpus_split import CorpusSplit
+from export.targets.reference import ExpectedOutputs, ReferenceModel
+from models.artifact import tensors
+from models.artifact.arrays import Floats
+from models.artifact.specs import AttentionSpec, EmbeddingSpec, ImageSpec, Modality, TextSpec
+from models.packed import PackedEncoder
+from models.precision import convert
+from models.vision import VisionEncoder
+
+Item = npt.NDArray[Any]
+GraphInputs = dict[str, npt.NDArray[Any]]
+Axes = dict[str, tuple[str, ...]]
+Encoder = PackedEncoder | VisionEncoder
+EncoderT = TypeVar("EncoderT", bound=Encoder, default=Any)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """Facts about an encoder besides its weights. Without a `space` it has the artifact's name for one.
+
+    `notes` are lines for the person who exports it: assumptions, and what was left out.
+    """
+
+    architecture: str
+    normalize: bool
+    space: str | None
+    notes: tuple[str, ...] = ()
+
+
+class ExportTarget(ABC, Generic[EncoderT]):
+    """An encoder to export, and the trained original that it is compared with.
+
+    `axes` names the dynamic axes of the graph's inputs by the house's letters.
+    """
+
+    modality: Modality
+    text: TextSpec | None = None
+    image: ImageSpec | None = None
+    attention: AttentionSpec | None
+    axes: Axes
+
+    def __init__(
+        self, info: ModelInfo, load: Callable[[], EncoderT], reference: Callable[[torch.dtype], ReferenceModel]
+    ) -> None:
+        """`load` reads the encoder, `original` the trained one that it is compared with, in a given precision.
+
+        Each may be called several times: neither is kept in memory longer than it is needed.
+        """
+        self.architecture, self.notes = info.architecture, info.notes
+        self._info = info
+        self._load = load
+        self._reference = reference
+        encoder = self._encoder
+        self._embedding_dim, self._pooling, self._embedding_kind = (
+            encoder.embedding_dim,
+            encoder.pooling,
+            encoder.embedding_kind,
+        )
+
+    @abstractmethod
+    def module(self) -> nn.Module:
+        """The graph to trace: takes the inputs in the order of `axes`, returns what `outputs` names."""
+
+    @abstractmethod
+    def graph_inputs(self, items: Sequence[Item]) -> GraphInputs:
+        """One batch as the graph's inputs, but those of `models.artifact.output_selection`."""
+
+    @abstractmethod
+    def dummy_inputs(self) -> list[Item]:
+        """Items to trace with: several, unlike in size where sizes can differ."""
+
+    @abstractmethod
+    def validation_batches(self, rng: np.random.Generator) -> Iterator[list[Item]]:
+        """Batches that tracing never saw, for parity."""
+
+    @abstractmethod
+    def embed_with(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
+        """The vectors `[b, e]` that torch makes of one batch; `encoder` is this one, in whatever precision."""
+
+    @abstractmethod
+    def corpus(self, split: CorpusSplit) -> list[Item]:
+        """Items as they are sent in earnest; those to calibrate on are not those to judge by."""
+
+    @abstractmethod
+    def copy_files(self, staging_dir: Path) -> None:
+        """Put what the service needs beside the graph into `staged`. Raises SourceError."""
+
+    def embedding_spec(self, name: str) -> EmbeddingSpec:
+        """How vectors come about; `name` is the artifact's."""
+        return EmbeddingSpec(
+            width=self._embedding_dim,
+            pooling=self._pooling,
+            normalize=self._info.normalize,
+            positions=self._embedding_kind,
+            space=self._info.space or name,
+        )
+
+    @torch.no_grad()
+    def reference_outputs(self, items: Sequence[Item], dtype: torch.dtype = torch.float64) -> Iterator[ExpectedOutputs]:
+        """What the trained original, in that precision and one item at a time, answers for each."""
+        reference, num_prefix_tokens = self._reference(dtype), self.image.prefix if self.image else 0
+        for item in items:
+            yield ExpectedOutputs.from_reference(reference(torch.from_numpy(item)[None]), num_prefix_tokens)
+
+    def parameters(self) -> dict[str, Floats]:
+        """The encoder's parameters by the names that `module` gives them in a graph."""
+        return {f"encoder.{name}": value.detach().numpy() for name, value in self._encoder.named_parameters()}
+
+    def release(self) -> None:
+        """Free the encoder's memory; it is read again when it is needed."""
+        for cached in ("_encoder", "_half"):
+            self.__dict__.pop(cached, None)
+
+    @cached_property
+    def _encoder(self) -> EncoderT:
+        return self._load()
+
+    @torch.no_grad()
+    def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
+        """The encoder's own vectors `[b, e]`, by torch in float32, or in float16 throughout."""
+        encoder: nn.Module = self._half_encoder if half else self._encoder
+        vectors: Floats = self.embed_with(encoder, items).float().numpy()
+        return vectors
+
+    @cached_property
+    def _half_encoder(self) -> nn.Module:
+        return convert(copy.deepcopy(self._encoder), torch.float16)
+
+    @property
+    def width(self) -> int:
+        """Values of a vector."""
+        return self._embedding_dim
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what `module` returns."""
+        return tensors.graph_outputs(self.attention.num_layers if self.attention else 0)
+
+    @property
+    def pooled_from_tokens(self) -> bool:
+        """The pooling of the positions' vectors is the item's."""
+        return self._embedding_kind == "parts"
+
+    @property
+    def heads(self) -> range:
+        """The heads that every layer has."""
+        return range(min(self.attention.heads) if self.attention else 0)
+
+    @property
+    def fused_attentions(self) -> int:
+        """How many attentions of the graph are one operator each."""
+        return self.attention.num_layers if self.attention else 0
+
+
+def as_tensors(feeds: GraphInputs) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in feeds.items()}

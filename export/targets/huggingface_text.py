@@ -1,0 +1,141 @@
+"""The text encoder of a Hugging Face directory: its packed form is traced, its own eager attention judges."""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from export import st_config, tokenizer
+from export.errors import OptionError, SourceError
+from export.options import ExportOptions
+from export.source_checks import problem
+from export.source_layout import SourceLayout
+from export.targets.reference import ReferenceModel, ReferenceOutput
+from export.targets.text import TextModelInfo, TextTarget
+from export.tokenizer_parity import first_line
+from models.artifact.specs import AttentionSpec, Pooling, TextSpec
+from models.filenames import CONFIG_FILE
+from models.pooling import pool, pooling_weights
+from models.precision import convert
+from models.pretrained.dense import Dense, read_dense
+from models.pretrained.keep_float64 import KeepFloat64
+from models.pretrained.text import (
+    ARCHITECTURES,
+    PretrainedTextEncoder,
+    TextArchitecture,
+    attention_heads,
+    load_text_model,
+    project,
+    taken,
+)
+
+
+def load_text_target(
+    layout: SourceLayout, config: Any, options: ExportOptions, notes: tuple[str, ...] = ()
+) -> TextTarget:
+    """Open the text encoder of a layout. Raises PretrainedError, SourceError, OptionError."""
+    directory, architecture = layout.encoder, ARCHITECTURES[config.model_type]
+    st_options = st_config.read_st_config(layout, pooling=options.pooling, normalize=options.normalize)
+    text_config = config.get_text_config()
+    pooling = options.pooling or st_options.pooling or architecture.pooling
+    own_limit = st_options.max_tokens or tokenizer.max_length(directory)
+    if pooling == "attention":
+        raise OptionError("attention pooling is not supported for text encoders; choose mean, cls or last")
+    try:
+        offset = _after_padding(directory, text_config) if architecture.padding_offset_positions else 0
+        text = TextSpec(
+            max_tokens=_max_tokens(text_config.max_position_embeddings - offset, own_limit, options, architecture),
+            vocabulary_size=text_config.vocab_size,
+            position_offset=offset,
+            padding_id=tokenizer.padding_id(directory, text_config.pad_token_id) if architecture.fixed_length else None,
+            prompts=st_options.prompts,
+            default_prompt=st_options.default_prompt,
+        )
+        attention = AttentionSpec(heads=attention_heads(text_config))
+    except (AttributeError, TypeError, ValidationError) as error:
+        first = problem(error) if isinstance(error, ValidationError) else first_line(error)
+        raise SourceError(f"{directory / CONFIG_FILE} lacks a required size: {first}") from error
+    artifact, read_so = tokenizer.read_tokenizer(directory, text, lower_case=st_options.lower_case)
+    info = TextModelInfo(
+        architecture=config.model_type,
+        tokenizer=artifact,
+        text=text,
+        attention=attention,
+        normalize=st_options.normalize,
+        space=options.space,
+        notes=(
+            *notes,
+            *st_options.notes,
+            *_pooling_notes(options.pooling or st_options.pooling, architecture),
+            *read_so,
+        ),
+    )
+    kind, dense = config.model_type, [read_dense(folder) for folder in st_options.dense_folders]
+    subject = TextTarget(
+        info,
+        lambda: PretrainedTextEncoder(directory, kind, pooling, dense),
+        lambda dtype: _eager_reference(directory, kind, pooling, dense, dtype),
+    )
+    st_config.check_width(layout, st_options.truncate_dim, subject.width)
+    return subject
+
+
+def _pooling_notes(asked: Pooling | None, architecture: TextArchitecture) -> tuple[str, ...]:
+    """A note where no file and no option says how a decoder's states become a vector."""
+    if asked or architecture.head or architecture.pooling != "last":
+        return ()
+    return (
+        "no file says how this decoder is pooled: by its last token; sentence-transformers takes the mean, as "
+        "--pooling mean does",
+    )
+
+
+def _after_padding(directory: Path, size: Any) -> int:
+    """The first position: behind the padding id. Raises SourceError where there is none."""
+    if size.pad_token_id is None:
+        raise SourceError(
+            f"{directory / CONFIG_FILE} has pad_token_id: null, behind which {size.model_type} counts its positions; "
+            "write the id that it was trained with"
+        )
+    first: int = size.pad_token_id + 1
+    return first
+
+
+def _max_tokens(positions: int, own_limit: int | None, options: ExportOptions, architecture: TextArchitecture) -> int:
+    """The limit that is asked for, or the source's own, and never more than there are positions."""
+    requested = options.max_tokens
+    if requested and requested > positions:
+        raise OptionError(f"max-tokens {requested} is more than the {positions} positions of the encoder")
+    if architecture.fixed_length:
+        if requested not in (None, positions):
+            raise OptionError(f"this encoder takes texts padded to {positions} tokens; max-tokens cannot be changed")
+        return positions
+    return requested or min(own_limit or positions, positions)
+
+
+def _eager_reference(
+    directory: Path, model_type: str, pooling: Pooling, dense: Sequence[Dense], dtype: torch.dtype
+) -> ReferenceModel:
+    """The trained encoder in that precision with its own eager attention."""
+    model = convert(load_text_model(directory, model_type, attention="eager"), dtype)
+    architecture = ARCHITECTURES[model_type]
+    dense_stages = copy.deepcopy(nn.Sequential(*dense)).to(dtype)
+
+    def run(ids: Tensor) -> ReferenceOutput:
+        with KeepFloat64():
+            out = model(input_ids=ids, output_attentions=True)  # positions are the model's own
+        token_mask = torch.ones_like(ids, dtype=torch.bool)
+        pooled = taken(model, architecture, pooling, ids, token_mask)
+        vector, positions = (
+            dense_stages(project(model, architecture, states))
+            for states in (pool(out.last_hidden_state, pooled, pooling), out.last_hidden_state)
+        )
+        if architecture.last and pooling == "last":
+            vector = dense_stages(out.text_embeds)  # which token ends a text is the model's own to say
+        return ReferenceOutput(vector, positions, out.attentions, pooling_weights(pooled, pooling, vector.dtype))
+
+    return run

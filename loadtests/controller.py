@@ -1,0 +1,133 @@
+"""Who conducts a run, phase by phase: on the master, or in the only process."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import gevent
+from locust.runners import MasterRunner, Runner
+
+from loadtests import options
+from loadtests.phases import LoadPlan, Phase, PhaseResult
+from loadtests.process_state import RATE_MESSAGE, ProcessState
+from loadtests.rate import RateStage
+
+STRAGGLER_GRACE_S = 2.0
+"""The last requests of a run, or of a trial, are waited for until they have failed, and so much longer."""
+
+WORKER_REPORT_WAIT_S = 4.0
+"""Workers report every three seconds."""
+
+PHASE_LEAD_S = 0.1
+"""So long before it begins all who have users are told of a phase."""
+
+TICK_S = 1.0
+"""How often Locust asks: a phase that ends sooner is waited for."""
+
+MAX_SPAWN_RATE = 10_000.0
+"""Users a second that Locust may start: a phase begins with all of its users."""
+
+
+class LoadController:
+    """Of one run. `tick` is called about once a second."""
+
+    def __init__(self, state: ProcessState, runner: Runner, on_measurement_start: Callable[[], None]) -> None:
+        """`measuring` is called when the first phase begins that is measured."""
+        self._state = state
+        self._runner = runner
+        self.plan: LoadPlan = options.build_plan(state.options)
+        self.on_measurement_start = on_measurement_start
+        self.results: list[PhaseResult] = []
+        self._upcoming = self._phases_with_warm_up()
+        self._phase: Phase | None = None
+        self._phase_start = 0.0
+        self._awaiting_responses = False
+        self._run_start = state.recorder.clock()
+        self._last_stage = 0
+
+    def tick(self) -> tuple[int, float] | None:
+        """Users there are to be, and how many a second may be started; None when all is over."""
+        now = self._state.recorder.clock()
+        phase = self._phase
+        if phase is None:
+            return self._start_next_phase(now)
+        if self._awaiting_responses:
+            return self._check_responses(phase, now)
+        remaining = float("inf") if phase.seconds is None else self._phase_start + phase.seconds - now
+        if remaining > TICK_S:
+            return self._user_count(phase), MAX_SPAWN_RATE
+        gevent.sleep(max(0.0, remaining))
+        now = self._state.recorder.clock()
+        self._record_result(phase, now)
+        if self.plan.waits_between_phases and phase.measured:
+            return self._await_responses(phase, now)
+        return self._start_next_phase(now)
+
+    def finish(self) -> list[PhaseResult]:
+        """The results of all phases, with all answers that have come by now; the last may have been cut short."""
+        now = self._state.recorder.clock()
+        if self._phase is not None and not self._awaiting_responses:
+            self._record_result(self._phase, now)
+            self._phase = None
+        self._publish_rate(now, 0.0, measured=False)
+        return [self._with_latest_totals(result) for result in self.results if result.phase.measured]
+
+    def _phases_with_warm_up(self) -> Iterator[Phase]:
+        phases = self.plan.phases()
+        for i, phase in enumerate(phases):
+            if i == 0 and self._state.options.warm_up > 0:
+                yield Phase("warm-up", phase.level, self._state.options.warm_up, measured=False)
+            yield phase
+
+    def _start_next_phase(self, now: float) -> tuple[int, float] | None:
+        phase = next(self._upcoming, None)
+        if phase is None:
+            return None if self._phase is None or self._awaiting_responses else self._await_responses(self._phase, now)
+        if phase.measured and not any(result.phase.measured for result in self.results):
+            self._runner.stats.reset_all()  # of Locust's own tables
+            self.on_measurement_start()
+        self._phase, self._phase_start, self._awaiting_responses = phase, now + PHASE_LEAD_S, False
+        users = self._user_count(phase)
+        self._publish_rate(self._phase_start, phase.level / users, measured=phase.measured)
+        return users, MAX_SPAWN_RATE
+
+    def _await_responses(self, phase: Phase, now: float) -> tuple[int, float]:
+        self._awaiting_responses, self._await_start = True, now
+        self._publish_rate(now, 0.0, measured=False)
+        return self._user_count(phase), MAX_SPAWN_RATE
+
+    def _check_responses(self, phase: Phase, now: float) -> tuple[int, float] | None:
+        """Go on once every answer is there, and known of here."""
+        result = self._with_latest_totals(self.results[-1])
+        waited = now - self._await_start
+        report_wait = WORKER_REPORT_WAIT_S if isinstance(self._runner, MasterRunner) else 0.0
+        if waited < report_wait or (
+            result.totals.in_flight and waited < self._state.options.timeout + STRAGGLER_GRACE_S
+        ):
+            return self._user_count(phase), MAX_SPAWN_RATE
+        self.results[-1] = result
+        self.plan.on_phase_end(result)
+        return self._start_next_phase(now)
+
+    def _user_count(self, phase: Phase) -> int:
+        """Of a closed loop the level itself; an open loop has one in each process that sends, or as many as said."""
+        if not self._state.options.rate:
+            return max(1, round(phase.level))
+        processes = self._runner.worker_count if isinstance(self._runner, MasterRunner) else 1
+        return max(int(self._state.options.num_users or 1), processes)
+
+    def _publish_rate(self, starts_at: float, rate: float, *, measured: bool) -> None:
+        self._last_stage += 1
+        stage = RateStage(self._last_stage, self._run_start, starts_at, rate, measured).dump()
+        if isinstance(self._runner, MasterRunner):
+            self._state.on_rate_change(stage)
+        self._runner.send_message(RATE_MESSAGE, stage)
+
+    def _record_result(self, phase: Phase, end: float) -> None:
+        totals = self._state.recorder.totals_of(self._last_stage)
+        self.results.append(
+            PhaseResult(phase, self._last_stage, self._phase_start - self._run_start, end - self._run_start, totals)
+        )
+
+    def _with_latest_totals(self, result: PhaseResult) -> PhaseResult:
+        """With what has become known since."""
+        return replace(result, totals=self._state.recorder.totals_of(result.rate_stage))

@@ -1,0 +1,85 @@
+"""A user's requests, one after another: which kind, how long, with attention or without, all drawn from one seed."""
+
+import base64
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Literal
+
+from loadtests.payloads import images
+from loadtests.payloads import texts as prose
+
+InputKind = Literal["text", "image"]
+IMAGE_COUNT = 32
+"""That all users draw from: making one takes as long as serving it."""
+
+TEXT_LENGTHS = {"short": prose.SHORT, "mixed": prose.MIXED, "long": prose.LONG}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Shares are 0 to 1: of images among the items, and of requests that ask for attention.
+
+    `items` are in each request. `encoding` is that of the vectors.
+    """
+
+    text_model: str
+    image_model: str
+    text_length: str = "mixed"
+    inputs_per_request: int = 1
+    image_share: float = 0.0
+    attention_share: float = 0.0
+    attention: str = "rollout"
+    encoding: Literal["float", "base64"] = "base64"
+    path: str = "/v1/embeddings"
+
+    def with_shares(self, image_share: float, attention_share: float) -> "Workload":
+        """The same of other shares."""
+        return replace(self, image_share=image_share, attention_share=attention_share)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One to send. Its latencies are told under `name`; its answer must have so many `items`, and `attention`."""
+
+    path: str
+    name: str
+    body: bytes
+    num_inputs: int
+    has_attention: bool
+
+
+def generate_requests(workload: Workload, seed: int, user: int) -> Iterator[Request]:
+    """Endless requests of that user: the same for the same arguments, whatever other users do."""
+    rng = random.Random(f"{seed} {user}")
+    texts = prose.generate_texts(rng.getrandbits(64), TEXT_LENGTHS[workload.text_length])
+    while True:
+        kind: InputKind = "image" if rng.random() < workload.image_share else "text"
+        attention = rng.random() < workload.attention_share
+        inputs: list[Any] = [
+            _image_input(rng, seed) if kind == "image" else next(texts) for _ in range(workload.inputs_per_request)
+        ]
+        yield _request(workload, kind, inputs, attention=attention)
+
+
+def _request(workload: Workload, kind: InputKind, inputs: list[Any], *, attention: bool) -> Request:
+    model = workload.image_model if kind == "image" else workload.text_model
+    fields: dict[str, Any] = {"model": model, "input": inputs, "encoding_format": workload.encoding}
+    if attention:
+        fields["attention"] = {"reduce": workload.attention}
+    name = f"{kind}{' with attention' if attention else ''}"
+    return Request(
+        workload.path, name, json.dumps(fields, separators=(",", ":")).encode(), workload.inputs_per_request, attention
+    )
+
+
+def _image_input(rng: random.Random, seed: int) -> dict[str, str]:
+    return {"image": _data_urls(seed)[rng.randrange(IMAGE_COUNT)]}
+
+
+@cache
+def _data_urls(seed: int) -> list[str]:
+    files = images.generate_images(seed, IMAGE_COUNT)
+    return [f"data:{kind};base64,{base64.b64encode(file).decode()}" for kind, file in files]

@@ -1,0 +1,101 @@
+"""What one process of a run holds, and what processes tell each other."""
+
+from argparse import Namespace
+from typing import Any, cast
+
+from gevent.pool import Pool
+from locust.env import Environment
+
+from loadtests.generator_health import CpuMeter
+from loadtests.payloads.workload import Workload
+from loadtests.rate import CurrentRate, RateStage
+from loadtests.recorder import Recorder
+from loadtests.response_validation import ResponseValidator
+
+RATE_MESSAGE = "headlight-tempo"
+"""The message from the conductor to all who have users."""
+
+_REPORT_KEY = "headlight"
+"""What workers add to Locust's own reports to the master."""
+
+
+class ProcessState:
+    """Made once a process, when Locust is; `of` finds it again."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self.recorder = Recorder()
+        self.current_rate = CurrentRate()
+        self.max_cpu = 0.0
+        """The most that one generator took of a processor in a phase that was measured."""
+        self.started_users = 0
+        """That this process has started so far: their numbers."""
+        self.in_flight = Pool()
+        """Requests of an open loop that have no answer yet."""
+        self._cpu_meter = CpuMeter()
+        self._validator: ResponseValidator | None = None
+
+    @classmethod
+    def attach(cls, environment: Environment) -> "ProcessState":
+        """To Locust's events."""
+        state = cls(environment)
+        environment.headlight = state
+        environment.events.report_to_master.add_listener(state._add_report)
+        environment.events.worker_report.add_listener(state._on_worker_report)
+        if environment.runner:
+            environment.runner.register_message(RATE_MESSAGE, lambda msg, **_: state.on_rate_change(msg.data))
+        return state
+
+    @classmethod
+    def get(cls, environment: Environment) -> "ProcessState":
+        return cast("ProcessState", environment.headlight)
+
+    @property
+    def options(self) -> Namespace:
+        """As they are now: Locust's web page changes them between runs."""
+        return cast("Namespace", self._environment.parsed_options)
+
+    @property
+    def workload(self) -> Workload:
+        options = self.options
+        return Workload(
+            options.text_model,
+            options.image_model,
+            text_length=options.words,
+            inputs_per_request=options.items,
+            image_share=options.image_share,
+            attention_share=options.attention_share,
+            attention=options.attention,
+            encoding=options.encoding,
+            path=options.path,
+        )
+
+    @property
+    def validator(self) -> ResponseValidator:
+        """One for all users: vectors are of one width."""
+        if self._validator is None:
+            self._validator = ResponseValidator(
+                dimensions=self.options.dimensions or None, unit_norm=not self.options.not_unit
+            )
+        return self._validator
+
+    def on_rate_change(self, message: dict[str, Any]) -> None:
+        """A phase begins."""
+        last, new = self.current_rate.stage, RateStage(**message)
+        cpu = self._cpu_meter.read()
+        if last.measured:
+            self.max_cpu = max(self.max_cpu, cpu)
+        if new.run_started_at != last.run_started_at:
+            self.recorder.restart(new.run_started_at)
+            self.max_cpu, self._validator, self.started_users = 0.0, None, 0
+            self.in_flight = Pool(self.options.max_in_flight)
+        self.current_rate.stage = new
+
+    def _add_report(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002  # Locust passes it by name
+        data[_REPORT_KEY] = {"seconds": self.recorder.take_pending(), "processors": self.max_cpu}
+
+    def _on_worker_report(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002
+        report = data.get(_REPORT_KEY)
+        if report:
+            self.recorder.merge(report["seconds"])
+            self.max_cpu = max(self.max_cpu, report["processors"])

@@ -1,0 +1,66 @@
+"""The artifact directory: which files it holds, and whether they are the ones that were sealed.
+
+Knows digests and names; opens no graph. A sealed artifact is complete and unchanged, or it is refused.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from models.artifact.errors import ArtifactError
+from models.artifact.manifest import MANIFEST_FILE, FileDigest, Manifest
+from models.artifact.specs import Modality
+
+GRAPH_FILE: Final = "model.onnx"
+WEIGHTS_FILE: Final = "weights.bin"
+TOKENIZER_FILE: Final = "tokenizer.json"
+
+
+def required_files(modality: Modality) -> tuple[str, ...]:
+    """What an artifact holds beside its manifest."""
+    return (GRAPH_FILE, WEIGHTS_FILE, *([TOKENIZER_FILE] if modality == "text" else []))
+
+
+def digest(path: Path) -> FileDigest:
+    """Size and sha256 of one file, read in pieces."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileDigest(bytes=path.stat().st_size, sha256=sha256)
+
+
+def list_artifacts(root: Path) -> list[Path]:
+    """Artifact directories right below `root`, by name. Hidden ones are exports in progress."""
+    if not root.is_dir():
+        return []
+    return sorted(p.parent for p in root.glob(f"*/{MANIFEST_FILE}") if not p.parent.name.startswith("."))
+
+
+def verify(directory: Path) -> Manifest:
+    """Read the manifest and hold every file of it against its digest.
+
+    Raises ArtifactError naming the first file that is missing, a link, of another size or of another content.
+    """
+    _check_not_link(directory / MANIFEST_FILE)
+    manifest = Manifest.read(directory)
+    for name in required_files(manifest.modality):
+        if name not in manifest.files:
+            raise ArtifactError(directory / MANIFEST_FILE, f"does not list {name}")
+    for name, expected in manifest.files.items():
+        _verify_file(directory / name, expected)
+    return manifest
+
+
+def _verify_file(path: Path, expected: FileDigest) -> None:
+    _check_not_link(path)
+    if not path.is_file():
+        raise ArtifactError(path, "is missing")
+    found_bytes = path.stat().st_size
+    if found_bytes != expected.bytes:
+        raise ArtifactError(path, f"has {found_bytes} bytes, the manifest says {expected.bytes}")
+    if digest(path) != expected:
+        raise ArtifactError(path, "does not match its sha256 in the manifest")
+
+
+def _check_not_link(path: Path) -> None:
+    if path.is_symlink():
+        raise ArtifactError(path, "is a link; an artifact holds plain files only")

@@ -1,0 +1,175 @@
+"""The manifest: one JSON file that says what an artifact is, and the only thing a reader must parse.
+
+Widths, limits and tensor names live in it and nowhere else, so that the service needs no knowledge of an
+architecture. Its parts that tell of the encoder are in `models.artifact.specs`; its readers get those from here too.
+"""
+
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from models.artifact import tensors
+from models.artifact.errors import ArtifactError, first_validation_error
+from models.artifact.specs import (
+    AttentionSpec,
+    Device,
+    EmbeddingSpec,
+    FrozenModel,
+    GraphSpec,
+    ImageSpec,
+    Modality,
+    Name,
+    Pooling,
+    Precision,
+    TextSpec,
+    TokenEmbeddingKind,
+)
+
+__all__ = [
+    "ARTIFACT_FORMAT_VERSION",
+    "MANIFEST_FILE",
+    "AttentionSpec",
+    "Deviation",
+    "Device",
+    "EmbeddingSpec",
+    "FileDigest",
+    "GraphSpec",
+    "ImageSpec",
+    "Manifest",
+    "Modality",
+    "Overrides",
+    "Parity",
+    "Pooling",
+    "Quality",
+    "TextSpec",
+    "TokenEmbeddingKind",
+]
+
+ARTIFACT_FORMAT_VERSION: Final = 6
+"""Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
+
+MANIFEST_FILE = "manifest.json"
+
+
+class FileDigest(FrozenModel):
+    """Size and sha256 of one file of the artifact."""
+
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Deviation(FrozenModel):
+    """One figure of the comparison with the original in float64: how far the graph is off, and how far the original
+    itself is when it runs in the precision of the graph (None: not finite there).
+
+    `limit` is the most that is accepted, None for a figure that does not decide.
+    """
+
+    graph: float
+    original: float | None
+    limit: float | None
+
+
+class Parity(FrozenModel):
+    """Largest differences from the trained original in float64, measured over `items` when the artifact was sealed."""
+
+    items: int = Field(gt=0)
+    embedding: Deviation = Field(description="Of embeddings scaled to length 1, in any component.")
+    embedding_cosine: Deviation = Field(description="1 minus the cosine of two embeddings.")
+    positions: Deviation = Field(description="Of vectors of positions, each scaled to length 1, and their pooling.")
+    weights: Deviation | None = Field(description="Of attention weights; None where there is no attention.")
+    relevance: Deviation | None = Field(description="Of reductions of attention; None where there is no attention.")
+    batch: Deviation = Field(
+        description="Change of an embedding, or of a position's, by the items in the same batch. The original runs one "
+        "item at a time: its figure is the larger one of its embeddings and positions."
+    )
+    exact_weights: int = Field(ge=0, description="Weights that are copies of a parameter, bit for bit.")
+
+
+class Overrides(FrozenModel):
+    """What the exporter asked for instead of what the source says; None where the source decides."""
+
+    pooling: Pooling | None = None
+    normalize: bool | None = None
+    max_tokens: int | None = None
+    task: Literal["embed"] | None = None
+
+
+class Quality(FrozenModel):
+    """Of a reduced precision: its vectors of `items` texts or pictures against those of full precision."""
+
+    items: int = Field(gt=0)
+    mean_cosine: float
+    min_cosine: float
+    neighbours_overlap: float = Field(description="Mean share of the ten nearest that are the same.")
+    neighbours_max_abs: float = Field(description="Largest change of a vector by the items batched with it.")
+
+
+class Manifest(FrozenModel):
+    """Everything a reader needs to serve the artifact, and the digest of every other file in it."""
+
+    format: Literal[6] = ARTIFACT_FORMAT_VERSION
+    name: Name
+    modality: Modality
+    architecture: str
+    precision: Precision
+    embedding: EmbeddingSpec
+    attention: AttentionSpec | None = Field(description="None for an encoder without attention, a convolution say.")
+    text: TextSpec | None = None
+    image: ImageSpec | None = None
+    graph: GraphSpec
+    parity: Parity
+    quality: Quality | None = Field(None, description="None where nothing was reduced.")
+    overrides: Overrides = Overrides()
+    notes: tuple[str, ...] = Field((), description="Remarks for the person who exported it, such as assumptions.")
+    tools: dict[str, str]
+    files: dict[Name, FileDigest]
+
+    @model_validator(mode="after")
+    def _one_modality(self) -> Self:
+        if (self.text is None, self.image is None) != (self.modality != "text", self.modality != "image"):
+            raise ValueError(f"modality {self.modality} needs its own section and no other")
+        if self.graph.outputs != tensors.graph_outputs(self.attention.num_layers if self.attention else 0):
+            raise ValueError("the graph's outputs do not match its attention layers")
+        return self
+
+    @property
+    def num_prefix_tokens(self) -> int:
+        """Positions before those that reductions are told on: a picture's CLS and registers, of a text none."""
+        return self.image.prefix if self.image else 0
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Parse `directory`/manifest.json. Raises ArtifactError when it is absent, malformed or of another format."""
+        path = directory / MANIFEST_FILE
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArtifactError(path, f"cannot be read ({type(error).__name__}); export the model first") from error
+        found = _declared_format(path, text)
+        if found != ARTIFACT_FORMAT_VERSION:
+            raise ArtifactError(
+                path,
+                f"has artifact format {found}, this version reads {ARTIFACT_FORMAT_VERSION}; export the model again",
+            )
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ArtifactError(path, f"is not a valid manifest: {first_validation_error(error)}") from error
+
+    def write(self, directory: Path) -> None:
+        """Write `directory`/manifest.json, readable by a person."""
+        (directory / MANIFEST_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+class _FormatOnly(BaseModel):
+    format: int | None = None
+
+
+def _declared_format(path: Path, text: str) -> int | None:
+    """Read the format alone, so that another version is named as such and not as a list of schema errors."""
+    try:
+        return _FormatOnly.model_validate_json(text).format
+    except ValidationError as error:
+        raise ArtifactError(path, "is not JSON, or declares no format") from error

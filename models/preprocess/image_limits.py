@@ -1,0 +1,87 @@
+"""Of how many parts a picture file is, counted before a decoder sees it. No decoder bounds their number, nor does the
+picture's size: each scan of a JPEG goes over all of its blocks again, if it is 40 bytes of nothing.
+
+A JPEG is taken apart here as both Pillow and libjpeg take it apart; what one of them would read differently is refused.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from models.artifact.arrays import Ints
+from models.preprocess.errors import InvalidImage
+
+MAX_SEGMENTS: Final = 65_536
+"""Segments of a JPEG, chunks of a PNG: Pillow goes over them one by one, in Python."""
+
+MAX_STRAY_HEADER_BYTES: Final = 65_536
+"""Bytes of a JPEG's header that are of no segment: over these too."""
+
+MAX_SCANS: Final = 32
+"""Of a JPEG of any size; encoders make 1 to 15. Of a small picture more are taken: as many as cost no more."""
+
+MAX_BLOCK_PX: Final = 32
+"""The largest block of a JPEG. No side of a picture is less to decode."""
+
+_FILL_BYTES: Final = bytes([0xFF]) * 65_536
+"""May stand before any marker; libjpeg begins it anew with each piece of the file that it is given."""
+
+_SOS, _EOI, _DAC = 0xDA, 0xD9, 0xCC
+_SEGMENT_MARKERS: Final = frozenset((*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xF0), 0xFE))
+"""Markers with a length and as many bytes behind them. Any other but EOI is the end of it for libjpeg."""
+
+
+def check_jpeg_scans(scans: int, width: int, height: int, max_pixels: int) -> None:
+    """Raises NotAnImage for scans that are more to decode than `MOST_SCANS` of the largest picture."""
+    area = (width + MAX_BLOCK_PX - 1) * (height + MAX_BLOCK_PX - 1)
+    if scans > MAX_SCANS and scans * area > MAX_SCANS * max_pixels:
+        raise InvalidImage(f"the image has {scans} scans, too many to be decoded")
+
+
+def count_jpeg_scans(data: bytes) -> int:
+    """How many scans a JPEG has. Raises NotAnImage for one of too many parts, and for one that is broken."""
+    markers = _marker_offsets(data)
+    offset, segments, stray_bytes, scans, end = 2, 0, 0, 0, len(data)
+    while (next := int(markers.searchsorted(offset))) < len(markers):
+        position = int(markers[next])
+        marker = data[position + 1]
+        if marker == _EOI and scans:
+            end = position  # what some cameras fill the file up with behind it, no decoder reads
+            break
+        segments += 1
+        stray_bytes += 0 if scans else position - offset
+        if segments > MAX_SEGMENTS or stray_bytes > MAX_STRAY_HEADER_BYTES:
+            raise InvalidImage("the image is of too many parts")
+        offset = position + 2 + max(2, int.from_bytes(data[position + 2 : position + 4]))
+        # Pillow does not step over arithmetic coding's conditioning: it would find segments there.
+        if marker not in _SEGMENT_MARKERS or (marker == _DAC and b"\xff" in data[position + 2 : offset]):
+            raise InvalidImage("the image is broken")
+        scans += marker == _SOS
+    if data.find(_FILL_BYTES, 0, end) >= 0:
+        raise InvalidImage("the image is of too many parts")
+    return scans
+
+
+def check_png_chunks(data: bytes) -> None:
+    """Raises NotAnImage for a PNG of too many chunks, or of several colour profiles: each would be unpacked."""
+    offset, chunks, profiles = 8, 0, 0
+    while offset < len(data):
+        chunks += 1
+        profiles += data[offset + 4 : offset + 8] == b"iCCP"
+        if chunks > MAX_SEGMENTS or profiles > 1:
+            raise InvalidImage("the image is of too many parts")
+        offset += 12 + int.from_bytes(data[offset : offset + 4])
+
+
+def _marker_offsets(data: bytes) -> Ints:
+    """Where in a JPEG's bytes a marker may be: no stuffed 0xFF, no filling, no restart.
+
+    By numpy, which lets other threads run meanwhile.
+    """
+    values = np.frombuffer(data, dtype=np.uint8)
+    after = values[1:]
+    found = values[:-1] == 0xFF
+    found &= after >= 0xC0
+    found &= after != 0xFF
+    found &= (after & 0xF8) != 0xD0
+    return np.flatnonzero(found)

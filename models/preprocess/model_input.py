@@ -1,0 +1,34 @@
+"""What batching needs to know of an item, whatever it was made from."""
+
+from hashlib import blake2b
+from typing import Protocol
+
+from models.artifact.arrays import InputArray
+
+KEY_BYTES = 32
+"""Past finding two contents of one key, for those who would like another's answer."""
+
+
+class ModelInput(Protocol):
+    """An item ready for its graph: `data` is what the graph takes, `positions` the length of the sequence it is.
+
+    `key` is the same for the same data of one model. `truncated` says that the caller sent more than the model can
+    take.
+    """
+
+    @property
+    def data(self) -> InputArray: ...
+
+    @property
+    def key(self) -> bytes: ...
+
+    @property
+    def num_tokens(self) -> int: ...
+
+    @property
+    def truncated(self) -> bool: ...
+
+
+def content_key(data: InputArray) -> bytes:
+    """A digest of `data`'s values; shape and type are the model's."""
+    return blake2b(data.tobytes(), digest_size=KEY_BYTES).digest()

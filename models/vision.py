@@ -1,0 +1,78 @@
+"""What an image encoder is to export, whoever trained it: pixels of one size in, a vector out, attention watched.
+
+Letters: b items, y, x rows and columns of the picture in px, s positions, h heads, e embedding width.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.artifact.specs import Pooling, TokenEmbeddingKind
+from models.attention import AttentionRecorder
+from models.pooling import pooling_weights
+
+Channels = tuple[float, float, float]
+
+
+class VisionEncoder(nn.Module, ABC):
+    """Pixels to one vector `width` wide, with attention that can be watched.
+
+    `grid` is rows and columns of the patches or cells that attention is told on; `prefix` counts positions before
+    them that are no patches (CLS, registers). Of `pooling`, "mean" is the mean over the cells. `positions` says
+    what the vectors are that an observer is left.
+    """
+
+    height_px: int
+    width_px: int
+    embedding_dim: int
+    pooling: Pooling
+    grid: tuple[int, int]
+    num_prefix_tokens: int = 0
+    embedding_kind: TokenEmbeddingKind = "parts"
+
+    def __init__(self, *, image_mean: Channels, image_std: Channels) -> None:
+        """`middle` and `spread`: what pixels, in 0 to 1, are brought from to mean 0 and deviation 1."""
+        super().__init__()
+        self.register_buffer("middle", torch.tensor(image_mean), persistent=False)
+        self.register_buffer("spread", torch.tensor(image_std), persistent=False)
+
+    def forward(self, pixels: Tensor, recorder: AttentionRecorder | None = None) -> Tensor:
+        """pixels `[b, y, x, 3]` sRGB, 0 to 255, of any dtype -> `[b, e]`, not normalised.
+
+        Raises ValueError for pictures of another size than the encoder's.
+        """
+        size = (self.height_px, self.width_px, 3)
+        if pixels.shape[1:] != size:
+            raise ValueError(f"this encoder takes images of shape {size}, got {tuple(pixels.shape[1:])}")
+        images = (pixels.to(self.dtype) / 255 - self.get_buffer("middle")) / self.get_buffer("spread")
+        return self.encode(images.permute(0, 3, 1, 2), recorder or AttentionRecorder())
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    @abstractmethod
+    def encode(self, images: Tensor, recorder: AttentionRecorder) -> Tensor:
+        """images `[b, 3, y, x]`, about -2 to 2 -> `[b, e]`. Leaves an observer that watches the positions' vectors."""
+
+    def pooling_weights(self, recorder: AttentionRecorder) -> Tensor:
+        """[b or 1, s]: what each position has of the vector that `observer` saw made, summing to 1."""
+        if recorder.pooling_weights is not None:
+            return recorder.pooling_weights
+        return image_pooling_weights(
+            self.pooling, self.grid, self.num_prefix_tokens, torch.promote_types(self.dtype, torch.float32)
+        )
+
+    def on_grid(self, weights: Sequence[Tensor]) -> list[Tensor]:
+        """The watched layers' weights over the same positions: `prefix`, then `grid` row by row, `[b, h, s, s]`."""
+        return list(weights)
+
+
+def image_pooling_weights(
+    pooling: Pooling, grid: tuple[int, int], num_prefix_tokens: int, dtype: torch.dtype
+) -> Tensor:
+    """[1, s]: what each of `prefix` positions and the cells of `grid` has of the vector, where it is pooled by rule."""
+    positions = torch.arange(num_prefix_tokens + grid[0] * grid[1])[None]
+    return pooling_weights(positions >= (0 if pooling == "cls" else num_prefix_tokens), pooling, dtype)

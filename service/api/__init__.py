@@ -1,0 +1,15 @@
+"""Contracts that clients speak already, each a translation of one request type and one result type; and one of ours."""
+
+from service.api import attention, bentoml, cohere, oip, ollama, openai, tei, weaviate
+
+DIALECTS = (
+    openai.DIALECT,
+    tei.DIALECT,
+    attention.DIALECT,
+    weaviate.DIALECT,
+    oip.DIALECT,
+    cohere.DIALECT,
+    ollama.DIALECT,
+    bentoml.DIALECT,
+)
+"""In the order in which their paths are looked for: the busiest first."""

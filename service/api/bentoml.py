@@ -1,0 +1,67 @@
+"""What `bentoml.SyncHTTPClient` calls: the API named `encode` of the BentoML service.
+
+BentoML describes it (`/schema.json`, made of the service's class); the answer comes from here, with the bounds and the
+errors of every other dialect.
+"""
+
+import time
+from typing import ClassVar
+
+from pydantic import StrictStr
+from starlette.responses import Response
+
+from service.api.common.inputs import Strings, Vectors
+from service.bootstrap import AppState
+from service.http import responses
+from service.http.endpoints import Dialect, Endpoint
+from service.http.json_stream import JsonArray
+from service.http.request import HttpRequest
+from service.http.schemas import ErrorResponse
+from service.http.validation import Dimensions, RequestModel
+from service.pipeline.embed import embed, embed_http
+from service.pipeline.types import EmbedRequest
+
+INPUT_PATH = "texts[{}]".format
+
+
+class EncodeRequest(RequestModel):
+    """`POST /encode`"""
+
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("texts",)
+
+    texts: Strings
+    model: StrictStr | None = None
+    dimensions: Dimensions | None = None
+
+
+async def encode(request: HttpRequest) -> Response:
+    """Vectors of texts."""
+    payload = await EncodeRequest.read(request)
+    result = await embed_http(
+        request, EmbedRequest(payload.texts, model=payload.model, dimensions=payload.dimensions, input_path=INPUT_PATH)
+    )
+    return await responses.streaming_json(JsonArray(result.embeddings))
+
+
+async def encode_in_process(
+    state: AppState, texts: list[str], model: str | None, dimensions: int | None
+) -> list[list[float]]:
+    """The same for who asks in the same process. Raises HeadlightError."""
+    fields = {"texts": texts, "model": model, "dimensions": dimensions}
+    payload = EncodeRequest.parse(fields, state.settings.max_items)
+    deadline = time.monotonic() + state.settings.request_timeout_ms / 1000
+    embed_request = EmbedRequest(
+        payload.texts, model=payload.model, dimensions=payload.dimensions, input_path=INPUT_PATH
+    )
+    result = await embed(state, embed_request, deadline, [])  # of vectors alone nothing is promised
+    return [item.embedding.tolist() for item in result.outputs]
+
+
+DIALECT = Dialect(
+    "BentoML",
+    (
+        Endpoint("POST", "/encode", encode, "Embed texts", EncodeRequest, Vectors,
+                 {"two texts": {"texts": ["A lamp.", "The sea."]}}),
+    ),
+    ErrorResponse,
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Schemas and helpers that several APIs share."""

@@ -1,0 +1,71 @@
+"""Answers aligned to what the caller sent: characters of a text, pixels of a picture. Shared by the dialects."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.artifact.arrays import Ints
+from models.artifact.manifest import ImageSpec
+from models.preprocess.image import PreprocessedImage
+from models.preprocess.model_input import ModelInput
+from models.preprocess.tokenized_text import TokenizedText, TokenOffset
+from service.api.common.attention_schema import AttentionRequest, Units
+from service.api.common.float16 import to_float16
+from service.engine.attention_ops import AttentionWeights
+from service.http.json_stream import Base64Array, JsonArray
+from service.pipeline.types import EmbeddingOutput
+
+PX_DECIMALS = 2
+
+
+def attention_object(options: AttentionRequest, weights: AttentionWeights, output: EmbeddingOutput) -> dict[str, Any]:
+    """An item's attention, and what its weights stand on."""
+    in_base64, values, indices = options.encoding == "base64", weights.values, weights.indices
+    sparse = {}
+    if indices is not None:
+        sparse["indices"] = Base64Array(indices, _as_int32) if in_base64 else JsonArray(indices)
+    return {
+        "reduce": options.reduce,
+        "query": options.to_options().query,
+        "shape": values.shape,
+        "values": Base64Array(values, to_float16) if in_base64 else JsonArray(values),
+        **sparse,
+        **alignment(output, options.units, with_prefix=options.reduce == "raw"),
+    }
+
+
+def _as_int32(indices: Ints) -> NDArray[np.int32]:
+    return indices.astype("<i4")
+
+
+def alignment(output: EmbeddingOutput, units: Units = "tokens", *, with_prefix: bool = False) -> dict[str, Any]:
+    """The tokens, or words, of a text; the grid of a picture."""
+    prepared, image = output.prepared, output.encoder.manifest.image
+    return {
+        "tokens": _token_entries(prepared, units),
+        "grid": _grid(prepared, image, with_prefix) if isinstance(prepared, PreprocessedImage) and image else None,
+    }
+
+
+def grid_info(spec: ImageSpec) -> dict[str, int]:
+    """The grid that a model's pictures are told on, and how many positions come before it."""
+    return {"rows": spec.grid[0], "columns": spec.grid[1], "prefix": spec.prefix}
+
+
+def text_units(text: TokenizedText, units: Units) -> Sequence[TokenOffset]:
+    """Its tokens, or its words where they are asked for and known."""
+    words = text.words if units == "words" else None
+    return words.offsets if words else text.token_offsets
+
+
+def _token_entries(prepared: ModelInput, units: Units) -> list[dict[str, Any]] | None:
+    if not isinstance(prepared, TokenizedText):
+        return None
+    return [{"text": piece, "start": start, "end": end} for piece, start, end in text_units(prepared, units)]
+
+
+def _grid(image: PreprocessedImage, spec: ImageSpec, with_prefix: bool) -> dict[str, Any]:
+    boxes = image.patch_boxes_px(*spec.grid).round(PX_DECIMALS)
+    return {**grid_info(spec), "prefix": spec.prefix if with_prefix else 0, "boxes_px": boxes}

@@ -1,0 +1,134 @@
+"""An inference request of the Open Inference Protocol, and what it asks to embed."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, Field, StrictBool, StrictStr
+
+from models.artifact.manifest import Modality
+from service.api.common.inputs import MAX_TOKEN_IDS
+from service.api.oip.tensors import RequestTensor, flatten_json, parse_binary
+from service.errors import InvalidInput, TooManyInputs
+from service.http.validation import RequestModel
+from service.pipeline.types import Image, Input, TokenIds
+
+TEXT, IMAGE, IDS, MASK = "text", "image", "input_ids", "attention_mask"
+EMBEDDING = "embedding"
+
+DATATYPES = {TEXT: "BYTES", IMAGE: "BYTES", IDS: "INT64", MASK: "INT64"}
+
+
+class OutputParameters(BaseModel):
+    binary_data: StrictBool | None = None
+
+
+class RequestedOutput(BaseModel):
+    name: StrictStr
+    parameters: OutputParameters | None = None
+
+
+class RequestParameters(BaseModel):
+    binary_data_output: StrictBool = False
+
+
+class InferRequest(RequestModel):
+    """`POST /v2/models/{model}/infer`"""
+
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ()
+
+    id: StrictStr | None = None
+    parameters: RequestParameters | None = None
+    inputs: Annotated[list[RequestTensor], Field(min_length=1, max_length=8)]
+    outputs: Annotated[list[RequestedOutput], Field(max_length=8)] | None = None
+
+    def check_outputs(self) -> None:
+        """Raises InvalidInput for another than the one there is."""
+        for i, output in enumerate(self.outputs or ()):
+            if output.name != EMBEDDING:
+                raise InvalidInput(f"unknown output; the only output is {EMBEDDING}", f"outputs[{i}].name")
+
+    def wants_binary(self) -> bool:
+        """The answer's tensor goes behind the JSON."""
+        parameters = self.outputs[0].parameters if self.outputs else None
+        if parameters and parameters.binary_data is not None:
+            return parameters.binary_data
+        return self.parameters is not None and self.parameters.binary_data_output
+
+
+def to_inputs(request: InferRequest, binary_tail: bytes, modality: Modality, max_items: int) -> tuple[str, list[Input]]:
+    """What the request asks to embed, and the name of its tensor; `behind` is what followed its JSON.
+
+    Raises InvalidInput or TooManyInputs.
+    """
+    tensors = _tensors(request.inputs, binary_tail, max_items)
+    match modality, tensors:
+        case "text", {"text": texts}:
+            return TEXT, [_text(text) for text in texts]
+        case "image", {"image": files}:
+            return IMAGE, [Image(file) for file in files]
+        case "text", {"input_ids": rows}:
+            return IDS, _token_ids(rows, tensors.get(MASK))
+    expected = f"{TEXT} as BYTES, or {IDS} as INT64" if modality == "text" else f"{IMAGE} as BYTES"
+    raise InvalidInput(f"this model takes {expected}", "inputs")
+
+
+def _tensors(inputs: Sequence[RequestTensor], binary_tail: bytes, max_items: int) -> dict[str, list[Any]]:
+    """Each tensor's elements by its name; token ids as rows."""
+    elements: dict[str, list[Any]] = {}
+    offset = 0
+    for i, tensor in enumerate(inputs):
+        param = f"inputs[{i}]"
+        _check_tensor(tensor, param, max_items)
+        if tensor.name in elements:
+            raise InvalidInput("duplicate tensor name", f"{param}.name")
+        size = tensor.parameters.binary_data_size if tensor.parameters else None
+        if size is None:
+            values = flatten_json(tensor, f"{param}.data")
+        else:
+            values = parse_binary(tensor, binary_tail[offset : offset + size], param)
+            offset += size
+        elements[tensor.name] = _rows(tensor, values) if tensor.datatype == "INT64" else values
+    if offset != len(binary_tail):
+        raise InvalidInput("the sum of binary_data_size does not match the binary payload", "inputs")
+    return elements
+
+
+def _check_tensor(tensor: RequestTensor, param: str, max_items: int) -> None:
+    """What a tensor says of itself, before its data are looked at. Raises InvalidInput or TooManyInputs."""
+    if DATATYPES.get(tensor.name) != tensor.datatype:
+        known = ", ".join(f"{name} as {datatype}" for name, datatype in DATATYPES.items())
+        raise InvalidInput(f"unknown input name or datatype; known are {known}", f"{param}.name")
+    in_json = tensor.data is not None
+    if in_json == (tensor.parameters is not None and tensor.parameters.binary_data_size is not None):
+        raise InvalidInput("a tensor needs exactly one of data and parameters.binary_data_size", f"{param}.data")
+    length = 1
+    if tensor.datatype == "INT64":
+        if len(tensor.shape) > 2 or not 0 < tensor.shape[-1] <= MAX_TOKEN_IDS:
+            raise InvalidInput(f"input_ids must be [n] or [batch, n], n from 1 to {MAX_TOKEN_IDS}", f"{param}.shape")
+        length = tensor.shape[-1]
+    if tensor.num_elements // length > max_items:
+        raise TooManyInputs(f"too many inputs: {tensor.num_elements // length} (maximum {max_items})", param)
+
+
+def _rows(tensor: RequestTensor, values: list[Any]) -> list[Any]:
+    length = tensor.shape[-1]
+    return [values[i : i + length] for i in range(0, len(values), length)]
+
+
+def _token_ids(rows: list[list[int]], mask: list[list[int]] | None) -> list[Input]:
+    """Texts of ids, without what the mask says is padding."""
+    if mask is not None and list(map(len, mask)) != list(map(len, rows)):
+        raise InvalidInput(f"{MASK} must have the same shape as {IDS}", "inputs")
+    texts = rows if mask is None else [
+        [id for id, keep in zip(row, row_mask, strict=True) if keep] for row, row_mask in zip(rows, mask, strict=True)
+    ]  # fmt: skip
+    if not texts or not all(texts):
+        raise InvalidInput("each text must have at least one token", "inputs")
+    return [TokenIds(ids) for ids in texts]
+
+
+def _text(element: str | bytes) -> str:
+    try:
+        return element if isinstance(element, str) else element.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput("text elements must be valid UTF-8", "inputs") from None

@@ -1,0 +1,5 @@
+"""The contract of text-embeddings-inference."""
+
+from service.api.tei.endpoints import DIALECT
+
+__all__ = ["DIALECT"]

@@ -1,0 +1,170 @@
+"""text-embeddings-inference: `/embed`, `/similarity`, `/tokenize`, `/decode`, `/info`, `/health`."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from starlette.responses import Response
+
+from service import VERSION, errors
+from service.api.common.inputs import Vectors
+from service.api.tei.errors import error_response
+from service.api.tei.request import (
+    Decoded,
+    DecodeRequest,
+    EmbedAllRequest,
+    Info,
+    Similarities,
+    SimilarityRequest,
+    TeiEmbedRequest,
+    TeiError,
+    TokenizeRequest,
+    TokenLists,
+    TokenVectors,
+)
+from service.api.tei.tokenize import decode, tokenize
+from service.http import responses, validation
+from service.http.endpoints import Dialect, Endpoint
+from service.http.json_stream import JsonArray, StreamedList
+from service.http.request import HttpRequest
+from service.http.validation import max_items
+from service.pipeline.embed import embed_http, text_encoder
+from service.pipeline.types import EmbedRequest, EmbedResult
+from service.runtime.providers import CPU
+
+
+async def embedding(request: HttpRequest) -> Response:
+    """Vectors of texts."""
+    return await _embedding(request, await TeiEmbedRequest.read(request))
+
+
+async def embedding_all(request: HttpRequest) -> Response:
+    """Vectors of all tokens of texts, as they are pooled."""
+    embed_request = replace((await EmbedAllRequest.read(request)).to_embed_request(), return_token_embeddings=True)
+    result = await embed_http(request, embed_request)
+
+    def texts() -> Iterator[JsonArray]:
+        for item in result.outputs:
+            assert item.token_embeddings is not None
+            yield JsonArray(item.token_embeddings)
+
+    return _with_timing_headers(embed_request, result, await responses.streaming_json(StreamedList(texts())))
+
+
+async def similarity(request: HttpRequest) -> Response:
+    """Cosines of one text with others."""
+    return await _similarity(request, await SimilarityRequest.read(request))
+
+
+async def embedding_or_similarity(request: HttpRequest) -> Response:
+    """`POST /` is that server's one task; here the request says which."""
+    fields = await validation.read_json(request)
+    if isinstance(fields, dict) and isinstance(fields.get("inputs"), dict):
+        return await _similarity(request, SimilarityRequest.parse(fields, max_items(request)))
+    return await _embedding(request, TeiEmbedRequest.parse(fields, max_items(request)))
+
+
+async def info(request: HttpRequest) -> Response:
+    """The model that is meant where none is named."""
+    state = request.app_state
+    settings = state.settings
+    encoder = text_encoder(state, request.query_params.get("model"))
+    manifest = encoder.manifest
+    return responses.json_response(
+        {
+            "model_id": manifest.name,
+            "model_sha": manifest.files["weights.bin"].sha256,
+            "model_dtype": {"fp32": "float32", "fp16": "float16"}.get(manifest.precision, manifest.precision),
+            "served_model_name": manifest.name,
+            "model_type": {"embedding": {"pooling": manifest.embedding.pooling}},
+            "max_concurrent_requests": settings.max_queue_tokens,
+            "max_input_length": encoder.max_positions,
+            "max_batch_tokens": settings.max_batch_tokens,
+            "max_batch_requests": None,
+            "max_client_batch_size": settings.max_items,
+            "auto_truncate": True,
+            "tokenization_workers": settings.intra_op_threads(),
+            "version": VERSION,
+            "sha": None,
+            "docker_label": None,
+        }
+    )
+
+
+async def health(request: HttpRequest) -> Response:
+    """200 when ready, with nothing in it."""
+    state = request.app_state
+    state.check_ready()
+    return Response()
+
+
+async def _embedding(request: HttpRequest, payload: TeiEmbedRequest) -> Response:
+    embed_request = payload.to_embed_request()
+    result = await embed_http(request, embed_request)
+    return _with_timing_headers(embed_request, result, await responses.streaming_json(JsonArray(result.embeddings)))
+
+
+async def _similarity(request: HttpRequest, payload: SimilarityRequest) -> Response:
+    if not payload.inputs.sentences:
+        raise errors.EmptyInput("inputs.sentences must not be empty", "inputs.sentences")
+    embed_request = payload.to_embed_request()
+    result = await embed_http(request, embed_request)
+    source, others = result.embeddings[0], result.embeddings[1:]
+    return _with_timing_headers(embed_request, result, responses.json_response(others @ source))
+
+
+def _with_timing_headers(embed_request: EmbedRequest, result: EmbedResult, response: Response) -> Response:
+    """That server's headers; durations are in ms."""
+    stages_ms = result.timing.stages_ms()
+    characters = sum(len(text) for text in embed_request.inputs if isinstance(text, str))
+    response.headers.update(
+        {
+            "x-compute-type": "cpu" if result.encoder.provider == CPU else "gpu",
+            "x-compute-characters": str(characters),
+            "x-compute-tokens": str(result.num_tokens),
+            "x-total-time": f"{sum(stages_ms.values()):.2f}",
+            "x-tokenization-time": f"{stages_ms['preprocess']:.2f}",
+            "x-queue-time": f"{stages_ms['queue']:.2f}",
+            "x-inference-time": f"{stages_ms['inference']:.2f}",
+        }
+    )
+    return response
+
+
+_TEXT = {"inputs": "A lighthouse keeper reads."}
+_EMBED = {
+    "one text": _TEXT,
+    "several, one as token ids": {"inputs": ["A lamp.", [101, 10437, 102]], "normalize": False, "dimensions": 64},
+    "cut from the left": {"inputs": "A lamp.", "truncate": True, "truncation_direction": "left"},
+}
+_SIMILARITY = {
+    "two sentences": {"inputs": {"source_sentence": "A lamp.", "sentences": ["A light.", "The sea."]}},
+}
+
+DIALECT = Dialect(
+    "text-embeddings-inference",
+    (
+        Endpoint("POST", "/embed", embedding, "Embed texts", TeiEmbedRequest, Vectors, _EMBED),
+        Endpoint(
+            "POST", "/", embedding_or_similarity, "Embed texts, or compare them", TeiEmbedRequest, Vectors,
+            {"one text": _TEXT},
+        ),
+        Endpoint(
+            "POST", "/similarity", similarity, "Compare a text with others", SimilarityRequest, Similarities,
+            _SIMILARITY,
+        ),
+        Endpoint(
+            "POST", "/embed_all", embedding_all, "Embed each token of texts", EmbedAllRequest, TokenVectors,
+            {"one text": _TEXT},
+        ),
+        Endpoint(
+            "POST", "/tokenize", tokenize, "Tokenize texts", TokenizeRequest, TokenLists, {"one text": _TEXT},
+        ),
+        Endpoint(
+            "POST", "/decode", decode, "Decode token ids", DecodeRequest, Decoded, {"one text": {"ids": [10437]}},
+        ),
+        Endpoint("GET", "/info", info, "Default model information", response_model=Info),
+        Endpoint("GET", "/health", health, "Readiness", response_content={}, public=True, is_probe=True),
+    ),
+    TeiError,
+    error_response,
+)  # fmt: skip

@@ -1,0 +1,42 @@
+"""Becoming BentoML's worker: the process that serves, without the supervisor that `bentoml serve` puts before it."""
+
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from _bentoml_impl.worker.service import main as work
+
+from service.http.accept_gate import ACCEPT_GATE
+
+SERVICE = "service.bento:Headlight"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket on that address. Raises OSError when it cannot be had.
+
+    It does not listen: uvicorn lets it once the models are warmed up, and until then connections are refused rather
+    than left to wait.
+    """
+    family, socket_type, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening_socket = socket.socket(family, socket_type, protocol)
+    listening_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening_socket.bind(address)
+    return listening_socket
+
+
+def serve(listening_socket: socket.socket, options: Sequence[str]) -> None:
+    """Serve until told to stop; `options` are the worker's own.
+
+    uvicorn ends by raising the signal that stopped it once more, for the handler that was there before: this one, so
+    that a clean stop is a clean exit.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit_cleanly)
+    ACCEPT_GATE.register(listening_socket)
+    work.main([SERVICE, "--fd", str(listening_socket.detach()), *options], standalone_mode=False)
+
+
+def _exit_cleanly(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

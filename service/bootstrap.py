@@ -1,0 +1,155 @@
+"""What a running app holds: its models, its engine and its metrics. Opened at start, closed when it drains."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Self
+
+from models.artifact.manifest import Modality
+from service.cpu import concurrent_batches
+from service.engine.admission import QueueLimits
+from service.engine.engine import Engine
+from service.errors import ModelNotFound, NotReady
+from service.http.api_keys import ApiKeyStore
+from service.http.body_budget import BodyMemoryBudget
+from service.model_loader import load_models
+from service.ops.access_log import AccessLog
+from service.ops.metrics import Metrics
+from service.ops.tracing import Tracing
+from service.runtime.encoder import AnyEncoder
+from service.runtime.providers import CPU
+from service.settings import Settings
+from service.warmup import CPU_BATCH_TOKENS, batch_limits, warm_up
+
+logger = logging.getLogger(__name__)
+
+GPU_CONCURRENT_BATCHES = 2
+"""Batches at a time on a GPU: one computes while the other is packed or handed out."""
+
+PREFERRED_BATCH_TOKENS = 64
+"""Of fewer a batch takes 1.05 to 1.5 times as long for each on CPU, so it may wait a moment to grow."""
+
+MAX_OUTSTANDING_ATTENTION_RESPONSES = 8
+"""So many answers of `max_attention_bytes` each may be owed at a time."""
+
+WATCHDOG_FACTOR, WATCHDOG_MIN_S = 100, 60.0
+"""A batch is stuck when it has run this many times as long as the longest at warm-up did, and at least so long."""
+
+
+@dataclass
+class AppState:
+    """Warmed up when it exists; `ready` while all of its engine is at work, until it is `leaving`.
+
+    `leaving` is only said: everything is still served. Once `draining`, no request is taken any more.
+
+    What is not brief the event loop neither tokenizes nor decodes: `tokenizing` and `decoding` are the threads that do,
+    as few as bound what decoded pictures take, each up to `max_image_pixels` several times over.
+    """
+
+    settings: Settings
+    models: dict[str, AnyEncoder]
+    engine: Engine
+    metrics: Metrics
+    tokenizer_pool: ThreadPoolExecutor
+    image_pool: ThreadPoolExecutor
+    api_keys: ApiKeyStore
+    tracing: Tracing | None
+    access_log: AccessLog | None
+    terminating: bool = False
+    draining: bool = False
+    body_budget: BodyMemoryBudget = field(default_factory=BodyMemoryBudget)
+
+    @property
+    def ready(self) -> bool:
+        return not (self.terminating or self.draining) and self.engine.alive
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Verify, open and warm up every model, then start the engine.
+
+        Raises ArtifactError or ProviderUnavailable: a service that cannot serve all it was given must not start.
+        """
+        threads = settings.intra_op_threads()
+        models = load_models(settings)
+        on_cpu = any(encoder.provider == CPU for encoder in models.values())
+        in_flight = concurrent_batches(threads) if on_cpu else GPU_CONCURRENT_BATCHES
+        batches = {name: batch_limits(encoder, settings, in_flight) for name, encoder in models.items()}
+        workspace = settings.attention_workspace_bytes
+        slowest_run_s = max(warm_up(encoder, batches[name], workspace) for name, encoder in models.items())
+        metrics = Metrics()
+        for name, encoder in models.items():
+            metrics.model_info.labels(name, encoder.provider, encoder.manifest.precision).set(1)
+        engine = Engine(
+            models,
+            limits=QueueLimits(
+                tokens=settings.max_queue_tokens,
+                attention_bytes=MAX_OUTSTANDING_ATTENTION_RESPONSES * settings.max_attention_bytes,
+                small_request_tokens=max(CPU_BATCH_TOKENS, *(encoder.max_positions for encoder in models.values())),
+            ),
+            batch_limits=batches,
+            metrics=metrics,
+            concurrent_batches=in_flight,
+            preferred_batch_tokens=PREFERRED_BATCH_TOKENS
+            if all(encoder.provider == CPU for encoder in models.values())
+            else 0,
+            hung_after_s=max(WATCHDOG_MIN_S, WATCHDOG_FACTOR * slowest_run_s),
+            cache_bytes=settings.cache_bytes,
+        )
+        metrics.engine_alive.set_function(lambda: engine.alive)
+        tokenizer_pool, image_pool = (
+            ThreadPoolExecutor(threads, f"headlight-{pool}") for pool in ("tokenizing", "decoding")
+        )
+        logger.info("serving: models=%s", ", ".join(models))
+        access_log = AccessLog() if settings.access_log else None
+        api_keys = ApiKeyStore(tuple(key.get_secret_value() for key in settings.api_keys), settings.api_keys_file)
+        return cls(
+            settings, models, engine, metrics, tokenizer_pool, image_pool, api_keys, Tracing.from_env(), access_log
+        )
+
+    def close(self) -> None:
+        """Stop being ready, finish what is queued."""
+        self.draining = True
+        self.engine.close()
+        self.tokenizer_pool.shutdown()
+        self.image_pool.shutdown()
+        if self.access_log:
+            self.access_log.flush()
+        if self.tracing:
+            self.tracing.close()
+
+    def check_alive(self) -> None:
+        """Raises NotReady unless all of the engine is at work."""
+        if not self.engine.alive:
+            raise NotReady("the engine has stopped")
+
+    def check_ready(self) -> None:
+        """Raises NotReady while it drains, or something is stuck."""
+        if not self.ready:
+            raise NotReady("the server is not ready")
+
+    def get_model(self, name: str) -> AnyEncoder:
+        """The served model of that name. Raises ModelNotFound, or NotReady while draining."""
+        self._check_accepting()
+        if name not in self.models:
+            raise ModelNotFound(f"unknown model; available: {', '.join(self.models)}", "model")
+        return self.models[name]
+
+    def default_model(self, modality: Modality) -> AnyEncoder:
+        """The first served model of a modality, for who names none. Raises ModelNotFound, or NotReady."""
+        self._check_accepting()
+        for encoder in self.models.values():
+            if encoder.manifest.modality == modality:
+                return encoder
+        raise ModelNotFound(f"no {modality} model is available", "model")
+
+    def sibling_for(self, encoder: AnyEncoder, modality: Modality) -> AnyEncoder | None:
+        """The model itself, or the first that embeds that modality into the same space."""
+        if encoder.manifest.modality == modality:
+            return encoder
+        space = encoder.manifest.embedding.space
+        candidates = (other for other in self.models.values() if other.manifest.modality == modality)
+        return next((other for other in candidates if other.manifest.embedding.space == space), None)
+
+    def _check_accepting(self) -> None:
+        if self.draining or not self.engine.accepting:
+            raise NotReady("the server is not ready")

@@ -1,5 +1,0 @@
-"""Headlight's own: attention that is no part of an embedding's answer."""
-
-from service.dialects.attention.endpoints import DIALECT
-
-__all__ = ["DIALECT"]

@@ -1,5 +1,0 @@
-"""The Open Inference Protocol, version 2, with the extension for binary tensors."""
-
-from service.dialects.oip.endpoints import DIALECT
-
-__all__ = ["DIALECT"]

@@ -1,5 +1,0 @@
-"""The OpenAI contract, extended with images, token ids and attention."""
-
-from service.dialects.openai.endpoints import DIALECT
-
-__all__ = ["DIALECT"]

@@ -1,0 +1,114 @@
+"""Batches at the graphs: run, and what fails run again in halves, so that a bad item costs nobody else.
+
+One bad item among n is found by 2 log n runs. Of a batch that fails one traceback is logged, however often it is run.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from models.artifact.arrays import Floats, InputArray
+from service.engine.items import QueueItem, batch_key
+from service.engine.unbatch import UnbatchedResult, unbatch
+from service.errors import InferenceFailed
+from service.ops.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+FAILURES_BEFORE_SELF_TEST = 3
+"""Runs of a model that fail in a row before it is looked whether it can run at all."""
+
+
+class Backend(Protocol):
+    """What the engine needs of a model: one batch of items' data turned into named arrays."""
+
+    def run(
+        self, items: Sequence[InputArray], outputs: Sequence[str], heads: Sequence[int], *, exclusive: bool
+    ) -> dict[str, Floats]:
+        """`alone`: nothing else runs, so the batch may have the whole machine. Raises InferenceFailed."""
+        ...
+
+    def self_test(self) -> None:
+        """Run what is known to run. Raises InferenceFailed."""
+        ...
+
+
+class ModelUnusable(RuntimeError):
+    """A model fails on what it was warmed up with, as after CUDA's sticky errors: nothing runs until it is opened anew,
+    which is for a new process to do."""
+
+
+class BatchExecutor:
+    """Runs batches of several models, from any thread."""
+
+    def __init__(self, models: Mapping[str, Backend], metrics: Metrics) -> None:
+        self._models = models
+        self._metrics = metrics
+        self._consecutive_failures = Counter[str]()
+        self._lock = threading.Lock()
+
+    def run(self, items: Sequence[QueueItem], *, exclusive: bool) -> Sequence[UnbatchedResult]:
+        """What became of each item. Raises SessionLost."""
+        results = self._run_once(items, exclusive=exclusive)
+        if isinstance(results, InferenceFailed):
+            logger.error(
+                "inference failed: model=%s batch_size=%d", items[0].batch_key.model, len(items), exc_info=results
+            )
+            return self._bisect(items, results, exclusive=exclusive)
+        return results
+
+    def _bisect(
+        self, items: Sequence[QueueItem], error: InferenceFailed, *, exclusive: bool
+    ) -> Sequence[UnbatchedResult]:
+        if len(items) == 1:
+            return [error]
+        middle = len(items) // 2
+        results: list[UnbatchedResult] = []
+        for half in (items[:middle], items[middle:]):
+            half_results = self._run_once(half, exclusive=exclusive)
+            results += (
+                self._bisect(half, half_results, exclusive=exclusive)
+                if isinstance(half_results, InferenceFailed)
+                else half_results
+            )
+        return results
+
+    def _run_once(self, items: Sequence[QueueItem], *, exclusive: bool) -> list[UnbatchedResult] | InferenceFailed:
+        key = batch_key(items)
+        model = self._models[key.model]
+        started = time.monotonic()
+        try:
+            arrays = model.run([item.data for item in items], key.outputs, key.heads, exclusive=exclusive)
+            results = unbatch(items, arrays)
+        except InferenceFailed as error:
+            return self._check_model(key.model, error)
+        except MemoryError:
+            return self._check_model(key.model, InferenceFailed("there is not enough memory"))
+        with self._lock:
+            del self._consecutive_failures[key.model]
+        self._observe(items, started)
+        return results
+
+    def _check_model(self, name: str, error: InferenceFailed) -> InferenceFailed:
+        """Is it the items that fail, or all that is run?"""
+        with self._lock:
+            self._consecutive_failures[name] += 1
+            if self._consecutive_failures[name] < FAILURES_BEFORE_SELF_TEST:
+                return error
+            self._consecutive_failures[name] = 0
+        try:
+            self._models[name].self_test()
+        except InferenceFailed as lost:
+            raise ModelUnusable(f"{name} fails its self-test; restart the process") from lost
+        return error
+
+    def _observe(self, items: Sequence[QueueItem], started: float) -> None:
+        model_metrics = self._metrics.for_model(items[0].batch_key.model)
+        model_metrics.inference_seconds.observe(time.monotonic() - started)
+        model_metrics.batch_size.observe(len(items))
+        model_metrics.batch_tokens.observe(sum(item.positions for item in items))
+        for item in items:
+            model_metrics.queue_seconds.observe(started - item.queued_at)

@@ -1,0 +1,118 @@
+"""What becomes of requests: results, errors, and deadlines that pass. Each is answered once.
+
+Their event loops are told of a batch's together: told of the first, a loop would take the interpreter from the thread
+that is still handing out the others.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from service.engine.admission import Admission
+from service.engine.cache import EmbeddingCache
+from service.engine.items import EngineRequest, ItemOutput, QueueItem, Waiter
+from service.engine.unbatch import UnbatchedResult
+from service.engine.waiting_queue import WaitingQueue
+from service.errors import DeadlineExceeded, HeadlightError, InferenceFailed
+from service.ops.metrics import Metrics
+
+Completion = tuple[EngineRequest, HeadlightError | None]
+"""None: with its results."""
+
+
+class CompletionDispatcher:
+    """Not thread-safe: the queue holds its lock around each call."""
+
+    def __init__(self, waiting: WaitingQueue, admission: Admission, cache: EmbeddingCache, metrics: Metrics) -> None:
+        self._waiting = waiting
+        self._admission = admission
+        self._cache = cache
+        self._metrics = metrics
+        self._pending: list[Completion] = []
+
+    def serve_from_cache(self, items: Sequence[QueueItem]) -> Sequence[QueueItem]:
+        """Answer items from the cache, and return those that are not there."""
+        if not self._cache.max_bytes:
+            return items
+        uncached = [item for item in items if not self._serve_from_cache(item)]
+        self.notify()
+        return uncached
+
+    def expire(self, outstanding_tokens: int) -> None:
+        """Answer the requests whose deadline has passed; `owed` tokens wait or run."""
+        for request in self._waiting.expired(time.monotonic()):
+            self._metrics.rejected.labels("deadline").inc(len(request.waiting_items))
+            self._waiting.cancel(request)
+            wait_s = self._admission.throughput.retry_after_s(outstanding_tokens)
+            self._complete(request, DeadlineExceeded("the request exceeded its deadline in the queue", wait_s))
+        self.notify()
+
+    def dispatch(self, items: Sequence[QueueItem], results: Sequence[UnbatchedResult]) -> int:
+        """Give each who waits for one of the items a result, or its failure; who has all of theirs is answered, but not
+        told. Returns how many were."""
+        for item, result in zip(items, results, strict=True):
+            if isinstance(result, InferenceFailed):
+                self._fail(item, result)
+            else:
+                self._set_results(item, result)
+        return len(self._pending)
+
+    def fail(self, items: Iterable[QueueItem], error: HeadlightError) -> None:
+        """Answer all who wait for the items with `error`."""
+        for item in items:
+            self._fail(item, error)
+        self.notify()
+
+    def cancel(self, request: EngineRequest) -> None:
+        """Nobody waits for this request any more; what waits for it alone is dropped unexecuted."""
+        if not request.done:
+            self._mark_done(request)
+        self._admission.on_response_sent(request)
+
+    def notify(self) -> None:
+        """Wake each event loop once for all of its requests that were answered."""
+        completions, self._pending = self._pending, []
+        for loop in {request.loop for request, _ in completions}:
+            with suppress(RuntimeError):  # the event loop is closed: nobody is there to be told
+                loop.call_soon_threadsafe(
+                    _resolve_all, [completion for completion in completions if completion[0].loop is loop]
+                )
+
+    def _serve_from_cache(self, item: QueueItem) -> bool:
+        embedding = self._cache.get((item.batch_key.model, item.prepared.key))
+        model_metrics = self._metrics.for_model(item.batch_key.model)
+        (model_metrics.cache_misses if embedding is None else model_metrics.cache_hits).inc()
+        if embedding is not None:
+            self._set_results(item, [(waiter, ItemOutput(embedding, None)) for waiter in item.waiters])
+        return embedding is not None
+
+    def _set_results(self, item: QueueItem, results: Sequence[tuple[Waiter, ItemOutput]]) -> None:
+        if self._cache.max_bytes:
+            self._cache.put((item.batch_key.model, item.prepared.key), results[0][1].embedding)
+        for waiter, result in results:
+            if not waiter.request.done and waiter.request.set_result(waiter.index, result):
+                self._complete(waiter.request)
+
+    def _fail(self, item: QueueItem, error: HeadlightError) -> None:
+        for request in {waiter.request for waiter in item.waiters}:
+            self._complete(request, error)
+
+    def _complete(self, request: EngineRequest, error: HeadlightError | None = None) -> None:
+        """Once; what still waits for it alone is dropped unexecuted."""
+        if request.done:
+            return
+        self._mark_done(request)
+        if error:
+            self._admission.on_response_sent(request)
+        self._pending.append((request, error))
+
+    def _mark_done(self, request: EngineRequest) -> None:
+        request.done = True
+        request.finished_at = time.monotonic()
+        self._admission.on_completed(request)
+        self._waiting.cancel(request)
+
+
+def _resolve_all(completions: Sequence[Completion]) -> None:
+    for request, error in completions:
+        request.resolve(error)

@@ -1,0 +1,78 @@
+"""Errors as HTTP: one table from error type to status. The bodies are each dialect's own."""
+
+from http import HTTPStatus
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import errors
+from service.http import openai_error
+
+STATUS_BY_ERROR: dict[type[errors.HeadlightError], HTTPStatus] = {
+    errors.BadRequestError: HTTPStatus.BAD_REQUEST,
+    errors.InvalidApiKey: HTTPStatus.UNAUTHORIZED,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.ModelNotFound: HTTPStatus.NOT_FOUND,
+    errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+CLIENT_CLOSED_REQUEST = 499
+"""Of a connection that ended without an answer. Not in any standard; nginx's code, which operators know."""
+
+
+def http_status(error: errors.HeadlightError) -> HTTPStatus:
+    """The status of the nearest base class in the table."""
+    return next(STATUS_BY_ERROR[base] for base in type(error).__mro__ if base in STATUS_BY_ERROR)
+
+
+def message_with_param(error: errors.HeadlightError) -> str:
+    """The message for dialects that have no field for what is at fault."""
+    names_param = error.param is None or error.message.startswith(f"{error.param}:")
+    return error.message if names_param else f"{error.param}: {error.message}"
+
+
+def simple_error_response(error: errors.HeadlightError) -> Response:
+    """`{"error": "..."}`, as several dialects have it."""
+    return error_response(error, orjson.dumps({"error": message_with_param(error)}))
+
+
+def error_response(error: errors.HeadlightError, body: bytes, status: HTTPStatus | None = None) -> Response:
+    """A dialect's body under the error's status, or the dialect's own for it, and what HTTP says beside it."""
+    return Response(body, status or http_status(error), _headers(error), openai_error.MEDIA_TYPE)
+
+
+def openai_error_response(error: errors.HeadlightError) -> Response:
+    """`{"error": {"message", "type", "param", "code"}, "detail"}`: also for paths that are no dialect's."""
+    return error_response(
+        error, openai_error.openai_error_body(http_status(error), error.message, error.code, error.param)
+    )
+
+
+async def handle_not_found(_request: Request, _error: Exception) -> Response:
+    """The router's own refusal, and its only one: each path takes all methods itself."""
+    return openai_error_response(errors.NotFound("path not found"))
+
+
+async def handle_disconnect(_request: Request, _error: Exception) -> Response:
+    """The client went away: nobody reads this answer, but it is counted."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+def _headers(error: errors.HeadlightError) -> dict[str, str]:
+    match error:
+        case errors.Unavailable():
+            return {"Retry-After": str(error.retry_after_s)}
+        case errors.InvalidApiKey():
+            return {"WWW-Authenticate": "Bearer"}
+        case errors.MethodNotAllowed():
+            return {"Allow": ", ".join(error.allowed)}
+        case errors.BodyTooLarge():
+            return {"Connection": "close"}  # the rest of the body may still be on its way
+    return {}

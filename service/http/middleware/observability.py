@@ -1,0 +1,90 @@
+"""Counting, timing, logging and tracing of every request, by route template: a made-up path is no route at all.
+
+Of a request's content nothing is told anywhere but in its answer.
+"""
+
+import asyncio
+import random
+import re
+import time
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.bootstrap import AppState
+from service.http.error_responses import CLIENT_CLOSED_REQUEST
+from service.ops.request_record import RequestRecord
+
+UNMATCHED_ROUTE = "unmatched"
+
+REQUEST_ID = b"x-request-id"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+_CONNECTION_CLOSE = ((b"connection", b"close"),)
+"""Of a server that leaves: no connection is kept for a next request."""
+
+
+class ObservabilityMiddleware:
+    """ASGI middleware: one count, one duration, one line and one trace a request, and headers that say the same."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        app: Starlette = scope["app"]
+        state: AppState = app.state.headlight
+        record = RequestRecord(scope["method"], _request_id(scope))
+        scope_state = scope.setdefault("state", {})
+        scope_state["record"] = record
+
+        async def recording_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                record.response_started()
+                headers = [*_response_headers(record), *(_CONNECTION_CLOSE if state.terminating else ())]
+                message["headers"] = [*message.get("headers", ()), *headers]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, recording_send)
+        except asyncio.CancelledError:  # the server ends, and has waited long enough
+            record.status = record.status or CLIENT_CLOSED_REQUEST
+            raise
+        finally:
+            _record_request(state, scope, record)
+
+
+def _record_request(state: AppState, scope: Scope, record: RequestRecord) -> None:
+    route = scope.get("route")  # an outer server's mount, when nothing of ours matched
+    scope_state = scope["state"]
+    record.finished_at = time.monotonic()
+    # What the connection was refused with is what the client got, whatever the app made of its leaving.
+    record.status = scope_state.get("rejected_status") or record.status or HTTPStatus.INTERNAL_SERVER_ERROR
+    record.route = route.path if isinstance(route, Route) else UNMATCHED_ROUTE
+    state.metrics.requests_total(record.route, record.model, str(record.status)).inc()
+    state.metrics.request_seconds(record.route).observe(record.finished_at - record.received_at)
+    if record.is_probe and record.status < HTTPStatus.BAD_REQUEST:
+        return
+    if state.access_log:
+        state.access_log.add(record)
+    if state.tracing:
+        state.tracing.record(record, dict(scope["headers"]))
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The client's own, if it is one that can be logged as it is."""
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID and _REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return b"%032x" % random.getrandbits(128)  # no secret, and no system call
+
+
+def _response_headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:
+    stages = ", ".join(f"{name};dur={duration_ms}" for name, duration_ms in record.stages_ms.items())
+    timing = [(b"server-timing", stages.encode())] if stages else []
+    return [(REQUEST_ID, record.request_id), *timing]

@@ -1,0 +1,170 @@
+"""HTTP/1.1 as uvicorn speaks it, with bounds on what a client may send before any app sees it.
+
+Request line, headers, trailers and the pace at which they and a body come are bounded while they arrive. What breaks a
+bound, or is no HTTP, is answered here, in the shape of the app's own errors, and ends the connection.
+
+This stands under every request. So a request that comes whole costs a few assignments, and a connection has one timer,
+which is set again when it fires and not when a request comes.
+"""
+
+import asyncio
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+
+from service.http.accept_gate import ACCEPT_GATE, restore_min_ttl
+from service.http.head_limits import MAX_HEADERS, MAX_HEADERS_BYTES, MAX_REQUEST_LINE_BYTES, check_head_size
+from service.http.protocol_errors import HEADERS_TOO_LARGE, INVALID_HTTP, REQUEST_TIMEOUT, ProtocolErrorResponse
+from service.http.read_timeout import READ_TIMEOUT
+from service.http.rejecting_protocol import LINGERING_CLOSE_S, RejectingProtocol
+from service.http.request_progress import COMPLETE, READING_BODY, READING_HEADERS, REJECTED
+from service.http.upgrade import framing_headers, resume_body_parser
+
+LOOP_STALL_S = 0.1
+"""A timer that fires so late tells of a loop that was busy, and did not read what the client sent."""
+
+
+class _HeadTooLarge(Exception):
+    """Stops the parser; the refusal is kept beside it."""
+
+
+class HardenedHttpProtocol(RejectingProtocol):
+    """One for each connection."""
+
+    url: bytes = b""
+    _unsent_bytes: int = 0
+    _size_error: ProtocolErrorResponse | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if ACCEPT_GATE.closed_to_new:
+            restore_min_ttl(transport.get_extra_info("socket"))
+        self.headers = []
+        self._timeout_s = READ_TIMEOUT.timeout_s
+        self._progress.mark_incomplete(self._timed_flow.reading_time())
+        self.set_timer(self._timeout_s)
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        progress = self._progress
+        if progress.state is REJECTED:
+            return
+        progress.on_bytes(len(data))
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._after_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.reject(self._size_error or INVALID_HTTP)
+        if progress.state is COMPLETE and self.cycle.scope is not self.scope:
+            progress.enter(READING_HEADERS)  # of another request in the same chunk
+        if progress.state is not COMPLETE and progress.state is not REJECTED:
+            self._check_partial_request()
+
+    def on_headers_complete(self) -> None:
+        # What came in so few bytes can only be too many.
+        if self._progress.received_bytes > MAX_REQUEST_LINE_BYTES or len(self.headers) > MAX_HEADERS:
+            self._size_error = check_head_size(self.url, self.headers)
+            if self._size_error:
+                raise _HeadTooLarge
+        super().on_headers_complete()
+        self.headers = []  # or trailers would be added to those of a request that the app has
+        self._progress.enter(READING_BODY)
+
+    def on_body(self, body: bytes) -> None:
+        """Called for every chunk, were it of one byte; the app is told when all that came is read."""
+        self._progress.chunk_had_body = True
+        if not self.cycle.response_complete:
+            self.cycle.body += body
+
+    def on_message_complete(self) -> None:
+        self._progress.state = COMPLETE
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+
+    def on_timer(self) -> None:
+        if self._write_stalled():
+            self.transport.abort()
+            return
+        if self.transport.is_closing():
+            self.set_timer(self._timeout_s)  # until the client has its last bytes
+            return
+        remaining_s = self._remaining_s()
+        if remaining_s > 0:
+            # Not later: by then another phase may be over that has not yet begun.
+            self.set_timer(min(remaining_s, self._timeout_s))
+        elif self._progress.state in (READING_HEADERS, READING_BODY):
+            self.reject(REQUEST_TIMEOUT)
+        else:
+            self.transport.close()  # to one that never spoke, or was told, there is nothing to say
+
+    def _write_stalled(self) -> bool:
+        """Nothing of what the client is owed has gone since the timer fired before: it would be kept for ever."""
+        unsent_bytes, previous = self.transport.get_write_buffer_size(), self._unsent_bytes
+        self._unsent_bytes = unsent_bytes
+        return unsent_bytes > 0 and unsent_bytes == previous
+
+    def _should_upgrade(self) -> bool:
+        return False  # there is no WebSocket here
+
+    def _after_upgrade(self, rest: bytes) -> None:
+        """What asked for an upgrade is answered as the plain request that it is too, and so is what follows it."""
+        upgrading = True
+        while upgrading:
+            try:
+                if framing := framing_headers(self.scope["headers"]):
+                    self._resume_body(framing)
+                self.parser.feed_data(rest)
+                upgrading = False
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self.reject(self._size_error or INVALID_HTTP)
+                upgrading = False
+
+    def _resume_body(self, framing: bytes) -> None:
+        """The request that has just been called complete has a body."""
+        self.cycle.more_body = True
+        self.cycle.message_event.clear()
+        self._progress.enter(READING_BODY)
+        self.parser = resume_body_parser(self, framing)
+
+    def _check_partial_request(self) -> None:
+        progress = self._progress
+        progress.mark_incomplete(self._timed_flow.reading_time())
+        if progress.state is READING_HEADERS:
+            error = check_head_size(self.url, self.headers, progress.bytes_in_state)
+        else:
+            error = HEADERS_TOO_LARGE if progress.framing_bytes > MAX_HEADERS_BYTES else None
+            self._notify_body()
+        if error:
+            self.reject(error)
+
+    def _notify_body(self) -> None:
+        if self._progress.chunk_had_body and not self.cycle.response_complete:
+            if len(self.cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            self.cycle.message_event.set()
+
+    def _remaining_s(self) -> float:
+        """Seconds that what is incomplete may still take. Asked when the timer fires, and by nothing else."""
+        progress, now = self._progress, self._now()
+        if progress.state is COMPLETE or self._pending_rejection:
+            return self._timeout_s
+        if self._app_is_busy():
+            progress.since = now
+        allowed_s = LINGERING_CLOSE_S if progress.state is REJECTED else progress.allowed_s(self._timeout_s)
+        return progress.since + allowed_s - now
+
+    def _app_is_busy(self) -> bool:
+        """Is an earlier request still with the app, or the client told to wait before it sends a body?"""
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        return self._progress.state is READING_HEADERS or self.cycle.waiting_for_100_continue
+
+    def _now(self) -> float:
+        late_s = self.loop.time() - self._timer_due
+        if late_s > LOOP_STALL_S:
+            self._timed_flow.add_stall(late_s)
+        return self._timed_flow.reading_time()

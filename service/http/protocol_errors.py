@@ -1,0 +1,38 @@
+"""What the protocol itself refuses, and how that is written on the wire."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from service.http import openai_error
+
+
+@dataclass(frozen=True)
+class ProtocolErrorResponse:
+    """An answer that ends the connection; `code` is stable and for programs."""
+
+    status: HTTPStatus
+    code: str
+    message: str
+
+    def to_bytes(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """The whole response, with the server's own `headers` first."""
+        body = openai_error.openai_error_body(self.status, self.message, self.code)
+        lines = [
+            f"HTTP/1.1 {self.status.value} {self.status.phrase}".encode(),
+            *(name + b": " + value for name, value in headers),
+            f"content-type: {openai_error.MEDIA_TYPE}".encode(),
+            f"content-length: {len(body)}".encode(),
+            b"connection: close",
+        ]
+        return b"\r\n".join([*lines, b"", body])
+
+
+INVALID_HTTP = ProtocolErrorResponse(HTTPStatus.BAD_REQUEST, "invalid_http", "the request is not valid HTTP/1.1")
+REQUEST_TIMEOUT = ProtocolErrorResponse(
+    HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "timed out while reading the request"
+)
+URI_TOO_LONG = ProtocolErrorResponse(HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "the request line is too long")
+HEADERS_TOO_LARGE = ProtocolErrorResponse(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "there are too many headers, or they are too long"
+)

@@ -1,0 +1,1 @@
+"""Health, metrics, tracing, access log, OpenAPI."""

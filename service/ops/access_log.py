@@ -1,0 +1,62 @@
+"""The access log: a line of JSON for each request. Without what was asked, and without what was answered."""
+
+import asyncio
+import logging
+import sys
+from datetime import UTC, datetime
+
+import orjson
+
+from service.ops.request_record import RequestRecord
+
+logger = logging.getLogger("service.access")
+
+FLUSH_INTERVAL_S = 0.1
+"""Lines are written together, so often: one by one they cost as much as the rest of what is told of a request."""
+
+
+class AccessLog:
+    """Used on the event loop, and closed when it has ended."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def add(self, record: RequestRecord) -> None:
+        """Have a request's line written soon."""
+        if not self._lines:
+            asyncio.get_running_loop().call_later(FLUSH_INTERVAL_S, self.flush)
+        self._lines.append(_format_record(record))
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        lines, self._lines = self._lines, []
+        if lines:
+            logger.info(b"\n".join(lines).decode())
+
+
+def _format_record(record: RequestRecord) -> bytes:
+    """Times are in ms; `tokens` are positions of pictures too."""
+    stages = {name: duration_ms for name, duration_ms in record.stages_ms.items() if name != "total"}
+    return orjson.dumps(
+        {
+            "time": datetime.now(UTC),
+            "request_id": record.request_id.decode("ascii"),
+            "method": record.method,
+            "route": record.route,
+            "status": record.status,
+            "model": record.model or None,
+            "items": record.num_inputs,
+            "tokens": record.num_tokens,
+            "total_ms": round((record.finished_at - record.received_at) * 1000, 2),
+            "stages_ms": stages,
+        }
+    )
+
+
+def configure_access_log() -> None:
+    """Lines of JSON and nothing else: what is said to people goes to stderr."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

@@ -1,0 +1,23 @@
+"""What operators and readers ask: health, metrics, documentation, the playground."""
+
+from service.http.endpoints import Dialect, Endpoint
+from service.http.schemas import ErrorResponse
+from service.ops import health, openapi
+from service.playground import ENDPOINTS as PLAYGROUND
+
+_TEXT = {"text/plain": {"schema": {"type": "string"}}}
+_HTML = {"text/html": {"schema": {"type": "string"}}}
+
+OPERATIONS = Dialect(
+    "Operations",
+    (
+        Endpoint("GET", "/livez", health.livez, "Liveness", response_content=_TEXT, public=True, is_probe=True),
+        Endpoint("GET", "/readyz", health.readyz, "Readiness", response_content=_TEXT,
+                 public=True, is_probe=True),
+        Endpoint("GET", "/metrics", health.metrics, "Prometheus metrics", response_content=_TEXT, public=True, is_probe=True),
+        Endpoint("GET", "/openapi.json", openapi.openapi, "OpenAPI document", public=True),
+        Endpoint("GET", "/docs", openapi.docs_page, "API documentation page", response_content=_HTML, public=True),
+        *PLAYGROUND,
+    ),
+    ErrorResponse,
+)  # fmt: skip

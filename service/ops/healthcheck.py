@@ -1,0 +1,70 @@
+"""Is the server in this container ready? Ends with 0 if so: `python service/ops/healthcheck.py [ARGUMENTS]`, for `HEALTHCHECK`.
+
+Where it listens and whether by TLS is what the container's first process was told, unless told here in the same words.
+Each look starts a Python of its own, so this imports next to nothing: 30 ms of a processor, 70 with an HTTP client.
+"""
+
+import socket
+import sys
+from collections.abc import Sequence
+
+TIMEOUT_S = 2.0
+
+PID1_CMDLINE = "/proc/1/cmdline"
+"""`python3 -m service ...`, or an init with that behind it."""
+
+LOOPBACK_OF_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+CERT_REQUIRED = "2"
+"""Certificates: `ssl.CERT_REQUIRED`."""
+
+
+def is_ready(arguments: Sequence[str]) -> bool:
+    """Does /readyz answer 200? Who has no certificate to show sees only that it listens, which is when models are
+    warmed up.
+    """
+    host = _option(arguments, "--host", "127.0.0.1")
+    try:
+        with socket.create_connection(
+            (LOOPBACK_OF_WILDCARD.get(host, host), int(_option(arguments, "--port", "3000"))), TIMEOUT_S
+        ) as connection:
+            if not _option(arguments, "--ssl-certfile", ""):
+                return _readyz_is_ok(connection)
+            if _option(arguments, "--ssl-cert-reqs", "") == CERT_REQUIRED:
+                return True
+            with _wrap_tls(connection) as tls_connection:
+                return _readyz_is_ok(tls_connection)
+    except (OSError, ValueError):
+        return False
+
+
+def _readyz_is_ok(connection: socket.socket) -> bool:
+    connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    return connection.recv(64).startswith(b"HTTP/1.1 200 ")
+
+
+def _wrap_tls(connection: socket.socket) -> socket.socket:
+    """By TLS with whatever certificate: it is this container's own, and for another name than this."""
+    import ssl  # which takes as long as all the rest
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(connection)
+
+
+def _option(arguments: Sequence[str], name: str, default: str) -> str:
+    """The last value of that option, as `--name value` or `--name=value`."""
+    value = default
+    for argument, next_argument in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == name:
+            value = next_argument
+        elif argument.startswith(f"{name}="):
+            value = argument.removeprefix(f"{name}=")
+    return value
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.exit(not is_ready(sys.argv[1:]))
+    with open(PID1_CMDLINE, encoding="utf-8") as first:  # pathlib takes a third of the time
+        sys.exit(not is_ready(first.read().split("\0")))

@@ -1,0 +1,126 @@
+"""The OpenAPI document, made of the dialects and of the pydantic models that validate, and a page that shows it.
+
+The page asks nothing of any other host: it works where the service does.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.responses import HTMLResponse, Response
+
+from service import VERSION
+from service.api import DIALECTS
+from service.http.endpoints import Dialect, Endpoint
+from service.http.request import HttpRequest
+
+JSON = "application/json"
+
+ERROR_DESCRIPTIONS = {
+    400: "Invalid request: invalid_json, invalid_input, invalid_parameter, invalid_tokens, "
+    "context_length_exceeded, too_many_inputs, attention_too_large, invalid_image, unsupported_image_format, "
+    "image_too_large, url_not_allowed.",
+    401: "invalid_api_key, where keys are configured.",
+    404: "model_not_found: unknown model.",
+    408: "request_timeout: the request did not arrive in time.",
+    413: "body_too_large.",
+    415: "unsupported_media_type.",
+    422: "text-embeddings-inference API only: errors that are 400 in the others.",
+    424: "text-embeddings-inference API only: errors that are 500 in the others.",
+    429: "overloaded; see Retry-After.",
+    500: "inference_failed: the model could not compute this.",
+    503: "deadline_exceeded or not_ready; see Retry-After.",
+}
+_PARAMETER = re.compile(r"{(\w+)}")
+
+
+async def openapi(_request: HttpRequest) -> Response:
+    """The document."""
+    return Response(_openapi_json(), media_type=JSON)
+
+
+async def docs_page(_request: HttpRequest) -> Response:
+    """The document as a page."""
+    return HTMLResponse(files(__package__).joinpath("docs.html").read_text(encoding="utf-8"))
+
+
+@cache
+def _openapi_json() -> bytes:
+    from service.ops.endpoints import OPERATIONS  # which tells of this page too
+
+    return orjson.dumps(build_openapi((*DIALECTS, OPERATIONS)))
+
+
+def build_openapi(dialects: tuple[Dialect, ...]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of these dialects."""
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in dict.fromkeys(_models(dialects))],
+        ref_template="#/components/schemas/{model}",
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for dialect in dialects:
+        for endpoint in dialect.endpoints:
+            paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(dialect, endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Headlight",
+            "version": VERSION,
+            "summary": "Embeddings with their attention.",
+        },
+        "tags": [{"name": dialect.name} for dialect in dialects],
+        "paths": paths,
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _models(dialects: tuple[Dialect, ...]) -> Iterator[type[BaseModel]]:
+    for dialect in dialects:
+        yield dialect.error_model
+        for endpoint in dialect.endpoints:
+            yield from (model for model in (endpoint.request_model, endpoint.response_model) if model)
+
+
+def _operation(dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
+    status = str(int(endpoint.status))
+    response_content = (
+        _json_content(endpoint.response_model) if endpoint.response_content is None else endpoint.response_content
+    )
+    operation: dict[str, Any] = {
+        "tags": [dialect.name],
+        "summary": endpoint.summary,
+        "operationId": f"{endpoint.method.lower()}{re.sub(r'[^a-zA-Z0-9]+', '_', endpoint.path)}",
+        "responses": {
+            status: {"description": "Successful response."}
+            | ({"content": response_content} if response_content else {})
+        },
+    }
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(endpoint.path)
+    ] + list(endpoint.query_parameters)
+    if parameters:
+        operation["parameters"] = parameters
+    if not endpoint.public:
+        operation["security"] = [{}, {"key": []}]
+    if endpoint.request_model:
+        body = _json_content(endpoint.request_model)
+        body[JSON]["examples"] = {name: {"value": value} for name, value in endpoint.examples.items()}
+        body |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in endpoint.binary_media_types}
+        operation["requestBody"] = {"required": True, "content": body}
+    for code, text in ERROR_DESCRIPTIONS.items():
+        operation["responses"][str(code)] = {"description": text, "content": _json_content(dialect.error_model)}
+    return operation
+
+
+def _json_content(model: type[BaseModel] | None) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"} if model else {"type": "object"}
+    return {JSON: {"schema": schema}}

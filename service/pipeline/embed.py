@@ -1,0 +1,238 @@
+"""The path of a request, whatever its dialect: choose models, prepare on threads, queue, wait, finish."""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.preprocess.model_input import ModelInput
+from service.bootstrap import AppState
+from service.engine.items import EngineRequest
+from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
+from service.engine.timing import Timing
+from service.errors import (
+    ContextLengthExceeded,
+    InvalidInput,
+    InvalidParameter,
+    TooManyInputs,
+)
+from service.http.client_disconnect import CancelOnDisconnect
+from service.http.deadline import request_deadline
+from service.http.request import HttpRequest
+from service.pipeline import preprocess
+from service.pipeline.attention_limits import AttentionSizeLimits
+from service.pipeline.types import EmbeddingOutput, EmbedRequest, EmbedResult, Image, Input, TokenIds, modality
+from service.runtime.encoder import AnyEncoder, TextEncoder
+
+CHARS_PER_TOKEN = 5
+"""About what a token of prose has. What there is no room for by this count is refused before it is tokenized, which
+takes as long as all else of a refusal; a text of longer words may be refused a little early."""
+
+
+async def embed_http(request: HttpRequest, embed_request: EmbedRequest) -> EmbedResult:
+    """Raises RequestError, ModelNotFound, Unavailable or InferenceFailed; ClientDisconnect when the client goes."""
+    state = request.app_state
+    if embed_request.model is not None:
+        request.record.model = state.get_model(embed_request.model).name
+    deadline = request_deadline(request, state.settings.request_timeout_ms)
+    request.engine_requests = engine_requests = list[EngineRequest]()
+    async with CancelOnDisconnect(request):
+        result = await embed(state, embed_request, deadline, engine_requests)
+    record = request.record
+    record.model, record.timing = result.encoder.name, result.timing
+    record.num_inputs, record.num_tokens = len(result.outputs), result.num_tokens
+    return result
+
+
+def release_engine_requests(request: HttpRequest) -> None:
+    """The answer is sent, or will not be: what of it was promised is owed no more."""
+    for engine_request in request.engine_requests:
+        request.app_state.engine.on_response_sent(engine_request)
+    request.engine_requests = ()  # they hold the results
+
+
+async def embed(
+    state: AppState, embed_request: EmbedRequest, deadline: float, engine_requests: list[EngineRequest]
+) -> EmbedResult:
+    """The same for who is no HTTP client. Of each of `tickets`, which are added to, the engine must be told that its
+    answer is `sent`.
+    """
+    count, max_items = len(embed_request.inputs), state.settings.max_items
+    if count > max_items:
+        raise TooManyInputs(f"too many inputs: {count} (maximum {max_items})", embed_request.input_path(max_items))
+    encoder = (
+        state.get_model(embed_request.model)
+        if embed_request.model is not None
+        else state.default_model(modality(embed_request.inputs[0]))
+    )
+    groups = _group_by_model(state, encoder, embed_request)
+    state.engine.check_capacity(
+        count, sum(_estimate_tokens(embed_request.inputs[i], of) for of, places in groups for i in places)
+    )
+    size_limits = AttentionSizeLimits(state.settings, len(groups))
+    sub_requests = [
+        _ModelSubRequest(state, of, embed_request, places, deadline, (size_limits, i))
+        for i, (of, places) in enumerate(groups)
+    ]
+    engine_requests += [part.engine_request for part in sub_requests]
+    outputs = await sub_requests[0].outputs() if len(sub_requests) == 1 else await _run_all(sub_requests, count)
+    return EmbedResult(encoder, outputs, Timing.merge([part.engine_request for part in sub_requests]))
+
+
+def text_encoder(state: AppState, name: str | None) -> TextEncoder:
+    """The model of that name, or the first that takes texts. Raises InvalidInput, ModelNotFound or NotReady."""
+    encoder = state.default_model("text") if name is None else state.get_model(name)
+    if not isinstance(encoder, TextEncoder):
+        raise InvalidInput("this model accepts images, not texts", "model")
+    return encoder
+
+
+def _estimate_tokens(value: Input, encoder: AnyEncoder) -> int:
+    """Of an input that is not prepared yet; every picture has as many positions."""
+    if isinstance(value, Image):
+        return encoder.max_positions
+    length = len(value.ids) if isinstance(value, TokenIds) else len(value) // CHARS_PER_TOKEN
+    return min(max(1, length), encoder.max_positions)
+
+
+def check_prompt(encoder: TextEncoder, name: str | None) -> None:
+    """Raises InvalidParameter for a prompt that the model does not have."""
+    known = encoder.prompts
+    if name is not None and name not in known:
+        hint = f"available: {', '.join(known)}" if known else "this model has no prompts"
+        raise InvalidParameter(f"unknown prompt; {hint}", "prompt_name")
+
+
+def _group_by_model(
+    state: AppState, encoder: AnyEncoder, embed_request: EmbedRequest
+) -> list[tuple[AnyEncoder, Sequence[int]]]:
+    """Which inputs go to which model: those of another modality to the one that shares the space."""
+    modalities = [modality(value) for value in embed_request.inputs]
+    if modalities.count(encoder.manifest.modality) == len(modalities):
+        return [(encoder, range(len(modalities)))]
+    groups = {}
+    for kind in dict.fromkeys(modalities):
+        indices = [i for i, found in enumerate(modalities) if found == kind]
+        target = state.sibling_for(encoder, kind)
+        if target is None:
+            accepted = "texts, not images" if kind == "image" else "images, not texts"
+            raise InvalidInput(f"this model accepts {accepted}", embed_request.input_path(indices[0]))
+        groups[target.name] = target, indices
+    return list(groups.values())
+
+
+async def _run_all(sub_requests: "Sequence[_ModelSubRequest]", count: int) -> list[EmbeddingOutput]:
+    """All parts at a time; the first that fails fails the request, and the others leave the queue."""
+    tasks = [asyncio.ensure_future(part.outputs()) for part in sub_requests]
+    try:
+        results = await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)  # what they were promised is theirs until they have left
+    outputs: dict[int, EmbeddingOutput] = {}
+    for part, items in zip(sub_requests, results, strict=True):
+        outputs.update(zip(part.input_indices, items, strict=True))
+    return [outputs[place] for place in range(count)]
+
+
+class _ModelSubRequest:
+    """Of a request, what one model answers: the inputs at `places`."""
+
+    def __init__(
+        self,
+        state: AppState,
+        encoder: AnyEncoder,
+        embed_request: EmbedRequest,
+        input_indices: Sequence[int],
+        deadline: float,
+        size_limits: tuple[AttentionSizeLimits, int],
+    ) -> None:
+        """`sizes` are the request's, and which of its parts this is. Raises InvalidParameter for what this model does
+        not have."""
+        width = encoder.manifest.embedding.width
+        if embed_request.dimensions is not None and embed_request.dimensions > width:
+            raise InvalidParameter(f"dimensions must be between 1 and {width}", embed_request.dimensions_param)
+        if isinstance(encoder, TextEncoder):
+            check_prompt(encoder, embed_request.prompt)
+        self.input_indices = input_indices
+        self.engine_request: EngineRequest = state.engine.create_request(deadline=deadline)
+        self._state = state
+        self._encoder = encoder
+        self._embed_request = embed_request
+        attention_skipped = embed_request.attention_optional and encoder.manifest.attention is None
+        self._attention_plan = (
+            embed_request.attention.plan(encoder.manifest)
+            if embed_request.attention and not attention_skipped
+            else None
+        )
+        self._token_plan = TokenEmbeddingPlan(width) if embed_request.return_token_embeddings else None
+        self._size_limits, self._index = size_limits
+
+    async def outputs(self) -> list[EmbeddingOutput]:
+        """What becomes of the inputs."""
+        await preprocess.preprocess(
+            self._state,
+            self._encoder,
+            self._embed_request,
+            self.input_indices,
+            self.engine_request,
+            self._check_lengths,
+            self._submit,
+        )
+        results = await self._state.engine.results(self.engine_request)
+        pooled = np.array([result.embedding for result in results])
+        embeddings = self._encoder.postprocess(
+            pooled, self._embed_request.dimensions, normalize=self._embed_request.normalize
+        )
+        return [
+            EmbeddingOutput(self._encoder, prepared, embedding, result.attention, result.token_embeddings)
+            for prepared, embedding, result in zip(self.engine_request.prepared, embeddings, results, strict=True)
+        ]
+
+    def _submit(self, items: Sequence[ModelInput]) -> None:
+        self._state.engine.submit(
+            self.engine_request, self._encoder.name, items, self._attention_plan, token_embeddings=self._token_plan
+        )
+
+    def _check_lengths(self, items: Sequence[ModelInput]) -> None:
+        """What can be refused only when lengths are known; of the first items, when there are more to come."""
+        if not self._embed_request.truncate:
+            self._reject_truncated(items)
+        if self._embed_request.max_tokens is not None and isinstance(self._encoder, TextEncoder):
+            self._reject_longer(items, self._embed_request.max_tokens)
+        if self._attention_plan:
+            _check_query(self._attention_plan, items)
+            texts = isinstance(self._encoder, TextEncoder)
+            self._size_limits.check_attention(self._index, self._attention_plan, items, texts=texts)
+        if self._token_plan:
+            self._size_limits.check_token_embeddings(self._index, self._token_plan, items)
+
+    def _reject_truncated(self, items: Sequence[ModelInput]) -> None:
+        for index, item in zip(self.input_indices, items, strict=False):
+            if item.truncated:
+                message = f"the text has more than {item.num_tokens} tokens"
+                raise ContextLengthExceeded(message, self._embed_request.input_path(index))
+
+    def _reject_longer(self, items: Sequence[ModelInput], max_tokens: int) -> None:
+        for index, item in zip(self.input_indices, items, strict=False):
+            if item.num_tokens > max_tokens and not self._embed_request.truncate:
+                raise ContextLengthExceeded(
+                    f"the text has more than {max_tokens} tokens", self._embed_request.input_path(index)
+                )
+            if item.num_tokens > max_tokens:
+                message = f"texts are truncated at {self._encoder.max_positions} tokens only; one exceeds {max_tokens}"
+                raise InvalidParameter(message, "max_tokens")
+
+
+def _check_query(plan: AttentionPlan, items: Sequence[ModelInput]) -> None:
+    if not (plan.words or isinstance(plan.query, int)):
+        return
+    lengths = [count for item in items if (count := plan.num_entries(item)) is not None]
+    if len(lengths) < len(items):
+        raise InvalidParameter("units=words does not apply to token ids; send the text", "attention.units")
+    if isinstance(plan.query, int) and plan.query >= min(lengths):
+        unit = "words" if plan.words else "positions"
+        raise InvalidParameter(
+            f"query {plan.query} is out of range: the input has {min(lengths)} {unit}", "attention.query"
+        )

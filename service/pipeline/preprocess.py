@@ -1,0 +1,124 @@
+"""From a request's inputs to prepared items, on threads: the event loop tokenizes what is brief, and decodes nothing.
+
+Shared by the dialects. Every refusal names its input.
+"""
+
+import asyncio
+import base64
+import binascii
+import re
+import time
+from collections.abc import Callable, Sequence
+
+from models.preprocess import errors as images
+from models.preprocess.image import PreprocessedImage
+from models.preprocess.model_input import ModelInput
+from service.bootstrap import AppState
+from service.engine.items import EngineRequest
+from service.errors import (
+    BadRequestError,
+    DeadlineExceeded,
+    ImageTooLarge,
+    InvalidImage,
+    UnsupportedImageFormat,
+    UrlNotAllowed,
+)
+from service.pipeline.tokenization import TextSource, TokenizationJob
+from service.pipeline.types import EmbedRequest, Image, Input, TokenIds
+from service.runtime.encoder import AnyEncoder, ImageEncoder, TextEncoder
+
+_IMAGE_ERRORS: dict[type[images.ImageDecodeError], type[BadRequestError]] = {
+    images.InvalidImage: InvalidImage,
+    images.UnsupportedImageFormat: UnsupportedImageFormat,
+    images.TooManyPixels: ImageTooLarge,
+}
+
+_URL = re.compile(r"\s*([a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
+_DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+
+
+async def preprocess(
+    state: AppState,
+    encoder: AnyEncoder,
+    embed_request: EmbedRequest,
+    input_indices: Sequence[int],
+    engine_request: EngineRequest,
+    check: Callable[[Sequence[ModelInput]], None],
+    submit: Callable[[Sequence[ModelInput]], None],
+) -> None:
+    """Have the inputs at `places`, of the encoder's modality, made what it takes, and then submitted.
+
+    A few are made at a time, in turn with those of other requests, and `check` is asked of those there are, so that
+    what is refused is refused early. Raises RequestError, DeadlineExceeded, Overloaded or NotReady; of texts
+    that are not few and brief the ticket is told instead.
+    """
+    if isinstance(encoder, TextEncoder):
+        texts = [_text_source(embed_request.inputs[place]) for place in input_indices]
+        TokenizationJob(state, encoder, embed_request, texts, input_indices, engine_request, check, submit).start()
+        return
+    sources = [_image_source(embed_request, place) for place in input_indices]
+    with state.metrics.for_model(encoder.name).preprocess_seconds.time():
+        decoded_images = await _decode_images(
+            state, encoder, sources, list(map(embed_request.input_path, input_indices)), engine_request.deadline
+        )
+    check(decoded_images)
+    submit(decoded_images)
+
+
+async def _decode_images(
+    state: AppState,
+    encoder: ImageEncoder,
+    sources: Sequence[str | bytes],
+    input_paths: Sequence[str],
+    deadline: float,
+) -> list[PreprocessedImage]:
+    """Decode as many at a time as there are decoders: of several bad images the first is named, whatever the timing,
+    and requests take turns.
+    """
+    loop = asyncio.get_running_loop()
+    concurrency = state.settings.intra_op_threads()
+    decoded_images: list[PreprocessedImage] = []
+    for start in range(0, len(sources), concurrency):
+        if time.monotonic() > deadline:
+            state.metrics.rejected.labels("deadline").inc(len(sources))
+            raise DeadlineExceeded("the request's images could not be decoded before its deadline")
+        chunk = sources[start : start + concurrency]
+        futures = [loop.run_in_executor(state.image_pool, _decode, encoder, file) for file in chunk]
+        for input_path, decoded in zip(input_paths[start:], await asyncio.gather(*futures), strict=False):
+            if isinstance(decoded, BadRequestError):
+                decoded.param = input_path
+                raise decoded
+            decoded_images.append(decoded)
+    return decoded_images
+
+
+def _decode(encoder: ImageEncoder, source: str | bytes) -> PreprocessedImage | BadRequestError:
+    try:
+        return encoder.preprocess([decode_base64_image(source) if isinstance(source, str) else source])[0]
+    except images.ImageDecodeError as problem:
+        return _IMAGE_ERRORS[type(problem)](str(problem))
+    except InvalidImage as error:
+        return error
+
+
+def decode_base64_image(encoded: str) -> bytes:
+    """Decode base64, with the line breaks that tools put in. Raises InvalidImage."""
+    prefix = _DATA_URL.match(encoded)
+    payload = encoded[prefix.end() :] if prefix else encoded
+    try:
+        return base64.b64decode("".join(payload.split()), validate=True)
+    except (binascii.Error, ValueError):  # ValueError: characters past ASCII
+        raise InvalidImage("the image is not valid base64") from None
+
+
+def _text_source(value: Input) -> TextSource:
+    assert not isinstance(value, Image)
+    return value.ids if isinstance(value, TokenIds) else value
+
+
+def _image_source(embed_request: EmbedRequest, index: int) -> str | bytes:
+    value = embed_request.inputs[index]
+    assert isinstance(value, Image)
+    if isinstance(value.file, str) and _URL.match(value.file):
+        raise UrlNotAllowed("image URLs are not fetched; send the file as base64", embed_request.input_path(index))
+    return value.file

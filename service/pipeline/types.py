@@ -1,0 +1,103 @@
+"""The one request that every dialect translates to, and the one result that they answer from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.artifact.arrays import Floats
+from models.artifact.manifest import Modality
+from models.preprocess.model_input import ModelInput
+from models.preprocess.text import KeptSide
+from service.engine.attention_ops import AttentionWeights
+from service.engine.attention_options import AttentionOptions
+from service.engine.timing import Timing
+from service.runtime.encoder import AnyEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIds:
+    """A text as its caller's own tokenizer made it, special tokens included."""
+
+    ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture file: its bytes, or base64 of them, bare or as a data URI."""
+
+    file: bytes | str
+
+
+Input = str | TokenIds | Image
+"""A string is a text."""
+
+
+def modality(value: Input) -> Modality:
+    return "image" if isinstance(value, Image) else "text"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Embed these.
+
+    `model` is a served model's name, or None for the first that takes the first of the inputs. What is of another
+    modality than the model's goes to the served model that shares its space. `dimensions` keeps the first only;
+    `normalize` overrules the model. Of a text over the model's limit `kept` stays, unless `truncate` is False: then
+    it is refused. One of more than `max_tokens` is refused in any case: it is cut to the model's limit and no other.
+    `prompt` names one of the model's.
+    """
+
+    inputs: Sequence[Input]
+    model: str | None = None
+    dimensions: int | None = None
+    normalize: bool | None = None
+    truncate: bool = True
+    kept: KeptSide = "start"
+    max_tokens: int | None = None
+    prompt: str | None = None
+    attention: AttentionOptions | None = None
+    attention_optional: bool = False
+    """Of a model without attention it is left out, where it would be refused."""
+    return_token_embeddings: bool = False
+    """Also the vector of each token, or of each of a picture's positions."""
+    input_path: Callable[[int], str] = "input[{}]".format
+    """What the dialect calls the input of that place, and `dimensions_name` the dimensions: for errors."""
+    dimensions_param: str = "dimensions"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingOutput:
+    """One input's answer: its vector `[e]`, and, where asked for, its attention, and the vectors `[n, e]` of its
+    positions, which are not scaled.
+    """
+
+    encoder: AnyEncoder
+    prepared: ModelInput
+    embedding: Floats
+    attention: AttentionWeights | None
+    token_embeddings: Floats | None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedResult:
+    """Answers in the order of the inputs; `encoder` is the model that was asked for."""
+
+    encoder: AnyEncoder
+    outputs: Sequence[EmbeddingOutput]
+    timing: Timing
+
+    @property
+    def embeddings(self) -> Floats:
+        """Of all items, `[b, e]`."""
+        return np.stack([item.embedding for item in self.outputs])
+
+    @property
+    def num_values(self) -> int:
+        """How many are in all vectors of items."""
+        return sum(item.embedding.size for item in self.outputs)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of texts and positions of pictures, that were computed."""
+        return sum(item.prepared.num_tokens for item in self.outputs)

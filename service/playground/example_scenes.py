@@ -1,0 +1,62 @@
+"""Scenes to try: drawn by `models.scenes` of captions that no model of ours was trained on, the same in every run."""
+
+import asyncio
+from functools import cache
+from io import BytesIO
+
+import numpy as np
+import orjson
+from PIL import Image
+from starlette.responses import Response
+
+from models.scenes.description import draw_descriptions
+from models.scenes.rendering import Scene, render_scene
+from service.errors import NotFound
+from service.http.request import HttpRequest
+from service.playground.static_asset import StaticAsset
+
+SCENE_COUNT, SIDE_PX = 20, 160
+SEED = 11
+"""With this one they hold every shape and every texture."""
+
+PATH = "playground/scenes/{}.png"
+"""Relative to the page, which may stand behind a proxy's prefix."""
+
+
+async def scenes(request: HttpRequest) -> Response:
+    """Their list: captions, and where the pictures are."""
+    return (await _rendered_scenes_async())[0].respond(request)
+
+
+async def scene_image(request: HttpRequest) -> Response:
+    """One of them. Raises NotFound."""
+    asset = (await _rendered_scenes_async())[1].get(request.path_params["scene"])
+    if asset is None:
+        raise NotFound("no such scene")
+    return asset.respond(request)
+
+
+@cache
+def rendered_scenes() -> tuple[StaticAsset, dict[str, StaticAsset]]:
+    """The list and the pictures by the last part of their paths: drawn once, in about a fifth of a second."""
+    rng = np.random.default_rng(SEED)
+    rendered = [
+        render_scene(description, rng, side_px=SIDE_PX) for description in draw_descriptions(rng, SCENE_COUNT, "unseen")
+    ]
+    entries = [
+        {"url": PATH.format(i), "caption": scene.description.caption, "width_px": SIDE_PX, "height_px": SIDE_PX}
+        for i, scene in enumerate(rendered)
+    ]
+    scene_list = StaticAsset(orjson.dumps({"object": "list", "data": entries}), "application/json")
+    return scene_list, {f"{i}.png": StaticAsset(_png(scene), "image/png") for i, scene in enumerate(rendered)}
+
+
+async def _rendered_scenes_async() -> tuple[StaticAsset, dict[str, StaticAsset]]:
+    """On a thread: drawing takes longer than the event loop may be held up."""
+    return await asyncio.to_thread(rendered_scenes)
+
+
+def _png(scene: Scene) -> bytes:
+    file = BytesIO()
+    Image.fromarray(scene.pixels).save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,39 @@
+"""The colour map with its least and largest value, and under it what is shown."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from service.visualization.color_norm import ColorNorm, format_value
+from service.visualization.colormap import INK, MUTED, apply_colormap, color_at, contrasting_ink
+from service.visualization.font import Font
+from service.visualization.page import Page
+
+
+def colorbar(page: Page, norm: ColorNorm, caption: Sequence[str]) -> list[Image.Image]:
+    """Two parts of a page, as wide as it."""
+    return [_bar(page, norm), page.text_block(caption, MUTED)]
+
+
+def _bar(page: Page, norm: ColorNorm) -> Image.Image:
+    """The map from end to end between two numbers, and where it is not linear a third in its middle."""
+    font = Font(page.font_px)
+    height = round(page.font_px * 1.4)
+    image = page.blank(height)
+    low, high = format_value(norm.vmin), format_value(norm.vmax)
+    gap = page.font_px // 2
+    left = page.margin_px + font.width_px(low) + gap
+    right = page.width_px - page.margin_px - font.width_px(high) - gap
+    row = apply_colormap(np.linspace(0, 1, right - left))
+    image.paste(Image.fromarray(np.tile(row, (height, 1, 1))), (left, 0))
+    draw = ImageDraw.Draw(image)
+    middle = format_value(norm.inverse(0.5))
+    baseline = (height + font.ascent_px - font.descent_px) // 2
+    font.write(draw, (page.margin_px, baseline), low, INK)
+    font.write(draw, (right + gap, baseline), high, INK)
+    if norm.sqrt:
+        font.write(
+            draw, ((left + right - font.width_px(middle)) // 2, baseline), middle, contrasting_ink(color_at(0.5))
+        )
+    return image

@@ -1,0 +1,104 @@
+"""Type: DejaVu Sans, which comes with this package, at one size. Every character is drawn as it is told.
+
+The basic layout of Pillow, not Raqm: that needs a library of the system, and pictures are to be the same everywhere.
+"""
+
+from functools import cache, lru_cache
+from importlib.resources import files
+from io import BytesIO
+from threading import Lock
+from typing import Final
+
+from PIL import ImageDraw, ImageFont
+
+from service.visualization.colormap import Color
+
+FONT_FILE = "DejaVuSans.ttf"
+
+_MISSING_CHARACTER: Final = "\U0010ffff"
+_PROBE_PX: Final = 16
+_PROBE_LOCK: Final = Lock()
+
+CODE_DIGIT_SCALE: Final = 0.5
+"""Of the type's size, that of the digits of a code point."""
+
+
+class Font:
+    """The font at `size_px`. One for each picture: a face of FreeType is not to be shared between threads."""
+
+    def __init__(self, size_px: int) -> None:
+        self.size_px = size_px
+        self.line_px = max(1, round(size_px / 16))
+        self._font = _load_font(size_px)
+        self._digits = _load_font(max(6, round(size_px * CODE_DIGIT_SCALE)))
+        self._widths: dict[str, int] = {}
+        self._digits_px = round(self._digits.getlength("0"))
+
+    @property
+    def ascent_px(self) -> int:
+        return round(self.size_px * 0.93)
+
+    @property
+    def descent_px(self) -> int:
+        return round(self.size_px * 0.24)
+
+    def width_px(self, text: str) -> int:
+        """How far a character, with its marks, or a word goes."""
+        if text not in self._widths:
+            self._widths[text] = round(self._font.getlength(text))
+        return self._widths[text]
+
+    def code_px(self, character: str) -> int:
+        """Width of a character's code point in its box."""
+        return len(_code_rows(character)[0]) * self._digits_px + 6 * self.line_px
+
+    def write(self, draw: ImageDraw.ImageDraw, position: tuple[int, int], text: str, ink: Color) -> None:
+        """From `at` on, on the baseline."""
+        draw.text(position, text, font=self._font, fill=ink, anchor="ls")
+
+    def write_code(self, draw: ImageDraw.ImageDraw, position: tuple[int, int], character: str, ink: Color) -> None:
+        """A character's code point, in two rows in a small box, where there is no glyph for it."""
+        x, y = position
+        line = self.line_px
+        box = (x + line, y - self.ascent_px + 2 * line, x + self.code_px(character) - 1 - line, y + self.descent_px)
+        draw.rectangle(box, outline=ink, width=line)
+        upper, lower = _code_rows(character)
+        middle = (box[1] + box[3]) // 2
+        for row, top in ((upper, middle - line), (lower, box[3] - 2 * line)):
+            draw.text((x + 3 * line, top), row, font=self._digits, fill=ink, anchor="ls")
+
+
+def printable(text: str) -> str:
+    """A short text for labels: what there is no glyph for as U+ and its code point."""
+    return "".join(character if has_glyph(character) else f"U+{ord(character):04X}" for character in text)
+
+
+@lru_cache(maxsize=65_536)
+def has_glyph(character: str) -> bool:
+    """Whether the font draws that character, or a rectangle in its place."""
+    return character.isprintable() and _glyph_mask(character) != _glyph_mask(_MISSING_CHARACTER)
+
+
+@cache
+def _font_bytes() -> bytes:
+    return files(__package__).joinpath(FONT_FILE).read_bytes()
+
+
+def _load_font(size_px: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(BytesIO(_font_bytes()), size_px, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _glyph_mask(character: str) -> bytes:
+    with _PROBE_LOCK:
+        return bytes(_probe_font().getmask(character))
+
+
+@cache
+def _probe_font() -> ImageFont.FreeTypeFont:
+    return _load_font(_PROBE_PX)
+
+
+def _code_rows(character: str) -> tuple[str, str]:
+    digits = f"{ord(character):04X}"
+    digits = digits.rjust(len(digits) + len(digits) % 2, "0")
+    return digits[: len(digits) // 2], digits[len(digits) // 2 :]

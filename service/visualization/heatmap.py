@@ -1,0 +1,97 @@
+"""A picture under the colours of its cells' weights.
+
+Cell by cell, not smoothed: a model gives one weight for each cell, and in between there is none to show.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from service.visualization.color_norm import ColorNorm
+from service.visualization.colorbar import colorbar
+from service.visualization.colormap import Floats, apply_colormap
+from service.visualization.page import Page
+
+OVERLAY_OPACITY: Final = 0.6
+"""Share of the map's colour in a px; the rest is the picture."""
+
+SATURATION: Final = 0.5
+"""Of the picture's own colours, what is left: with all of them a red thing looks like a larger weight, with none a red
+star on blue stripes is not seen any more."""
+
+UNSEEN_OPACITY: Final = 0.55
+"""Share of a light grey in what the model does not see."""
+
+_UNSEEN_GRAY: Final = (150, 150, 150)
+
+MAX_ASPECT: Final = 3.0
+"""Height over width at most: a picture that is longer stands in the middle, narrower than its page."""
+
+
+def image_heatmap(
+    original: Image.Image,
+    values: npt.ArrayLike,
+    boxes_px: Floats,
+    *,
+    width_px: int,
+    caption: Sequence[str],
+    marked: int | None = None,
+) -> Image.Image:
+    """`picture` in RGB, `values` `[m]` on cells whose `boxes_px` `[m, 4]` are in px of it; `marked` is outlined."""
+    page = Page(width_px)
+    norm = ColorNorm.from_values(values)
+    image = overlay(original, norm.normalize(values), boxes_px, fit_size(original.size, page))
+    if marked is not None:
+        box = _scale_boxes(boxes_px, original.size, image.size)[marked]
+        ImageDraw.Draw(image).rectangle(_inclusive_box(box), outline=(255, 255, 255), width=2 * page.line_px)
+    return page.stack([image, *colorbar(page, norm, caption)])
+
+
+def fit_size(size: tuple[int, int], page: Page) -> tuple[int, int]:
+    """Width and height, in proportion, that a picture of `size` is drawn in: at least 1 px each."""
+    width, height = size
+    max_width = page.content_width_px
+    max_height = min(MAX_ASPECT * max_width, page.max_height_px)
+    factor = min(max_width / width, max_height / height)
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def overlay(original: Image.Image, fractions: npt.ArrayLike, boxes_px: Floats, size: tuple[int, int]) -> Image.Image:
+    """The picture in `size`, its cells under the colours of their `places` on the map, and the rest greyed."""
+    scaled = _resize(original, size)
+    gray = scaled.convert("L").convert("RGB")
+    color_layer = Image.new("RGB", size)
+    seen_mask = Image.new("L", size)
+    draw, mask = ImageDraw.Draw(color_layer), ImageDraw.Draw(seen_mask)
+    for box, color in zip(_scale_boxes(boxes_px, original.size, size), apply_colormap(fractions).tolist(), strict=True):
+        if box[0] < box[2] and box[1] < box[3]:
+            draw.rectangle(_inclusive_box(box), fill=tuple(color))
+            mask.rectangle(_inclusive_box(box), fill=255)
+    unseen = Image.blend(gray, Image.new("RGB", size, _UNSEEN_GRAY), UNSEEN_OPACITY)
+    return Image.composite(
+        Image.blend(Image.blend(gray, scaled, SATURATION), color_layer, OVERLAY_OPACITY), unseen, seen_mask
+    )
+
+
+def _resize(original: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Smoothly, with px that stay px where it is enlarged much."""
+    enlarged = size[0] > 8 * original.width
+    return original.resize(size, Image.Resampling.NEAREST if enlarged else Image.Resampling.BICUBIC)
+
+
+def _scale_boxes(
+    boxes_px: Floats, size: tuple[int, int], drawn_size: tuple[int, int]
+) -> list[tuple[int, int, int, int]]:
+    """Boxes in px of a picture of `size` as whole px of the drawn one: what touches there touches here."""
+    factors = np.array(drawn_size * 2) / np.array(size * 2)
+    edges = (np.asarray(boxes_px) * factors).round().clip(0, np.array(drawn_size * 2)).astype(int)
+    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in edges.tolist()]
+
+
+def _inclusive_box(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Pillow draws the last px of a rectangle too."""
+    x0, y0, x1, y1 = box
+    return x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)

@@ -1,0 +1,59 @@
+"""Wrapping: what is to be drawn of a text, in lines that fit."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from service.visualization.token_spans import TokenSpan
+
+
+@dataclass(frozen=True, slots=True)
+class GlyphRun:
+    """What is drawn at a stretch, `width_px` wide: a character, or the mark of a `special` token.
+
+    `end` is the code point of the text after it, `direction` Unicode's, `segment` what it is shaded as. A `code` is
+    drawn as its code point; what the model did not see is `quiet`; whose attention it is, if special, is `marked`.
+    """
+
+    text: str
+    width_px: int
+    end: int
+    direction: str
+    span: TokenSpan | None = None
+    special: bool = False
+    code: bool = False
+    space: bool = False
+    newline: bool = False
+    muted: bool = False
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """In the order of the text; `rtl` where its paragraph is read from right to left."""
+
+    runs: Sequence[GlyphRun]
+    rtl: bool
+
+
+def break_lines(paragraph: Sequence[GlyphRun], max_width_px: int) -> Iterator[Sequence[GlyphRun]]:
+    """A paragraph's lines: broken after spaces where there are any, else where the room ends.
+
+    A space that a line has no room for ends it and is left out.
+    """
+    line: list[GlyphRun] = []
+    used_px = after_space = 0
+    for run in paragraph:
+        while line and used_px + run.width_px > max_width_px:
+            split = len(line) if run.space else after_space or len(line)
+            yield line[:split]
+            line = line[split:]
+            used_px, after_space = sum(kept.width_px for kept in line), 0
+            if run.space and not run.special:
+                break
+        else:
+            line.append(run)
+            used_px += run.width_px
+            if run.space:
+                after_space = len(line)
+    if line:
+        yield line

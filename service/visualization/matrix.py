@@ -1,0 +1,60 @@
+"""Who attends to whom: one matrix, with the names of its rows and columns where they can be read."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from service.visualization.color_norm import ColorNorm
+from service.visualization.colorbar import colorbar
+from service.visualization.colormap import BACKGROUND, INK
+from service.visualization.font import Font, printable
+from service.visualization.page import Page
+from service.visualization.small_multiples import mosaic, render_panel
+
+MIN_CELL_PX: Final = 10
+"""Of a cell with a name beside it."""
+
+_MAX_NAME_CHARACTERS: Final = 14
+
+
+def matrix(values: npt.ArrayLike, names: Sequence[str], *, width_px: int, caption: Sequence[str]) -> Image.Image:
+    """`values` `[m, m]`: rows attend to columns. Without `names`, or room for them, it is a mosaic of one."""
+    page = Page(width_px)
+    array = np.asarray(values, dtype=np.float64)
+    font = Font(max(10, min(page.font_px, page.content_width_px // max(1, len(names)) * 2 // 3)))
+    labels = [_shorten(name) for name in names]
+    gutter = max(map(font.width_px, labels), default=0) + font.size_px // 2
+    cell = (page.content_width_px - gutter) // max(1, len(names))
+    if not labels or cell < MIN_CELL_PX:
+        return mosaic(array[None, None], row_names=[""], names=[""], aspect=1, width_px=width_px, caption=caption)
+    cell = min(cell, 4 * font.size_px)
+    norm = ColorNorm.sqrt_from_zero(array)
+    side = cell * len(labels)
+    left = (page.width_px - side - gutter) // 2 + gutter
+    image = page.blank(gutter + side)
+    image.paste(render_panel(array, (side, side), norm), (left, gutter))
+    middle = (cell + font.ascent_px - font.descent_px) // 2
+    draw = ImageDraw.Draw(image)
+    for i, name in enumerate(labels):
+        label_width = font.width_px(name)
+        font.write(draw, (left - label_width - font.size_px // 3, gutter + i * cell + middle), name, INK)
+    image.paste(_column_labels(labels, font, cell, gutter), (left, 0))
+    return page.stack([image, *colorbar(page, norm, caption)])
+
+
+def _column_labels(names: Sequence[str], font: Font, cell: int, height: int) -> Image.Image:
+    """The same names, a column each, read from below."""
+    image = Image.new("RGB", (height, cell * len(names)), BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    middle = (cell + font.ascent_px - font.descent_px) // 2
+    for i, name in enumerate(names):
+        font.write(draw, (font.size_px // 3, i * cell + middle), name, INK)
+    return image.transpose(Image.Transpose.ROTATE_90)
+
+
+def _shorten(name: str) -> str:
+    text = printable(name)
+    return text if len(text) <= _MAX_NAME_CHARACTERS else text[: _MAX_NAME_CHARACTERS - 1] + "\u2026"

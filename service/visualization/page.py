@@ -1,0 +1,90 @@
+"""A page: how wide it is, and the measures that follow from that. Pictures stand on it one under the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+from PIL import Image, ImageDraw
+
+from service.visualization.colormap import BACKGROUND, INK, Color
+from service.visualization.font import Font, printable
+
+MIN_WIDTH_PX: Final = 200
+MAX_WIDTH_PX: Final = 4_096
+MAX_PAGE_PIXELS: Final = 24_000_000
+"""Of what is drawn above a legend: 72 MB, and about a second to compress."""
+
+_MIN_FONT_PX: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`width_px` wide; type, lines and margins grow with it."""
+
+    width_px: int
+
+    @property
+    def font_px(self) -> int:
+        return max(_MIN_FONT_PX, round(self.width_px * 0.02))
+
+    @property
+    def line_px(self) -> int:
+        """Thickness of a line."""
+        return max(1, round(self.width_px / 500))
+
+    @property
+    def margin_px(self) -> int:
+        return max(8, round(self.width_px * 0.02))
+
+    @property
+    def content_width_px(self) -> int:
+        """Width between the margins."""
+        return self.width_px - 2 * self.margin_px
+
+    @property
+    def max_height_px(self) -> int:
+        """Of what is drawn above the legend."""
+        return MAX_PAGE_PIXELS // self.width_px
+
+    def blank(self, height_px: int) -> Image.Image:
+        return Image.new("RGB", (self.width_px, height_px), BACKGROUND)
+
+    def text_block(self, lines: Sequence[str], ink: Color = INK) -> Image.Image:
+        """A few lines of text, broken between words where they are longer than the page is wide."""
+        font = Font(self.font_px)
+        wrapped = [part for line in lines for part in _wrap_words(printable(line), font, self.content_width_px)]
+        step = round(self.font_px * 1.45)
+        image = self.blank(step * len(wrapped))
+        draw = ImageDraw.Draw(image)
+        for i, line in enumerate(wrapped):
+            font.write(draw, (self.margin_px, i * step + self.font_px), line, ink)
+        return image
+
+    def stack(self, parts: Sequence[Image.Image]) -> Image.Image:
+        """One under the other, in the middle of the page, with margins around."""
+        gap = self.margin_px
+        image = self.blank(sum(part.height for part in parts) + gap * (len(parts) + 1))
+        top = gap
+        for part in parts:
+            image.paste(part, ((self.width_px - part.width) // 2, top))
+            top += part.height + gap
+        return image
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """The file."""
+    buffer = BytesIO()
+    image.save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def _wrap_words(line: str, font: Font, max_width_px: int) -> list[str]:
+    lines = [""]
+    for word in line.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and font.width_px(longer) > max_width_px:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

@@ -1,0 +1,96 @@
+"""The OpenAPI document: complete, executed by its own examples, and attacked by schemathesis."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from service.api import DIALECTS
+from service.app import create_app
+from service.ops.endpoints import OPERATIONS
+from service.ops.openapi import build_openapi
+from tests.conftest import MINILM
+from tests.server import Server
+
+CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
+
+EXAMPLES = [
+    pytest.param(endpoint.path, example, id=f"{endpoint.path} {name}")
+    for dialect in DIALECTS
+    for endpoint in dialect.endpoints
+    for name, example in endpoint.examples.items()
+]
+
+
+@pytest.fixture(scope="module")
+def schema(both: Server) -> Any:
+    return schemathesis.openapi.from_url(f"{both.url}/openapi.json")
+
+
+OPERATIONS_SERVED = [
+    pytest.param(endpoint.path, endpoint.method, id=f"{endpoint.method} {endpoint.path}")
+    for dialect in (*DIALECTS, OPERATIONS)
+    for endpoint in dialect.endpoints
+]
+
+
+def test_every_route_is_documented() -> None:
+    served = {route.path for route in create_app().routes}  # type: ignore[attr-defined]
+    assert build_openapi((*DIALECTS, OPERATIONS))["paths"].keys() == served
+
+
+def test_every_request_has_an_example() -> None:
+    for dialect in DIALECTS:
+        for endpoint in dialect.endpoints:
+            assert bool(endpoint.request_model) == bool(endpoint.examples), endpoint.path
+
+
+@pytest.mark.parametrize(("path", "example"), EXAMPLES)
+def test_examples_return_200(both: Server, path: str, example: dict[str, Any]) -> None:
+    url = both.url + path.replace("{model}", example.get("model", MINILM)).replace("{version}", "1")
+    answer = httpx.post(url, json=example, timeout=60)
+    assert answer.status_code == 200, answer.text
+
+
+def test_schema_references_resolve(both: Server) -> None:
+    found = httpx.get(f"{both.url}/openapi.json").json()
+    names = found["components"]["schemas"].keys()
+    for reference in _references(found):
+        assert reference.removeprefix("#/components/schemas/") in names
+
+
+def test_docs_page_loads_no_other_host(both: Server) -> None:
+    page = httpx.get(f"{both.url}/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS_SERVED)
+def test_fuzzed_requests_conform_to_schema(schema: Any, path: str, method: str) -> None:
+    @given(case=schema[path][method].as_strategy())
+    @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    def attack(case: Any) -> None:
+        case.call_and_validate(checks=CHECKS, timeout=30)
+
+    attack()
+
+
+def _references(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from _references(value)
+    if isinstance(node, list):
+        for value in node:
+            yield from _references(value)
