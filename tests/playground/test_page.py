@@ -135,7 +135,7 @@ def test_the_theme_can_be_chosen(opened: PlaygroundPage) -> None:
 
 def test_every_shade_can_be_read_and_equal_steps_look_equal(opened: PlaygroundPage) -> None:
     worst, spread = opened.page.evaluate("""async () => {
-        const { ink, lit, shade } = await import('/playground/colours.js');
+        const { ink, lit, shade } = await import('/playground/colormap.js');
         const linear = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
         const share = [0.2126, 0.7152, 0.0722];
         const light = (rgb) => rgb.reduce((sum, value, i) => sum + linear(value / 255) * share[i], 0);

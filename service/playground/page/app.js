@@ -2,12 +2,12 @@
 
 import { ApiError, embed, hasKey, models, setKey, url } from "./api.js";
 import { dot } from "./arrays.js";
-import { css, shade } from "./colours.js";
+import { css, shade } from "./colormap.js";
 import { compare, paint as paintCompared } from "./compare.js";
 import { command } from "./curl.js";
 import { $, debounced, option } from "./dom.js";
 import { ofFile, ofText, pictureIn } from "./inputs.js";
-import { neighbours, remember } from "./memory.js";
+import { neighbours, remember } from "./history.js";
 import * as scenes from "./scenes.js";
 import { View } from "./view.js";
 

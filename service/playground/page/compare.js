@@ -1,10 +1,10 @@
 // Two inputs and what makes them alike: each part of one against the whole of the other, or against one of its parts.
 
 import { match } from "./api.js";
-import { gradient, shade } from "./colours.js";
+import { gradient, shade } from "./colormap.js";
 import { $, element, figure, option } from "./dom.js";
-import { Passage } from "./passage.js";
-import { Picture } from "./picture.js";
+import { Passage } from "./text-view.js";
+import { Picture } from "./image-view.js";
 
 const MEASURES = [
   ["contributions", "contribution to the similarity"],

@@ -1,8 +1,8 @@
 // A picture with its heat map: a button for each cell, where the cell lies in the picture as it was given.
 
-import { css, lit } from "./colours.js";
+import { css, lit } from "./colormap.js";
 import { element, figure } from "./dom.js";
-import { rove } from "./roving.js";
+import { rove } from "./roving-tabindex.js";
 
 export class Picture {
   /** `on` as Passage's. `size` is `[width, height]` of the original in px, upright; `map` gives a share its colour. */

@@ -4,7 +4,7 @@ import { ask, embed, url } from "./api.js";
 import { cosine } from "./arrays.js";
 import { $, element, figure, option } from "./dom.js";
 import { ofFile, ofText } from "./inputs.js";
-import { rove } from "./roving.js";
+import { rove } from "./roving-tabindex.js";
 
 const BEST = 6;
 

@@ -1,9 +1,9 @@
 // A text with its tokens shaded by their weights; special tokens stand apart, for they are no part of the text.
 
 import { pieces, visible } from "./codepoints.js";
-import { css, ink, shade } from "./colours.js";
+import { css, ink, shade } from "./colormap.js";
 import { element, figure } from "./dom.js";
-import { rove } from "./roving.js";
+import { rove } from "./roving-tabindex.js";
 
 export class Passage {
   /** `on.point(positions)` and `on.pin(positions)` are told which tokens are hovered and chosen: a list, or null. */

@@ -1,10 +1,10 @@
 // The card that shows a text or a picture with its attention, and what the pointer or the keyboard asks of it.
 
 import { Attention, headsOf } from "./attention.js";
-import { gradient, lit, shade } from "./colours.js";
+import { gradient, lit, shade } from "./colormap.js";
 import { $, element, figure, option } from "./dom.js";
-import { Passage } from "./passage.js";
-import { Picture } from "./picture.js";
+import { Passage } from "./text-view.js";
+import { Picture } from "./image-view.js";
 
 export class View {
   /** `changed()` is called when what is shown changes, `failed(error)` when it cannot be. */
