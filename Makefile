@@ -27,7 +27,7 @@ JS_CLIENTS := tests/clients/js
 BENCH_INT8 := .cache/bench/$(DEFAULT_MODEL)-int8
 BENCH_BASE := .cache/bench/base
 
-# An artifact of another format than this code reads is made anew, as one that is not there.
+# Artifacts in another format than this code reads are rebuilt, like missing ones.
 FORMAT   := $(shell sed -n 's/^ARTIFACT_FORMAT_VERSION: Final = //p' models/artifact/manifest.py)
 OUTDATED := $(shell grep -sL '^  "format": $(FORMAT),$$' $(DEFAULT_ARTIFACTS) $(patsubst %,%/manifest.json,$(BENCH_INT8) $(BENCH_BASE)-fp32 $(BENCH_BASE)-fp16))
 

@@ -26,8 +26,8 @@ from bench.timing import RunLength
 from bench.workloads import TEXT_MODEL
 
 DEFAULT_PARTS = ("graphs", "serving", "attention", "tail")
-"""What is measured unless told otherwise. Of the others `batching` is for docs/adr/0012, `soak` takes half an hour, and
-`against` wants another server."""
+"""Parts measured by default. The others are opt-in: `batching` serves docs/adr/0012, `soak` takes half an hour, and
+`against` requires another server."""
 
 PARTS = (*DEFAULT_PARTS, "overload", "batching", "against", "soak")
 

@@ -1,4 +1,4 @@
-"""What attention costs over HTTP, beside the embedding alone: one long text after another, on one connection."""
+"""Overhead of attention over HTTP, compared with embedding only: long texts in sequence on one connection."""
 
 import http.client
 import sys

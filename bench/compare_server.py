@@ -32,7 +32,7 @@ def measure(artifacts: Sequence[Path], other: str, model: str, run_length: RunLe
     """Requests a second and latencies of both, and ratios of ours to the other's within each round. `other` is the URL
     of its endpoint, and `model` what the model is called there.
 
-    Raises ServerFailed where the other does not answer as this one does.
+    Raises ServerError where the other does not answer as this one does.
     """
     wrk.require_wrk()
     text = next(path for path in artifacts if path.name == TEXT_MODEL)
@@ -56,7 +56,7 @@ def measure(artifacts: Sequence[Path], other: str, model: str, run_length: RunLe
 
 
 def check_same_embeddings(ours: str, other: str, model: str) -> None:
-    """Raises ServerFailed where the two embed otherwise: a comparison of two models would be none."""
+    """Raises ServerError where the two embed otherwise: a comparison of two models would be none."""
     texts = [text for kind in WORD_RANGES for text in workload_texts(kind, 4)]
     mine, theirs = fetch_embeddings(ours, TEXT_MODEL, texts), fetch_embeddings(other, model, texts)
     if mine.shape != theirs.shape:
@@ -80,7 +80,7 @@ def ratios(ours: Sequence[wrk.ClosedLoopResult], other: Sequence[wrk.ClosedLoopR
 
 
 def fetch_embeddings(url: str, model: str, texts: Sequence[str]) -> Floats:
-    """The vectors of `texts` [n, e] by OpenAI's endpoint at `url`. Raises ServerFailed."""
+    """The vectors of `texts` [n, e] by OpenAI's endpoint at `url`. Raises ServerError."""
     headers = {"Content-Type": "application/json"}
     try:
         request = urllib.request.Request(url, embeddings_body(model, texts, attention=False), headers)  # noqa: S310  # given by hand

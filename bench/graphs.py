@@ -1,6 +1,6 @@
-"""What the graph of an artifact costs: padding, precision, attention, memory. No HTTP, no engine.
+"""Cost of an artifact's graph: padding, precision, attention, memory. Without HTTP and engine.
 
-Batches are as the engine makes them: generated prose, sorted by length, up to so many tokens.
+Batches are formed as in the engine: generated prose, sorted by length, at most BATCH_TOKENS tokens each.
 
 Letters: b items, s longest item, t tokens of all items.
 """
@@ -64,12 +64,17 @@ def padding(artifact: Path, *, threads: int) -> dict[str, float]:
 
 
 def attention(artifact: Path, *, threads: int) -> dict[str, float]:
-    """One long text: what each kind of attention costs beside the embedding alone."""
+    """Measure the cost of each kind of attention on one long text, compared with embedding only."""
     spec = Manifest.read(artifact).graph
     session = Session(artifact / GRAPH_FILE, spec, device="cpu", threads=threads)
     feeds = pack([np.random.default_rng(0).integers(1000, 20_000, LONG_TOKENS)])
-    outputs_by_kind = {"embedding": (), "rollout": (tensors.pooled_reduction("rollout"),), "rollout_matrix": (tensors.reduction_matrix("rollout"),),
-             "max": (tensors.pooled_reduction("max"),), "raw_one_layer": (tensors.layer_weights(0),)}  # fmt: skip
+    outputs_by_kind = {
+        "embedding": (),
+        "rollout": (tensors.pooled_reduction("rollout"),),
+        "rollout_matrix": (tensors.reduction_matrix("rollout"),),
+        "max": (tensors.pooled_reduction("max"),),
+        "raw_one_layer": (tensors.layer_weights(0),),
+    }
     durations_ms = medians_ms(
         {name: _run_feeds(session, feeds, *outputs) for name, outputs in outputs_by_kind.items()}, rounds=4 * ROUNDS
     )

@@ -23,10 +23,10 @@ class Target:
 def run_interleaved(
     targets: Mapping[str, Target], *, connections: int, run_length: RunLength
 ) -> dict[str, list[wrk.ClosedLoopResult]]:
-    """What came of each one's closed loops, round by round; a turn is twice `length.seconds`, for servers of other make
-    tell only what they have answered in all.
+    """What came of each one's closed loops, round by round; a turn is twice `run_length.seconds`, for servers of other
+    make tell only what they have answered in all.
 
-    Raises ServerFailed.
+    Raises ServerError.
     """
     results: dict[str, list[wrk.ClosedLoopResult]] = {name: [] for name in targets}
     for _ in range(run_length.rounds):

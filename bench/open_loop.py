@@ -31,7 +31,8 @@ def open_loop(
 ) -> LatenciesMs:
     """Send `requests` in turn at `rate` a second, at random times; the ms that each took, by kind.
 
-    Raises RuntimeError for an answer that is not 200, unless `refusals` are to be expected: their kind is the status.
+    Raises RuntimeError for an answer that is not 200, unless `allow_rejections` are to be expected: their kind is the
+    status.
     """
     return uvloop.run(_Sender(url, allow_rejections).send_all(requests, rate=rate, seconds=seconds, seed=seed))
 
@@ -66,7 +67,7 @@ class _Sender:
         connection = await self._acquire_connection()
         status, _ = await connection.post_any_status(request.body)
         if status != 200 and not self._allow_rejections:
-            self._failures.append(RuntimeError(f"status {status}"))  # told when all under way have ended
+            self._failures.append(RuntimeError(f"status {status}"))  # raised once no request is in flight
             return
         kind = request.kind if status == 200 else str(status)
         self._latencies.setdefault(kind, []).append(1000 * (time.monotonic() - due))

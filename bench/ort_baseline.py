@@ -14,14 +14,14 @@ TOKEN_BUDGETS = (128, 256, 512)
 """Tokens of a batch that are tried: fewer and more were never faster on this machine."""
 
 CALIBRATION_RUNS, CALIBRATION_INPUTS = 5, 64
-"""How often each way is tried, in turn, and on how many items at least: the same ones for each way."""
+"""Runs of each strategy, interleaved, and the minimum number of items; all strategies run the same items."""
 
 Batch = Sequence[ModelInput]
 
 
 @dataclass(frozen=True)
 class BatchStrategy:
-    """How a window of items is run: in batches of `tokens`, so many side by side."""
+    """Batches of at most `max_tokens` tokens each, `concurrent_batches` of them at a time."""
 
     max_tokens: int
     concurrent_batches: int

@@ -43,7 +43,7 @@ def run_server(artifacts: Sequence[Path], **settings: object) -> Iterator[str]:
 
 
 def server_environment(artifacts: Sequence[Path], settings: Mapping[str, object]) -> dict[str, str]:
-    """How a server is told what to serve, and to leave at once: nobody looks whether it is ready."""
+    """Return the environment of a server of `artifacts`. The drain time is 0: no load balancer checks readiness."""
     return {
         "HEADLIGHT_DRAIN_MS": "0",
         "HEADLIGHT_MODELS": json.dumps([str(path) for path in artifacts]),

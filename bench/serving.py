@@ -1,4 +1,4 @@
-"""The server over HTTP beside the engine without it and the bare session, in one run, round by round."""
+"""Comparison of the server over HTTP, the engine without HTTP and the bare session: one run, interleaved rounds."""
 
 import sys
 import time
@@ -81,7 +81,7 @@ class Scenario:
         }
 
     def measure_latency(self, run_length: RunLength) -> dict[str, float]:
-        """Latency for one client, beside tokenizing and running one text after another."""
+        """Measure the latency of one client, compared with tokenizing and running one text after another."""
         baseline, server = [], []
         for _ in range(run_length.rounds):
             baseline.append(median(self._sequential_latencies_ms(run_length.seconds)))

@@ -22,11 +22,11 @@ Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 CLIENTS = 16
 DISCONNECT_EVERY = 100
-"""Of the requests one in so many is left alone: its client goes before it is answered."""
+"""One request in DISCONNECT_EVERY is abandoned: its client disconnects before the response."""
 
 TEXT_COUNT, IMAGE_COUNT = 1_500, 100
 TOLERANCE = 1e-5
-"""Largest difference from the answer that an item gets alone; batches of other lengths round otherwise."""
+"""Largest accepted difference from the response of the item alone; rounding depends on the lengths in a batch."""
 
 
 @dataclass(frozen=True)

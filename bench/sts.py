@@ -67,7 +67,7 @@ def read_pairs(path: Path) -> Pairs:
 
 
 def measure(url: str, model: str, pairs: Pairs) -> float:
-    """Spearman's correlation. Raises ServerFailed."""
+    """Spearman's correlation. Raises ServerError."""
     texts = [*pairs.first, *pairs.second]
     batches = [texts[start : start + BATCH_SIZE] for start in range(0, len(texts), BATCH_SIZE)]
     vectors = np.concatenate([fetch_embeddings(f"{url.rstrip('/')}/v1/embeddings", model, batch) for batch in batches])

@@ -1,4 +1,4 @@
-"""The slow end of the latencies: at 70 % of what the server can do, and beside requests for attention."""
+"""Tail latency: at 70 % of the peak rate, with and without concurrent requests for attention."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from bench.workloads import TEXT_MODEL, Workload, embeddings_body, workload_text
 
 LOAD_FACTOR = 0.7
 ATTENTION_EVERY = 10
-"""One request in so many asks for rollout relevance."""
+"""One request in ATTENTION_EVERY asks for rollout relevance."""
 
 
 def measure(artifacts: Sequence[Path], run_length: RunLength) -> dict[str, float]:
@@ -52,10 +52,10 @@ def _measure_tail(url: str, kind: str, run_length: RunLength) -> dict[str, float
             {
                 "p50_ms": p50,
                 "p99_ms": p99,
-                "beside_p99_ms": with_attention_p99,
+                "with_attention_p99_ms": with_attention_p99,
                 "attention_p50_ms": np.quantile(with_attention["attention"], 0.5),
                 "p99_of_p50": p99 / p50,
-                "p99_beside_of_without": with_attention_p99 / p99,
+                "p99_with_attention_of_without": with_attention_p99 / p99,
             }
         )
     medians = {name: median(one[name] for one in rounds) for name in rounds[0]}

@@ -25,7 +25,7 @@ InputData = str | bytes
 
 @dataclass(frozen=True)
 class Workload:
-    """`per_request` sources in each of the requests that `connections` clients send one after another."""
+    """`inputs_per_request` sources in each of the requests that `connections` clients send one after another."""
 
     name: str
     model: str

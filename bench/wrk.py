@@ -1,4 +1,4 @@
-"""The load generator of the closed loops: wrk, which costs 0.1 ms of a processor a request beside the server."""
+"""Load generator of the closed loops: wrk, which adds 0.1 ms of CPU time per request to the server's."""
 
 import json
 import random
@@ -48,10 +48,10 @@ def require_wrk() -> None:
 
 
 def closed_loop(url: str, workload: Workload, *, seconds: int) -> tuple[ClosedLoopResult, float]:
-    """Every connection sends its next request when its last is answered.
+    """Run a closed loop: each connection sends its next request when its last is answered.
 
-    Beside what wrk tells, the tokens a second by the server's own count between two looks while the loop runs: what wrk
-    has counted when it stops lacks all that is under way, which of requests that take seconds is most.
+    Return wrk's figures and the tokens per second by the server's own counter, read twice while the loop runs. wrk does
+    not count the requests in flight when it stops; these are the majority if a request takes seconds.
     """
     with _start_wrk(url + "/v1/embeddings", workload.bodies, workload.connections, WARM_UP_S + seconds) as process:
         time.sleep(WARM_UP_S)
@@ -82,7 +82,7 @@ def _start_wrk(url: str, bodies: Sequence[bytes], connections: int, seconds: int
 
 
 def _read_result(process: "subprocess.Popen[str]") -> ClosedLoopResult:
-    """Wait for the end. Raises ServerFailed where nothing was answered, or anything with an error."""
+    """Wait for the end. Raises ServerError where nothing was answered, or anything with an error."""
     output, _ = process.communicate()
     if process.returncode:
         raise ServerError(f"wrk failed\n{output}")

@@ -1,8 +1,8 @@
-"""How a trained encoder becomes an artifact: torch to one ONNX graph, checked and sealed.
+"""Export of a trained encoder as an artifact: torch to one ONNX graph, checked and sealed.
 
 subjects  ->  tracing  ->  precision  ->  weights  ->  parity  ->  seal
-an encoder opened, torch to ONNX, fewer bits, a file beside the graph, against the original, hashed and renamed into
-place; `export.pipeline` goes from one to the next
+Open the encoder, trace torch to ONNX, reduce the precision, write the weights to a file of their own, compare with the
+original, then hash and rename into place. `export.pipeline` runs these steps in order.
 """
 
 import os

@@ -76,8 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m export",
         description="Export a trained encoder to an artifact.",
-        epilog="python -m export inspect ARTIFACT and python -m export verify ARTIFACT SOURCE check an existing artifact. "
-        "To export a directory of that name, pass ./inspect or ./verify.",
+        epilog="python -m export inspect ARTIFACT and python -m export verify ARTIFACT SOURCE check an existing "
+        "artifact. To export a directory of that name, pass ./inspect or ./verify.",
     )
     add = parser.add_argument
     add(

@@ -19,9 +19,9 @@ from models.artifact import tensors
 
 
 def make_outputs_conditional(model: onnx.ModelProto) -> None:
-    """Make each output but the embedding conditional on the input `tensors.ASKED`, in place.
+    """Make each output but the embedding conditional on the input `tensors.OUTPUT_MASK`, in place.
 
-    What is of the attention depends on `tensors.OBSERVE` too.
+    What is of the attention depends on `tensors.OUTPUT_ATTENTIONS` too.
     """
     graph = model.graph
     nodes = list(graph.node)
@@ -70,7 +70,8 @@ def _ancestors(nodes: Sequence[NodeProto], output: str) -> set[int]:
 def _copy_required_outputs(
     nodes: Sequence[NodeProto], always_computed: Collection[int], outputs: Sequence[ValueInfoProto]
 ) -> list[NodeProto]:
-    """Nodes that make those of `outputs` that are made `always`, out of what is from now on called otherwise."""
+    """Nodes that make those of `outputs` that are made `always_computed`, out of what is from now on called otherwise.
+    """
     produced = {name for i in always_computed for name in nodes[i].output}
     names = {output.name: f"{output.name}.made" for output in outputs if output.name in produced}
     for node in nodes:
@@ -80,7 +81,7 @@ def _copy_required_outputs(
 
 
 def _conditional_output(i: int, output: ValueInfoProto, branch_nodes: Sequence[NodeProto]) -> list[NodeProto]:
-    """Nodes that make `output` by `own` if `ASKED[i]`, and nothing else."""
+    """Nodes that make `output` by `branch_nodes` if `OUTPUT_MASK[i]`, and nothing else."""
     name, condition = output.name, f"{output.name}.asked"
     renamed = {each: f"{name}.{each}" for node in branch_nodes for each in node.output if each}
     inner = ValueInfoProto()

@@ -37,7 +37,7 @@ _SizePx = Annotated[tuple[PixelCount, ...], Field(strict=False)]
 
 
 class ProcessorConfig(BaseModel):
-    """Names are Hugging Face's. What is off is told in numbers that do nothing: a mean of 0, a deviation of 1."""
+    """Image processor options under Hugging Face's names. Disabled steps have neutral values: mean 0, deviation 1."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 

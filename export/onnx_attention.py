@@ -1,9 +1,9 @@
-"""Attention as ONNX: the mixing is always one fused operator, and the weights are spelled out beside it.
+"""Attention as ONNX: one fused operator computes the outputs, and separate operators compute the weights.
 
 `ai.onnx::Attention`, opset 24, with `nonpad_kv_seqlen` and no mask wherever there is none: the form that reaches
-FlashAttention on CUDA and is fastest on CPU. It is never asked for its weights, which would cost the fused kernel, and
-which it can give on CPU only; product and softmax of their own give them on every device, and only when they are
-asked for (`export.conditional_outputs`). Export only: the operator traces, it does not compute.
+FlashAttention on CUDA and is fastest on CPU. It never returns the weights: this would disable the fused kernel, and
+works on CPU only. A separate product and softmax compute the weights on every device, and only on request
+(`export.conditional_outputs`). Export only: the operator traces, it does not compute.
 
 Letters: b items, s longest item, h heads, k heads that are asked for, d width of one head.
 """
@@ -31,7 +31,10 @@ Inputs = tuple[Tensor, *tuple[Tensor | None, ...]]
 
 @dataclass
 class OnnxPackedAttention:
-    """`models.packed.Spelling` for tracing. With `heads` `[k]` it watches: the weights of those go to `chosen`."""
+    """`models.packed.AttentionFunction` for tracing.
+
+    With `heads` `[k]` it watches: the weights of those go to `head_weights`.
+    """
 
     head_indices: Tensor | None = None
     head_weights: list[Tensor] = field(default_factory=list)
@@ -64,7 +67,8 @@ class OnnxPackedAttention:
 
 @dataclass
 class OnnxAttentionRecorder(AttentionRecorder):
-    """`models.attention.Observer` for tracing, over items of one length; `heads` and `chosen` as above."""
+    """`models.attention.AttentionRecorder` for tracing, over items of one length; `head_indices` and `head_weights` as
+    above."""
 
     head_indices: Tensor | None = None
     head_weights: list[Tensor] = field(default_factory=list)

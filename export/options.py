@@ -17,8 +17,8 @@ class ExportOptions:
     """None leaves a choice to the source, or to the device.
 
     `modality` chooses a tower of a source that has two. `space` names the vectors that these can be compared with.
-    `lossy` seals what a gate of `export.parity` would refuse. `task` insists on embeddings where the source was trained
-    for something else.
+    `allow_lossy` seals what a gate of `export.parity` would refuse. `task` insists on embeddings where the source was
+    trained for something else.
     """
 
     modality: Modality | None = None

@@ -42,7 +42,8 @@ TOLERANCES: dict[Precision, dict[str, float]] = {
     "fp16": dict.fromkeys(METRICS, 1e-2) | {"embedding_cosine": 1e-4},
     "int8": {"batch": 1e-5},
 }
-"""Of 8-bit layers `export.quantization.quality` judges, on texts: random ids are unlike all that they were fitted to."""
+"""Of 8-bit layers `export.quantization.quality` judges, on texts: random ids are unlike all that they were fitted to.
+"""
 
 CEILINGS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-1, "int8": 1e-3}
 """The most that any figure may be. An original that is so far off itself is not stable in the precision, or its
@@ -110,7 +111,8 @@ def check_tolerances(parity: Parity) -> None:
     """Raise ParityError past a limit."""
     # Negated comparisons, so that NaN fails too.
     failed = [
-        f"{name} {figure.graph:.1e} > {figure.limit:.1e} (error of the reference in this precision: {said(figure.original)})"
+        f"{name} {figure.graph:.1e} > {figure.limit:.1e} "
+        f"(error of the reference in this precision: {said(figure.original)})"
         for name, figure in _deviations(parity)
         if figure.limit is not None and not figure.graph <= figure.limit
     ]

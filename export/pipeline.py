@@ -59,7 +59,7 @@ def export(
 
 
 def count_steps(options: ExportOptions) -> int:
-    """How many there are, for whoever shows progress."""
+    """Return the number of steps, as the total of a progress bar."""
     return {"fp32": 4, "fp16": 5, "int8": 6}[options.chosen_precision()]
 
 

@@ -1,7 +1,7 @@
 """Sealing: an artifact appears whole under its name, or not at all.
 
-Everything is written to a hidden directory beside the final one, digested, verified as the service will verify it,
-and renamed into place.
+All files are written to a hidden directory next to the final one, hashed, verified as the service verifies them, and
+renamed into place.
 """
 
 import os
@@ -20,9 +20,9 @@ from models.artifact.specs import Modality
 
 @contextmanager
 def staging(artifact_dir: Path, *, replace: bool) -> Iterator[Path]:
-    """Give a hidden directory beside `target`; it is gone afterwards unless `seal` has moved it.
+    """Yield a hidden directory next to `artifact_dir`; remove it on exit unless `seal` has moved it.
 
-    Raises ExportError at once if `target` exists and is not to be replaced, or nothing can be written beside it.
+    Raises ExportError at once if `artifact_dir` exists and `replace` is False, or if its parent is not writable.
     """
     if artifact_dir.exists() and not replace:
         raise ExportError(f"{artifact_dir} exists; pass --replace to export it again")
@@ -43,13 +43,13 @@ def compute_digests(directory: Path, modality: Modality) -> dict[str, FileDigest
 
 
 def seal(staging_dir: Path, artifact_dir: Path, manifest: Manifest) -> None:
-    """Write the manifest, verify the staged directory and rename it to `target`."""
+    """Write the manifest, verify the staged directory and rename it to `artifact_dir`."""
     manifest.write(staging_dir)
     try:
         verify(staging_dir)
     except ArtifactError as error:
         raise ExportError(f"the new artifact cannot be read back: {error}") from error
-    staging_dir.chmod(0o755)  # mkdtemp keeps others out; an artifact is read by whoever serves it
+    staging_dir.chmod(0o755)  # mkdtemp creates it as 0700; the server may run as another user
     if not artifact_dir.exists():
         os.rename(staging_dir, artifact_dir)
         return

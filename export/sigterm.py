@@ -1,7 +1,7 @@
-"""Being told to stop: as an exception it unwinds, so that what was staged goes too.
+"""SIGTERM as an exception: it unwinds the stack, so that staged files are removed.
 
-Python drops an exception that is raised in a finalizer or a callback of a library's, and the signal with it; so it is
-remembered as well, and looked for at every step.
+Python drops exceptions raised in finalizers and in some libraries' callbacks, and the signal with them. The signal is
+therefore also recorded, and checked at every step.
 """
 
 import signal

@@ -139,6 +139,6 @@ def _stage_kind(path: Path, type_path: str) -> StageKind:
         known = ", ".join(_MODULES)
         raise SourceError(f"{path} has an unsupported stage: {type_path}; supported: {known}")
     raise SourceError(
-        f"{path} has the type {type_path!r}, a class of its own, whose code is never run; put {_OLD_PACKAGE}.Transformer (or "
-        "Pooling) there if that computes the same"
+        f"{path} has the type {type_path!r}, a class of its own, whose code is never run; put "
+        f"{_OLD_PACKAGE}.Transformer (or Pooling) there if that computes the same"
     )

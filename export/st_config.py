@@ -231,7 +231,7 @@ def _check_features(features: _FeatureNames, stage: Stage) -> None:
 
 
 def _resolve_pooling(folder: Path, override: Pooling | None, *, length_free: bool, prompted: bool) -> Pooling:
-    """The pooling of a folder, unless another is `asked` for.
+    """The pooling of a folder, unless another is `override` for.
 
     `length_free`: the vector's length is lost behind it, so that a sum over the root of the count is a mean.
     """

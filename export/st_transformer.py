@@ -158,5 +158,6 @@ def _feature(path: Path, config: _TransformerFile, modality: str) -> str:
 def _unsupported_entry(path: Path, name: str, value: Any) -> SourceError:
     why = "is by task, as multi-vector encoders use it" if name in _PER_TASK_ENTRIES else "cannot be exported"
     return SourceError(
-        f"{path} has {name}: {json.dumps(value)[:80]}, which {why}; remove the entry if it does not affect the embeddings"
+        f"{path} has {name}: {json.dumps(value)[:80]}, which {why}; "
+        "remove the entry if it does not affect the embeddings"
     )

@@ -57,8 +57,8 @@ def check_task(
         return layout, _notes(raw, names, modality)
     if options.task != "embed":
         raise SourceError(
-            f"{layout.root} appears to be {other} ({_evidence(layout.encoder, raw, names)}); pass --task embed to export "
-            "its encoder's pooled states nevertheless"
+            f"{layout.root} appears to be {other} ({_evidence(layout.encoder, raw, names)}); "
+            "pass --task embed to export its encoder's pooled states nevertheless"
         )
     return layout.without_stages(), (f"this is {other}, whose pooled states were not trained to be compared",)
 

@@ -47,7 +47,7 @@ def max_length(directory: Path) -> int | None:
 
 
 def padding_id(directory: Path, default: int | None) -> int:
-    """The id that texts are padded with: its token's, else `otherwise`. Raises SourceError if there is none."""
+    """The id that texts are padded with: its token's, else `default`. Raises SourceError if there is none."""
     token = read_config(directory).padding
     found = default if token is None else _rust_tokenizer(directory, _load(directory)[0]).token_to_id(token)
     if found is None:
@@ -101,8 +101,8 @@ def _load(directory: Path) -> tuple[Any, tuple[str, ...]]:
         if named not in (None, _AS_IT_IS):  # some model_types go before that name
             raise SourceError(
                 f"{directory / TOKENIZER_CONFIG_FILE}: tokenizer_class {named!r} builds a "
-                f"{_algorithm(found.backend_tokenizer)} tokenizer of the {_algorithm(file_tokenizer)} in {TOKENIZER_FILE}; if that file is "
-                f"right, name {_AS_IT_IS}"
+                f"{_algorithm(found.backend_tokenizer)} tokenizer of the {_algorithm(file_tokenizer)} in "
+                f"{TOKENIZER_FILE}; if that file is right, name {_AS_IT_IS}"
             )
         kind = model_type(directory)
         note = f"{TOKENIZER_FILE} is read as it is: the tokenizer class of model_type {kind!r} does not fit it"

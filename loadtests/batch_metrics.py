@@ -10,11 +10,11 @@ _LINE = re.compile(rf'^{METRIC}{{(?=[^}}]*le="(?P<edge>[^"]+)")[^}}]*}} (?P<coun
 SCRAPE_TIMEOUT_S = 2.0
 
 BucketCounts = dict[float, float]
-"""Batches of at most so many items, by that number: cumulative, as Prometheus counts."""
+"""Number of batches by the upper bound of their items: cumulative, as in Prometheus."""
 
 
 def scrape(host: str) -> BucketCounts:
-    """Of all models. Empty where there is no such metric: it is another server then."""
+    """Return the counts over all models. Empty if the server has no such metric."""
     try:
         with urllib.request.urlopen(f"{host}/metrics", timeout=SCRAPE_TIMEOUT_S) as response:  # noqa: S310  # the run's host
             return parse_buckets(response.read().decode("utf-8", "replace"))

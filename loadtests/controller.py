@@ -12,13 +12,13 @@ from loadtests.process_state import RATE_MESSAGE, ProcessState
 from loadtests.rate import RateStage
 
 STRAGGLER_GRACE_S = 2.0
-"""The last requests of a run, or of a trial, are waited for until they have failed, and so much longer."""
+"""Seconds added to the request timeout when the end of a run, or of a trial, waits for the last requests."""
 
 WORKER_REPORT_WAIT_S = 4.0
 """Workers report every three seconds."""
 
 PHASE_LEAD_S = 0.1
-"""So long before it begins all who have users are told of a phase."""
+"""Seconds between the message that announces a phase to all worker processes and the start of the phase."""
 
 TICK_S = 1.0
 """How often Locust asks: a phase that ends sooner is waited for."""
@@ -31,7 +31,7 @@ class LoadController:
     """Of one run. `tick` is called about once a second."""
 
     def __init__(self, state: ProcessState, runner: Runner, on_measurement_start: Callable[[], None]) -> None:
-        """`measuring` is called when the first phase begins that is measured."""
+        """`on_measurement_start` is called when the first phase begins that is measured."""
         self._state = state
         self._runner = runner
         self.plan: LoadPlan = options.build_plan(state.options)

@@ -25,7 +25,8 @@ class CpuMeter:
 
 @dataclass(frozen=True)
 class GeneratorHealth:
-    """`processors` is the busiest generator's share of one, `lag_ms` the 99th percentile of how late it sent."""
+    """`cpu` is the busiest generator's share of one, `schedule_delay_p99_ms` the 99th percentile of how late it sent.
+    """
 
     cpu: float
     schedule_delay_p99_ms: float

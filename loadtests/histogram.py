@@ -9,7 +9,7 @@ MIN_MS = 0.01
 
 
 class Histogram:
-    """Of times in ms, each told as the upper edge of its bucket."""
+    """Histogram of times in ms; each time is reported as the upper edge of its bucket."""
 
     def __init__(self, counts: Mapping[int, int] | None = None) -> None:
         self._counts = Counter(counts or {})
@@ -36,7 +36,7 @@ class Histogram:
         return _bucket_edge(max(self._counts)) if self._counts else 0.0
 
     def percentile(self, fraction: float, *, not_ok: int = 0) -> float:
-        """In ms, what `share` (0 to 1) of all are no slower than; 0 of none. `lost` more are slower than any."""
+        """In ms, what `fraction` (0 to 1) of all are no slower than; 0 of none. `not_ok` more are slower than any."""
         rank, cumulative = math.ceil(fraction * (self.count + not_ok)), 0
         for bucket in sorted(self._counts):
             cumulative += self._counts[bucket]

@@ -1,4 +1,4 @@
-"""What can be said on the command line, and in Locust's web page, beside Locust's own options."""
+"""Options on the command line and in Locust's web page, in addition to Locust's own."""
 
 import argparse
 
@@ -13,7 +13,7 @@ SHAPES = ("steady", "steps", "spike", "soak", "search")
 
 
 def add_arguments(parser: LocustArgumentParser) -> None:
-    """To Locust's parser."""
+    """Add the options to Locust's parser."""
     workload = parser.add_argument_group("Workload")
     workload.add_argument("--text-model", default="all-MiniLM-L6-v2", help="model for text inputs")
     workload.add_argument("--image-model", default="scenes-vit", help="model for image inputs")
@@ -65,7 +65,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
 
 
 def build_plan(options: argparse.Namespace) -> LoadPlan:
-    """What is to be done. Raises ValueError where that takes an end that is not given."""
+    """Build the load plan. Raises ValueError if the options lack what its shape requires."""
     level = float(options.rate or options.num_users or 1)
     seconds = float(options.run_time) if options.run_time else None
     if options.shape == "steady":

@@ -37,22 +37,22 @@ class PhaseResult:
 
 
 class LoadPlan(ABC):
-    """Decides what comes next by what has been."""
+    """Sequence of phases; the next one may depend on the last result."""
 
     waits_between_phases = False
-    """Whether nothing is sent between two phases until all is answered."""
+    """Whether the next phase starts only after the last one has no requests in flight."""
 
     @abstractmethod
     def phases(self) -> Iterator[Phase]:
-        """One after another; before the next is asked for, `over` was told of the last."""
+        """Yield the phases in order. `on_phase_end` gets the last result before the next phase is requested."""
 
     @abstractmethod
     def on_phase_end(self, result: PhaseResult) -> None:
-        """A phase has ended."""
+        """Take the result of the phase that has ended."""
 
 
 class FixedPlan(LoadPlan):
-    """Phases that are known beforehand."""
+    """Phases that do not depend on results."""
 
     def __init__(self, phases: Sequence[Phase]) -> None:
         self._phases = phases
@@ -61,26 +61,26 @@ class FixedPlan(LoadPlan):
         return iter(self._phases)
 
     def on_phase_end(self, result: PhaseResult) -> None:
-        """Whatever it was, the next is known."""
+        """Ignore the result."""
 
 
 def steady(level: float, seconds: float | None) -> LoadPlan:
-    """The same all the time."""
+    """Plan a constant level."""
     return FixedPlan([Phase("steady", level, seconds)])
 
 
 def steps(level: float, seconds: float, count: int) -> LoadPlan:
-    """Equal steps up to `level`, all of them in `seconds`."""
+    """Plan `count` equal steps up to `level`, `seconds` in total."""
     levels = [level * (i + 1) / count for i in range(count)]
     return FixedPlan([Phase(f"step {i + 1}", each, seconds / count) for i, each in enumerate(levels)])
 
 
 def spike(level: float, seconds: float, factor: float) -> LoadPlan:
-    """Two fifths as usual, a fifth at `times` the level, two fifths to recover."""
+    """Plan two fifths at `level`, one fifth at `factor` times `level`, and two fifths at `level` to recover."""
     before, high = Phase("before", level, 0.4 * seconds), Phase("spike", factor * level, 0.2 * seconds)
     return FixedPlan([before, high, Phase("after", level, 0.4 * seconds)])
 
 
 def soak(level: float, seconds: float, count: int) -> LoadPlan:
-    """The same all the time, told in `count` parts, so that what creeps is seen."""
+    """Plan a constant level, reported in `count` parts, which show a slow drift."""
     return FixedPlan([Phase(f"part {i + 1}", level, seconds / count) for i in range(count)])

@@ -20,7 +20,7 @@ _REPORT_KEY = "headlight"
 
 
 class ProcessState:
-    """Made once a process, when Locust is; `of` finds it again."""
+    """Made once a process, when Locust is; `get` finds it again."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment

@@ -1,4 +1,4 @@
-"""How fast the users of this process are to go: told by whoever conducts the run, on this machine or another."""
+"""Request rate of the users of this process, as published by the load controller on this machine or another."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RateStage:
-    """From `since` on, each user of an open loop starts `rate` requests a second. `began` is when the run did.
+    """Requests per second of each user of an open loop from `starts_at` on.
 
-    Both are times by the wall clock. At a rate of 0 nobody sends anything, nor do users of a closed loop, whose rate is
-    their own. `number` grows from one tempo to the next.
+    `run_started_at` and `starts_at` are wall-clock times. At a rate of 0 no user sends requests; users of a closed loop
+    otherwise ignore the rate. `number` increases from stage to stage.
     """
 
     number: int
@@ -23,11 +23,11 @@ class RateStage:
 
 
 class CurrentRate:
-    """The tempo as it is now."""
+    """Latest stage that the controller published."""
 
     def __init__(self) -> None:
         self.stage = RateStage(0, 0, 0, 0, measured=False)
 
     def is_over(self, stage: RateStage, time_s: float) -> bool:
-        """Whether that time is no longer the tempo's: of a new one is told before it begins."""
+        """Return whether a later stage applies at `time_s`; a stage is published before it starts."""
         return self.stage is not stage and time_s >= self.stage.starts_at

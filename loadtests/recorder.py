@@ -17,8 +17,8 @@ class TimeBucket:
     """`latency` is of right answers, by the request's name; `stages` by the server's names; `lag` is how late requests
     were sent.
 
-    `offered` were meant to be sent, `unsent` of them could not be: too many were on their way. `problems` count what
-    was wrong with those that failed. `done` right answers came in this second, whenever they were asked for.
+    `offered` were meant to be sent, `dropped` of them could not be: too many were on their way. `problems` count what
+    was wrong with those that failed. `completed` right answers came in this second, whenever they were asked for.
     """
 
     latency: dict[str, Histogram] = field(default_factory=dict)
@@ -91,7 +91,7 @@ BucketKey = tuple[int, int]
 
 
 class Recorder:
-    """`clock` gives seconds that all processes of a run agree on; `began` is when the run did, by it.
+    """`clock` gives seconds that all processes of a run agree on; `started_at` is when the run did, by it.
 
     What is recorded is kept by the tempo that it was sent under, too: phases do not begin on whole seconds.
     """
@@ -128,7 +128,7 @@ class Recorder:
     def record_completed(
         self, rate_stage: int, intended: float, name: str, ms: float, stages: Mapping[str, float], *, completed_in: int
     ) -> None:
-        """It has its answer, which came `during` another tempo perhaps."""
+        """It has its answer, which came `completed_in` another tempo perhaps."""
         bucket = self._bucket(rate_stage, intended)
         bucket.latency.setdefault(name, Histogram()).add(ms)
         for stage, stage_ms in stages.items():

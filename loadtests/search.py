@@ -9,7 +9,7 @@ MAX_NOT_OK_SHARE = 0.01
 """Share of a trial's requests that come to nothing from which it has failed, whatever its objectives are."""
 
 GIVE_UP_FACTOR = 64
-"""A search that began at so many times the level that fails gives up."""
+"""The search gives up when the initial rate divided by this factor fails."""
 
 
 class MaxRateSearch(LoadPlan):

@@ -17,7 +17,8 @@ PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999}
 
 @dataclass(frozen=True)
 class Summary:
-    """`results` are of the phases that were measured; `held` is the level that a search found, None without one.
+    """`results` are of the phases that were measured; `max_passing_rate` is the level that a search found, None without
+    one.
 
     `batches` counts the server's batches by their size.
     """
@@ -91,7 +92,8 @@ class Summary:
         if self.generator.saturated:
             lines.append(
                 f"Load generator saturated ({self.generator.cpu:.0%} CPU, "
-                f"{self.generator.schedule_delay_p99_ms:.0f} ms late): results are not valid; add --processes or lower the rate"
+                f"{self.generator.schedule_delay_p99_ms:.0f} ms late): results are not valid; "
+                "add --processes or lower the rate"
             )
         if self.is_search:
             lines.append(
@@ -110,8 +112,8 @@ def format_number(number: float) -> str:
 
 
 def bucket_figures(bucket: TimeBucket, seconds: float) -> dict[str, Any]:
-    """What happened in so many seconds, over all names. Latencies are of right answers; `requests_per_s` are those that
-    came in these seconds."""
+    """Return the figures of one bucket of `seconds` over all names. Latencies are those of valid responses;
+    `requests_per_s` counts the responses in the bucket."""
     latency = merge_histograms(bucket.latency.values())
     return {
         "requests": latency.count + bucket.failed,

@@ -1,7 +1,7 @@
 """The attention primitive, spelled once.
 
-`attention_weights` is a function of its own, called by the one that applies it. Without `need_weights` the fused
-kernel of torch is used instead; a test holds the two spellings equal. `Observer` is how an encoder's layers reach it,
+`attention_weights` is a function of its own, called by the one that applies it. Without `need_weights` the fused kernel
+of torch is used instead; a test holds the two spellings equal. `AttentionRecorder` is how an encoder's layers reach it,
 so that one model can be run blind, watched, or traced into another operator.
 
 Letters: b items, h heads, s query positions, k key positions, d width of one head.
@@ -66,9 +66,9 @@ class AttentionRecorder:
     """What an encoder's attention layers compute through, first layer first.
 
     A blind one uses the fused kernel and keeps nothing. One that watches fills `weights` with a matrix a layer, over
-    the positions of that layer, rows summing to 1. The encoder leaves in `positions` `[b, s, e]` the vectors of the
-    positions, and where it pools by attention in `shares` `[b, s]` what each has of the item's vector. A subclass may
-    spell `compute` in another operator.
+    the positions of that layer, rows summing to 1. The encoder leaves in `token_embeddings` `[b, s, e]` the vectors of
+    the positions, and where it pools by attention in `pooling_weights` `[b, s]` what each has of the item's vector. A
+    subclass may spell `compute` in another operator.
     """
 
     record: bool = False

@@ -56,7 +56,7 @@ class ThresholdPruning:
     def apply(self, weights: Tensor, v: Tensor, query_mask: Tensor, key_mask: Tensor) -> tuple[Tensor, Tensor]:
         """weights `[b, h, s, k]`, v `[b, h, k, d]` -> out `[b, h, s, d]` and the weights that were left.
 
-        `rows` `[b, s]` and `columns` `[b, k]`, broadcastable, are true where a position is the item's own.
+        `query_mask` `[b, s]` and `key_mask` `[b, k]`, broadcastable, are true where a position is the item's own.
         """
         kept = prune_small_weights(weights, self.threshold)
         out, exact = kept @ v, weights @ v

@@ -35,10 +35,10 @@ AttentionFunction = Callable[
 class PackedLayout:
     """Where each token of a packed batch belongs, and how attention is spelled.
 
-    `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.artifact.packing.pack`.
-    Each attention layer that returns weights appends them to `weights`, first layer first; the encoder leaves
-    the vectors of the tokens in `positions`, packed `[t, e]`, and in `pooled` `[b, s]` those that its pooling takes,
-    unless it takes every real one.
+    `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.artifact.packing.pack`. Each
+    attention layer that returns weights appends them to `weights`, first layer first; the encoder leaves the vectors of
+    the tokens in `token_embeddings`, packed `[t, e]`, and in `pooled` `[b, s]` those that its pooling takes, unless it
+    takes every real one.
     """
 
     pack_index: Tensor
@@ -70,7 +70,7 @@ class PackedLayout:
 
 
 class PackedEncoder(nn.Module, ABC):
-    """A text encoder over packed ids, pooled as `pooling` says, to a vector `width` wide."""
+    """A text encoder over packed ids, pooled as `pooling` says, to a vector `embedding_dim` wide."""
 
     embedding_kind: TokenEmbeddingKind = "parts"
     pooling: Pooling

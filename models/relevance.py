@@ -1,7 +1,7 @@
 """Relevance: layers and heads of attention reduced to one matrix or one row per item, in torch so that it exports.
 
-Letters: b items, h heads, s longest item, m = s - prefix positions that are told. Every row sums to 1 over the item's
-own positions; what stands in rows past an item's length is never read.
+Letters: b items, h heads, s longest item, m = s - prefix positions that are reported. Every row sums to 1 over the
+item's own positions; rows past an item's length are never read.
 """
 
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ def reduce_attention(
     mean     the mean over layers and heads
     max      the largest over layers and heads, scaled so that rows sum to 1
 
-    `shares` `[b or 1, s]` is what each position has of the item's vector. Positions of the prefix (CLS) belong to no
-    part of the item: what they were given is shared out among the others, in proportion.
+    `pooling_weights` `[b or 1, s]` is what each position has of the item's vector. Positions of the prefix (CLS) belong
+    to no part of the item: what they were given is shared out among the others, in proportion.
     """
     if not weights:
         return {}

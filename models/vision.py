@@ -1,4 +1,4 @@
-"""What an image encoder is to export, whoever trained it: pixels of one size in, a vector out, attention watched.
+"""Interface between image encoders of any origin and the export: pixels of one size in, an embedding out.
 
 Letters: b items, y, x rows and columns of the picture in px, s positions, h heads, e embedding width.
 """
@@ -17,11 +17,11 @@ Channels = tuple[float, float, float]
 
 
 class VisionEncoder(nn.Module, ABC):
-    """Pixels to one vector `width` wide, with attention that can be watched.
+    """Image encoder: pixels to one vector of `embedding_dim` values, with attention that can be recorded.
 
-    `grid` is rows and columns of the patches or cells that attention is told on; `prefix` counts positions before
-    them that are no patches (CLS, registers). Of `pooling`, "mean" is the mean over the cells. `positions` says
-    what the vectors are that an observer is left.
+    `grid` is rows and columns of the patches or cells that attention is reported on; `num_prefix_tokens` counts the
+    positions before them (CLS, registers). The `pooling` "mean" is the mean over the cells. `embedding_kind` is the
+    kind of the token embeddings that a recorder gets.
     """
 
     height_px: int
@@ -33,7 +33,7 @@ class VisionEncoder(nn.Module, ABC):
     embedding_kind: TokenEmbeddingKind = "parts"
 
     def __init__(self, *, image_mean: Channels, image_std: Channels) -> None:
-        """`middle` and `spread`: what pixels, in 0 to 1, are brought from to mean 0 and deviation 1."""
+        """`image_mean` and `image_std`: what pixels, in 0 to 1, are brought from to mean 0 and deviation 1."""
         super().__init__()
         self.register_buffer("middle", torch.tensor(image_mean), persistent=False)
         self.register_buffer("spread", torch.tensor(image_std), persistent=False)
@@ -58,7 +58,7 @@ class VisionEncoder(nn.Module, ABC):
         """images `[b, 3, y, x]`, about -2 to 2 -> `[b, e]`. Leaves an observer that watches the positions' vectors."""
 
     def pooling_weights(self, recorder: AttentionRecorder) -> Tensor:
-        """[b or 1, s]: what each position has of the vector that `observer` saw made, summing to 1."""
+        """[b or 1, s]: what each position has of the vector that `recorder` saw made, summing to 1."""
         if recorder.pooling_weights is not None:
             return recorder.pooling_weights
         return image_pooling_weights(
@@ -66,13 +66,15 @@ class VisionEncoder(nn.Module, ABC):
         )
 
     def on_grid(self, weights: Sequence[Tensor]) -> list[Tensor]:
-        """The watched layers' weights over the same positions: `prefix`, then `grid` row by row, `[b, h, s, s]`."""
+        """The watched layers' weights over the same positions: `num_prefix_tokens`, then `grid` row by row, `[b, h, s,
+        s]`."""
         return list(weights)
 
 
 def image_pooling_weights(
     pooling: Pooling, grid: tuple[int, int], num_prefix_tokens: int, dtype: torch.dtype
 ) -> Tensor:
-    """[1, s]: what each of `prefix` positions and the cells of `grid` has of the vector, where it is pooled by rule."""
+    """[1, s]: what each of `num_prefix_tokens` positions and the cells of `grid` has of the vector, where it is pooled
+    by rule."""
     positions = torch.arange(num_prefix_tokens + grid[0] * grid[1])[None]
     return pooling_weights(positions >= (0 if pooling == "cls" else num_prefix_tokens), pooling, dtype)

@@ -20,7 +20,7 @@ from service.settings import PREFIX, Settings
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return 1 if it cannot be served; otherwise serve until told to stop."""
+    """Serve until SIGTERM or SIGINT; return 1 if startup fails."""
     options = parse_args(arguments)
     try:
         preflight(Settings())
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def preflight(settings: Settings) -> None:
-    """Raises ArtifactError or ProviderUnavailable for what could not be served."""
+    """Raise ArtifactError or ProviderUnavailable if a model cannot be served."""
     for _, manifest in verify_artifacts(settings):
         if select_provider(settings.device, manifest.graph.devices) != CPU and settings.device != "auto":
             cuda.require_cuda_driver()

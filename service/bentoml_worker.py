@@ -27,10 +27,9 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def serve(listening_socket: socket.socket, options: Sequence[str]) -> None:
-    """Serve until told to stop; `options` are the worker's own.
+    """Serve until SIGTERM or SIGINT; `options` are passed to the BentoML worker.
 
-    uvicorn ends by raising the signal that stopped it once more, for the handler that was there before: this one, so
-    that a clean stop is a clean exit.
+    On shutdown uvicorn raises the captured signal again; the handler installed here turns that into exit code 0.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_cleanly)

@@ -30,7 +30,7 @@ PREFERRED_BATCH_TOKENS = 64
 """Of fewer a batch takes 1.05 to 1.5 times as long for each on CPU, so it may wait a moment to grow."""
 
 MAX_OUTSTANDING_ATTENTION_RESPONSES = 8
-"""So many answers of `max_attention_bytes` each may be owed at a time."""
+"""Limit on reserved attention memory, in responses of `max_attention_bytes` each."""
 
 WATCHDOG_FACTOR, WATCHDOG_MIN_S = 100, 60.0
 """A batch is stuck when it has run this many times as long as the longest at warm-up did, and at least so long."""
@@ -38,12 +38,12 @@ WATCHDOG_FACTOR, WATCHDOG_MIN_S = 100, 60.0
 
 @dataclass
 class AppState:
-    """Warmed up when it exists; `ready` while all of its engine is at work, until it is `leaving`.
+    """Warmed up when it exists; `ready` while all of its engine is at work, until it is `terminating`.
 
-    `leaving` is only said: everything is still served. Once `draining`, no request is taken any more.
+    `terminating` is only said: everything is still served. Once `draining`, no request is taken any more.
 
-    What is not brief the event loop neither tokenizes nor decodes: `tokenizing` and `decoding` are the threads that do,
-    as few as bound what decoded pictures take, each up to `max_image_pixels` several times over.
+    What is not brief the event loop neither tokenizes nor decodes: `tokenizer_pool` and `image_pool` are the threads
+    that do, as few as bound what decoded pictures take, each up to `max_image_pixels` several times over.
     """
 
     settings: Settings

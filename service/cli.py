@@ -1,4 +1,4 @@
-"""What `python -m service` is told on its command line; all else is in the environment (`service.settings`)."""
+"""Command line of `python -m service`; everything else is configured by environment variables (`service.settings`)."""
 
 import argparse
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m service",
         description="Serve embeddings over HTTP. Configured by HEADLIGHT_* environment variables, see README.md.",
-        allow_abbrev=False,  # whoever looks how it was started (`service.ops.healthcheck`) looks for whole names
+        allow_abbrev=False,  # `service.ops.healthcheck` searches the command line for full option names
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s); 0.0.0.0 for the network")

@@ -13,12 +13,12 @@ _CGROUP_V1_PERIOD = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
 
 
 def concurrent_batches(threads: int) -> int:
-    """Batches at a time that so many threads are best used by."""
+    """Return the best number of concurrent batches for `threads` threads."""
     return min(threads, MAX_CONCURRENT_BATCHES)
 
 
 def available_cpus() -> int:
-    """Those that the process is bound to, or as many whole ones as its container's share of time comes to."""
+    """Return the number of CPUs in the process's affinity mask, or its cgroup quota rounded up if that is less."""
     affinity_cpus = len(os.sched_getaffinity(0))
     cgroup_limit = _cgroup_cpu_limit()
     return affinity_cpus if cgroup_limit is None else max(1, min(affinity_cpus, ceil(cgroup_limit)))

@@ -1,7 +1,7 @@
-"""Everything that can go wrong with a request, typed; `http.problems` and the dialects turn it into HTTP.
+"""Everything that can go wrong with a request, typed; `http.error_responses` and the APIs turn it into HTTP.
 
 HeadlightError
-├── RequestError            the client must change the request (400)
+├── BadRequestError         the client must change the request (400)
 │   ├── InvalidJson, InvalidInput (EmptyInput), InvalidParameter, InvalidTokens
 │   ├── ContextLengthExceeded, TooManyInputs, AttentionTooLarge
 │   └── InvalidImage, UnsupportedImageFormat, ImageTooLarge, UrlNotAllowed

@@ -18,7 +18,7 @@ _verified: dict[Path, Manifest] = {}
 
 
 def verify_artifacts(settings: Settings) -> list[Artifact]:
-    """All that is to be served, in order, which `opened` then need not read twice.
+    """All that is to be served, in order, which `load_models` then need not read twice.
 
     Raises ArtifactError for what is broken, or does not go with another.
     """
@@ -35,7 +35,7 @@ def load_models(settings: Settings) -> dict[str, AnyEncoder]:
     if not _verified.keys() >= set(directories):
         verify_artifacts(settings)
     manifests = dict(_verified)
-    _verified.clear()  # whoever opens them again has to look again
+    _verified.clear()  # models opened again are verified again
     encoders = [
         open_encoder(
             directory,

@@ -87,9 +87,9 @@ class Settings(BaseSettings):
 
     @property
     def attention_workspace_bytes(self) -> int:
-        """What the attention of one input may take while it is computed."""
+        """Maximum memory to compute the attention of one input."""
         return ATTENTION_WORKSPACE_FACTOR * self.max_attention_bytes
 
     def intra_op_threads(self) -> int:
-        """Threads that compute on CPU: as told, else as many as the processors that the process may use."""
+        """Return the number of compute threads on CPU: the `threads` setting, or the number of available CPUs."""
         return self.threads or available_cpus()

@@ -47,6 +47,6 @@ class GracefulShutdown:
             self._loop.call_later(self._drain_s, self._stop_accepting, number, self._server_handler)
 
     def _stop_accepting(self, number: int, server_handler: Callable[[int, FrameType | None], object]) -> None:
-        """The server closes its listener when it is told to stop: not before all who are connected have asked."""
+        """Drop new connections, then stop the server once the accept queue is drained."""
         settle_s = SETTLE_S if ACCEPT_GATE.stop_accepting() else 0.0
         self._loop.call_later(settle_s, server_handler, number, None)

@@ -28,7 +28,7 @@ WarmupCase = tuple[int, int, Sequence[str]]
 
 
 def batch_limits(encoder: AnyEncoder, settings: Settings, in_flight: int) -> BatchLimits:
-    """With so many batches `in_flight` at a time."""
+    """Return the limits of one batch when `in_flight` batches run concurrently."""
     attention = encoder.manifest.attention
     threads, max_tokens = settings.intra_op_threads(), settings.max_batch_tokens
     if encoder.provider == CPU:

@@ -39,7 +39,8 @@ def write_tokenizer(directory: Path) -> None:
 def write_bert(
     directory: Path, *, pooling: str = "mean", normalize: bool = True, seed: int = 0, shaped: bool = True
 ) -> Path:
-    """A two-layer BERT with sentence-transformers files around it; `shaped` as trained ones are (`tests.trained_weights`)."""
+    """A two-layer BERT with sentence-transformers files around it; `shaped` as trained ones are
+    (`tests.trained_weights`)."""
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(WORDS),

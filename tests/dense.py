@@ -12,7 +12,7 @@ from torch import Tensor
 def write_dense(
     folder: Path, inputs: int, outputs: int, *, overrides: dict[str, Any] | None = None, **entries: Any
 ) -> dict[str, Tensor]:
-    """The weights of a stage with these entries; `written` stands in its config.json whatever they are."""
+    """The weights of a stage with these entries; `overrides` stands in its config.json whatever they are."""
     weights = {"linear.weight": torch.randn(outputs, inputs)}
     if entries.get("bias", True):
         weights["linear.bias"] = torch.randn(outputs)

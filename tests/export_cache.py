@@ -20,7 +20,7 @@ from models.artifact.manifest import MANIFEST_FILE
 
 @dataclass(frozen=True)
 class ExportCache:
-    """What was exported in this run, in a folder that those who test beside each other share."""
+    """The artifacts exported in this run, in a folder that parallel test workers share."""
 
     folder: Path
 

@@ -15,7 +15,8 @@ Chain = list[tuple[str, dict[str, str]]]
 
 
 class GpuRuntime:
-    """What sessions were opened with; they fail on providers that are `broken`, and put all of a graph on `at_work`."""
+    """What sessions were opened with; they fail on providers that are `failing_providers`, and put all of a graph on
+    `assigned_provider`."""
 
     def __init__(self, assigned_provider: str | None = None, failing_providers: Sequence[str] = ()) -> None:
         self.provider_chains: list[Chain] = []

@@ -156,7 +156,7 @@ def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None,
     """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen.
 
     `config` is the kind's own unless given. The weights behave as trained ones do (`tests.trained_weights`), unless not
-    `shaped`: where float32 is compared with float32.
+    `like_trained`: where float32 is compared with float32.
     """
     torch.manual_seed(seed)
     model = transformers.AutoModel.from_config(config or (CONFIGS | VARIANTS)[kind]())

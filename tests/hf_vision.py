@@ -128,7 +128,8 @@ SAMPLES = {
 def write_checkpoint(name: str, directory: Path, *, like_trained: bool = True) -> Any:
     """Write the sample and its `preprocessor_config.json`; the model, in memory and with eager attention.
 
-    Its weights behave as trained ones (`tests.trained_weights`), unless not `shaped`: where float32 is compared with float32.
+    Its weights behave as trained ones (`tests.trained_weights`), unless not `like_trained`: where float32 is compared
+    with float32.
     """
     sample = SAMPLES[name]
     torch.manual_seed(0)

@@ -54,7 +54,8 @@ def png_chunk(kind: bytes, data: bytes = b"") -> bytes:
 
 
 def png(width: int, height: int, *, color_type: int, rows: bytes, extra_chunks: bytes = b"") -> bytes:
-    """A PNG file by hand: of 8 bits, `colours` as the format numbers its kinds, and other chunks `before` its rows."""
+    """A PNG file by hand: of 8 bits, `color_type` as the format numbers its kinds, and other chunks `extra_chunks` its
+    rows."""
     header = struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0)
     chunks = png_chunk(b"IHDR", header) + extra_chunks + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND")
     return b"\x89PNG\r\n\x1a\n" + chunks
@@ -70,7 +71,7 @@ PNG_WITHOUT_PALETTE = png(4, 4, color_type=3, rows=bytes(5 * 4))
 
 
 def progressive_jpeg(image: Image.Image, extra_scans: int) -> bytes:
-    """A progressive JPEG whose last scan comes `more` times again: 42 bytes each, over all of the picture."""
+    """A progressive JPEG whose last scan comes `extra_scans` times again: 42 bytes each, over all of the picture."""
     file = encode(image, "JPEG", progressive=True)
     last = file[file.rindex(b"\xff\xda") : -2]
     return file[:-2] + extra_scans * last + file[-2:]

@@ -7,15 +7,15 @@ away by a few 1e-7. `shape` gives random weights of any architecture three trait
 - *Outlier channels.* The largest value of a hidden state is 10 to 88 times its median, in the same few channels at
   almost every token and layer, and the gains of normalizations reach 5.7 times their median. (Kovaleva et al., BERT
   Busters: Outlier Dimensions That Disrupt Transformers, 2021, found them in six kinds of encoders.) Here two channels
-  of each normalization get `GAIN` times the gain and, where it has a bias, `OFFSET` more or less of it: 24 to 79.
-  The last normalization stays as it is: of vectors 32 wide, two such channels would be nearly all.
+  of each normalization get `OUTLIER_GAIN` times the gain and, where it has a bias, `OUTLIER_OFFSET` more or less of it:
+  24 to 79. The last normalization stays as it is: of vectors 32 wide, two such channels would be nearly all.
 - *Sharp heads among broad ones.* The mean entropy of a head's rows is 0.56 to 0.61 of the uniform's over all heads, and
   0.00 to 0.17 in the sharpest. Here queries are scaled by `SHARPNESS` to powers from 1 to -4, row by row, so that the
   first heads are sharp and the last broad: 0.27 to 0.57, and 0.00 to 0.02.
 - *Large terms that cancel.* What all keys have in common shifts the scores of a row and not its weights, but it costs
   them digits. On random ids float32's own error in all-mpnet-base-v2's weights is 1.7e-5. Here keys read the outlier
-  channels `COMMON` times as strongly as the others, and queries not at all: 9e-6 to 4e-5, which is 5 to 21 times the
-  error of the same encoders before (0.9e-6 to 3e-6).
+  channels `KEY_OUTLIER_FACTOR` times as strongly as the others, and queries not at all: 9e-6 to 4e-5, which is 5 to 21
+  times the error of the same encoders before (0.9e-6 to 3e-6).
 """
 
 import torch

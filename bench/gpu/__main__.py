@@ -38,7 +38,7 @@ class GpuCheckOptions:
 
 
 def check(options: GpuCheckOptions) -> dict[str, Any]:
-    """All figures, and what `held`. Raises ProviderUnavailable."""
+    """All figures, and what `passed`. Raises ProviderUnavailable."""
     full, half = (_open(artifact, options.device) for artifact in (options.full, options.half))
     figures: dict[str, Any] = {"onnxruntime": onnxruntime.__version__, "provider": half.provider}
     _report("provider", figures["provider"])

@@ -26,13 +26,13 @@ _KERNEL_LINE = re.compile(r"Attention: using (.+?)(?: \(|$)", re.MULTILINE)
 
 
 def count_kernels(artifact: Path, device: DeviceOption) -> dict[str, int]:
-    """How many attention operators of a batch each kernel computed. None are told of on CPU."""
+    """Count the attention operators of one batch by the kernel that computed them. Empty on CPU."""
     command = [sys.executable, "-m", "bench.gpu.kernels", str(artifact), device]
     return parse_log(subprocess.run(command, check=True, capture_output=True, text=True).stderr)  # noqa: S603  # our own
 
 
 def parse_log(log: str) -> dict[str, int]:
-    """The kernels that a log tells of, by name."""
+    """Count the kernels that a log mentions, by name."""
     return dict(Counter(_KERNEL_LINE.findall(log)))
 
 

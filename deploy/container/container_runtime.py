@@ -43,12 +43,12 @@ def runtime_command() -> tuple[str, ...]:
 
 
 def extra_run_args() -> list[str]:
-    """What `run` must be told on this machine."""
+    """Return this machine's extra arguments for `run`, from RUN_ARGS."""
     return shlex.split(os.environ.get("RUN_ARGS", ""))
 
 
 def run_command(*arguments: str) -> str:
-    """What the engine says to this. Raises CheckFailed."""
+    """Run one command of the container runtime and return its output. Raises CheckFailed."""
     done = subprocess.run(
         [*runtime_command(), *arguments], capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False
     )

@@ -1,4 +1,4 @@
-"""Clients that connect anew for each request, as fast as they are answered, and count what became of each."""
+"""Closed-loop clients that open a connection per request and count the outcomes."""
 
 import http.client
 import json

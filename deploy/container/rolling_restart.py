@@ -1,4 +1,5 @@
-"""Three containers behind HAProxy, restarted one after another under load: `python -m deploy.container.rolling_restart IMAGE`.
+"""Three containers behind HAProxy, restarted one after another under load: `python -m deploy.container.rolling_restart
+IMAGE`.
 
 It needs haproxy, and Locust for the load (`loadtests/`): run it with a Python that has it. They are restarted for as
 long as Locust runs, and it ends with Locust's own code: 1 where a request failed. `--strict` takes the balancer's
@@ -48,7 +49,8 @@ def main(options: argparse.Namespace) -> int:
             ready_after_s = servers[slot].wait_until_ready()
             restarts += 1
             print(
-                f"{restarts}: {PORTS[slot]} stopped in {stopped_after_s:.1f} s ({code}), ready after {ready_after_s:.1f} s",
+                f"{restarts}: {PORTS[slot]} stopped in {stopped_after_s:.1f} s ({code}), "
+                f"ready after {ready_after_s:.1f} s",
                 flush=True,
             )
             wait_until_all_up(statistics)
@@ -102,7 +104,7 @@ def server_statuses(statistics: Path) -> list[str]:
 
 @contextmanager
 def run_locust(rate: float, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Locust in an open loop: so many short texts a second, whatever comes of them."""
+    """Run Locust in an open loop: `rate` short texts per second, regardless of the responses."""
     run_options = ["--headless", "--only-summary", "--host", f"http://127.0.0.1:{BALANCER_PORT}", "--reports", ""]
     load_options = ["--rate", str(rate), "--words", "short", "--run-time", f"{seconds}s", "--slo", "fail=0", "TextUser"]
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests/locustfile.py"), *run_options, *load_options]

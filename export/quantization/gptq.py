@@ -62,7 +62,8 @@ def static_range(x: Floats) -> tuple[int, np.float32]:
 
 
 def gptq_quantize(weights: Floats, hessian_inverse: Float64Array) -> tuple[Int8Array, Floats]:
-    """Whole numbers `[k, n]` and scales `[n]` whose product stands for `weights`; `spread` is that of their inputs."""
+    """Whole numbers `[k, n]` and scales `[n]` whose product stands for `weights`; `hessian_inverse` is that of their
+    inputs."""
     residual = weights.astype(np.float64)
     scales = np.abs(residual).max(axis=0) / MAX_WEIGHT
     scales[scales == 0] = 1

@@ -92,7 +92,7 @@ class _QuantizedGroup:
         return self.constants[-1].name
 
     def node(self, operator: str, inputs: Sequence[str], suffix: str, **options: Any) -> str:
-        """Add a node to `before`."""
+        """Add a node to `quantize_nodes`."""
         output = f"{self.name}/{suffix}"
         self.quantize_nodes.append(helper.make_node(operator, inputs, [output], **options))
         return output
@@ -190,7 +190,7 @@ def _observe_tensors(
 
 
 def _groups(names: Sequence[str], sizes: Sequence[int]) -> Iterator[list[str]]:
-    """Neighbors together, as many as have `OBSERVED_BYTES` between them."""
+    """Neighbors together, as many as have `MAX_OBSERVED_BYTES` between them."""
     group: list[str] = []
     held = 0
     for name, size in zip(names, sizes, strict=True):

@@ -91,7 +91,7 @@ _SENTENCES = (
 
 
 def generate_texts(count: int, split: CorpusSplit, *, seed: int = 0) -> list[str]:
-    """`count` texts of `SHORTEST` to `LONGEST` words, short ones more often than long ones, no two the same."""
+    """`count` texts of `MIN_WORDS` to `MAX_WORDS` words, short ones more often than long ones, no two the same."""
     rng = random.Random(f"{split} {seed}")  # noqa: S311 - nothing secret
     topics = [[_parse_field(field) for field in topic.split("|")] for topic in _TOPICS[split]]
     unique_texts: dict[str, None] = {}

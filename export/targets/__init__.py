@@ -1,1 +1,1 @@
-"""What can be exported: one class a modality, behind one abstract `Subject` that tracing and parity work on."""
+"""What can be exported: one class a modality, behind one abstract `ExportTarget` that tracing and parity work on."""

@@ -62,7 +62,7 @@ class ExportTarget(ABC, Generic[EncoderT]):
     def __init__(
         self, info: ModelInfo, load: Callable[[], EncoderT], reference: Callable[[torch.dtype], ReferenceModel]
     ) -> None:
-        """`load` reads the encoder, `original` the trained one that it is compared with, in a given precision.
+        """`load` reads the encoder, `reference` the trained one that it is compared with, in a given precision.
 
         Each may be called several times: neither is kept in memory longer than it is needed.
         """
@@ -103,7 +103,7 @@ class ExportTarget(ABC, Generic[EncoderT]):
 
     @abstractmethod
     def copy_files(self, staging_dir: Path) -> None:
-        """Put what the service needs beside the graph into `staged`. Raises SourceError."""
+        """Copy the files that the service needs in addition to the graph into `staging_dir`. Raises SourceError."""
 
     def embedding_spec(self, name: str) -> EmbeddingSpec:
         """How vectors come about; `name` is the artifact's."""
@@ -128,7 +128,7 @@ class ExportTarget(ABC, Generic[EncoderT]):
 
     def release(self) -> None:
         """Free the encoder's memory; it is read again when it is needed."""
-        for cached in ("_encoder", "_half"):
+        for cached in ("_encoder", "_half_encoder"):
             self.__dict__.pop(cached, None)
 
     @cached_property

@@ -14,8 +14,9 @@ from models.relevance import combine_heads, reduce_attention
 
 @dataclass(frozen=True)
 class CapturedAttention:
-    """What was observed of one batch: each layer's weights `[b, h, s, s]`, those of the chosen heads, and `shares`
-    `[b or 1, s]`, what each position has of the vector. Of the positions, `prefix` belong to no part of the item."""
+    """What was observed of one batch: each layer's weights `[b, h, s, s]`, those of the chosen heads, and
+    `pooling_weights` `[b or 1, s]`, what each position has of the vector. Of the positions, `num_prefix_tokens` belong
+    to no part of the item."""
 
     weights: Sequence[Tensor]
     head_weights: Sequence[Tensor]
@@ -33,7 +34,7 @@ def require_token_embeddings(token_embeddings: Tensor | None) -> Tensor:
 def graph_outputs(
     embedding: Tensor, token_embeddings: Tensor, attention: CapturedAttention | None
 ) -> tuple[Tensor, ...]:
-    """In the order of `Subject.outputs`; `positions` is `[b, s, e]`."""
+    """In the order of `ExportTarget.outputs`; `token_embeddings` is `[b, s, e]`."""
     vectors = embedding.float(), token_embeddings.float()
     if attention is None:
         return vectors

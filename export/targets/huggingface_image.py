@@ -61,7 +61,7 @@ def _check_stages(layout: SourceLayout, st_options: SentenceTransformersConfig) 
 
 
 def _rescale_channels(channels: Channels, max_value: float) -> Channels:
-    """Of pixels in 0 to `brightest`, as the processor makes them, to pixels in 0 to 1."""
+    """Of pixels in 0 to `max_value`, as the processor makes them, to pixels in 0 to 1."""
     red, green, blue = (value / max_value for value in channels)
     return red, green, blue
 

@@ -1,6 +1,6 @@
-"""What the trained original says of an item: what a graph is held against.
+"""Reference outputs of the trained original for one item; the graph is compared with them.
 
-Letters: n positions of one item, m of them that attention is told on, h heads, e width.
+Letters: n positions of one item, m of them that attention is reported on, h heads, e width.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ class ExpectedOutputs:
 
     @classmethod
     def from_reference(cls, answer: ReferenceOutput, num_prefix_tokens: int) -> "ExpectedOutputs":
-        """Of what an `Original` answered. `prefix` positions belong to no part of the item."""
+        """Of what a `ReferenceModel` answered. `num_prefix_tokens` positions belong to no part of the item."""
         vector, pooling_weights = answer.vector.double(), _at_least_float32(answer.pooling_weights)
         relevances = reduce_attention(
             [_at_least_float32(layer) for layer in answer.weights], pooling_weights, num_prefix_tokens

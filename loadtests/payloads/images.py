@@ -11,7 +11,7 @@ _FORMATS = ("PNG", "JPEG")
 
 
 def generate_images(seed: int, count: int) -> list[tuple[str, bytes]]:
-    """So many files, each with its media type."""
+    """Generate `count` image files, each with its media type."""
     rng = random.Random(seed)
     return [_generate_image(rng, _FORMATS[i % len(_FORMATS)]) for i in range(count)]
 

@@ -28,7 +28,7 @@ SHORT, MIXED, LONG = (6, 18), (5, 120), (200, 227)
 
 
 def generate_texts(seed: int, word_range: tuple[int, int] = MIXED) -> Iterator[str]:
-    """Endless texts with a number of words drawn from `words`, short ones more often than long ones."""
+    """Endless texts with a number of words drawn from `word_range`, short ones more often than long ones."""
     rng = random.Random(seed)
     low, high = word_range
     while True:

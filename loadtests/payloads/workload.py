@@ -22,7 +22,7 @@ TEXT_LENGTHS = {"short": prose.SHORT, "mixed": prose.MIXED, "long": prose.LONG}
 class Workload:
     """Shares are 0 to 1: of images among the items, and of requests that ask for attention.
 
-    `items` are in each request. `encoding` is that of the vectors.
+    `inputs_per_request` are in each request. `encoding` is that of the vectors.
     """
 
     text_model: str
@@ -36,13 +36,13 @@ class Workload:
     path: str = "/v1/embeddings"
 
     def with_shares(self, image_share: float, attention_share: float) -> "Workload":
-        """The same of other shares."""
+        """Return a copy with other shares."""
         return replace(self, image_share=image_share, attention_share=attention_share)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One to send. Its latencies are told under `name`; its answer must have so many `items`, and `attention`."""
+    """One request. Latencies are reported under `name`; `num_inputs` and `has_attention` describe a valid response."""
 
     path: str
     name: str
@@ -52,7 +52,7 @@ class Request:
 
 
 def generate_requests(workload: Workload, seed: int, user: int) -> Iterator[Request]:
-    """Endless requests of that user: the same for the same arguments, whatever other users do."""
+    """Generate the requests of one user, endlessly; equal arguments give equal requests."""
     rng = random.Random(f"{seed} {user}")
     texts = prose.generate_texts(rng.getrandbits(64), TEXT_LENGTHS[workload.text_length])
     while True:

@@ -9,7 +9,7 @@ from loadtests.summary import Summary
 
 
 def write(folder: Path, summary: Summary, recorder: Recorder, host: str) -> None:
-    """report.html, and beside it seconds.csv and phases.csv."""
+    """Write report.html, seconds.csv and phases.csv to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.html").write_text(html(summary, recorder, host), encoding="utf-8")
     write_seconds(folder / "seconds.csv", summary, recorder)

@@ -15,7 +15,7 @@ from loadtests.report.knee import knee
 from loadtests.server_timing import STAGE_ORDER
 from loadtests.summary import Summary, format_number
 
-# Okabe and Ito's colours, which the colour-blind can tell apart.
+# Okabe and Ito's colors, which remain distinguishable with color blindness.
 BLUE, ORANGE, RED, GREEN, GRAY = "#0072b2", "#e69f00", "#d55e00", "#009e73", "#767676"
 PERCENTILE_STYLES = {0.5: ("p50", BLUE), 0.95: ("p95", ORANGE), 0.99: ("p99", RED)}
 WIDTH_IN = 9.0
@@ -84,7 +84,7 @@ def latency_by_rate(summary: Summary) -> str | None:
 
 
 def latency_by_stage(summary: Summary) -> str | None:
-    """Where the time went, as the server tells it, beside what the client saw; None where it tells nothing."""
+    """Plot the server's times by stage (Server-Timing) and the client's latency; None without server times."""
     stages = summary.totals.stages
     if not stages:
         return None

@@ -17,7 +17,7 @@ TOKENIZER_FILE: Final = "tokenizer.json"
 
 
 def required_files(modality: Modality) -> tuple[str, ...]:
-    """What an artifact holds beside its manifest."""
+    """Return the files of an artifact in addition to its manifest."""
     return (GRAPH_FILE, WEIGHTS_FILE, *([TOKENIZER_FILE] if modality == "text" else []))
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with an artifact, and how what is wrong with any data is told in one line."""
+"""Errors of artifacts, and validation errors of any data as one line."""
 
 from pathlib import Path
 

@@ -136,7 +136,7 @@ class Manifest(FrozenModel):
 
     @property
     def num_prefix_tokens(self) -> int:
-        """Positions before those that reductions are told on: a picture's CLS and registers, of a text none."""
+        """Return the number of positions excluded from reductions: an image's CLS and registers; 0 for a text."""
         return self.image.prefix if self.image else 0
 
     @classmethod

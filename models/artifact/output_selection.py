@@ -1,4 +1,4 @@
-"""How a graph is told what to compute beside the embedding. Letters: k heads."""
+"""Graph inputs that select the outputs computed in addition to the embedding. Letters: k heads."""
 
 from collections.abc import Collection, Sequence
 
@@ -11,9 +11,9 @@ from models.artifact.arrays import InputArray
 def output_selection_inputs(
     outputs: Sequence[str], requested: Collection[str], head_indices: Sequence[int]
 ) -> dict[str, InputArray]:
-    """The inputs by which a graph with these `outputs` computes those `wanted`, raw weights of `heads` alone.
+    """Return the inputs for which a graph with these `outputs` computes the `requested` ones.
 
-    A graph without attention has none to observe, and no heads.
+    Raw weights are computed for `head_indices` only. Graphs without attention lack the attention inputs.
     """
     optional_outputs = [name for name in outputs if name != tensors.EMBEDDING]
     output_mask = np.array([name in requested for name in optional_outputs])

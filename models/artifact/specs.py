@@ -85,8 +85,8 @@ class ImageSpec(FrozenModel):
     side of that length, the longer one in proportion and rounded down. What is transparent becomes "white"; or
     transparency is "dropped" and the colours under it show; or it is "keyed", which drops it likewise, save that the
     one colour that stands for transparent in some files becomes white.
-    Attention is told on `grid` (rows, columns of equal cells over the model's picture, row by row); `prefix` positions
-    before them, such as CLS, are no part of the picture.
+    Attention is reported on `grid` (rows, columns of equal cells over the model's picture, row by row); the `prefix`
+    positions before them, such as CLS, do not belong to the picture.
     """
 
     rows_px: PixelCount

@@ -1,8 +1,8 @@
 """Names of the tensors that cross the artifact's border, spelled once.
 
-Text graphs take what `packing.pack` gives, image graphs `PIXELS`; all of them `ASKED`, and those of models with
-attention `OBSERVE` and `HEADS`. An output must not bear the name of a submodule of the exported model ("embeddings"
-collides inside ONNX), hence the long names.
+Text graphs take what `packing.pack` gives, image graphs `PIXELS`; all of them `OUTPUT_MASK`, and those of models with
+attention `OUTPUT_ATTENTIONS` and `HEAD_INDICES`. An output must not bear the name of a submodule of the exported model
+("embeddings" collides inside ONNX), hence the long names.
 """
 
 from typing import Literal, get_args
@@ -21,7 +21,7 @@ OUTPUT_ATTENTIONS = "observe"
 """Boolean: is anything asked for of the attention?"""
 
 OUTPUT_MASK = "asked"
-"""Booleans, one for each output beside the embedding, in their order; those not asked for come back empty."""
+"""Booleans, one per output other than the embedding, in order; outputs that are not requested are empty."""
 
 HEAD_INDICES = "heads"
 """[k] int64: the heads whose raw weights are meant. Of reductions it changes nothing."""
@@ -66,17 +66,17 @@ def pooled_combined_heads(layer: int, combination: Combination) -> str:
 
 
 def layer_outputs(layer: int) -> tuple[str, ...]:
-    """All that can be observed of one layer."""
+    """Return the attention outputs of one layer."""
     reduced = [name(layer, how) for how in COMBINATIONS for name in (combined_heads, pooled_combined_heads)]
     return (layer_weights(layer), pooled_layer_weights(layer), *reduced)
 
 
 def attention_outputs(layers: int) -> tuple[str, ...]:
-    """What can be observed of the attention of so many layers, in the graph's order."""
+    """Return the attention outputs of `layers` layers, in the graph's order."""
     reduced = [name(reduction) for reduction in REDUCTIONS for name in (reduction_matrix, pooled_reduction)]
     return (*reduced, *(name for layer in range(layers) for name in layer_outputs(layer)))
 
 
 def graph_outputs(layers: int) -> tuple[str, ...]:
-    """Every output of a graph with so many layers of attention, in its order."""
+    """Return all outputs of a graph with `layers` layers of attention, in order."""
     return (EMBEDDING, TOKEN_EMBEDDINGS, *(attention_outputs(layers) if layers else ()))

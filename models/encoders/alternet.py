@@ -5,8 +5,8 @@ with the last convolutions of a stage; block counts, attention counts, head coun
 windows of 7 (at 224 px) with a learned relative position, and the pre-activation attention block.
 From He et al., "Identity Mappings in Deep Residual Networks" (2016): the pre-activation residual blocks, basic and
 bottleneck. From He et al., "Deep Residual Learning" (2016), table 1: stem, widths and strides of the stages.
-Ours: windows of 8 that fit 128 px, a relative bias for each head, zero at first, where theirs is shared and random, and
-attention and positions told on the finest attended grid.
+Differences from the source: windows of 8 that fit 128 px; a relative bias for each head, initialized to zero (theirs is
+shared and random); attention and positions reported on the finest attended grid.
 
 Letters: b items, c channels, y, x rows and columns of a map, h heads, s positions.
 """

@@ -27,7 +27,7 @@ def save(encoder: Encoder, directory: Path) -> None:
     weights = {name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}
     part = directory / f"{WEIGHTS_FILE}.part"
     save_file(weights, part)
-    part.chmod(0o644)  # safetensors keeps others out; a checkpoint is read by whoever exports it
+    part.chmod(0o644)  # safetensors creates it as 0600; the export may run as another user
     part.replace(directory / WEIGHTS_FILE)
 
 

@@ -39,7 +39,7 @@ from models.scenes.rendering import render_scene
 
 THRESHOLDS = (0.0, 0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 1.0)
 REPORTED_THRESHOLDS = (0.001, 0.01, 0.02, 0.05, 0.1, 1.0)
-"""Those that the text tells of; at 1 one weight a row is left."""
+"""Thresholds in the table of docs/attention.md; at 1 one weight per row remains."""
 
 ENGLISH = Path("LICENSE")
 TOKENS = (16, 64, 256)
@@ -54,7 +54,7 @@ MIN_PLOTTED_ERROR = 1e-8
 """Errors under this are not drawn."""
 
 Embed = Callable[[ThresholdPruning], Tensor]
-"""Embeddings `[b, e]` of the same items, with weights skipped as told."""
+"""Embeddings `[b, e]` of the same items, with attention weights skipped by the given pruning."""
 
 
 class ThresholdStatistics(BaseModel):
@@ -153,7 +153,7 @@ def measure_cost(embed: Embed) -> tuple[ThresholdStatistics, ...]:
 
 
 def _texts(context: ExperimentContext, tokens: int) -> Embed:
-    """Stretches of English, each of so many tokens with the special ones."""
+    """Return an `Embed` over passages of English of `tokens` tokens each, special tokens included."""
     encoder = PretrainedTextEncoder(context.text_model, "bert", "mean")
     tokenize = TextPreprocessor((context.text_model / TOKENIZER_FILE).read_text(encoding="utf-8"), UNTRUNCATED)
     whole = tokenize([ENGLISH.read_text(encoding="utf-8")])[0].ids

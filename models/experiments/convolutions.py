@@ -1,8 +1,8 @@
 """Attention or convolution, at equal parameters and equal steps?
 
-Encoders of models/encoders/feature_map_encoders.py, which differ in nothing but how a block mixes positions, and the vision
-transformer, which knows positions and has patches in place of a convolutional stem. Widths are chosen so that the
-counts of parameters are within 2 % of the transformer's, and each learns at the better of two rates.
+Encoders of models/encoders/feature_map_encoders.py, which differ in nothing but how a block mixes positions, and the
+vision transformer, which knows positions and has patches in place of a convolutional stem. Widths are chosen so that
+the counts of parameters are within 2 % of the transformer's, and each learns at the better of two rates.
 
 Source: the frame is that of Yu et al., "MetaFormer Is Actually What You Need for Vision" (2022); the question that of
 Park & Kim, "How Do Vision Transformers Work?" (2022).

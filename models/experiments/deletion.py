@@ -31,7 +31,7 @@ from models.experiments.intervals import Interval, bootstrap_interval, column_in
 
 FRACTIONS: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 NUM_RANDOM_ORDERS: Final = 10
-"""Random orders an item, in each of which the first so many are deleted."""
+"""Random orders per item; in each, the first parts are deleted, up to each of FRACTIONS."""
 
 NUM_TEXTS, NUM_IMAGES = 60, 200
 
@@ -50,7 +50,8 @@ Displacement = dict[str, Floats]
 
 
 class DeletionStatistics(BaseModel):
-    """What each choice did: `moved` and `beyond` random at each of `SHARES`, `overall` beyond random over all of them.
+    """What each choice did: `moved` and `beyond` random at each of `FRACTIONS`, `overall` beyond random over all of
+    them.
 
     `oftener` is the share of items in which that is above 0.
     """
@@ -148,8 +149,8 @@ def _summary(name: str, deleted: DeletionStatistics) -> str:
         f"deleted of a {name}",
         *(f"{100 * share:.0f} %" for share in FRACTIONS),
         "beyond random, over all shares",
-        "at so many shares",
-        "in so many items",
+        "shares above random",
+        "items above random",
     ]
     rows = [
         [choice, *(f"{at.mean:.3f}" for at in moved), *_compare_with_random(deleted, choice)]
@@ -161,7 +162,7 @@ def _summary(name: str, deleted: DeletionStatistics) -> str:
 
 
 def _compare_with_random(deleted: DeletionStatistics, choice: str) -> list[str]:
-    """How far beyond random, at how many shares by its interval, and in which share of the items."""
+    """Return the difference from random, the number of shares with a positive interval, and the share of items."""
     if choice == RANDOM:
         return ["", "", ""]
     overall = deleted.overall[choice]

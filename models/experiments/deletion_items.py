@@ -45,7 +45,7 @@ Masks = npt.NDArray[np.bool_]
 class DeletionItem:
     """`embed` takes which parts are kept, `[v, m]`, and gives `[v, e]`.
 
-    `relevance` `[m]` of the parts, by reduction; `unlikely` `[m]` ranks them without asking the model: a token by how
+    `relevance` `[m]` of the parts, by reduction; `baseline` `[m]` ranks them without asking the model: a token by how
     rare it is (BERT's vocabulary lists frequent ones first, by and large), a patch by how far from the mean colour.
     """
 

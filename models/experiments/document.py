@@ -20,13 +20,13 @@ class DocumentError(ValueError):
 
 
 def read_result(name: str, plots: Path) -> Result:
-    """The result that a run wrote."""
+    """Read the result that a run wrote."""
     found: Result = EXPERIMENTS[name].result.model_validate_json((plots / f"{name}.json").read_bytes())
     return found
 
 
 def fill(text: str, plots: Path) -> str:
-    """The document with every block written anew. Raises DocumentError for quick results and unknown experiments."""
+    """Regenerate every block of a document. Raises DocumentError for quick results and unknown experiments."""
 
     def block(match: re.Match[str]) -> str:
         opening, name, closing = match.groups()
@@ -42,5 +42,5 @@ def fill(text: str, plots: Path) -> str:
 
 
 def block_names(text: str) -> list[str]:
-    """Whose figures a document holds, in its order."""
+    """Return the names of the experiments in a document, in its order."""
     return [match[2] for match in _BLOCK.finditer(text)]

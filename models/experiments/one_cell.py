@@ -39,10 +39,10 @@ class OneCellResult(Result):
     sides: tuple[int, ...]
     own: dict[Projection, tuple[Number, ...]]
     idle: int
-    """Parameters of AlterNet-18's last attention that get no gradient from pictures of 32 px..."""
+    """Number of parameters of AlterNet-18's last attention that get no gradient from pictures of 32 px."""
 
     of: int
-    """...out of so many."""
+    """Number of all parameters of that attention."""
 
     idle_at_64_px: int
 

@@ -5,8 +5,9 @@ Without positions attention sees a set. Two laws, for any permutation P:
     f(P x) = P f(x)                         permuting the input permutes the output, and changes nothing else
     attend(q, P k, P v) = attend(q, k, v)   permuting keys with their values changes nothing at all
 
-Source: Lee et al., "Set Transformer" (2019), section 3, property 1; the kinds are those of models/layers/position_embedding.py.
-Letters: b items, h heads, s positions, k keys, d width of one head, e width, y, x rows and columns in px.
+Source: Lee et al., "Set Transformer" (2019), section 3, property 1; the kinds are those of
+models/layers/position_embedding.py. Letters: b items, h heads, s positions, k keys, d width of one head, e width, y, x
+rows and columns in px.
 """
 
 from statistics import fmean

@@ -82,8 +82,8 @@ class Scaling(Experiment[ScalingResult]):
 
     @override
     def summarize(self, result: ScalingResult) -> str:
-        head = ["d", "scores", "variance", "entropy", f"one key > {DOMINANT_WEIGHT}", "gradient by scores: mean, median",
-                "gradient by q: mean, median"]  # fmt: skip
+        head = ["d", "scores", "variance", "entropy", f"one key > {DOMINANT_WEIGHT}",
+                "gradient by scores: mean, median", "gradient by q: mean, median"]  # fmt: skip
         rows = []
         for width, scaled, unscaled in zip(result.widths, result.scaled, result.unscaled, strict=True):
             if width in (1, 16, 64, 256, 1024):

@@ -75,8 +75,8 @@ class Scores(Experiment[ScoresResult]):
         low, high = result.scales
         learned = (
             f"Scales start at {INITIAL_SCALE:g}; learned, they lie between {low:.1f} and {high:.1f}, where a "
-            f"weight over {POSITIONS} keys may still come within {1 - max_cosine_weight(low, POSITIONS):.0e} of 1: the bound "
-            "does not bind."
+            f"weight over {POSITIONS} keys may still come within {1 - max_cosine_weight(low, POSITIONS):.0e} of 1: "
+            "the bound does not bind."
         )
         sentence = compare_sentence(result.comparison, *KINDS)
         return f"{accuracy_table(result.comparison)}\n\n{sentence} {learned}\n\n{table(head, rows)}"

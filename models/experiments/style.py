@@ -1,6 +1,6 @@
-"""How plots look: white, labelled, and told apart without colour by dashes and markers too.
+"""Style of the plots: white, labeled, with lines that dashes and markers distinguish even without color.
 
-The colours are those of Okabe & Ito, "Color Universal Design" (2008).
+The colors are those of Okabe & Ito, "Color Universal Design" (2008).
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ _SETTINGS: Final[dict[Any, Any]] = {
 
 
 def panels(*titles: str, width: float = 4.6) -> tuple[Figure, list[Axes]]:
-    """A row of axes, one a title, each so many inches wide."""
+    """Create a row of axes, one per title, each `width` inches wide."""
     with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=(width * len(titles), 3.5), layout="constrained")
         axes = list(figure.subplots(1, len(titles), squeeze=False)[0])

@@ -91,7 +91,7 @@ class TrainingPool:
 
 
 def process_pool(count: int) -> ProcessPoolExecutor:
-    """A pool of so many, each of one thread. Not forked: a fork of a process whose torch has threads may hang."""
+    """Create a pool of `count` single-threaded processes, spawned: forking a process with torch threads may hang."""
     return ProcessPoolExecutor(count, get_context("spawn"), torch.set_num_threads, (1,))
 
 

@@ -1,7 +1,7 @@
-"""Attention, and vectors of cells, moved from one grid to another, so that unlike resolutions can be told together.
+"""Resampling of attention and of cell vectors from one grid to another, so that layers share one resolution.
 
-A coarse cell's weight is spread evenly over the fine cells in it, and the fine cells of one coarse cell attend alike:
-what that leaves is a matrix over the fine grid whose rows still sum to 1.
+A coarse cell's weight is spread evenly over the fine cells in it, and the fine cells of one coarse cell attend alike.
+The result is a matrix over the fine grid whose rows still sum to 1.
 
 Letters: b items, h heads, s positions of a grid, y, x its rows and columns, e width of a vector.
 """

@@ -43,7 +43,7 @@ class PositionEmbedding(nn.Module):
             self.register_buffer("table", fixed, persistent=False)
 
     def forward(self, x: Tensor, positions: Tensor | None = None) -> Tensor:
-        """x `[..., s, e]`, whose positions are `at` `[s]`, or all of them in order."""
+        """x `[..., s, e]`, whose positions are `positions` `[s]`, or all of them in order."""
         return x + (self.table if positions is None else self.table[positions])
 
 

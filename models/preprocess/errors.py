@@ -1,10 +1,10 @@
 """What can be wrong with a tokenizer's file, with token ids, or with the bytes of a picture.
 
 TokenizerError          tokenizer.json is none
-NotInVocabulary         an id that another tokenizer made
-ImageProblem
-├── NotAnImage          no picture, or a broken one
-├── UnsupportedFormat   a picture, but no JPEG, PNG or WebP
+TokenIdOutOfRange       an id that another tokenizer made
+ImageDecodeError
+├── InvalidImage        no picture, or a broken one
+├── UnsupportedImageFormat   a picture, but no JPEG, PNG or WebP
 └── TooManyPixels       refused by its header, undecoded
 """
 
@@ -18,7 +18,8 @@ class TokenIdOutOfRange(ValueError):
 
     def __init__(self, id: int, size: int) -> None:
         super().__init__(
-            f"token id {id} is not in this model's vocabulary of {size}: the text was tokenized with another model's tokenizer"
+            f"token id {id} is not in this model's vocabulary of {size}: "
+            "the text was tokenized with another model's tokenizer"
         )
 
 

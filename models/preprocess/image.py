@@ -17,7 +17,7 @@ from models.preprocess.image_decoding import decode_image
 from models.preprocess.model_input import content_key
 
 MAX_PIXELS = 25_000_000
-"""Most pixels of a picture unless told otherwise: a 24 megapixel camera's, 75 MB decoded."""
+"""Default limit on the pixels of a picture: fits a 24-megapixel camera, 75 MB decoded."""
 
 _MAX_UPSCALED_PIXELS: Final = 2**22
 """Most pixels that an original is enlarged to whole. A sliver of few bytes could be enlarged to gigapixels."""
@@ -34,9 +34,9 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class PreprocessedImage:
-    """One picture as its model takes it: `pixels` `[rows_px, columns_px, 3]`, seen of the original in `region_px`.
+    """One picture as its model takes it: `pixels` `[rows_px, columns_px, 3]`, seen of the original in `crop_box_px`.
 
-    `positions` is the length of the sequence that it is to the encoder, the same for every picture of a model.
+    `num_tokens` is the length of the sequence that it is to the encoder, the same for every picture of a model.
     """
 
     pixels: Pixels
@@ -73,7 +73,7 @@ class ImagePreprocessor:
         self._resampling = Image.Resampling[spec.interpolation.upper()]
 
     def __call__(self, data: bytes) -> PreprocessedImage:
-        """Decode a JPEG, PNG or WebP file and make it the model's size. Raises ImageProblem."""
+        """Decode a JPEG, PNG or WebP file and make it the model's size. Raises ImageDecodeError."""
         spec = self._spec
         original = decode_image(data, max_pixels=self._max_pixels, transparency=spec.transparency)
         resized = _resized_size(original.size, spec)

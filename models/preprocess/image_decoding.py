@@ -1,8 +1,7 @@
-"""From a file's bytes to an upright picture in 8-bit RGB. What the bytes are is told by themselves, not by a name.
+"""Decoding of a file's bytes to an upright picture in 8-bit RGB. The bytes determine the format, not a file name.
 
-Only three of Pillow's decoders are ever reached, and none before the header's size, and what it takes to decode so
-much, is within the limit. Of an animation the first frame is taken. Colour profiles are not applied: pixels are taken
-for sRGB.
+Only three of Pillow's decoders are used, and only if the size in the header and the cost of decoding it are within the
+limit. The first frame of an animation is used. Color profiles are not applied: pixels are assumed to be sRGB.
 """
 
 import struct
@@ -63,7 +62,7 @@ _TRANSPOSE_BY_ORIENTATION: Final = {
 
 
 def decode_image(data: bytes, *, max_pixels: int, transparency: Transparency) -> Image.Image:
-    """The picture in `data`, upright, in mode RGB and its full size. Raises ImageProblem.
+    """The picture in `data`, upright, in mode RGB and its full size. Raises ImageDecodeError.
 
     A JPEG is never decoded at a fraction of its size, however large: that is up to 11 levels of 255 off.
     """

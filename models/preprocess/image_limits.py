@@ -24,22 +24,22 @@ MAX_BLOCK_PX: Final = 32
 """The largest block of a JPEG. No side of a picture is less to decode."""
 
 _FILL_BYTES: Final = bytes([0xFF]) * 65_536
-"""May stand before any marker; libjpeg begins it anew with each piece of the file that it is given."""
+"""Fill bytes, legal before any marker; libjpeg rescans a run from its start with every chunk of the file it gets."""
 
 _SOS, _EOI, _DAC = 0xDA, 0xD9, 0xCC
 _SEGMENT_MARKERS: Final = frozenset((*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xF0), 0xFE))
-"""Markers with a length and as many bytes behind them. Any other but EOI is the end of it for libjpeg."""
+"""Markers followed by a length and that many bytes. libjpeg stops at any other marker except EOI."""
 
 
 def check_jpeg_scans(scans: int, width: int, height: int, max_pixels: int) -> None:
-    """Raises NotAnImage for scans that are more to decode than `MOST_SCANS` of the largest picture."""
+    """Raises InvalidImage for scans that are more to decode than `MAX_SCANS` of the largest picture."""
     area = (width + MAX_BLOCK_PX - 1) * (height + MAX_BLOCK_PX - 1)
     if scans > MAX_SCANS and scans * area > MAX_SCANS * max_pixels:
         raise InvalidImage(f"the image has {scans} scans, too many to be decoded")
 
 
 def count_jpeg_scans(data: bytes) -> int:
-    """How many scans a JPEG has. Raises NotAnImage for one of too many parts, and for one that is broken."""
+    """How many scans a JPEG has. Raises InvalidImage for one of too many parts, and for one that is broken."""
     markers = _marker_offsets(data)
     offset, segments, stray_bytes, scans, end = 2, 0, 0, 0, len(data)
     while (next := int(markers.searchsorted(offset))) < len(markers):
@@ -63,7 +63,7 @@ def count_jpeg_scans(data: bytes) -> int:
 
 
 def check_png_chunks(data: bytes) -> None:
-    """Raises NotAnImage for a PNG of too many chunks, or of several colour profiles: each would be unpacked."""
+    """Raises InvalidImage for a PNG of too many chunks, or of several colour profiles: each would be unpacked."""
     offset, chunks, profiles = 8, 0, 0
     while offset < len(data):
         chunks += 1

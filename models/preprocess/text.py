@@ -17,11 +17,11 @@ from models.preprocess.errors import TokenIdOutOfRange, TokenizerError
 from models.preprocess.tokenized_text import TokenizedText, TokenOffset, WordOffsets
 
 CHARS_PER_TOKEN = 32
-"""Of a text's characters, so many for each token of the model's limit are read first; prose has about 5 a token."""
+"""Characters read first per token of the model's limit; prose has about 5 characters per token."""
 
 FEWEST_READ = 512
-"""Characters that are read first at least, whatever the limit: WordPiece makes [UNK] of a word of over 100 characters,
-and must not see less of it.
+"""Minimum number of characters read first: WordPiece maps a word of over 100 characters to [UNK], and must not see a
+shorter prefix of it.
 """
 
 MAX_CHARS = 262_144
@@ -77,7 +77,7 @@ class TextPreprocessor:
     def from_ids(self, ids: Sequence[int], *, kept_side: KeptSide = "start") -> TokenizedText:
         """Ids that the caller's own tokenizer made, special tokens included, cut to the model's limit.
 
-        Raises NotInVocabulary for one that is not this model's.
+        Raises TokenIdOutOfRange for one that is not this model's.
         """
         self._check_ids(ids)
         max_tokens, padding = self._spec.max_tokens, self._spec.padding_id
@@ -99,7 +99,7 @@ class TextPreprocessor:
         return list(zip(encoding.ids, _token_offsets(encoding, len(prompt_text)), strict=True))
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
-        """Text of ids. Raises NotInVocabulary."""
+        """Text of ids. Raises TokenIdOutOfRange."""
         self._check_ids(ids)
         return str(self._untruncated.decode(list(ids), skip_special_tokens=skip_special_tokens))
 
@@ -179,7 +179,7 @@ def open_tokenizer(text: str) -> Tokenizer:
 
 
 def _token_offsets(encoding: Encoding, shift: int) -> list[TokenOffset]:
-    """The caller's string began `before` characters into what was tokenized, or that many before it if negative."""
+    """The caller's string began `shift` characters into what was tokenized, or that many before it if negative."""
     offsets = (
         (max(0, start - shift), max(0, end - shift)) if start < end else (0, 0) for start, end in encoding.offsets
     )
@@ -187,7 +187,7 @@ def _token_offsets(encoding: Encoding, shift: int) -> list[TokenOffset]:
 
 
 def _word_offsets(encoding: Encoding, start: int, text: str, prompt_chars: int) -> WordOffsets:
-    """Of a caller's string that begins `before` characters into `text`, and `start` into what was tokenized."""
+    """Of a caller's string that begins `prompt_chars` characters into `text`, and `start` into what was tokenized."""
     offsets = _token_offsets(encoding, start)
     ids = encoding.word_ids
     standalone = [start == end or id is None for id, (_, start, end) in zip(ids, offsets, strict=True)]
@@ -203,7 +203,7 @@ def _word_offsets(encoding: Encoding, start: int, text: str, prompt_chars: int) 
 
 
 def _covered_chars(encoding: Encoding, kept_side: KeptSide, chars_read: int) -> int:
-    """How much of the `read` characters, from the end that is kept, the kept tokens reach over."""
+    """How much of the `chars_read` characters, from the end that is kept, the kept tokens reach over."""
     if kept_side == "start":
         return max(end for _, end in encoding.offsets)
     return chars_read - min((start for start, end in encoding.offsets if end > start), default=chars_read)

@@ -15,7 +15,7 @@ it: special tokens, a prompt, ids that came without their text."""
 
 @dataclass(frozen=True, slots=True)
 class WordOffsets:
-    """A text's tokens put together: of w words `starts` `[w]` is the first token of each, and `pieces` are their
+    """A text's tokens put together: of w words `first_tokens` `[w]` is the first token of each, and `offsets` are their
     texts, as the caller wrote them. What a word is, the tokenizer says: a full stop is one to most. A token that is
     not of the caller's string is one of its own.
     """

@@ -82,10 +82,11 @@ _MEAN = _fixed_pools({"mean": _MEAN_POOLING})
 
 @dataclass(frozen=True)
 class VisionArchitecture:
-    """`cls` positions come first, then the config's registers if it has `registers`, then the patches.
+    """`num_cls_tokens` positions come first, then the config's registers if it has `registers`, then the patches.
 
-    `width` names the config's entry; `oblong` says that pictures need not be square, `flexible` that the model's own
-    code takes other sizes than its config's; `options` are for loading. `refusal` says why it cannot be exported.
+    `dim_entry` names the config's entry; `non_square` says that pictures need not be square, `dynamic_size` that the
+    model's own code takes other sizes than its config's; `options` are for loading. `refusal` says why it cannot be
+    exported.
     """
 
     pools: Callable[[Any], PoolingOptions]

@@ -1,8 +1,8 @@
 """How the attention of a `transformers` model reaches ours.
 
-`transformers` asks an attention function by name. Ours is registered under `ROUTED` and hands each call to whatever
-`routed` has set around the model's forward pass: not every model passes keyword arguments down to its attention, so
-the way there is a context variable.
+`transformers` asks an attention function by name. Ours is registered under `IMPLEMENTATION_NAME` and hands each call to
+whatever `use_attention` has set around the model's forward pass: not every model passes keyword arguments down to its
+attention, so the way there is a context variable.
 
 Letters: b items, h heads, s positions, d width of one head.
 """
@@ -52,7 +52,7 @@ def dispatch_attention(call: AttentionCall) -> Tensor:
 
 @contextmanager
 def use_attention(attend: AttentionHandler) -> Iterator[None]:
-    """Every attention of models loaded with `ROUTED` goes through `attend`."""
+    """Every attention of models loaded with `IMPLEMENTATION_NAME` goes through `attend`."""
     token = _current_handler.set(attend)
     try:
         yield
@@ -80,7 +80,7 @@ def _attention_interface(
 
 
 def _no_mask(*_args: Any, **_kwargs: Any) -> None:
-    """Padding is known to whoever attends, and needs no mask of the model's making."""
+    """Return no mask: the attention implementation already knows the padding."""
 
 
 AttentionInterface.register(IMPLEMENTATION_NAME, _attention_interface)

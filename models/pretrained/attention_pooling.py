@@ -23,14 +23,14 @@ class AttentionPooling(nn.Module):
         super().__init__()
         self.probe = head.probe
         self.heads = head.attention.num_heads
-        # One parameter each for q, k, v: a graph would split a common one anew in every session.
+        # One parameter each for q, k, v: with a joint one, every session would split it again.
         self.weights = nn.ParameterList(part.detach().clone() for part in head.attention.in_proj_weight.chunk(3))
         self.biases = nn.ParameterList(part.detach().clone() for part in head.attention.in_proj_bias.chunk(3))
         self.out = head.attention.out_proj
         self.norm, self.feed_forward = head.layernorm, head.mlp
 
     def forward(self, rows: Tensor, recorder: AttentionRecorder) -> Tensor:
-        """rows `[b, s, e]` -> `[b, e]`; `observer.shares` becomes the mean over heads, if the weights are watched."""
+        """rows `[b, s, e]` -> `[b, e]`; `recorder.shares` becomes the mean over heads, if the weights are watched."""
         probe = repeat(self.probe, "1 1 e -> b 1 e", b=rows.shape[0])
         q, k, v = (
             rearrange(functional.linear(x, weight, bias), "b s (h d) -> b h s d", h=self.heads)

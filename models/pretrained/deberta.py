@@ -27,7 +27,10 @@ TERMS = ("c2p", "p2c")
 
 
 class DistanceBias(nn.Module):
-    """`models.packed.Relative` of one layer. Its tables `[h, n, d]` are the projected embeddings of each bucket."""
+    """`models.packed.RelativeBiasFunction` of one layer.
+
+    Its tables `[h, n, d]` are the projected embeddings of each bucket.
+    """
 
     def __init__(self, original: Any, embeddings: Tensor, buckets: Tensor) -> None:
         super().__init__()

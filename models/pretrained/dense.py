@@ -41,7 +41,7 @@ class _DenseConfig(BaseModel):
 
 
 class Dense(nn.Module):
-    """One stage, `[..., k]` -> `[..., n]`. `linear` says that the mean of its outputs is the output for the mean."""
+    """One stage, `[..., k]` -> `[..., n]`. `is_linear` says that the mean of its outputs is the output for the mean."""
 
     def __init__(self, config: _DenseConfig) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ def read_dense(folder: Path) -> Dense:
 
 
 def chained_dim(dim: int, stages: Sequence[Dense]) -> int:
-    """The width of the vector behind the stages of one `width` wide. Raises PretrainedError if a stage does not fit."""
+    """The width of the vector behind the stages of one `dim` wide. Raises PretrainedError if a stage does not fit."""
     for i, stage in enumerate(stages, start=1):
         if stage.map.in_features != dim:
             raise PretrainedError(f"Dense stage {i} takes in_features {stage.map.in_features}, its input has {dim}")

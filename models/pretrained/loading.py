@@ -96,11 +96,12 @@ def _repository(code: Any) -> str:
 def load_model(
     model_class: Any, directory: Path, *, attention: str, config: Any = None, **options: Any
 ) -> PreTrainedModel:
-    """Load what `auto` (a class of `transformers` with `from_pretrained`) finds in `directory`, in float32.
+    """Load what `model_class` (a class of `transformers` with `from_pretrained`) finds in `directory`, in float32.
 
-    `attention` is `routing.ROUTED`, or a name that `transformers` knows ("eager" returns its weights). `config` is
-    the directory's own unless given, for example that of one tower. Raises PretrainedError for files that are no such
-    model, that leave any of its weights to chance, or that hold entries or weights that nothing reads.
+    `attention` is `attention_interface.IMPLEMENTATION_NAME`, or a name that `transformers` knows ("eager" returns its
+    weights). `config` is the directory's own unless given, for example that of one tower. Raises PretrainedError for
+    files that are no such model, that leave any of its weights to chance, or that hold entries or weights that nothing
+    reads.
     """
     config = read_config(directory) if config is None else config
     check_entries(directory / CONFIG_FILE, config)

@@ -1,7 +1,7 @@
 """Modules that mix neighboring tokens, over packed items: a convolution must not read across an item's border.
 
-A module of a `transformers` model sees all items in a row, `[1, t, e]`. `over_items` runs it over one item a row, with
-zeros past the end, as if each item were alone. The layout comes through a context variable, because `transformers`
+A module of a `transformers` model sees all items in a row, `[1, t, e]`. `apply_per_item` runs it over one item a row,
+with zeros past the end, as if each item were alone. The layout comes through a context variable, because `transformers`
 passes nothing of ours down.
 
 Letters: b items, t tokens of all items, s longest item, e width.
@@ -22,7 +22,7 @@ _current_layout: ContextVar[PackedLayout] = ContextVar("layout")
 
 @contextmanager
 def use_layout(layout: PackedLayout) -> Iterator[None]:
-    """Run `over_items` by this layout."""
+    """Run `apply_per_item` by this layout."""
     token = _current_layout.set(layout)
     try:
         yield

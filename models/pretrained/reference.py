@@ -2,7 +2,7 @@
 
 Nothing here goes through `models.attention` or `models.pretrained.attention_interface`.
 
-Letters: b items, h heads, n windows, p positions of a window, s positions of `PictureEncoder.grid` and its prefix,
+Letters: b items, h heads, n windows, p positions of a window, s positions of `VisionEncoder.grid` and its prefix,
 y, x rows and columns of the picture in px, e width.
 """
 
@@ -22,8 +22,8 @@ from models.pretrained.vision import VisionSource
 
 @dataclass(frozen=True)
 class ImageReferenceOutput:
-    """`vector` `[b, e]`, `positions` `[b, s, e]`, `weights` `[b, h, s, s]` a layer, and what a probe pooled by:
-    `shares` `[b, s]`."""
+    """`vector` `[b, e]`, `token_embeddings` `[b, s, e]`, `weights` `[b, h, s, s]` a layer, and what a probe pooled by:
+    `pooling_weights` `[b, s]`."""
 
     vector: Tensor
     token_embeddings: Tensor

@@ -1,9 +1,10 @@
-"""Swin's windows told on the grid of its last stage, where its vector is made.
+"""Attention of Swin's windows on the grid of its last stage, from which the embedding is pooled.
 
-The finest map of Swin is 56 x 56: a matrix over it has ten million entries a head and picture, so attention is not
-told there (as AlterNet's is, `models.layers.grid_resampling`) but coarsened: a coarse cell's row is the mean over its fine cells
-of what they attend to in each coarse cell. Rows sum to 1, all layers are on one grid, and merging patches moves
-nothing out of its coarse cell. The last stage is told as computed. No matrix over a fine map is made on the way.
+The finest map of Swin is 56 x 56: a matrix over it has ten million entries per head and picture. Attention is therefore
+not reported on that map (as AlterNet's is, `models.layers.grid_resampling`) but coarsened: the row of a coarse cell is
+the mean over its fine cells of their attention to each coarse cell. Rows sum to 1, all layers share one grid, and
+merging patches moves nothing out of its coarse cell. The last stage is reported as computed. No matrix over a fine map
+is allocated.
 
 Letters: b items, h heads, n windows, p positions of a window, c cells of the coarse grid, y, x rows and columns.
 Source of the windows: Liu et al., "Swin Transformer" (2021), section 3.2.

@@ -44,7 +44,7 @@ def causal_bias(_model: PreTrainedModel, layout: PackedLayout) -> Tensor:
 
 
 def causal_by_config(model: PreTrainedModel, layout: PackedLayout) -> Tensor | None:
-    """As `causal`, unless the decoder's config makes it an encoder."""
+    """As `causal_bias`, unless the decoder's config makes it an encoder."""
     return None if is_bidirectional(model.config) else causal_bias(model, layout)
 
 
@@ -62,7 +62,7 @@ def _mask_bias(pairs: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TextArchitecture:
-    """One `model_type`. Positions begin behind the padding id where `after_padding`.
+    """One `model_type`. Positions begin behind the padding id where `padding_offset_positions`.
 
     `options` keep heads out of the model that are not used. `head` names the attribute that maps the pooled state to
     the vector. `last` maps the config, ids and real tokens `[b, s]` to the tokens up to the one that "last" takes.

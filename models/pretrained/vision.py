@@ -26,7 +26,7 @@ from models.vision import Channels
 class VisionSource:
     """A directory recognised, its weights unread. `config` is that of the image tower.
 
-    `middle` and `spread` are mean and deviation of its pictures (`PictureEncoder`).
+    `image_mean` and `image_std` are mean and deviation of its pictures (`VisionEncoder`).
     """
 
     directory: Path
@@ -52,10 +52,10 @@ def resolve(
     pooling: Pooling | None = None,
     size_px: tuple[int, int] | None = None,
 ) -> VisionSource:
-    """Which architecture is in `directory`, whose config is given, and how it will be run and told.
+    """Find the architecture in `directory` by its config, and how to run it and report its attention.
 
-    It is pooled as its makers did unless `pooling` says otherwise; `size_px` is rows and columns of its pictures where
-    they are others than its config's. Raises PretrainedError.
+    `pooling` overrides the pooling of the original; `size_px` (rows, columns) overrides the picture size of the config.
+    Raises PretrainedError.
     """
     architecture = find_architecture(config)
     if architecture is None:

@@ -1,6 +1,6 @@
-"""An image encoder of `transformers` as a `PictureEncoder`: its own code, our attention.
+"""An image encoder of `transformers` as a `VisionEncoder`: its own code, our attention.
 
-What differs by architecture stands in the `Plan`, which `models.pretrained.vision` makes.
+What differs by architecture stands in the `VisionPlan`, which `models.pretrained.vision` makes.
 
 Letters: b items, s positions, y, x rows and columns of the picture in px, e embedding width.
 """
@@ -29,7 +29,7 @@ def _states(_model: Any, out: Any) -> Tensor:
 @dataclass(frozen=True)
 class PoolingPlan:
     """Of what a model of `transformers` returned: `vector` `[b, e]`, given how long its prefix is, and the vectors of
-    its `rows` `[b, s, e]`, given the model; `positions` says what these are to that."""
+    its `token_embeddings` `[b, s, e]`, given the model; `embedding_kind` says what these are to that."""
 
     vector: Callable[[Any, int], Tensor]
     token_embeddings: Callable[[Any, Any], Tensor] = _states
@@ -38,9 +38,9 @@ class PoolingPlan:
 
 @dataclass(frozen=True)
 class VisionPlan:
-    """How one checkpoint is run and told; the names are those of `PictureEncoder`.
+    """Plan to run one checkpoint and report its attention; the names are those of `VisionEncoder`.
 
-    `spreads` has a member for each layer; None is for layers that attend over all positions at once.
+    `scatters` has one member per layer; it is None if all layers attend over all positions.
     """
 
     height_px: int
@@ -54,7 +54,7 @@ class VisionPlan:
 
 
 class PretrainedVisionEncoder(VisionEncoder):
-    """`model` was loaded with `routing.ROUTED`."""
+    """`model` was loaded with `attention_interface.IMPLEMENTATION_NAME`."""
 
     def __init__(self, model: PreTrainedModel, plan: VisionPlan, *, image_mean: Channels, image_std: Channels) -> None:
         super().__init__(image_mean=image_mean, image_std=image_std)

@@ -11,7 +11,7 @@ from models.scenes.vocabulary import COLORS, RELATIONS, SHAPES, TEXTURES
 Split = Literal["train", "unseen"]
 
 HELD_OUT_ONE_IN = 5
-"""One caption in so many is never trained on, chosen by its checksum."""
+"""One caption in HELD_OUT_ONE_IN is excluded from training, chosen by its checksum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class SceneDescription:
 
 
 def draw_description(rng: np.random.Generator, num_objects: int) -> SceneDescription:
-    """Draw a description of 1 or 2 `things`: no object has the ground's colour, two differ in shape and colour."""
+    """Draw a description of 1 or 2 objects: no object has the ground's colour, two differ in shape and colour."""
     if num_objects not in (1, 2):
         raise ValueError(f"a scene has 1 or 2 objects, not {num_objects}")
     colors = [str(color) for color in rng.choice(list(COLORS), size=num_objects + 1, replace=False)]
@@ -61,7 +61,8 @@ def draw_description(rng: np.random.Generator, num_objects: int) -> SceneDescrip
 def draw_descriptions(
     rng: np.random.Generator, count: int, split: Split, *, single_object_fraction: float = 0.5
 ) -> list[SceneDescription]:
-    """Draw `count` descriptions of `split`, no two alike; of the draws, a share of `one_in` is of one object.
+    """Draw `count` descriptions of `split`, no two alike; of the draws, a share of `single_object_fraction` is of one
+    object.
 
     There are about 4,300 descriptions of one object, so a large `count` holds fewer of them than were drawn. Raises
     ValueError when there are too few to be found.

@@ -19,4 +19,4 @@ COLORS: Final[dict[str, tuple[int, int, int]]] = {
 SHAPES: Final = ("circle", "square", "triangle", "star", "ring", "cross", "heart", "crescent")
 TEXTURES: Final = ("plain", "striped", "checkered", "dotted", "wavy", "speckled")
 RELATIONS: Final = ("to the left of", "above")
-"""Of the first object to the second; the other two directions are the same scene told the other way round."""
+"""Relations of the first object to the second; the other two directions describe the same scene in reverse order."""

@@ -1,6 +1,6 @@
-"""What a run needs to go on after a kill: weights, optimizer and step, in one safetensors file. No pickle.
+"""Training state to resume from after a kill: weights, optimizer and step, in one safetensors file. No pickle.
 
-Written beside and renamed, so that a kill while writing costs the steps since the last one and nothing else.
+The file is written under a temporary name and renamed: a kill while writing loses only the steps since the last save.
 """
 
 import os

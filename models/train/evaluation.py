@@ -76,7 +76,8 @@ def has_attention(encoder: ImageEncoder) -> bool:
 
 
 def held_out_scenes(count: int, *, single_object_fraction: float, side_px: int) -> list[Scene]:
-    """Scenes with distinct captions, none of which training may see; a share `one_in` has one object."""
+    """Scenes with distinct captions, none of which training may see; a share `single_object_fraction` has one object.
+    """
     descriptions = draw_descriptions(
         np.random.default_rng(SEED), count, "unseen", single_object_fraction=single_object_fraction
     )
@@ -84,7 +85,7 @@ def held_out_scenes(count: int, *, single_object_fraction: float, side_px: int) 
 
 
 def retrieval(encoder: ImageEncoder, teacher: Teacher) -> Retrieval:
-    """Find each of `RETRIEVED` scenes by its caption, and each caption by its scene."""
+    """Find each of `NUM_RETRIEVAL_SCENES` scenes by its caption, and each caption by its scene."""
     scenes = held_out_scenes(NUM_RETRIEVAL_SCENES, single_object_fraction=0.5, side_px=encoder.config.image_px)
     captions = teacher.embed([scene.description.caption for scene in scenes])
     similarity = captions @ functional.normalize(_encode(encoder, scenes), dim=1).T
@@ -103,7 +104,8 @@ def recall(similarity: Tensor, k: int) -> float:
 
 
 def pointing_game(encoder: ImageEncoder, *, single_object_fraction: float) -> PointingGame:
-    """Where rollout peaks in `POINTED` scenes, a share `one_in` of which has one object and the others two."""
+    """Where rollout peaks in `NUM_POINTING_SCENES` scenes, a share `single_object_fraction` of which has one object and
+    the others two."""
     scenes = held_out_scenes(
         NUM_POINTING_SCENES, single_object_fraction=single_object_fraction, side_px=encoder.config.image_px
     )

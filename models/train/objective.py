@@ -1,7 +1,7 @@
 """Images towards the vectors of their captions: symmetric cross-entropy with a learned temperature.
 
-The captions' vectors are frozen, so an image is told from all captions of the recipe at once, not only from those
-of its batch: 32,000 candidates for the price of one matrix product.
+The captions' vectors are frozen, so each image is contrasted with all captions of the recipe, not only with those of
+its batch: 32,000 candidates at the cost of one matrix product.
 
 Letters: b images in a batch, n captions, e width.
 Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (2021), section 2.3.

@@ -28,7 +28,7 @@ class _FrozenModel(BaseModel):
 
 
 class DataConfig(_FrozenModel):
-    """`captions` distinct descriptions are drawn once; each step renders `batch` of them anew."""
+    """Training data: `captions` distinct descriptions, drawn once; each step renders `batch` new images of them."""
 
     captions: PositiveInt
     batch: PositiveInt

@@ -1,8 +1,8 @@
-"""Who may wait, and what the others are told.
+"""Admission control: load shedding by queued tokens and by bytes of unsent attention.
 
-The queue holds so many tokens. Requests of at most one batch have a share of their own beside it, so that one who sends
-thousands of texts does not shut out those who send one. What is promised is bounded too: bytes of attention,
-and of vectors of positions.
+The queue is bounded in tokens. Requests of at most one batch have an additional reserve, so that a client that sends
+thousands of texts does not block clients that send one. Attention and token embeddings of requests whose response is
+not sent yet are bounded in bytes.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,17 @@ from service.engine.throughput import ThroughputEstimator
 from service.errors import Overloaded
 
 SMALL_RESERVE_DIVISOR = 4
-"""One part in so many of the queue's tokens, on top, is for small requests alone."""
+"""Reserve for small requests: the queue's tokens divided by this, in addition to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """Most `tokens` waiting, and most `attention_bytes` promised to requests whose answer is not sent yet:
-    vectors of positions are counted with it.
+    """Maximum queued `tokens`, and maximum `attention_bytes` (token embeddings included) of requests whose response is
+    not sent yet.
 
-    A request larger than the whole queue is taken when nothing else waits, as is attention when none is promised.
-    Requests of at most `small_tokens` are small.
+    A request larger than the queue is admitted when the queue is empty; attention over the limit, when no other
+    attention is reserved.
+    Requests of at most `small_request_tokens` are small.
     """
 
     tokens: int
@@ -39,7 +40,7 @@ class Admission:
         self._reserved_attention_bytes = 0
 
     def has_capacity(self, tokens: int, *, waiting_tokens: int) -> bool:
-        """A request of so many tokens would be taken, with so many waiting."""
+        """Return True if a request of `tokens` would be admitted while `waiting_tokens` are queued."""
         small = tokens <= self._limits.small_request_tokens
         fits_reserve = small and self._small_tokens + tokens <= self._limits.tokens // SMALL_RESERVE_DIVISOR
         return not waiting_tokens or waiting_tokens + tokens <= self._limits.tokens or fits_reserve
@@ -47,7 +48,8 @@ class Admission:
     def admit(
         self, request: EngineRequest, tokens: int, attention_bytes: int, *, waiting_tokens: int, outstanding_tokens: int
     ) -> None:
-        """Count a request in, until it is `answered` and `sent`; `owed` tokens wait or run. Raises Overloaded."""
+        """Count a request in, until it is `on_completed` and `on_response_sent`; `outstanding_tokens` tokens wait or
+        run. Raises Overloaded."""
         reserved_bytes = self._reserved_attention_bytes + attention_bytes
         if attention_bytes and self._reserved_attention_bytes and reserved_bytes > self._limits.attention_bytes:
             raise self.overloaded(outstanding_tokens, "attention memory limit reached by other requests; retry later")
@@ -59,7 +61,8 @@ class Admission:
         self._reserved_attention_bytes += attention_bytes
 
     def on_completed(self, request: EngineRequest) -> None:
-        """Nothing of the request waits or runs any more; what it was promised is held until it is `sent`."""
+        """Nothing of the request waits or runs any more; what it was promised is held until it is `on_response_sent`.
+        """
         self._small_tokens -= request.small_tokens
         request.small_tokens = 0
 

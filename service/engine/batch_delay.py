@@ -1,9 +1,9 @@
-"""How much a thread that is free takes of what waits.
+"""Dynamic batching: how long a small batch is delayed, and how many queued tokens a free thread takes.
 
-Clients that wait for their answers come back one by one when a batch has been handed out, and the first of them would
-be the whole of the next batch. So a free thread lets it wait for the others, as long as the processors are used, and
-something stirs. Otherwise nothing waits: what comes while nobody was just answered, when all who were are back, or
-while little runs, is run at once. And where several threads are free, one does not take what is enough for all.
+Clients that wait for their responses send the next request one by one after a batch is done, and the first of these
+requests would be the whole next batch. So a small batch is delayed for at most 10 ms while (a) the other threads are
+busy, (b) clients answered by the last batch are still expected back, and (c) there was activity within 1.5 ms.
+Otherwise it runs immediately. If several threads are free, each takes only its share of the queue.
 """
 
 import math
@@ -18,8 +18,8 @@ IDLE_GAP_S = 0.0015
 
 @dataclass(slots=True)
 class BatchDelayPolicy:
-    """Of `threads` that run batches; a batch of `enough` tokens is as fast, for each, as a larger one. 0 for: nothing
-    ever waits, and one thread takes all. Moments are on one clock, in s.
+    """Of `threads` that run batches; a batch of `preferred_tokens` tokens is as fast, for each, as a larger one. 0 for:
+    nothing ever waits, and one thread takes all. Moments are on one clock, in s.
 
     Not thread-safe: the queue holds its lock around each call.
     """
@@ -34,7 +34,7 @@ class BatchDelayPolicy:
     """Clients answered with it, or the one before if that was lately, who are not back. An estimate: some never are."""
 
     def on_batch_done(self, completed_requests: int, now: float) -> None:
-        """A batch was, with which so many requests were answered."""
+        """Record a finished batch that completed `completed_requests` requests."""
         if not completed_requests:
             return
         still_expected = (
@@ -47,16 +47,16 @@ class BatchDelayPolicy:
         )
 
     def on_request(self, now: float) -> None:
-        """A request that waits, which may be of one who was answered."""
+        """Record a queued request, which may come from a client whose response was just sent."""
         self._expected_returns = max(0, self._expected_returns - 1)
         self._last_activity = now
 
     def on_response_sent(self, now: float) -> None:
-        """An answer is on its way to its client. This alone needs no lock."""
+        """Record that a response is being sent. This method alone needs no lock."""
         self._last_activity = now
 
     def deadline(self, waiting_tokens: int, running_batches: int) -> float:
-        """The moment up to which so many waiting tokens wait, beside so many batches; it may have passed."""
+        """Return the time until which `waiting_tokens` are delayed while `running_batches` run; it may be past."""
         if (
             waiting_tokens >= self.preferred_tokens
             or running_batches < max(1, self.threads - 1)
@@ -66,8 +66,8 @@ class BatchDelayPolicy:
         return min(self._last_batch_done + MAX_DELAY_S, max(self._last_batch_done, self._last_activity) + IDLE_GAP_S)
 
     def fair_share(self, waiting_tokens: int, running_batches: int) -> float:
-        """Of so many waiting tokens, those that one batch should have, beside so many batches: its part, if each
-        thread's is enough."""
+        """Return the tokens that the next batch may take while `running_batches` run: a free thread's share of
+        `waiting_tokens` if several are free and it is at least `preferred_tokens`, otherwise no limit."""
         free_threads = self.threads - running_batches
         return (
             waiting_tokens / free_threads

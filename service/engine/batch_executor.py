@@ -28,7 +28,7 @@ class Backend(Protocol):
     def run(
         self, items: Sequence[InputArray], outputs: Sequence[str], heads: Sequence[int], *, exclusive: bool
     ) -> dict[str, Floats]:
-        """`alone`: nothing else runs, so the batch may have the whole machine. Raises InferenceFailed."""
+        """`exclusive`: nothing else runs, so the batch may have the whole machine. Raises InferenceFailed."""
         ...
 
     def self_test(self) -> None:
@@ -37,8 +37,7 @@ class Backend(Protocol):
 
 
 class ModelUnusable(RuntimeError):
-    """A model fails on what it was warmed up with, as after CUDA's sticky errors: nothing runs until it is opened anew,
-    which is for a new process to do."""
+    """A model that fails on its warm-up input, as after CUDA's sticky errors: it must be reopened in a new process."""
 
 
 class BatchExecutor:
@@ -51,7 +50,7 @@ class BatchExecutor:
         self._lock = threading.Lock()
 
     def run(self, items: Sequence[QueueItem], *, exclusive: bool) -> Sequence[UnbatchedResult]:
-        """What became of each item. Raises SessionLost."""
+        """What became of each item. Raises ModelUnusable."""
         results = self._run_once(items, exclusive=exclusive)
         if isinstance(results, InferenceFailed):
             logger.error(

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from models.artifact.arrays import Floats
 
 ENTRY_BYTES = 400
-"""What an entry costs beside its vector: two objects, the key, and its place in the order."""
+"""Overhead of an entry without its vector: two objects, the key, and its place in the order."""
 
 CacheKey = tuple[str, bytes]
 """Model and digest of what its graph is given."""

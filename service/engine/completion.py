@@ -1,7 +1,7 @@
-"""What becomes of requests: results, errors, and deadlines that pass. Each is answered once.
+"""Completion of requests with results, errors, or exceeded deadlines; each request is completed once.
 
-Their event loops are told of a batch's together: told of the first, a loop would take the interpreter from the thread
-that is still handing out the others.
+Completions of a batch are posted to the event loop once, at the end; waking it earlier would make it contend for the
+GIL with the thread that dispatches the remaining results.
 """
 
 import time
@@ -39,7 +39,7 @@ class CompletionDispatcher:
         return uncached
 
     def expire(self, outstanding_tokens: int) -> None:
-        """Answer the requests whose deadline has passed; `owed` tokens wait or run."""
+        """Answer the requests whose deadline has passed; `outstanding_tokens` tokens wait or run."""
         for request in self._waiting.expired(time.monotonic()):
             self._metrics.rejected.labels("deadline").inc(len(request.waiting_items))
             self._waiting.cancel(request)
@@ -48,8 +48,8 @@ class CompletionDispatcher:
         self.notify()
 
     def dispatch(self, items: Sequence[QueueItem], results: Sequence[UnbatchedResult]) -> int:
-        """Give each who waits for one of the items a result, or its failure; who has all of theirs is answered, but not
-        told. Returns how many were."""
+        """Pass each item's result or failure to its waiters. Completed requests are reported to their event loops only
+        by `notify`. Returns their number."""
         for item, result in zip(items, results, strict=True):
             if isinstance(result, InferenceFailed):
                 self._fail(item, result)
@@ -73,7 +73,7 @@ class CompletionDispatcher:
         """Wake each event loop once for all of its requests that were answered."""
         completions, self._pending = self._pending, []
         for loop in {request.loop for request, _ in completions}:
-            with suppress(RuntimeError):  # the event loop is closed: nobody is there to be told
+            with suppress(RuntimeError):  # the event loop is closed
                 loop.call_soon_threadsafe(
                     _resolve_all, [completion for completion in completions if completion[0].loop is loop]
                 )

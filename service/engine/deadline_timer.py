@@ -23,7 +23,7 @@ class DeadlineTimer:
             self._earlier.notify()
 
     def wait_for_next(self, max_wait_s: float, stopped: threading.Event) -> None:
-        """Wait until the next deadline, or so long. What sets `ended` must `wake` who waits."""
+        """Wait until the next deadline, or so long. What sets `stopped` must `wake` who waits."""
         now = time.monotonic()
         self._wakes_at = min(now + max_wait_s, self._waiting.next_deadline())
         if not stopped.is_set():

@@ -1,9 +1,9 @@
-"""The engine: a bounded queue, and threads that empty it batch by batch.
+"""The engine: a bounded queue, and threads that process it with dynamic batching.
 
-A batch is taken the moment a thread is free; there is no waiting window, save what `gathering` tells of. A batch
-that fails is run again in halves, so that a bad one costs only its own request. A batch that does not end is given up
-after a while: its requests are answered, another thread takes over, and `alive` is False until it does end. A fault in
-a thread, or a model that runs nothing any more, answers every request, and `alive` says so.
+A free thread takes a batch immediately; only `service.engine.batch_delay` can delay it. A batch that fails is run again
+in halves, so that a bad item fails only its own request. A batch that does not end is abandoned after `hung_after_s`:
+its requests fail, another thread takes over, and `alive` is False until the batch ends. A fault in a thread, or an
+unusable model, fails every request and sets `alive` to False.
 """
 
 import asyncio
@@ -38,8 +38,8 @@ class Engine:
         hung_after_s: float = 60.0,
         cache_bytes: int = 0,
     ) -> None:
-        """While all threads but one are at work, a batch of fewer than `gather_tokens` may wait to grow; while several
-        are free, a batch of more leaves the others their part."""
+        """While all threads but one are at work, a batch of fewer than `preferred_batch_tokens` may wait to grow; while
+        several are free, a batch of more leaves the others their part."""
         batch_delay = BatchDelayPolicy(preferred_batch_tokens, concurrent_batches)
         self._scheduler = Scheduler(limits, batch_limits, metrics, EmbeddingCache(cache_bytes), batch_delay)
         batch_executor = BatchExecutor(models, metrics)
@@ -76,7 +76,7 @@ class Engine:
         self._scheduler.add_request(request, model, items, attention, token_embeddings)
 
     def submit_async(self, executor: Executor, request: EngineRequest, submit: Callable[[], None]) -> None:
-        """Let one of `threads` prepare the items and `submit` them; what that raises is the ticket's outcome.
+        """Let one of `executor` prepare the items and `submit` them; what that raises is the ticket's outcome.
 
         The event loop is not passed on the way from there to the queue.
         """

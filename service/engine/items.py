@@ -16,8 +16,9 @@ from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
 
 @dataclass(frozen=True, slots=True)
 class ItemOutput:
-    """`embedding` is `[e]`, pooled and not normalised; `attention` has the shape that its query gives; `vectors`, where
-    they were asked for, are `[n, e]`, one for each of the item's n positions, not normalised either."""
+    """`embedding` is `[e]`, pooled and not normalised; `attention` has the shape that its query gives;
+    `token_embeddings`, where they were asked for, are `[n, e]`, one for each of the item's n positions, not normalised
+    either."""
 
     embedding: Floats
     attention: AttentionWeights | None
@@ -27,7 +28,7 @@ class ItemOutput:
 @dataclass(frozen=True, slots=True)
 class BatchKey:
     """What items of a batch have in common: model, the tensors fetched for them, and of which heads. Small batches may
-    be of two lanes, one of which `shares_with` the other.
+    be of two lanes, one of which `compatible_with` the other.
     """
 
     model: str
@@ -75,7 +76,8 @@ class EngineRequest:
     `deadline`, on `time.monotonic`'s clock, bounds the wait for the first of them to run. The first failed item fails
     the request. `future` belongs to the event loop, where it is settled; all else is the queue's, and changes under its
     lock. `prepared` are the items once they are queued; the event loop reads them when `future` is done, and the
-    moments, on the same clock: `asked` and `queued`, `began` with the first item that ran, and `ended`.
+    moments, on the same clock: `created_at` and `queued_at`, `started_at` with the first item that ran, and
+    `finished_at`.
     """
 
     def __init__(self, *, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
@@ -151,7 +153,7 @@ class QueueItem:
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """What one thread runs. `alone`: nothing else ran or waited when it was taken, nor for a while before."""
+    """What one thread runs. `exclusive`: nothing else ran or waited when it was taken, nor for a while before."""
 
     items: list[QueueItem]
     exclusive: bool

@@ -15,7 +15,8 @@ from service.engine.items import QueueItem
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Most `tokens` in a batch, and in one whose attention is observed most `cells` of it: items times length squared.
+    """Most `tokens` in a batch, and in one whose attention is observed most `attention_elements` of it: items times
+    length squared.
 
     A picture counts as the tokens that its positions are. A single item is a batch whatever its size: what it may take
     was bounded when it was asked for (`service.pipeline.attention_limits`).
@@ -25,7 +26,7 @@ class BatchLimits:
     attention_elements: int
 
     def capped(self, max_tokens: float) -> "BatchLimits":
-        """These, but no more than so many tokens."""
+        """Return these limits with at most `max_tokens` tokens."""
         return self if max_tokens >= self.tokens else BatchLimits(int(max_tokens), self.attention_elements)
 
     def fits(self, items: int, tokens: int, longest: int, *, needs_attention: bool) -> bool:

@@ -1,7 +1,7 @@
-"""How what is asked beside an embedding is fetched from a graph, and how an item's share is cut out of a batch.
+"""Plans for attention and token embeddings: the outputs to fetch from a graph, and an item's slice of a batch.
 
-Letters: b items, s longest item, n positions of one item, m of them that are told on (a text's tokens, a picture's
-cells), h heads, l layers, e width of a vector.
+Letters: b items, s longest item, n positions of one item, m of them without the prefix (a text's tokens, an image's
+patches), h heads, l layers, e width of a vector.
 """
 
 from bisect import bisect_right
@@ -44,7 +44,7 @@ class AttentionPlan:
 
     Of raw weights it takes `layers`, and of those `heads`, or all heads combined. `words` says that a text's tokens are
     put together, and `top_k` that no more than that many weights of a row are answered. `prefix` of an item's
-    positions come before those that reductions are told on. The layer with the most heads has `widest`.
+    positions come before those that reductions cover. The layer with the most heads has `max_heads`.
     """
 
     reduce: tensors.Reduction | Literal["raw"]
@@ -58,7 +58,7 @@ class AttentionPlan:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The tensors to fetch beside the embedding."""
+        """The tensors to fetch in addition to the embedding."""
         if self.reduce == "raw":
             return tuple(map(self._raw_output_name, sorted(set(self.layers))))
         return (
@@ -67,18 +67,18 @@ class AttentionPlan:
 
     @property
     def chosen_heads(self) -> tuple[int, ...]:
-        """What the graph is told of heads: of those that it combines, nothing."""
+        """The heads to pass to the graph; empty when the graph combines all heads."""
         return self.heads if isinstance(self.heads, tuple) else ()
 
     def num_entries(self, item: ModelInput) -> int | None:
-        """On how many words or positions the answer is told; None where words are asked for and not known."""
+        """Return the number of words or positions in the response; None if words are requested but unknown."""
         if not self.words:
             return self._visible(item.num_tokens)
         words = get_word_offsets(item)
         return None if words is None else len(words.first_tokens)
 
     def response_bytes(self, n: int) -> int:
-        """Size of the answer for an item of `n` positions, at most: float32, and int64 beside it for the indices."""
+        """Return the maximum response size for `n` positions: float32 values, and int64 indices with `top_k`."""
         m = self._visible(n)
         values_per_row = m if self.top_k is None else min(self.top_k, m)
         rows = m if self.query == "all" else 1
@@ -106,12 +106,12 @@ class AttentionPlan:
         return FLOAT_BYTES * n * (LIVE_ATTENTION_MATRICES * heads * n + rows * self._num_matrices)
 
     def max_positions(self, n: int, max_workspace_bytes: int) -> int:
-        """Of items of up to `n` positions the longest that takes no more than so many bytes; 0 for none."""
+        """Return the most positions, up to `n`, whose workspace fits `max_workspace_bytes`; 0 if none fits."""
         return bisect_right(range(1, n + 1), max_workspace_bytes, key=self.workspace_bytes)
 
     @property
     def _num_matrices(self) -> int:
-        """How many are told: one, or of raw weights one for each head of each layer."""
+        """The number of matrices in the response: one, or one per head and layer for raw weights."""
         if self.reduce != "raw":
             return 1
         return len(self.layers) * (len(self.heads) if isinstance(self.heads, tuple) else 1)
@@ -121,7 +121,7 @@ class AttentionPlan:
         return tuple(map(self._raw_output_name, self.layers)) if self.reduce == "raw" else self.outputs
 
     def _visible(self, n: int) -> int:
-        """Of an item's `n` positions, how many reductions, or raw weights, are of."""
+        """Return how many of an item's `n` positions are in the response: raw weights include the prefix."""
         return n if self.reduce == "raw" else n - self.prefix
 
     def _raw_output_name(self, layer: int) -> str:

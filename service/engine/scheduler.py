@@ -35,7 +35,7 @@ class Scheduler:
         cache: EmbeddingCache,
         batch_delay: BatchDelayPolicy,
     ) -> None:
-        """`batches`: how large a batch of each model may be; `gathering`: whether a small one waits to grow."""
+        """`batch_limits`: how large a batch of each model may be; `batch_delay`: whether a small one waits to grow."""
         self._batch_limits = batch_limits
         self._metrics = metrics
         self._waiting = WaitingQueue()
@@ -127,8 +127,8 @@ class Scheduler:
             now = time.monotonic()
             self._admission.throughput.record(batch.tokens, now)
             self._batch_delay.on_batch_done(self._completions.dispatch(batch.items, results), now)
-            self._in_flight.end(batch)  # only now: what a fault leaves unanswered is still to be found
-            self._completions.notify()  # last: who is told takes the interpreter, and soon wants the lock
+            self._in_flight.end(batch)  # only now: after a fault, the requests without a result must still be found
+            self._completions.notify()  # last: the event loop then contends for the GIL and the lock
 
     def fail_batch(self, batch: Batch, error: HeadlightError) -> None:
         """Answer a batch's requests with `error`, whatever becomes of it later."""
@@ -150,7 +150,7 @@ class Scheduler:
 
     def expire(self, max_wait_s: float, stopped: threading.Event) -> None:
         """Wait for the next deadline, or so long, and answer the requests whose deadline has passed then: for when no
-        thread is free to notice. What sets `ended` must `wake` who waits.
+        thread is free to notice. What sets `stopped` must `wake` who waits.
         """
         with self._changed:
             self._deadlines.wait_for_next(max_wait_s, stopped)

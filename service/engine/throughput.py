@@ -3,10 +3,10 @@
 from math import ceil
 
 DECAY_AFTER_S = 10.0
-"""Past so much busy time the older half counts half."""
+"""Busy time after which the tokens and seconds counted so far are halved."""
 
 MAX_RETRY_AFTER_S = 60
-"""What a client is told at most: a server that is that far behind has other news by then."""
+"""Maximum `Retry-After`: until then the load will have changed."""
 
 
 class ThroughputEstimator:
@@ -18,11 +18,11 @@ class ThroughputEstimator:
         self._busy_since = 0.0
 
     def mark_busy(self, now: float) -> None:
-        """Work starts after idleness, which is no measure of speed."""
+        """Record the start of work after idle time, which does not count."""
         self._busy_since = now
 
     def record(self, tokens: int, now: float) -> None:
-        """A batch is done; others may still run beside it."""
+        """Record a finished batch of `tokens`; other batches may still run."""
         self._tokens += tokens
         self._seconds += now - self._busy_since
         self._busy_since = now
@@ -31,6 +31,6 @@ class ThroughputEstimator:
             self._seconds /= 2
 
     def retry_after_s(self, tokens: int) -> int:
-        """Whole seconds until so many tokens are served, at least 1."""
+        """Return the estimated time to process `tokens`, in whole seconds from 1 to `MAX_RETRY_AFTER_S`."""
         expected = tokens * self._seconds / self._tokens if self._tokens else 0.0
         return min(MAX_RETRY_AFTER_S, max(1, ceil(expected)))

@@ -12,8 +12,8 @@ STAGES = ("preprocess", "queue", "inference", "serialize")
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Moments on `time.monotonic`'s clock: inputs are prepared between the first two, wait until `began`, when the
-    first of them ran, and `ended` with the last. After that comes what is made of the results.
+    """Moments on `time.monotonic`'s clock: inputs are prepared between the first two, wait until `started_at`, when the
+    first of them ran, and `finished_at` with the last. After that comes what is made of the results.
     """
 
     created_at: float

@@ -41,7 +41,7 @@ class WaitingQueue:
         return chain.from_iterable(self._by_batch_key.values())
 
     def add(self, items: Iterable[QueueItem]) -> None:
-        """Queue one request's items. An item that waits already gains a seat instead of waiting twice."""
+        """Queue one request's items. Deduplication: an item equal to a queued one adds its waiters to that one."""
         for item in items:
             (request,) = {waiter.request for waiter in item.waiters}
             if not request.waiting_items:
@@ -57,11 +57,12 @@ class WaitingQueue:
     def take_batch(
         self, limits: Mapping[str, BatchLimits], max_tokens: float = math.inf, mixed_tokens: float = 0
     ) -> list[QueueItem]:
-        """Remove and return the next batch, within its model's limits and so many tokens: one item at least. There must
-        be one waiting.
+        """Remove and return the next batch, within its model's limits and `max_tokens`; at least one item.
+
+        The queue must not be empty.
 
         With items of which only the embedding is asked, and of which attention is too, it is filled up to
-        `shared_tokens`.
+        `mixed_tokens`.
         """
         first = next(iter(self._next_request().waiting_items))
         batch, capped_limits = [first], limits[first.batch_key.model].capped(max_tokens)

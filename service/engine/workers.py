@@ -17,8 +17,7 @@ WATCHDOG_INTERVAL_S = 1.0
 class Workers:
     """`count` threads. One that is stuck in a batch for `stuck_after_s` is replaced, and ends when the batch does.
 
-    When as many replacements are stuck too, or a model runs nothing any more, that is a fault: the engine ends, and
-    what runs it must start it anew.
+    When as many replacements are stuck too, or a model is unusable, the engine stops: the process must be restarted.
     """
 
     def __init__(self, scheduler: Scheduler, batch_executor: BatchExecutor, *, count: int, hung_after_s: float) -> None:

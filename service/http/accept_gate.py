@@ -1,12 +1,11 @@
-"""The socket that this process alone listens on, and how it takes nobody new without losing who has already come.
+"""Draining of the accept queue: the listening socket drops new connections before it is closed.
 
-Whoever has connected waits in the kernel's queue until the event loop takes them. A socket that is closed with some in
-its queue resets them, though they were told that they are connected: 12 to 24 of 24 clients that connect as fast as
-they can. So before it is closed it is made deaf: the kernel drops those who knock, and the loop takes who is in.
+Established connections wait in the accept queue until the event loop accepts them. Closing the socket resets those
+still in the queue: 12 to 24 of 24 clients that connect as fast as they can. So before closing the socket we set
+IP_MINTTL=255: the kernel drops new SYNs while the accept queue drains.
 
-Deaf is a socket that takes only what comes from no further than this machine's own link, by the hops that a packet has
-left (RFC 5082). Packets are sent with 64 of them, or 128, and 255 are asked for. A packet filter would do the same, but
-takes capabilities that a container has not.
+IP_MINTTL drops packets whose TTL is lower (RFC 5082). Hosts send with a TTL of 64 or 128, so that 255 excludes all of
+them. A packet filter would do the same, but needs capabilities that a container does not have.
 """
 
 import logging
@@ -15,7 +14,7 @@ import socket
 logger = logging.getLogger(__name__)
 
 SETTLE_S = 0.5
-"""From deaf to closed: for who is connected to be taken, and for what they ask, a round trip behind, to come."""
+"""Delay from dropping SYNs to closing: the queue drains, and requests one round trip behind arrive."""
 
 _MIN_TTL_OPTIONS = ((socket.IPPROTO_IP, 21), (socket.IPPROTO_IPV6, 73))
 """Linux' IP_MINTTL and IPV6_MINHOPCOUNT, which Python does not name."""
@@ -30,11 +29,14 @@ class AcceptGate:
         self.closed_to_new = False
 
     def register(self, listening_socket: socket.socket) -> None:
-        """This one is ours."""
+        """Set the listening socket of this process."""
         self._socket = listening_socket.dup()
 
     def stop_accepting(self) -> bool:
-        """Does nobody new get in now? Whoever knocks will knock again in a second, and then be refused."""
+        """Return True if new connections are now dropped.
+
+        Clients retransmit the SYN after a second and are refused once the socket is closed.
+        """
         if self._socket is None:
             return False
         with self._socket:
@@ -47,7 +49,7 @@ ACCEPT_GATE = AcceptGate()
 
 
 def restore_min_ttl(accepted: socket.socket) -> None:
-    """A connection that was half open when the listener became deaf has that from it; its packets come again."""
+    """Reset IP_MINTTL, which a connection half open during `stop_accepting` inherits; its client retransmits."""
     _set_min_ttl(accepted, 0)
 
 

@@ -1,14 +1,14 @@
-"""Where a request carries its API key."""
+"""API key authentication of requests."""
 
 from service.errors import InvalidApiKey
 from service.http.request import HttpRequest
 
 API_KEY_HEADERS = ("x-api-key", "api-key")
-"""Beside `Authorization: Bearer`: where other servers' clients put a key."""
+"""Headers accepted in addition to `Authorization: Bearer`, as used by other servers' clients."""
 
 
 def require_api_key(request: HttpRequest) -> None:
-    """Raises InvalidApiKey unless the request brings one of the keys."""
+    """Raise InvalidApiKey unless the request has a valid key."""
     state = request.app_state
     # Headers were decoded as latin-1.
     if not (

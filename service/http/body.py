@@ -14,15 +14,15 @@ from service.http.request import HttpRequest
 JSON = "application/json"
 
 DISCARD_TIMEOUT_S, DISCARD_FACTOR = 0.5, 4
-"""A body that is too large is read on and dropped for so long, and up to so many times what is allowed: most clients
-look for an answer only when they have sent everything, and a connection closed before is all that they see."""
+"""Time and multiple of the limit up to which an oversized body is read and discarded. Most clients read the response
+only after sending the whole body; if the connection closes earlier, they see only that."""
 
 MAX_INLINE_GZIP_BYTES = 4_096
 """Of gzip that is decoded on the event loop: at most 4 MB of zeros, 2 ms."""
 
 CHUNK_BYTES, MAX_GZIP_MEMBERS = 64 * 1024, 1_000
 
-ZLIB_AUTO_WBITS = 32 + zlib.MAX_WBITS  # the format is told by its header
+ZLIB_AUTO_WBITS = 32 + zlib.MAX_WBITS  # detect gzip or zlib by the header
 
 
 def media_type(request: HttpRequest) -> str:
@@ -31,7 +31,7 @@ def media_type(request: HttpRequest) -> str:
 
 
 async def read_body(request: HttpRequest) -> bytes:
-    """The body, decoded; it counts as held until `release`.
+    """Read and decompress the body; its bytes stay reserved until `release_body`.
 
     Raises UnsupportedMediaType, InvalidJson when decoding fails, BodyTooLarge, or Overloaded.
     """
@@ -53,12 +53,12 @@ async def read_body(request: HttpRequest) -> bytes:
 
 
 def release_body(request: HttpRequest) -> None:
-    """The request's body is held no more."""
+    """Release the bytes reserved for the request's body."""
     _reserve(request, 0)
 
 
 def _reserve(request: HttpRequest, size: int) -> None:
-    """Count so many bytes as this request's. Raises Overloaded."""
+    """Set the bytes reserved for this request's body to `size`. Raises Overloaded."""
     state = request.app_state
     try:
         state.body_budget.resize(request.reserved_body_bytes, size, state.settings.max_body_bytes)
@@ -69,9 +69,9 @@ def _reserve(request: HttpRequest, size: int) -> None:
 
 
 def parse_json(body: bytes, max_containers: int = json_limits.MAX_CONTAINERS) -> object:
-    """Strict JSON, with at most so many lists and objects, as deep and wide as `structure` lets it. Raises InvalidJson.
+    """Parse strict JSON of at most `max_containers` lists and objects, within `json_limits`. Raises InvalidJson.
 
-    NaN and Infinity literals, lone surrogates and numbers past float64 are no JSON here.
+    NaN and Infinity literals, lone surrogates and numbers outside float64 are rejected.
     """
     json_limits.check_json_limits(body, max_containers)
     try:
@@ -82,7 +82,7 @@ def parse_json(body: bytes, max_containers: int = json_limits.MAX_CONTAINERS) ->
 
 
 def inflate(content: bytes, max_bytes: int) -> bytes:
-    """What gzip or deflate made small. Raises InvalidJson, or BodyTooLarge past `most` bytes."""
+    """What gzip or deflate made small. Raises InvalidJson, or BodyTooLarge past `max_bytes` bytes."""
     inflated = bytearray()
     try:
         for chunk in _inflate_chunks(content, max_bytes):

@@ -1,16 +1,16 @@
-"""How many bytes the bodies of all requests may be together: each alone is bounded, and there may be many.
+"""Global memory budget for request bodies (each body is also limited individually).
 
-A body counts from when it is declared, or as it arrives where it is not, until its request is worked off. Small ones
-have a share of their own beside it, so that those who send much slowly do not shut out those who send little.
+A body counts from its Content-Length, or as it arrives if it has none, until its request is done. Small bodies have a
+separate budget, so that slow uploads of large bodies do not block small requests.
 """
 
 from service.errors import Overloaded
 
 MAX_FULL_SIZE_BODIES = 8
-"""So many of the largest are held at a time; in memory each can be several times as much."""
+"""Budget in bodies of the maximum size; in memory each can take several times its size."""
 
 MAX_SMALL_BODY_BYTES, SMALL_BODY_DIVISOR = 64 * 1024, 4
-"""Up to so many bytes are small; one part in so many of the others' bytes is for them, on top."""
+"""Maximum size of a small body; the budget for small bodies is the main budget divided by the divisor."""
 
 
 class BodyMemoryBudget:
@@ -20,7 +20,7 @@ class BodyMemoryBudget:
         self._reserved_bytes = {False: 0, True: 0}  # by whether it is small
 
     def resize(self, old_bytes: int, new_bytes: int, max_body_bytes: int) -> None:
-        """A body counts `now` where it counted `before`; the largest that may be is `largest`.
+        """A body counts `new_bytes` where it counted `old_bytes`; the largest that may be is `max_body_bytes`.
 
         Raises Overloaded when there is no room. There always is for one alone.
         """

@@ -11,8 +11,8 @@ POLL_AFTER_S = 0.1
 
 
 class CancelOnDisconnect:
-    """`async with Watch(request):` what takes its time. When the client goes, the task is cancelled in there, and
-    ClientDisconnect raised.
+    """`async with CancelOnDisconnect(request):` what takes its time. When the client goes, the task is cancelled in
+    there, and ClientDisconnect raised.
 
     The request's body must have been read: what the server says next can then only be that the client has gone.
     """

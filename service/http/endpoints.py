@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 class Endpoint:
     """One method of one path.
 
-    `request` and `answer` are the JSON bodies' models, of which the documentation is made; `examples` are requests
-    that are answered with 200 where the models they name are served. `keyless` is what is told without an API key.
+    `request_model` and `response_model` describe the JSON bodies in the OpenAPI document; `examples` are requests that
+    return 200 if the models they name are served. A `public` endpoint needs no API key.
     """
 
     method: Literal["GET", "POST"]
@@ -39,7 +39,7 @@ class Endpoint:
     examples: Mapping[str, Any] = field(default_factory=dict)
     public: bool = False
     is_probe: bool = False
-    """Asked every few seconds by whoever watches: of interest to the log when it fails."""
+    """Polled every few seconds by health checks; logged only when it fails."""
     status: HTTPStatus = HTTPStatus.OK
     response_content: Mapping[str, Any] | None = None
     """What the answer is, as OpenAPI says it, where it is no JSON."""
@@ -61,8 +61,9 @@ class Dialect:
 
 
 class PathHandler:
-    """An ASGI app for all that is at one path: each method's errors have the shape of the dialect that it belongs to,
-    and that there is no such method is told as the first of them tells.
+    """An ASGI app for every method of one path.
+
+    Errors use the format of the method's dialect; 405 uses that of the first.
     """
 
     def __init__(self, endpoints: Iterable[tuple[Dialect, Endpoint]]) -> None:
@@ -106,7 +107,7 @@ class PathHandler:
 
 
 async def handle_unexpected_error(request: Request, error: Exception) -> Response:
-    """A fault of ours: logged whole, told as nothing but a fault, in the dialect's own shape."""
+    """Log an internal error with its traceback; respond with a generic message in the dialect's format."""
     logger.error("unhandled exception in request %s", request.state.record.request_id.decode("ascii"), exc_info=error)
     handler = request.scope.get("endpoint")
     internal_error = InternalError("internal error")

@@ -44,7 +44,7 @@ def simple_error_response(error: errors.HeadlightError) -> Response:
 
 
 def error_response(error: errors.HeadlightError, body: bytes, status: HTTPStatus | None = None) -> Response:
-    """A dialect's body under the error's status, or the dialect's own for it, and what HTTP says beside it."""
+    """Return a response with a dialect's `body`, the error's headers, and `status` or the error's own status."""
     return Response(body, status or http_status(error), _headers(error), openai_error.MEDIA_TYPE)
 
 

@@ -16,7 +16,7 @@ def check_head_size(
 ) -> ProtocolErrorResponse | None:
     """What is too large about a request's head as far as it has come.
 
-    `unnamed_bytes` may be target, headers or a header that is not complete, which the parser keeps to itself.
+    `buffered_bytes` may be target, headers or a header that is not complete, which the parser keeps to itself.
     """
     if len(target) + REQUEST_LINE_OVERHEAD_BYTES > MAX_REQUEST_LINE_BYTES:
         return URI_TOO_LONG

@@ -7,7 +7,7 @@ MAX_DIGITS = 12
 
 
 def parse_header_int(text: str, name: str, expectation: str) -> int:
-    """What a header called `name` counts. Raises InvalidParameter, saying `what` it is to be."""
+    """What a header called `name` counts. Raises InvalidParameter, saying `expectation` it is to be."""
     number = _parse_digits(text)
     if number is None:
         raise InvalidParameter(f"the header must be {expectation}", name)

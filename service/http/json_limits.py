@@ -1,6 +1,6 @@
-"""How deep and how wide the JSON of a body is, told by its bytes: to make millions of lists of it takes seconds.
+"""Limits on the depth and size of a JSON body, checked on its bytes: parsing millions of lists takes seconds.
 
-What is said here of bytes that are no JSON does not matter: reading them ends where they are none.
+The result does not matter for invalid JSON, which the parser rejects.
 """
 
 import numpy as np
@@ -43,7 +43,7 @@ def _check_containers(escaped: bytes, max_containers: int) -> None:
 
 
 def _structural_bytes(escaped: bytes, wanted: bytes) -> Bytes:
-    """Those of the `kept` bytes that are of no string, in order; a regular expression would remember each escape."""
+    """Those of the `wanted` bytes that are of no string, in order; a regular expression would remember each escape."""
     others = bytes(set(range(256)) - {_QUOTE, *wanted})
     candidates = np.frombuffer(escaped.translate(None, delete=others), dtype=np.uint8)
     quotes = np.cumsum(

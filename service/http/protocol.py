@@ -21,11 +21,11 @@ from service.http.request_progress import COMPLETE, READING_BODY, READING_HEADER
 from service.http.upgrade import framing_headers, resume_body_parser
 
 LOOP_STALL_S = 0.1
-"""A timer that fires so late tells of a loop that was busy, and did not read what the client sent."""
+"""Timer delay from which the event loop counts as stalled: it did not read the client's data in that time."""
 
 
 class _HeadTooLarge(Exception):
-    """Stops the parser; the refusal is kept beside it."""
+    """Signal to stop the parser; the error response is in `_size_error`."""
 
 
 class HardenedHttpProtocol(RejectingProtocol):
@@ -72,7 +72,7 @@ class HardenedHttpProtocol(RejectingProtocol):
         self._progress.enter(READING_BODY)
 
     def on_body(self, body: bytes) -> None:
-        """Called for every chunk, were it of one byte; the app is told when all that came is read."""
+        """Append a chunk, possibly of one byte, to the body; the app is notified once per socket read."""
         self._progress.chunk_had_body = True
         if not self.cycle.response_complete:
             self.cycle.body += body
@@ -97,10 +97,10 @@ class HardenedHttpProtocol(RejectingProtocol):
         elif self._progress.state in (READING_HEADERS, READING_BODY):
             self.reject(REQUEST_TIMEOUT)
         else:
-            self.transport.close()  # to one that never spoke, or was told, there is nothing to say
+            self.transport.close()  # nothing was received, or the error is sent already: no response
 
     def _write_stalled(self) -> bool:
-        """Nothing of what the client is owed has gone since the timer fired before: it would be kept for ever."""
+        """Return True if the write buffer is not empty and has not changed since the timer last fired."""
         unsent_bytes, previous = self.transport.get_write_buffer_size(), self._unsent_bytes
         self._unsent_bytes = unsent_bytes
         return unsent_bytes > 0 and unsent_bytes == previous
@@ -158,7 +158,7 @@ class HardenedHttpProtocol(RejectingProtocol):
         return progress.since + allowed_s - now
 
     def _app_is_busy(self) -> bool:
-        """Is an earlier request still with the app, or the client told to wait before it sends a body?"""
+        """Return True if the app still handles an earlier request, or the client waits for 100 Continue."""
         if self.cycle is None or self.cycle.response_complete:
             return False
         return self._progress.state is READING_HEADERS or self.cycle.waiting_for_100_continue

@@ -3,7 +3,8 @@ protocol is known to the server by its name alone."""
 
 
 class ReadTimeout:
-    """`timeout_s` for a request's headers, and for its body as long, and more by its size (`service.http.request_progress`)."""
+    """`timeout_s` for a request's headers, and for its body as long, and more by its size
+    (`service.http.request_progress`)."""
 
     def __init__(self) -> None:
         self.timeout_s = 10.0

@@ -15,7 +15,7 @@ bytes is reset, and the client may never see the answer."""
 
 
 class RejectingProtocol(HttpToolsProtocol, ABC):
-    """uvicorn's protocol with `refuse`; a subclass says when, and what happens `on_timer`."""
+    """uvicorn's protocol with `reject`; a subclass says when, and what happens `on_timer`."""
 
     _progress: RequestProgress
     _pending_rejection: ProtocolErrorResponse | None = None
@@ -63,7 +63,7 @@ class RejectingProtocol(HttpToolsProtocol, ABC):
             self._write_rejection(rejection)
 
     def _reject_in_body(self, rejection: ProtocolErrorResponse) -> None:
-        """The request whose body it is stands in a queue, or is with the app, which is told of a disconnect."""
+        """Reject a request while its body arrives: remove it from the pipeline, or signal a disconnect to the app."""
         cycle = self.cycle
         if self.pipeline and self.pipeline[0][0] is cycle:
             self.pipeline.popleft()

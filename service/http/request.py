@@ -1,4 +1,4 @@
-"""A request on its way through the app: what was sent, what the app holds, and what will be told of it."""
+"""A request on its way through the app: its headers, the app's state, and the record of the request."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,12 @@ from service.ops.request_record import RequestRecord
 
 
 class HttpRequest(Request):
-    """One request and its answer.
+    """One request and its response.
 
-    `headlight` is what the app holds, and `answered` what is told when it is over. `tickets` and `body_bytes` count as
-    held until they are released. `fields` are the header's, by their lower-case names: the first, of several alike.
-    Starlette's own `state` and `headers` look each name up anew, which a request of one short text has no time for.
+    `record` is reported to the metrics, the access log and the traces at the end. `engine_requests` and
+    `reserved_body_bytes` count against the limits until they are released. `header_values` maps lower-case names to
+    values; the first of duplicate headers wins. Starlette's own `state` and `headers` repeat each lookup, which is too
+    slow for a request of one short text.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -33,7 +33,7 @@ class RequestProgress:
         self._first_chunk_bytes = 0
 
     def on_bytes(self, count: int) -> None:
-        """A chunk of so many bytes."""
+        """Record a chunk of `count` bytes."""
         self._chunk_bytes = count
         self.chunk_had_body = False
         if self.state is COMPLETE or self.state is IDLE_NEW:

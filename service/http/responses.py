@@ -14,16 +14,16 @@ from service.http.body import JSON
 from service.http.json_stream import CHUNK_BYTES, dump, iter_json
 
 MAX_BUFFERED_BYTES = 1024 * 1024
-"""An answer of so many is still sent whole, with its length before it."""
+"""Maximum size of a response that is sent at once, with a Content-Length; larger ones are streamed."""
 
 
 def json_response(content: object) -> Response:
-    """A small answer, written at a stretch."""
+    """Serialize a small response without yielding to the event loop."""
     return Response(dump(content), media_type=JSON)
 
 
 async def streaming_json(content: object) -> Response:
-    """An answer of any size, with others served in between; `content` may hold parts."""
+    """Serialize a response of any size, yielding to the event loop between chunks; `content` may hold parts."""
     chunks, buffered, size = _chunks(iter_json(content)), [], 0
     for chunk in chunks:
         buffered.append(chunk)

@@ -1,6 +1,6 @@
-"""From JSON to a dialect's request, by its pydantic model; the first problem becomes a typed error in our words.
+"""Validation of JSON as a dialect's request by its pydantic model; the first problem becomes a typed error.
 
-Of pydantic's own messages none is told: they speak of Python.
+Pydantic's messages are not exposed, because they refer to Python types.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +55,7 @@ Dimensions = Annotated[Annotated[StrictInt, Field(ge=1)], BeforeValidator(integr
 
 
 async def read_json(request: HttpRequest) -> object:
-    """A request's JSON, not validated yet. Raises RequestError, BodyTooLarge or UnsupportedMediaType."""
+    """A request's JSON, not validated yet. Raises BadRequestError, BodyTooLarge or UnsupportedMediaType."""
     if body.media_type(request) != body.JSON:
         raise UnsupportedMediaType(f"unsupported Content-Type; use {body.JSON}")
     return parse_request_json(request, await body.read_body(request))
@@ -75,7 +75,8 @@ def max_items(request: HttpRequest) -> int:
 class RequestModel(BaseModel):
     """A JSON request of some dialect.
 
-    `LISTS` are its fields that hold inputs, which are counted before they are validated; `INPUT` says what one is.
+    `INPUT_FIELDS` are its fields that hold inputs, which are counted before they are validated; `INPUT_DESCRIPTION`
+    says what one is.
     """
 
     INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("input",)
@@ -83,7 +84,7 @@ class RequestModel(BaseModel):
 
     @classmethod
     async def read(cls, request: HttpRequest) -> Self:
-        """The request's body. Raises RequestError, BodyTooLarge or UnsupportedMediaType."""
+        """The request's body. Raises BadRequestError, BodyTooLarge or UnsupportedMediaType."""
         return cls.parse(await read_json(request), max_items(request))
 
     @classmethod
@@ -135,8 +136,10 @@ def _check_count(value: object, max_items: int, name: str) -> None:
 
 
 def _most_specific_error(details: Sequence[ErrorDetails]) -> tuple[ErrorDetails, str]:
-    """The problem that is told, and how. Each branch of a union reports: the deepest, and of those the last, is the one
-    that was meant, but for a word the branch of words. Where neither fits, both are told.
+    """Pick one error out of a union's, and its message: the most deeply nested, last one.
+
+    If neither the literal nor the type of the last branch fits, the message names both, and a string input is reported
+    as the literal's error.
     """
     field = [problem for problem in details if problem["loc"][:2] == details[0]["loc"][:2]]
     depth = max(len(problem["loc"]) for problem in field)

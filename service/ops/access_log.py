@@ -12,7 +12,7 @@ from service.ops.request_record import RequestRecord
 logger = logging.getLogger("service.access")
 
 FLUSH_INTERVAL_S = 0.1
-"""Lines are written together, so often: one by one they cost as much as the rest of what is told of a request."""
+"""Interval between writes of buffered lines: single writes cost as much as the rest of a request's observability."""
 
 
 class AccessLog:
@@ -22,13 +22,13 @@ class AccessLog:
         self._lines: list[bytes] = []
 
     def add(self, record: RequestRecord) -> None:
-        """Have a request's line written soon."""
+        """Buffer a request's line."""
         if not self._lines:
             asyncio.get_running_loop().call_later(FLUSH_INTERVAL_S, self.flush)
         self._lines.append(_format_record(record))
 
     def flush(self) -> None:
-        """Write what is not written yet."""
+        """Write the buffered lines."""
         lines, self._lines = self._lines, []
         if lines:
             logger.info(b"\n".join(lines).decode())

@@ -1,7 +1,7 @@
-"""Is the server in this container ready? Ends with 0 if so: `python service/ops/healthcheck.py [ARGUMENTS]`, for `HEALTHCHECK`.
+"""Readiness check for `HEALTHCHECK`: `python service/ops/healthcheck.py [ARGUMENTS]` exits with 0 if ready.
 
-Where it listens and whether by TLS is what the container's first process was told, unless told here in the same words.
-Each look starts a Python of its own, so this imports next to nothing: 30 ms of a processor, 70 with an HTTP client.
+Host, port and TLS options are those of ARGUMENTS if given, otherwise of the container's first process.
+Each check starts a Python process, so imports are minimal: 30 ms of CPU time, 70 with an HTTP client.
 """
 
 import socket
@@ -19,8 +19,9 @@ CERT_REQUIRED = "2"
 
 
 def is_ready(arguments: Sequence[str]) -> bool:
-    """Does /readyz answer 200? Who has no certificate to show sees only that it listens, which is when models are
-    warmed up.
+    """Return True if /readyz returns 200.
+
+    If the server requires client certificates, only check that it listens, which it does after warm-up.
     """
     host = _option(arguments, "--host", "127.0.0.1")
     try:

@@ -51,7 +51,7 @@ async def docs_page(_request: HttpRequest) -> Response:
 
 @cache
 def _openapi_json() -> bytes:
-    from service.ops.endpoints import OPERATIONS  # which tells of this page too
+    from service.ops.endpoints import OPERATIONS  # imported here: OPERATIONS includes this page
 
     return orjson.dumps(build_openapi((*DIALECTS, OPERATIONS)))
 

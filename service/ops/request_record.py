@@ -1,4 +1,4 @@
-"""What is told of a request when it is over: to the metrics, the access log and the traces."""
+"""Record of a request for the metrics, the access log and the traces."""
 
 import time
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from service.engine.timing import Timing
 
 @dataclass(slots=True)
 class RequestRecord:
-    """Moments are on `time.monotonic`'s clock; `positions` are tokens of texts and positions of pictures."""
+    """Moments are on `time.monotonic`'s clock; `num_tokens` are tokens of texts and positions of pictures."""
 
     method: str
     request_id: bytes

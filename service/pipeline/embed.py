@@ -30,7 +30,7 @@ takes as long as all else of a refusal; a text of longer words may be refused a 
 
 
 async def embed_http(request: HttpRequest, embed_request: EmbedRequest) -> EmbedResult:
-    """Raises RequestError, ModelNotFound, Unavailable or InferenceFailed; ClientDisconnect when the client goes."""
+    """Raises BadRequestError, ModelNotFound, Unavailable or InferenceFailed; ClientDisconnect when the client goes."""
     state = request.app_state
     if embed_request.model is not None:
         request.record.model = state.get_model(embed_request.model).name
@@ -45,7 +45,7 @@ async def embed_http(request: HttpRequest, embed_request: EmbedRequest) -> Embed
 
 
 def release_engine_requests(request: HttpRequest) -> None:
-    """The answer is sent, or will not be: what of it was promised is owed no more."""
+    """Release the attention bytes reserved for the request, after its response is sent or abandoned."""
     for engine_request in request.engine_requests:
         request.app_state.engine.on_response_sent(engine_request)
     request.engine_requests = ()  # they hold the results
@@ -54,8 +54,9 @@ def release_engine_requests(request: HttpRequest) -> None:
 async def embed(
     state: AppState, embed_request: EmbedRequest, deadline: float, engine_requests: list[EngineRequest]
 ) -> EmbedResult:
-    """The same for who is no HTTP client. Of each of `tickets`, which are added to, the engine must be told that its
-    answer is `sent`.
+    """Embed without HTTP.
+
+    Appends to `engine_requests`; the caller must call `engine.on_response_sent()` for each after sending the response.
     """
     count, max_items = len(embed_request.inputs), state.settings.max_items
     if count > max_items:
@@ -137,7 +138,7 @@ async def _run_all(sub_requests: "Sequence[_ModelSubRequest]", count: int) -> li
 
 
 class _ModelSubRequest:
-    """Of a request, what one model answers: the inputs at `places`."""
+    """Of a request, what one model answers: the inputs at `input_indices`."""
 
     def __init__(
         self,
@@ -148,8 +149,8 @@ class _ModelSubRequest:
         deadline: float,
         size_limits: tuple[AttentionSizeLimits, int],
     ) -> None:
-        """`sizes` are the request's, and which of its parts this is. Raises InvalidParameter for what this model does
-        not have."""
+        """`size_limits` are the request's, and which of its parts this is. Raises InvalidParameter for what this model
+        does not have."""
         width = encoder.manifest.embedding.width
         if embed_request.dimensions is not None and embed_request.dimensions > width:
             raise InvalidParameter(f"dimensions must be between 1 and {width}", embed_request.dimensions_param)

@@ -1,6 +1,6 @@
-"""From a request's inputs to prepared items, on threads: the event loop tokenizes what is brief, and decodes nothing.
+"""Preprocessing of a request's inputs on threads; the event loop tokenizes only short texts, and decodes no images.
 
-Shared by the dialects. Every refusal names its input.
+Shared by the dialects. Every error names its input.
 """
 
 import asyncio
@@ -46,11 +46,11 @@ async def preprocess(
     check: Callable[[Sequence[ModelInput]], None],
     submit: Callable[[Sequence[ModelInput]], None],
 ) -> None:
-    """Have the inputs at `places`, of the encoder's modality, made what it takes, and then submitted.
+    """Preprocess the inputs at `input_indices`, of the encoder's modality, then submit them.
 
-    A few are made at a time, in turn with those of other requests, and `check` is asked of those there are, so that
-    what is refused is refused early. Raises RequestError, DeadlineExceeded, Overloaded or NotReady; of texts
-    that are not few and brief the ticket is told instead.
+    Inputs are preprocessed a few at a time, in turn with those of other requests, and `check` runs after each step, so
+    that invalid requests fail early. Raises BadRequestError, DeadlineExceeded, Overloaded or NotReady; for texts that
+    are not few and short, the error is set on `engine_request` instead.
     """
     if isinstance(encoder, TextEncoder):
         texts = [_text_source(embed_request.inputs[place]) for place in input_indices]

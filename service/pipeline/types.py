@@ -62,7 +62,7 @@ class EmbedRequest:
     return_token_embeddings: bool = False
     """Also the vector of each token, or of each of a picture's positions."""
     input_path: Callable[[int], str] = "input[{}]".format
-    """What the dialect calls the input of that place, and `dimensions_name` the dimensions: for errors."""
+    """What the dialect calls the input of that place, and `dimensions_param` the dimensions: for errors."""
     dimensions_param: str = "dimensions"
 
 

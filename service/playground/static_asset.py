@@ -20,7 +20,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",  # kept, and asked for again by its tag: a newer service is seen at once
 }
-"""Nothing of another host is loaded or told, and no other host's page can hold this one."""
+"""Headers that block requests and referrers to other hosts, and embedding in other hosts' pages."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ RawInput = TypeVar("RawInput")
 
 
 class Encoder(ABC, Generic[RawInput]):
-    """The graph of one artifact, and what makes its input of a `Source`: a text, or a picture file's bytes."""
+    """The graph of one artifact, and what makes its input of a `RawInput`: a text, or a picture file's bytes."""
 
     def __init__(self, manifest: Manifest, session: Session) -> None:
         self.manifest = manifest
@@ -69,7 +69,7 @@ class Encoder(ABC, Generic[RawInput]):
         """Run one batch of prepared items' `data`, and return the named outputs of `models.artifact.tensors`.
 
         Rows are in the batch's order, padded to its longest item; raw weights are those of `heads`. A batch that runs
-        beside others is not `alone`. Raises InferenceFailed when ONNX Runtime fails.
+        concurrently with others is not `exclusive`. Raises InferenceFailed when ONNX Runtime fails.
         """
         return self._session.run(outputs, self._ort_inputs(items), heads, exclusive=exclusive)
 
@@ -80,9 +80,9 @@ class Encoder(ABC, Generic[RawInput]):
     def postprocess(
         self, embeddings: Floats, dimensions: int | None = None, *, normalize: bool | None = None
     ) -> Floats:
-        """Keep the first `dimensions` of vectors `[b, e]`, then scale each to length 1 if told, or if the model does.
+        """Keep the first `dimensions` of vectors `[b, e]`, then scale each to length 1 if `normalize` is set.
 
-        They are those of a batch's items, or of an item's positions.
+        `normalize` defaults to the manifest's. The vectors are those of a batch's items, or of an item's positions.
         """
         vectors = np.ascontiguousarray(embeddings[:, :dimensions])
         if self.manifest.embedding.normalize if normalize is None else normalize:
@@ -124,7 +124,7 @@ class TextEncoder(Encoder[str]):
         return self._preprocess.runs_inline(list(map(len, texts)), prompt=prompt, kept_side=kept_side)
 
     def from_token_ids(self, ids: Sequence[int], *, kept_side: KeptSide = "start") -> TokenizedText:
-        """Ids that another has tokenized, cut to the model's limit. Raises NotInVocabulary."""
+        """Ids that another has tokenized, cut to the model's limit. Raises TokenIdOutOfRange."""
         return self._preprocess.from_ids(ids, kept_side=kept_side)
 
     def tokenize(self, text: str, *, prompt: str | None = None, special: bool = True) -> list[tuple[int, TokenOffset]]:
@@ -132,7 +132,7 @@ class TextEncoder(Encoder[str]):
         return self._preprocess.tokenize(text, prompt=prompt, add_special_tokens=special)
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
-        """Text of ids. Raises NotInVocabulary."""
+        """Text of ids. Raises TokenIdOutOfRange."""
         return self._preprocess.decode(ids, skip_special_tokens=skip_special)
 
     def dummy_input(self, positions: int) -> InputArray:
@@ -155,7 +155,7 @@ class ImageEncoder(Encoder[bytes]):
         return self.spec.num_tokens
 
     def preprocess(self, inputs: Sequence[bytes]) -> list[PreprocessedImage]:
-        """Decode and scale. Raises ImageProblem for the first that gives no picture."""
+        """Decode and scale. Raises ImageDecodeError for the first that gives no picture."""
         return [self._preprocess(source) for source in inputs]
 
     def dummy_input(self, positions: int) -> InputArray:  # noqa: ARG002  # every picture has as many
@@ -177,7 +177,7 @@ def open_encoder(
     concurrent_batches: int = 1,
     max_image_pixels: int = MAX_PIXELS,
 ) -> AnyEncoder:
-    """Open an artifact, for at most `side_by_side` batches at a time.
+    """Open an artifact, for at most `concurrent_batches` batches at a time.
 
     Its digests are verified, unless the `manifest` that was verified with them is given. Raises ArtifactError or
     ProviderUnavailable.

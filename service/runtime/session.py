@@ -1,4 +1,4 @@
-"""One ONNX graph, opened and run. Outputs are asked for by name; the graph is told so, and computes no others.
+"""Session of one ONNX graph. Outputs are requested by name; the graph computes no others.
 
 On CPU a graph is opened twice where there are processors for it: once for a batch that has the machine to itself, and
 once for batches that run side by side, each mostly on the thread that calls. Threads that share one batch wait for each
@@ -24,8 +24,8 @@ from service.runtime.io_binding import IoBindingRunner
 logger = logging.getLogger(__name__)
 
 SPIN_US = 1_000
-"""How long an idle thread of a pool looks for work before it sleeps: long enough between two operators. Left alone it
-burns 55 ms of a processor after each run, which whoever reads and answers requests lacks."""
+"""Time that an idle pool thread spins before it sleeps: long enough between two operators. ONNX Runtime's default spins
+for 55 ms of CPU time after each run, which the event loop then lacks."""
 
 DISABLED_CPU_OPTIMIZERS = ("SkipLayerNormFusion", "BiasGeluFusion")
 """What ONNX Runtime 1.31 makes of several operators when it opens a graph, and runs slower on CPU than those: with them
@@ -60,7 +60,7 @@ class Session:
         concurrent_batches: int = 1,
         precision: Precision = "fp32",
     ) -> None:
-        """`threads` of a CPU work for it, and at most `side_by_side` batches run at a time.
+        """`threads` of a CPU work for it, and at most `concurrent_batches` batches run at a time.
 
         Raises ArtifactError, or ProviderUnavailable for a device that was asked for by name and cannot be had.
         """
@@ -84,7 +84,8 @@ class Session:
         *,
         exclusive: bool = True,
     ) -> dict[str, Floats]:
-        """Compute `outputs` by name, raw weights of `heads` alone. `alone`: with every thread, for nothing else runs.
+        """Compute `outputs` by name, raw weights of `heads` alone. `exclusive`: with every thread, for nothing else
+        runs.
 
         Raises InferenceFailed, without ONNX Runtime's words: they quote paths.
         """

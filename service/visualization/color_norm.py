@@ -11,7 +11,7 @@ from service.visualization.colormap import Floats
 
 @dataclass(frozen=True, slots=True)
 class ColorNorm:
-    """From `least`, at the map's start, to `largest`, at its end; linear, or by the square root of the value.
+    """From `vmin`, at the map's start, to `vmax`, at its end; linear, or by the square root of the value.
 
     The root is for raw weights: a few of a row take nearly all, and what is left would be one dark colour.
     """

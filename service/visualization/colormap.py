@@ -18,7 +18,7 @@ Color = tuple[int, int, int]
 BACKGROUND: Color = (22, 21, 30)
 INK: Color = (236, 235, 242)
 MUTED: Color = (160, 158, 172)
-"""Of a page, its writing, and writing that is beside the point: 15 and 6.9 to 1 on it."""
+"""Colors of the page, its text and its secondary text; contrast on the background is 15:1 and 6.9:1."""
 
 LEVELS = 256
 
@@ -102,7 +102,7 @@ def contrast_ratio(first: Color, second: Color) -> float:
 
 @lru_cache(maxsize=LEVELS)
 def contrasting_ink(background: Color) -> Color:
-    """Black or white, whichever is read better on `ground`: at least 4.58 to 1 on any."""
+    """Black or white, whichever is read better on `background`: at least 4.58 to 1 on any."""
     return max((0, 0, 0), (255, 255, 255), key=lambda ink: contrast_ratio(ink, background))
 
 

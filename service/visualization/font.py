@@ -1,6 +1,6 @@
-"""Type: DejaVu Sans, which comes with this package, at one size. Every character is drawn as it is told.
+"""Font: DejaVu Sans, included in this package, at one size. Characters are drawn in the given order, without shaping.
 
-The basic layout of Pillow, not Raqm: that needs a library of the system, and pictures are to be the same everywhere.
+Pillow's basic layout is used, not Raqm, which needs a system library: images must be the same on every system.
 """
 
 from functools import cache, lru_cache
@@ -53,7 +53,7 @@ class Font:
         return len(_code_rows(character)[0]) * self._digits_px + 6 * self.line_px
 
     def write(self, draw: ImageDraw.ImageDraw, position: tuple[int, int], text: str, ink: Color) -> None:
-        """From `at` on, on the baseline."""
+        """From `position` on, on the baseline."""
         draw.text(position, text, font=self._font, fill=ink, anchor="ls")
 
     def write_code(self, draw: ImageDraw.ImageDraw, position: tuple[int, int], character: str, ink: Color) -> None:

@@ -40,7 +40,7 @@ def image_heatmap(
     caption: Sequence[str],
     marked: int | None = None,
 ) -> Image.Image:
-    """`picture` in RGB, `values` `[m]` on cells whose `boxes_px` `[m, 4]` are in px of it; `marked` is outlined."""
+    """`original` in RGB, `values` `[m]` on cells whose `boxes_px` `[m, 4]` are in px of it; `marked` is outlined."""
     page = Page(width_px)
     norm = ColorNorm.from_values(values)
     image = overlay(original, norm.normalize(values), boxes_px, fit_size(original.size, page))
@@ -60,7 +60,7 @@ def fit_size(size: tuple[int, int], page: Page) -> tuple[int, int]:
 
 
 def overlay(original: Image.Image, fractions: npt.ArrayLike, boxes_px: Floats, size: tuple[int, int]) -> Image.Image:
-    """The picture in `size`, its cells under the colours of their `places` on the map, and the rest greyed."""
+    """The picture in `size`, its cells under the colours of their `fractions` on the map, and the rest greyed."""
     scaled = _resize(original, size)
     gray = scaled.convert("L").convert("RGB")
     color_layer = Image.new("RGB", size)

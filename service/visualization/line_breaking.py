@@ -10,8 +10,8 @@ from service.visualization.token_spans import TokenSpan
 class GlyphRun:
     """What is drawn at a stretch, `width_px` wide: a character, or the mark of a `special` token.
 
-    `end` is the code point of the text after it, `direction` Unicode's, `segment` what it is shaded as. A `code` is
-    drawn as its code point; what the model did not see is `quiet`; whose attention it is, if special, is `marked`.
+    `end` is the code point of the text after it, `direction` Unicode's, `span` what it is shaded as. A `code` is
+    drawn as its code point; what the model did not see is `muted`; whose attention it is, if special, is `marked`.
     """
 
     text: str

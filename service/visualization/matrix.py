@@ -15,7 +15,7 @@ from service.visualization.page import Page
 from service.visualization.small_multiples import mosaic, render_panel
 
 MIN_CELL_PX: Final = 10
-"""Of a cell with a name beside it."""
+"""Minimum size of a cell with a label."""
 
 _MAX_NAME_CHARACTERS: Final = 14
 

@@ -1,4 +1,4 @@
-"""Small multiples: where so many panels of one shape stand on a page, and what is written beside them."""
+"""Layout of small multiples: positions and labels of panels of one shape on a page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from service.visualization.font import Font
 from service.visualization.page import Page
 
 MIN_PANEL_PX: Final = 6
-"""Least width and height of a panel."""
+"""Minimum width and height of a panel."""
 
 MAX_PANELS: Final = 2_000
-"""Panels of a page: what more would take seconds to draw."""
+"""Maximum panels on a page; more would take seconds to draw."""
 
 
 class TooManyPanels(ValueError):
@@ -45,7 +45,7 @@ class PanelGrid:
 
 
 def arrange_panels(page: Page, row_names: Sequence[str], names: Sequence[str], aspect: float, font: Font) -> PanelGrid:
-    """A row for each of `row_names`, a column for each of `names`; `shape` is a panel's height over its width.
+    """A row for each of `row_names`, a column for each of `names`; `aspect` is a panel's height over its width.
 
     A single row or column is laid out as lines of text are. Raises TooManyPanels.
     """

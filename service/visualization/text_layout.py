@@ -31,14 +31,14 @@ _RETURN_SYMBOL: Final = "\u21b5"
 
 
 class TextLayout:
-    """`found` with its segments and special tokens, in type of `face` and, for the latter's marks, `small`.
+    """Layout of characters with their spans and special tokens, in `font`; special tokens use `small_font`.
 
-    `pad_px` is what a token's ground has beside and above its text.
+    `pad_px` is the padding of a token's background.
     """
 
     def __init__(self, characters: Sequence[Character], spans: Sequence[TokenSpan], specials: Mapping[int, list[Token]],
                  *, visible_end: int, size_px: int) -> None:  # fmt: skip
-        """What begins at the code point `seen` or after it is quiet."""
+        """What begins at the code point `visible_end` or after it is quiet."""
         self.font = Font(size_px)
         self.small_font = Font(max(_MIN_SMALL_PX, round(size_px * _SMALL_SCALE)))
         self.pad_px = max(1, size_px // 8)
@@ -56,7 +56,7 @@ class TextLayout:
         yield from self._special_runs(len(self._characters))
 
     def unpadded_px(self, run: GlyphRun) -> int:
-        """Its width without what a token's ground has beside it."""
+        """Return the width of a run without the padding of its background."""
         if run.code:
             return self.font.code_px(run.text)
         return self.font.width_px(run.text) if run.text else run.width_px

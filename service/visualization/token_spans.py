@@ -27,8 +27,9 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class TokenSpan:
-    """Characters from the `first` to before the `end`th, shaded as one: tokens that share a character are not told
-    apart, and their weights are added.
+    """Characters `first` to `end` (exclusive) with one shade; tokens that share a character are merged.
+
+    The weight of merged tokens is their sum.
     """
 
     first: int

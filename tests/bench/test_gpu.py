@@ -65,7 +65,7 @@ def test_each_bound_can_fail() -> None:
 
 
 def test_check_runs_on_cpu(tiny: Path) -> None:
-    """On CPU no kernel is told of, so that not all holds."""
+    """On CPU no GPU kernels are logged, so the flash check fails."""
     command = [sys.executable, "-m", "bench.gpu", "--full", str(tiny), "--half", str(tiny)]
     small = ["--tokens", "16", "--side", "128", "--seconds", "0.2"]
     ran = subprocess.run([*command, "--device", "cpu", *small], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -29,7 +29,7 @@ def test_floats_and_base64(client: cohere.ClientV2, expected: np.ndarray) -> Non
     assert answer.id
 
 
-def test_floats_unless_told(client: cohere.ClientV2, expected_64: np.ndarray) -> None:
+def test_floats_are_the_default_encoding(client: cohere.ClientV2, expected_64: np.ndarray) -> None:
     answer = client.embed(model=MINILM, input_type="search_query", texts=TEXTS, output_dimension=64)
     assert_same(answer.embeddings.float_ or [], expected_64)
     assert answer.embeddings.base64 is None

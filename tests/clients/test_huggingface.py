@@ -1,7 +1,7 @@
-"""huggingface_hub's InferenceClient: it posts to the URL that it was given, whatever the task.
+"""Tests of huggingface_hub's InferenceClient, which posts every task to the URL that it was given.
 
-So on the server's own URL both tasks come to `POST /`, told apart by `inputs` alone: a text, or an object of a sentence
-and others.
+With the server's base URL, both tasks come to `POST /`. Only `inputs` distinguishes them: a text, or an object with one
+sentence and the sentences to compare it with.
 """
 
 import numpy as np

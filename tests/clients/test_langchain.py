@@ -30,7 +30,7 @@ def embeddings(server: Server) -> Iterator[Made]:
         yield partial(OpenAIEmbeddings, **given, http_client=connections)
 
 
-def test_told_to_send_texts(embeddings: Made, expected: np.ndarray) -> None:
+def test_texts_are_sent_without_length_check(embeddings: Made, expected: np.ndarray) -> None:
     client = embeddings(check_embedding_ctx_length=False)
     assert_same(client.embed_documents(TEXTS), expected)
     assert_same(client.embed_query(TEXTS[0]), expected[0])

@@ -1,4 +1,4 @@
-"""Ollama's client: POST /api/embed, and what it asks beside it."""
+"""Tests of Ollama's client: POST /api/embed and the other endpoints that the client uses."""
 
 import asyncio
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def test_the_route_before_it(client: ollama.Client, expected: np.ndarray) -> Non
     assert_same(vector / np.linalg.norm(vector), expected[0])  # Ollama does not normalise this one
 
 
-def test_a_long_text_is_truncated_unless_told(client: ollama.Client, server: Server) -> None:
+def test_long_text_is_truncated_by_default(client: ollama.Client, server: Server) -> None:
     assert_same(client.embed(MINILM, TOO_LONG).embeddings, embed(server, [RIGHT_TRUNCATED], truncate=False))
     with pytest.raises(ollama.ResponseError, match="256") as caught:
         client.embed(MINILM, TOO_LONG, truncate=False)

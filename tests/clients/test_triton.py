@@ -32,7 +32,7 @@ def test_texts_as_json_and_in_binary(
     client: triton.InferenceServerClient, expected: np.ndarray, *, binary: bool, batched: bool
 ) -> None:
     sent = tensor(TEXTS, binary=binary, batched=batched)
-    # Told nothing of outputs, the client asks for them in binary; told of one, as it was told.
+    # Without `outputs` the client requests binary outputs; with one, it requests the encoding set there.
     for asked in (None, [triton.InferRequestedOutput("embedding", binary_data=binary)]):
         result = client.infer(MINILM, [sent], outputs=asked)
         got = result.as_numpy("embedding")
@@ -58,10 +58,10 @@ def test_health_and_metadata(client: triton.InferenceServerClient) -> None:
     assert client.is_model_ready(MINILM)
     assert not client.is_model_ready(NO_SUCH_MODEL)
     assert "binary_tensor_data" in client.get_server_metadata()["extensions"]
-    told = client.get_model_metadata(MINILM)
-    assert told["name"] == MINILM
-    assert {"name": "text", "datatype": "BYTES", "shape": [-1]} in told["inputs"]
-    assert {"name": "embedding", "datatype": "FP32", "shape": [-1, WIDTH]} in told["outputs"]
+    metadata = client.get_model_metadata(MINILM)
+    assert metadata["name"] == MINILM
+    assert {"name": "text", "datatype": "BYTES", "shape": [-1]} in metadata["inputs"]
+    assert {"name": "embedding", "datatype": "FP32", "shape": [-1, WIDTH]} in metadata["outputs"]
 
 
 def test_errors_are_its_own(client: triton.InferenceServerClient) -> None:

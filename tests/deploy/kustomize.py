@@ -65,7 +65,7 @@ def render_overlay(folder: Path, overlay: str, components: Sequence[str]) -> tup
 
 
 def render_variant(variant: str, folder: Path) -> tuple[Resource, ...]:
-    """One of `WAYS`; what must be put together for it is put into `folder`."""
+    """One of `VARIANTS`; what must be put together for it is put into `folder`."""
     if variant == "kserve":
         return render_kustomization(KUBERNETES / "kserve")
     overlay, _, without = variant.partition(" without ")

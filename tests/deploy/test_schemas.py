@@ -29,7 +29,7 @@ MODELS: dict[str, type[BaseModel]] = {
 }
 
 SCALING_FIELDS = {"minReplicas": int, "maxReplicas": int, "scaleMetric": str, "scaleTarget": int}
-"""What a predictor has beside a pod's fields, of what we use (KServe, serving.kserve.io/v1beta1)."""
+"""The predictor fields that our manifests add to those of a pod (KServe, serving.kserve.io/v1beta1)."""
 
 
 def assert_valid(resource: Resource) -> None:

@@ -49,7 +49,7 @@ def test_texts_of_siglip_are_padded(tmp_path: Path) -> None:
     assert (text.padding_id, text.max_tokens, text.vocabulary_size) == (0, 40, len(WORDS))
 
 
-def test_a_source_with_two_towers_has_to_be_told_which(tmp_path: Path) -> None:
+def test_source_with_two_towers_requires_modality_option(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--modality"):
         load_target(write_text("clip", tmp_path), ExportOptions())
 

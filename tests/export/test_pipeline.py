@@ -37,7 +37,7 @@ def traced(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def find_traced(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "to_onnx", lambda _subject, directory, **_: _copied(artifact, directory))
+    monkeypatch.setattr(pipeline, "export_to_onnx", lambda _subject, directory, **_: _copied(artifact, directory))
 
 
 def _copied(artifact: Path, directory: Path) -> onnx.ModelProto:
@@ -157,14 +157,14 @@ def test_an_unfused_attention_seals_nothing(
     tiny_conv_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A count that is not the expected one: an encoder without attention is the fastest to trace."""
-    monkeypatch.setattr(torch_export, "attention_operators", lambda _model: 1)
+    monkeypatch.setattr(torch_export, "count_attention_operators", lambda _model: 1)
     with pytest.raises(GraphError, match="1 fused attention operators found, 0 were expected"):
         export(tiny_conv_source, tmp_path / "artifacts" / "tiny")
     assert list((tmp_path / "artifacts").iterdir()) == []
 
 
 @pytest.mark.usefixtures("traced")
-def test_an_artifact_is_replaced_only_when_told(tiny_source: Path, tmp_path: Path) -> None:
+def test_artifact_is_replaced_only_with_replace_option(tiny_source: Path, tmp_path: Path) -> None:
     target = tmp_path / "artifacts" / "again"
     export(tiny_source, target)
     before = (target / "manifest.json").stat().st_mtime_ns
@@ -243,7 +243,7 @@ def test_a_place_that_cannot_be_written(tiny_source: Path, tmp_path: Path, capsy
     assert "cannot write to" in capsys.readouterr().err
 
 
-def test_an_export_told_to_stop_leaves_nothing(tiny_source: Path, tmp_path: Path) -> None:
+def test_terminated_export_leaves_no_files(tiny_source: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "export", str(tiny_source), "--name", "x", "--artifacts", str(tmp_path / "a")]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while not list(tmp_path.glob("a/.x.*")):

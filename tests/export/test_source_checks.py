@@ -35,7 +35,7 @@ def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
         load_target(source, ExportOptions())
 
 
-def test_pickled_weights_are_not_read_and_the_way_out_is_told(tmp_path: Path) -> None:
+def test_pickled_weights_are_rejected_with_conversion_advice(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     (source / "model.safetensors").rename(source / "pytorch_model.bin")
     with pytest.raises(SourceError, match=r"pytorch_model\.bin is pickled.*save_pretrained"):

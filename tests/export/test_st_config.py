@@ -331,7 +331,7 @@ def test_folder_is_seen_from_inside_it(tmp_path: Path, monkeypatch: pytest.Monke
     assert open_source(Path()).embedding_spec("x").pooling == "cls"
 
 
-def test_folder_beside_the_encoders_is_by_itself(tmp_path: Path) -> None:
+def test_sibling_folder_does_not_change_pooling(tmp_path: Path) -> None:
     write_bert(tmp_path, pooling="cls_token")
     other = remove_st_files(write_bert(tmp_path / "other"))
     assert open_source(other).embedding_spec("x").pooling == "mean"

@@ -78,7 +78,7 @@ def test_a_picture_has_a_vector_for_each_cell(name: str, prefix: int, exports: E
     pooled = found[:, 0] if prefix else found.mean(axis=1)
     np.testing.assert_allclose(pooled, encoder.run(items)[tensors.EMBEDDING], atol=1e-5)
     assert found.std(axis=1).min() > 1e-4, "one vector for all"
-    if name == "alternet":  # its last map has 2 x 2 cells, told on 8 x 8
+    if name == "alternet":  # its last map has 2 x 2 cells, upsampled to 8 x 8
         cells = found.reshape(3, 2, 4, 2, 4, 32)
         np.testing.assert_array_equal(cells, np.broadcast_to(cells[:, :, :1, :, :1], cells.shape))
 
@@ -99,11 +99,11 @@ def test_neither_neighbours_nor_what_else_is_asked_for_matter(tiny: Path) -> Non
     )
 
 
-def test_they_take_no_layer_of_their_own(tiny: Path) -> None:
-    """Beside a copy in the branch there is nothing: the embedding is made of them."""
+def test_token_embeddings_add_no_layer(tiny: Path) -> None:
+    """The branch contains no layers of its own: the graph pools the token embeddings anyway."""
     graph = onnx.load(tiny / "model.onnx", load_external_data=False).graph
-    beside = {node.name: node.op_type for node in all_nodes(graph) if node.name.startswith("position_embeddings")}
-    assert not {"MatMul", "Gemm", "Softmax", "Attention"} & set(beside.values())
+    operators = {node.name: node.op_type for node in all_nodes(graph) if node.name.startswith("position_embeddings")}
+    assert not {"MatMul", "Gemm", "Softmax", "Attention"} & set(operators.values())
 
 
 def test_rows_that_are_others_fail_parity(tiny: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

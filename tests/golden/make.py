@@ -31,7 +31,7 @@ EDGE_CASES = [
 
 
 def golden_texts(max_words: int) -> list[str]:
-    """192 texts of prose of 1 to `longest` words, evenly, and a few odd ones."""
+    """192 texts of prose of 1 to `max_words` words, evenly, and a few odd ones."""
     rng = random.Random(20)
     return EDGE_CASES + [generate_text(rng, 1 + round(i * max_words / 191)) for i in range(192)]
 

@@ -134,7 +134,7 @@ def test_slo_detects_violations(text: str, holds: float, misses: float) -> None:
 
 
 def make_bucket(ms: float, *, right: int = 100, failed: int = 0, unsent: int = 0, unanswered: int = 0) -> TimeBucket:
-    """So many right answers, all as slow, and others."""
+    """Make a bucket of `right` answers, all with a latency of `ms`, and of requests that failed."""
     second = TimeBucket(offered=right + failed + unsent + unanswered, dropped=unsent, completed=right)
     for _ in range(right):
         second.latency.setdefault("text", Histogram()).add(ms)

@@ -1,4 +1,4 @@
-"""Pictures of every kind become the model's pixels, or a typed refusal; cells are told in the caller's own picture."""
+"""Tests of image preprocessing: pixels or a typed error; grid cells are located in the caller's own image."""
 
 import io
 
@@ -169,7 +169,7 @@ def test_extreme_proportions_are_never_scaled_whole() -> None:
 
 
 def test_a_large_jpeg_is_decoded_at_full_size() -> None:
-    """Decoded at a fraction, light beside dark would come out darker or lighter."""
+    """Decoding at a reduced scale would change the brightness of adjacent light and dark pixels."""
     text = Image.fromarray(np.random.default_rng(0).choice([0, 255], (1200, 1600)).astype(np.uint8))
     data = encode(text.convert("RGB"), "JPEG", quality=90)
     whole = Image.open(io.BytesIO(data)).resize((48, 32), Image.Resampling.BILINEAR)

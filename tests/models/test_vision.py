@@ -1,4 +1,4 @@
-"""Image encoders that others trained: do they answer as they did, and is what is told of their attention theirs?"""
+"""Tests of pretrained image encoders: their embeddings and attention weights match the originals."""
 
 import copy
 import json
@@ -105,7 +105,7 @@ def test_the_vector_is_the_original_one(case: Cases, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_what_is_told_of_the_positions(case: Cases, name: str) -> None:
+def test_positions_match_grid_and_prefix(case: Cases, name: str) -> None:
     its = case(name)
     encoder, sample = its.encoder, its.sample
     positions = sample.prefix + sample.grid[0] * sample.grid[1]
@@ -131,7 +131,7 @@ def test_the_weights_are_those_of_every_layer(case: Cases, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WINDOWED)
-def test_windows_are_told_on_the_last_grid(case: Cases, name: str) -> None:
+def test_window_attention_is_reported_on_last_grid(case: Cases, name: str) -> None:
     its = case(name)
     seen: list[Tensor] = []
     hooks = [

@@ -42,18 +42,18 @@ class PlaygroundPage:
             self.page.wait_for_timeout(50)
 
     def wait_for_value(self, read: Callable[[], object], expected: object) -> None:
-        """Until what is looked at is what is expected; fails with what it was at last."""
+        """Wait until `read()` returns `expected`; on timeout, fail with the last value read."""
         deadline = time.monotonic() + WAIT_TIMEOUT_S
         while (value := read()) != expected and time.monotonic() < deadline:
             self.page.wait_for_timeout(50)
         assert value == expected
 
     def wait_for_readout(self, text: str) -> None:
-        """Until the line below the attention says so."""
+        """Wait until the readout below the attention contains `text`."""
         self.wait_for("document.getElementById('readout').textContent.includes(arg)", text)
 
     def wait_for_tokens(self, count: int) -> None:
-        """Until a text of so many is shown."""
+        """Wait until a text of `count` tokens is shown."""
         self.wait_for("document.querySelectorAll('.running .token').length === arg", count)
 
     def type(self, text: str) -> None:

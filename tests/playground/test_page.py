@@ -170,11 +170,11 @@ def test_the_server_s_words_are_shown_and_trying_again_helps(opened: PlaygroundP
     page.click("#retry")
     opened.wait_for_tokens(6)
     assert page.locator("#error").is_hidden()
-    assert all("429" in told for told in opened.console_errors), "the browser's own line"
+    assert all("429" in line for line in opened.console_errors), "the browser's own line"
     opened.console_errors.clear()
 
 
-def test_a_server_that_is_away_is_told(opened: PlaygroundPage) -> None:
+def test_unreachable_server_shows_error(opened: PlaygroundPage) -> None:
     opened.page.context.set_offline(True)
     opened.type(TEXT)
     opened.page.wait_for_selector("#error:not([hidden])")
@@ -207,7 +207,7 @@ def test_a_key_is_asked_for_kept_in_memory_and_never_written_out(browser: Browse
         assert page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
         assert page.locator("#drop").is_hidden(), "no image model, no pictures"
         page.close()
-        assert all("401" in told for told in opened.console_errors)
+        assert all("401" in line for line in opened.console_errors)
 
 
 def test_two_inputs_are_compared(browser: Browser, both: Server) -> None:
@@ -219,10 +219,10 @@ def test_two_inputs_are_compared(browser: Browser, both: Server) -> None:
     with page.expect_response(MATCH) as answered:
         page.click("#compare")
     page.wait_for_selector("#sides .cell[data-weight]")
-    told = answered.value.json()
-    text, scene = told["inputs"]
-    assert float(page.inner_text("#similarity")) == pytest.approx(told["similarity"], abs=1e-3)
-    assert sum(text["contributions"]) == pytest.approx(told["similarity"], abs=1e-4)
+    match = answered.value.json()
+    text, scene = match["inputs"]
+    assert float(page.inner_text("#similarity")) == pytest.approx(match["similarity"], abs=1e-3)
+    assert sum(text["contributions"]) == pytest.approx(match["similarity"], abs=1e-4)
     assert "not cause" in page.inner_text("#meaning")
     assert scene["contributions"] is None, "its embedding is no mean of its cells'"
     own = [one for one, token in zip(text["similarities"], text["tokens"], strict=True) if token["end"]]
@@ -232,7 +232,7 @@ def test_two_inputs_are_compared(browser: Browser, both: Server) -> None:
     pointed.hover()
     row = [token["text"] for token in text["tokens"]].index(pointed.inner_text().lower())
     cell = "Math.abs(document.querySelector('#sides .cell').dataset.weight - arg) < 1e-4"
-    opened.wait_for(cell, told["pairs"][row][0])
+    opened.wait_for(cell, match["pairs"][row][0])
     page.close()
     assert len(scene["similarities"]) == 64
     assert_no_errors(opened)

@@ -97,7 +97,7 @@ def test_a_picture_is_pasted(opened: PlaygroundPage) -> None:
     assert "pasted.png" in opened.page.inner_text("#curl")
 
 
-def test_what_is_no_picture_is_told_in_words(opened: PlaygroundPage, tmp_path: Path) -> None:
+def test_invalid_image_shows_error(opened: PlaygroundPage, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     opened.page.set_input_files("#file", tmp_path / "broken.png")
     opened.page.wait_for_selector("#error:not([hidden])")

@@ -152,7 +152,7 @@ def test_what_was_looked_at_is_remembered_and_ranked(opened: PlaygroundPage) -> 
 
 
 def test_typing_asks_once_and_for_the_last(opened: PlaygroundPage) -> None:
-    """By the page's own clock, which goes on when it is told to: however slowly the keys come, none is a pause."""
+    """Use a mocked clock that only the test advances, so that slow key presses do not count as a pause."""
     opened.page.clock.install()
     opened.page.clock.pause_at(time.time() + 60)
     before = sum("embeddings" in url for url in opened.requested_urls)

@@ -88,8 +88,8 @@ def test_rollout_equals_float64_reference(both: Server, minilm_source: Path, at_
         asked = texts[first : first + at_once]
         expected = list(map(rollout, originals(minilm_source, texts)[first : first + at_once]))
         for query in ("pool", "all", 1):
-            told = ask(both, MINILM, asked, {"reduce": "rollout", "query": query})
-            for got, matrix in zip(told, expected, strict=True):
+            answers = ask(both, MINILM, asked, {"reduce": "rollout", "query": query})
+            for got, matrix in zip(answers, expected, strict=True):
                 wanted = {"pool": matrix.mean(axis=0), "all": matrix, 1: matrix[1]}[query]
                 np.testing.assert_allclose(got["values"], wanted, rtol=0, atol=SUM)
 
@@ -106,22 +106,22 @@ def test_every_distribution_is_of_its_own_item_and_sums_to_one(
     pictures = [{"image": to_data_url(encode_pixels(scene.pixels))} for scene in scenes()[:3]]
     cells = 65 if reduce == "raw" else 64
     items = [*zip(lengths, ask(both, MINILM, TEXTS, asked), strict=True)]
-    items += [(cells, told) for told in ask(both, SCENES_VIT, pictures, asked)]
-    for n, told in items:
-        values = decoded(told)
+    items += [(cells, answer) for answer in ask(both, SCENES_VIT, pictures, asked)]
+    for n, answer in items:
+        values = decoded(answer)
         assert values.shape[-1] == n
         assert values.ndim == (2 if reduce == "raw" else 0) + (2 if query == "all" else 1)
         assert query != "all" or values.shape[-2] == n
         np.testing.assert_allclose(values.sum(axis=-1), 1, rtol=0, atol=SUM if encoding == "json" else HALF_SUM)
         assert values.min() >= 0
-        assert told["tokens"] is None or len(told["tokens"]) == n
+        assert answer["tokens"] is None or len(answer["tokens"]) == n
 
 
-def decoded(told: dict[str, Any]) -> Floats:
-    values = told["values"]
+def decoded(answer: dict[str, Any]) -> Floats:
+    values = answer["values"]
     flat = np.frombuffer(base64.b64decode(values), "<f2") if isinstance(values, str) else np.array(values)
-    assert list(flat.reshape(told["shape"]).shape) == told["shape"]
-    return flat.reshape(told["shape"]).astype(np.float64)
+    assert list(flat.reshape(answer["shape"]).shape) == answer["shape"]
+    return flat.reshape(answer["shape"]).astype(np.float64)
 
 
 # Offsets.
@@ -160,16 +160,17 @@ def strings(count: int) -> list[str]:
 
 
 def test_offsets_refer_to_the_input_string(both: Server, minilm: Path) -> None:
-    """The slice of a token is what it was made of.
+    """Normalizing `text[start:end]` gives the token's text.
 
-    What the normalizer drops (controls, joiners, combining marks) is no token's own: between two characters of one
-    token it lies in its slice, beside a token in none. A character that becomes several tokens, as a Hangul syllable
-    becomes its letters, is the slice of each; their union then makes what they spell together.
+    The normalizer drops controls, joiners and combining marks. A dropped character between two characters of one token
+    belongs to that token's slice; one between two tokens belongs to no slice. If one character becomes several tokens
+    (a Hangul syllable becomes its letters), each token has the whole character as its slice, and the tokens together
+    spell the normalized character.
     """
     tokenizer = Tokenizer.from_file(str(minilm / "tokenizer.json"))
     texts, joint, unknown = strings(500), 0, 0
-    for text, told in zip(texts, ask(both, MINILM, texts), strict=True):
-        first, *inner, last = told["tokens"]
+    for text, answer in zip(texts, ask(both, MINILM, texts), strict=True):
+        first, *inner, last = answer["tokens"]
         assert first == {"text": "[CLS]", "start": 0, "end": 0}
         assert last == {"text": "[SEP]", "start": 0, "end": 0}
         assert_in_order(inner, len(text))
@@ -206,8 +207,8 @@ def sharing(tokens: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def test_special_token_in_input_has_offsets(both: Server) -> None:
-    (told,) = ask(both, MINILM, ["say [SEP] aloud"])
-    assert [token["end"] - token["start"] for token in told["tokens"]] == [0, 3, 5, 5, 0]
+    (answer,) = ask(both, MINILM, ["say [SEP] aloud"])
+    assert [token["end"] - token["start"] for token in answer["tokens"]] == [0, 3, 5, 5, 0]
 
 
 # Boxes: the pointing game, as models.train.evaluation plays it, by what the answer alone says.
@@ -230,10 +231,10 @@ def found(server: Server, posted: list[Posted]) -> float:
     for first in range(0, len(posted), AT_ONCE):
         part = posted[first : first + AT_ONCE]
         answers = ask(server, SCENES_VIT, [{"image": to_data_url(file)} for file, _ in part])
-        for told, (_, mask) in zip(answers, part, strict=True):
-            boxes = np.array(told["grid"]["boxes_px"])
+        for answer, (_, mask) in zip(answers, part, strict=True):
+            boxes = np.array(answer["grid"]["boxes_px"])
             np.testing.assert_allclose([*boxes[0, :2], *boxes[-1, 2:]], [0, 0, *mask.shape[::-1]], atol=1e-6)
-            x0, y0, x1, y1 = np.ceil(boxes[np.argmax(told["values"])] - 0.5).astype(int)
+            x0, y0, x1, y1 = np.ceil(boxes[np.argmax(answer["values"])] - 0.5).astype(int)
             hits.append(mask[y0:y1, x0:x1].any())
     return float(np.mean(hits))
 

@@ -121,15 +121,17 @@ def test_units_words(server: Server) -> None:
     by_token, by_word = (
         ask(server, [LONG_WORDS], {"query": "all", "units": units})[0] for units in ("tokens", "words")
     )
-    told = [(word["text"], word["start"], word["end"]) for word in by_word["tokens"]]
-    assert [text for text, _, _ in told] == [
+    words = [(word["text"], word["start"], word["end"]) for word in by_word["tokens"]]
+    assert [text for text, _, _ in words] == [
         "[CLS]", "Zweckverbandsvorsitzende", "naïveté", ",", "antidisestablishmentarianism", "!", "[SEP]",
     ]  # fmt: skip
-    assert all(LONG_WORDS[start:end] == text for text, start, end in told[1:-1])
+    assert all(LONG_WORDS[start:end] == text for text, start, end in words[1:-1])
     tokens, matrix = by_token["tokens"], np.array(by_token["values"])
-    spans = [[i for i, t in enumerate(tokens) if start <= t["start"] < t["end"] <= end] for _, start, end in told[1:-1]]
+    spans = [
+        [i for i, t in enumerate(tokens) if start <= t["start"] < t["end"] <= end] for _, start, end in words[1:-1]
+    ]
     groups = [[0], *spans, [len(tokens) - 1]]
-    assert len(tokens) > len(told), "words of several tokens"
+    assert len(tokens) > len(words), "words of several tokens"
     expected = [[matrix[np.ix_(row, column)].sum(1).mean() for column in groups] for row in groups]
     np.testing.assert_allclose(by_word["values"], expected, atol=1e-6)
     for query, row in (("pool", matrix.mean(0)), (4, matrix[groups[4]].mean(0))):

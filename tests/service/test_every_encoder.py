@@ -1,4 +1,4 @@
-"""Each encoder of ours, exported and served beside the others, answers over HTTP as it does in PyTorch."""
+"""Tests of our own encoders, exported and served together: the answers over HTTP match PyTorch."""
 
 import base64
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""More than the queue holds: refused at once and told when to come again, while small requests go on."""
+"""Tests of load shedding: a full queue answers 429 with Retry-After at once and still accepts small requests."""
 
 import threading
 from collections.abc import Iterator

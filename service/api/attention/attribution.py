@@ -1,6 +1,6 @@
-"""What each token of a text, or cell of a picture, has to do with how near its item lies to another.
+"""Attribution of the similarity of two items to the tokens of a text, or the patches of an image.
 
-Letters: n positions of one item, m of them that are told on, u units (cells, tokens, or words), e width.
+Letters: n positions of one item, m of them without the prefix, u units (patches, tokens, or words), e width.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ EPSILON = 1e-12
 
 @dataclass(frozen=True)
 class InputAttribution:
-    """One of two items: `units` `[u, e]` are the vectors of its parts, not scaled.
+    """One of two items: `part_embeddings` `[u, e]` are the vectors of its parts, not scaled.
 
     `similarities` `[u]` are their cosines with the other item's vector: late interaction, with one vector on the other
     side. `contributions` `[u]` add up to the cosine of the two items, where the item's vector is the mean of its

@@ -16,7 +16,7 @@ _REDUCTION_LABELS = {
 }
 
 MAX_NAME_CHARACTERS = 24
-"""Characters of a token, or word, that are told: a word can have a million."""
+"""Maximum characters of a token or word in a caption; a word can have a million."""
 
 _SQRT_SCALE_NOTE = "One color scale for all panels, proportional to the square root of the weight."
 _SPECIALS_NOTE = "Special tokens are shown with their weights and are not colored."
@@ -42,7 +42,7 @@ def caption(options: AttentionRequest, manifest: Manifest, prepared: ModelInput,
 
 
 def _raw_selection(options: AttentionRequest) -> list[str]:
-    """Of raw weights, the one layer and head, or how heads were combined: many have their names beside them."""
+    """Name the single layer and head of raw weights, or the combination of heads; several are labeled in the image."""
     parts = []
     if options.layers != "all" and len(options.layers) == 1:
         parts.append(f"layer {options.layers[0]}")

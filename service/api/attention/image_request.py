@@ -45,7 +45,7 @@ class AttentionImageOptions(RequestModel):
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
-        """Options in the URL, beside a body that is an image; lists of layers and heads with commas."""
+        """Parse the URL's options when the body is an image; lists of layers and heads are comma-separated."""
         known = ("model", "width_px", *_QUERY_PARSERS)
         if not query.keys() <= set(known):
             raise InvalidParameter(f"unknown query parameter; known are {', '.join(known)}", "query")

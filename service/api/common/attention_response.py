@@ -50,12 +50,12 @@ def alignment(output: EmbeddingOutput, units: Units = "tokens", *, with_prefix: 
 
 
 def grid_info(spec: ImageSpec) -> dict[str, int]:
-    """The grid that a model's pictures are told on, and how many positions come before it."""
+    """Return the patch grid of a model's images and the number of positions before it."""
     return {"rows": spec.grid[0], "columns": spec.grid[1], "prefix": spec.prefix}
 
 
 def text_units(text: TokenizedText, units: Units) -> Sequence[TokenOffset]:
-    """Its tokens, or its words where they are asked for and known."""
+    """Return the offsets of the words if requested and known, otherwise of the tokens."""
     words = text.words if units == "words" else None
     return words.offsets if words else text.token_offsets
 

@@ -46,7 +46,7 @@ MultimodalInputs = Annotated[
 def to_multimodal_input(
     value: str | list[int] | TextInput | ImageInput, default_modality: Modality | None = None
 ) -> Input:
-    """As the path of a request takes it; `plain` is what strings are, texts unless told otherwise."""
+    """Convert to a pipeline input; a string is an image if `default_modality` is "image", otherwise a text."""
     match value:
         case TextInput():
             return value.text

@@ -56,7 +56,7 @@ class InferRequest(RequestModel):
 
 
 def to_inputs(request: InferRequest, binary_tail: bytes, modality: Modality, max_items: int) -> tuple[str, list[Input]]:
-    """What the request asks to embed, and the name of its tensor; `behind` is what followed its JSON.
+    """What the request asks to embed, and the name of its tensor; `binary_tail` is what followed its JSON.
 
     Raises InvalidInput or TooManyInputs.
     """

@@ -26,7 +26,7 @@ class EmbeddingOptions(RequestModel):
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
-        """Options in the URL, beside a body that is an image: `attention` is true, false or what to reduce to."""
+        """Parse the URL's options when the body is an image; `attention` is true, false or a reduction."""
         if not query.keys() <= cls.model_fields.keys():
             known = ", ".join(cls.model_fields)
             raise InvalidParameter(f"query parameters are {known}; for others send the image as JSON", "query")

@@ -13,11 +13,11 @@ from service.pipeline.types import EmbedResult
 from service.runtime.encoder import AnyEncoder
 
 ENTRY_BYTES = 100
-"""Of JSON beside each vector."""
+"""JSON bytes per entry, without the vector."""
 
 
 async def embeddings(options: EmbeddingOptions, result: EmbedResult) -> Response:
-    """The answer of `/v1/embeddings`."""
+    """Return the response of `/v1/embeddings`."""
 
     def entries() -> Iterator[dict[str, Any]]:
         for i, item in enumerate(result.outputs):

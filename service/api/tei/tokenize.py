@@ -55,7 +55,7 @@ async def decode(request: HttpRequest) -> Response:
 
 
 def _token_entries(text: str, tokens: Sequence[tuple[int, TokenOffset]]) -> list[dict[str, object]]:
-    """Where tokens stand in the text is told in bytes of UTF-8; those that are not of it stand nowhere."""
+    """Describe the tokens with offsets in UTF-8 bytes; special tokens have none."""
     characters = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
     ends = np.cumsum(1 + (characters > 0x7F) + (characters > 0x7FF) + (characters > 0xFFFF))
     starts = [0, *ends.tolist()]

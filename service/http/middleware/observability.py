@@ -1,6 +1,6 @@
 """Counting, timing, logging and tracing of every request, by route template: a made-up path is no route at all.
 
-Of a request's content nothing is told anywhere but in its answer.
+Metrics, logs and traces contain nothing of a request's content.
 """
 
 import asyncio

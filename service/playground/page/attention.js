@@ -1,6 +1,6 @@
-// The weights of one input: of the whole, as the model pools it, or of one of its positions; each asked for once.
+// The weights of one input: of the pooled embedding, or of one of its positions; each is requested once.
 //
-// Letters: n positions, m of them that are told on (all of a text, the cells of a picture), p = n - m before them.
+// Letters: n positions, m of them without the prefix (all of a text, the patches of an image), p = n - m before them.
 
 import { embed } from "./api.js";
 import { halves, mean } from "./arrays.js";
@@ -11,7 +11,10 @@ const LARGEST_VALUES = 2_000_000;
 export const headsOf = (model, layer) =>
   Array.isArray(model.attention.heads) ? model.attention.heads[layer] : model.attention.heads;
 
-/** The request's `attention` for a view `{reduce, layer, head}` and a query ("pool", "all", or a position as told). */
+/** Return the request's `attention` for a view `{reduce, layer, head}` and a query.
+ *
+ * The query is "pool", "all", or a position counted after the prefix.
+ */
 export function asked(view, query, prefix = 0) {
   if (view.reduce !== "raw") return { reduce: view.reduce, query };
   const heads = view.head === "mean" ? "all" : [view.head];
@@ -74,7 +77,7 @@ export class Attention {
 
 const name = (view, query) => `${view.reduce}/${view.reduce === "raw" ? view.layer : ""}/${query}`;
 
-/** One row of the told `[n, n]`, or of each head's `[1, h, n, n]`: of the chosen one, or the mean over them. */
+/** Return one row of the `[n, n]` weights, or, from `[1, h, n, n]`, of the chosen head or the mean over heads. */
 function rows({ shape, values }, view, row, count) {
   const n = shape.at(-1);
   if (view.reduce !== "raw") return values.slice(row * n, (row + 1) * n);

@@ -18,7 +18,7 @@ export function remember(model, input, vector) {
   if (seen.size > MOST) seen.delete(seen.keys().next().value);
 }
 
-/** Show what is nearest to a vector among others of its space; `pick(model, input)` is told which is chosen. */
+/** Show the nearest neighbors of a vector in its space; a click calls `pick(model, input)`. */
 export function neighbours(model, input, vector, pick) {
   const own = keyOf(model, input);
   const others = [...seen].filter(([key, other]) => key !== own && other.model.space === model.space && other.vector.length === vector.length);

@@ -19,8 +19,8 @@ export class Picture {
     this.put(region, [...grid.boxes_px[0].slice(0, 2), ...grid.boxes_px.at(-1).slice(2)], size);
     this.node = element("div", { class: "picture", role: "group", "aria-label": label }, this.image, region, ...this.cells);
     this.node.style.setProperty("--across", size[0] / size[1]);
-    const told = (tell) => (i) => tell(i < 0 ? null : [i]);
-    rove(this.node, this.cells, { columns: grid.columns, point: told(on.point), pin: told(on.pin) });
+    const toPositions = (callback) => (i) => callback(i < 0 ? null : [i]);
+    rove(this.node, this.cells, { columns: grid.columns, point: toPositions(on.point), pin: toPositions(on.pin) });
   }
 
   put(node, [x0, y0, x1, y1], [width, height]) {
@@ -53,10 +53,10 @@ export class Picture {
   }
 
   rows(values) {
-    const told = (box) => box.map((edge) => Math.round(edge)).join(", ");
+    const boxText = (box) => box.map((edge) => Math.round(edge)).join(", ");
     return {
       head: ["Patch", "Box in px", "Weight"],
-      rows: this.grid.boxes_px.map((box, i) => [this.place(i), told(box), figure(values[i])]),
+      rows: this.grid.boxes_px.map((box, i) => [this.place(i), boxText(box), figure(values[i])]),
     };
   }
 }

@@ -1,8 +1,8 @@
-// Many things, one stop of the Tab key: arrows, Home and End go from one to the next.
+// Roving tabindex: a group of elements is one tab stop; arrow keys, Home and End move within it.
 
 /**
- * Make `items`, elements within `group`, such. `columns` is how many stand in a row, 0 for a text's line.
- * `point(index)` is told what is hovered or focused (-1 for nothing), `pin(index)` what is clicked or entered.
+ * Make `items`, elements within `group`, one tab stop. `columns` is the number of items in a row, 0 for running text.
+ * `point(index)` is called on hover and focus (-1 for none), `pin(index)` on click and Enter.
  */
 export function rove(group, items, { columns = 0, point, pin }) {
   const index = new Map(items.map((item, i) => [item, i]));

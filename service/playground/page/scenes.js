@@ -13,7 +13,7 @@ let coming = null;
 let picked = { pick: () => {}, fail: () => {}, count: 0 };
 const vectors = new Map();
 
-/** Put them up; `pick(input)` is told which is chosen, `fail(error)` that it cannot be had. */
+/** Show the scenes; a click calls `pick(input)`, or `fail(error)` if the image cannot be loaded. */
 export async function offer(pick, fail) {
   picked = { pick, fail, count: 0 };
   scenes = await listed();

@@ -6,7 +6,7 @@ import { element, figure } from "./dom.js";
 import { rove } from "./roving-tabindex.js";
 
 export class Passage {
-  /** `on.point(positions)` and `on.pin(positions)` are told which tokens are hovered and chosen: a list, or null. */
+  /** `on.point(positions)` and `on.pin(positions)` receive the hovered and the pinned tokens: a list, or null. */
   constructor(text, tokens, label, on) {
     this.tokens = tokens;
     const special = tokens.flatMap((token, i) => (token.start === token.end ? [{ text: token.text, tokens: [i], special: true }] : []));
@@ -18,8 +18,8 @@ export class Passage {
       element("p", { class: "running", dir: "auto" }, ...drawn),
       special.length > 0 && element("p", { class: "specials" },
         element("span", { class: "note" }, "Special tokens"), ...special.map((piece) => piece.node)));
-    const told = (tell) => (i) => tell(i < 0 ? null : this.pieces[i].tokens);
-    rove(this.node, this.pieces.map((piece) => piece.node), { point: told(on.point), pin: told(on.pin) });
+    const toPositions = (callback) => (i) => callback(i < 0 ? null : this.pieces[i].tokens);
+    rove(this.node, this.pieces.map((piece) => piece.node), { point: toPositions(on.point), pin: toPositions(on.pin) });
   }
 
   /** The largest weight of the text's own tokens: what the shades are scaled to. */

@@ -79,7 +79,7 @@ export class View {
     return this.chosen();
   }
 
-  /** A picture as it was given, beside its heat map. */
+  /** Show the original image next to its heat map. */
   showOriginal(input) {
     $("original").hidden = !input;
     $("original").replaceChildren(...(input ? [
@@ -128,7 +128,7 @@ export class View {
     }
   }
 
-  /** Shade anew: the theme has changed, or the weights have. */
+  /** Shade again after a change of the theme or the weights. */
   paint(found = this.painted?.found, pooled = this.painted?.pooled, positions = this.painted?.positions) {
     if (!this.shown || !found) return;
     this.painted = { found, pooled, positions };

@@ -37,7 +37,7 @@ def test_text_embeddings_inference(error: errors.HeadlightError, status: int, ki
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
-def test_trying_again_is_told_in_every_dialect(dialect: Dialect) -> None:
+def test_every_dialect_sends_retry_after(dialect: Dialect) -> None:
     answer = dialect.error_response(errors.Overloaded("full", retry_after_s=7))
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
     dialect.error_model.model_validate_json(bytes(answer.body))
@@ -45,7 +45,7 @@ def test_trying_again_is_told_in_every_dialect(dialect: Dialect) -> None:
 
 @pytest.fixture
 def faulty(serving: ClientFactory, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """An app with a fault in it."""
+    """Make an app whose engine raises an unexpected exception."""
 
     def fail(*args: object, **options: object) -> None:
         raise ZeroDivisionError("a fault that no one foresaw")
@@ -55,7 +55,7 @@ def faulty(serving: ClientFactory, tiny: Any, monkeypatch: pytest.MonkeyPatch) -
         yield client
 
 
-def test_a_fault_is_told_as_nothing_but_one(faulty: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_unexpected_exception_is_logged_and_not_exposed(faulty: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     answer = faulty.post(URL, json=VALID_BODY, headers={"X-Request-Id": "seven"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")

@@ -29,7 +29,7 @@ class FakeItem:
     data: Ints
     truncated: bool = False
     key: bytes = field(default_factory=lambda: next(_keys).to_bytes(8, "big"))
-    """Of its own unless told otherwise: only items of one key are the same."""
+    """Unique by default. Deduplication treats items with equal keys as identical."""
 
     @property
     def num_tokens(self) -> int:
@@ -37,11 +37,11 @@ class FakeItem:
 
 
 class FakeModel:
-    """Embeds ids as `[sum, count]`, each as `[id, 1]`, and attends uniformly. Fails on the id `FAILS`, answers NaN on
-    `NOT_FINITE`, dies of `FAULT`.
+    """Embeds ids as `[sum, count]`, each as `[id, 1]`, and attends uniformly. Fails on the id `FAILING_ID`, answers NaN
+    on `NAN_ID`, dies of `CRASHING_ID`.
 
-    Once `lost` it fails on everything. While `gate` is closed a run waits; `batches` records the lengths of every batch
-    that ran.
+    Once `always_fails` it fails on everything. While `gate` is closed a run waits; `batches` records the lengths of
+    every batch that ran.
     """
 
     def __init__(self) -> None:

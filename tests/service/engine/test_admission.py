@@ -39,7 +39,7 @@ def test_overload_says_when_the_queue_will_have_drained(roomy: Engine, model: Fa
         waiting = submit(roomy, make_items(*[50] * 199))
         with pytest.raises(Overloaded) as refused:
             submit(roomy, make_items(99))
-        assert refused.value.retry_after_s == 60, "the longest that is told"
+        assert refused.value.retry_after_s == 60, "the largest Retry-After"
         model.gate.set()
         await asyncio.gather(first.wait(), waiting.wait())
 

@@ -162,10 +162,10 @@ def test_nobody_waits_when_nothing_else_runs(patient: Engine, model: FakeModel) 
 
 def test_nobody_waits_where_nobody_was_answered(patient: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
-        held, beside = occupy_engine(model, patient), submit(patient, make_items(3))
+        held, second_request = occupy_engine(model, patient), submit(patient, make_items(3))
         model.wait_for_run()
         model.gate.set()
-        await asyncio.gather(held.wait(), beside.wait())
+        await asyncio.gather(held.wait(), second_request.wait())
 
     asyncio.run(scenario())
 
@@ -175,10 +175,10 @@ def test_waiting_ends_when_nobody_comes(patient: Engine, model: FakeModel, monke
 
     async def scenario() -> None:
         held = await answered_and_held(patient, model)
-        beside = submit(patient, make_items(3), timeout_s=2 * FOR_EVER_S)
+        second_request = submit(patient, make_items(3), timeout_s=2 * FOR_EVER_S)
         model.wait_for_run()
         model.gate.set()
-        await asyncio.gather(held.wait(), beside.wait())
+        await asyncio.gather(held.wait(), second_request.wait())
 
     asyncio.run(scenario())
 
@@ -186,11 +186,11 @@ def test_waiting_ends_when_nobody_comes(patient: Engine, model: FakeModel, monke
 def test_an_engine_that_closes_waits_for_nobody(patient: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         held = await answered_and_held(patient, model)
-        beside = submit(patient, make_items(3), timeout_s=2 * FOR_EVER_S)
+        second_request = submit(patient, make_items(3), timeout_s=2 * FOR_EVER_S)
         closing = asyncio.create_task(asyncio.to_thread(patient.close))
         await asyncio.to_thread(model.wait_for_run)
         model.gate.set()
-        await asyncio.gather(held.wait(), beside.wait(), closing)
+        await asyncio.gather(held.wait(), second_request.wait(), closing)
 
     asyncio.run(scenario())
 

@@ -119,14 +119,14 @@ def test_a_deadline_passes_while_every_thread_is_busy(engine: Engine, model: Fak
     asyncio.run(scenario())
 
 
-def test_a_short_deadline_is_told_in_time_while_every_thread_is_busy(
+def test_short_deadline_expires_in_time_while_all_threads_are_busy(
     engine: Engine, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "WATCHDOG_INTERVAL_S", 8.0)
 
     async def scenario() -> None:
         first = occupy_engine(model, engine)
-        await asyncio.sleep(1.2)  # the watcher looks, finds nothing, and means to sleep for long
+        await asyncio.sleep(1.2)  # the watchdog finds no expired request and begins a long sleep
         began = time.monotonic()
         with pytest.raises(DeadlineExceeded):
             await submit(engine, make_items(7), timeout_s=0.1).wait()
@@ -153,17 +153,17 @@ def test_a_cancelled_request_is_dropped_unexecuted(engine: Engine, model: FakeMo
     assert model.batches == [[1], [2]]
 
 
-def test_the_requests_of_a_batch_are_told_together(
+def test_requests_of_batch_complete_in_one_loop_callback(
     engine: Engine, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         waiting = [submit(engine, make_items(4)) for _ in range(5)]
         loop = asyncio.get_running_loop()
-        tell = Mock(side_effect=loop.call_soon_threadsafe)
-        monkeypatch.setattr(loop, "call_soon_threadsafe", tell)
+        callback = Mock(side_effect=loop.call_soon_threadsafe)
+        monkeypatch.setattr(loop, "call_soon_threadsafe", callback)
         model.gate.set()
         await asyncio.gather(first.wait(), *(request.wait() for request in waiting))
-        assert tell.call_count == len(model.batches) == 2
+        assert callback.call_count == len(model.batches) == 2
 
     asyncio.run(scenario())

@@ -17,7 +17,7 @@ IMAGE = ImageSpec(
 
 
 def manifest(*heads: int) -> Manifest:
-    """An image model with so many heads a layer."""
+    """Make the manifest of an image model with `heads[i]` heads in layer i."""
     none = Deviation(graph=0, original=0, limit=0)
     unmeasured = Parity(
         items=1,

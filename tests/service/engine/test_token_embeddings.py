@@ -1,4 +1,4 @@
-"""Vectors of positions: who gets them, beside what, and what they are charged."""
+"""Tests of token embeddings: which requests get them, with which other outputs, and how their bytes are counted."""
 
 import asyncio
 from typing import cast

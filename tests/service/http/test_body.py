@@ -13,7 +13,7 @@ from service.bootstrap import AppState
 from tests.service.conftest import URL, VALID_BODY, ClientFactory
 
 gzipped = partial(gzip.compress, mtime=0)
-"""The same bytes whenever it is called: tests are told apart by them."""
+"""Compress without a timestamp: pytest derives the test ids from the bytes, so they must not change."""
 
 BODY = json.dumps(VALID_BODY).encode()
 LIMIT = 1_000_000

@@ -7,14 +7,14 @@ from service.http.deadline import HEADER
 from tests.service.conftest import URL, VALID_BODY
 
 
-@pytest.mark.parametrize("told", ["60000", "99999999999999999999"])
-def test_deadline_met(client: TestClient, told: str) -> None:
-    assert client.post(URL, json=VALID_BODY, headers={HEADER: told}).status_code == 200
+@pytest.mark.parametrize("value", ["60000", "99999999999999999999"])
+def test_deadline_met(client: TestClient, value: str) -> None:
+    assert client.post(URL, json=VALID_BODY, headers={HEADER: value}).status_code == 200
 
 
-@pytest.mark.parametrize("told", ["0", "-1", "1.5", "soon", "", "\u0661"])
-def test_deadline_header_must_be_an_integer(client: TestClient, told: str) -> None:
-    answer = client.post(URL, json=VALID_BODY, headers={HEADER.encode(): told.encode()})
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "soon", "", "\u0661"])
+def test_deadline_header_must_be_an_integer(client: TestClient, value: str) -> None:
+    answer = client.post(URL, json=VALID_BODY, headers={HEADER.encode(): value.encode()})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, HEADER)
 
 

@@ -37,10 +37,10 @@ def connection(strict: tuple[Server, Path]) -> Iterator[RawConnection]:
         counted = another.read_response()
     assert counted
     assert b'headlight_requests_total{code="5' not in counted.body
-    told = log.read_text()
-    assert "Traceback" not in told
-    assert "WARNING" not in told
-    assert "ERROR" not in told
+    logged = log.read_text()
+    assert "Traceback" not in logged
+    assert "WARNING" not in logged
+    assert "ERROR" not in logged
 
 
 def assert_embedded(answer: RawResponse | None) -> None:

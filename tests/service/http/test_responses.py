@@ -16,7 +16,7 @@ LARGE = np.random.default_rng(0).random((12, 100, 200), dtype=np.float32)
 
 
 class FakeConnection:
-    """One request and the messages that answer it; `gone` after so many of them."""
+    """A connection with one request that records the messages sent; the client is gone after `gone_after` of them."""
 
     def __init__(self, http_version: str = "1.1", gone_after: int | None = None) -> None:
         self.scope = {"type": "http", "http_version": http_version, "asgi": {"spec_version": "2.3"}}

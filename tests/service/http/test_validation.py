@@ -1,4 +1,4 @@
-"""What is told of a request that does not fit: all that would, and nothing of Python."""
+"""Tests of validation errors: they list the accepted values and contain no Python terms."""
 
 from typing import Any
 

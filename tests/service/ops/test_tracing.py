@@ -71,11 +71,11 @@ def test_trace_has_a_span_per_stage(collector: Collector, serving: ClientFactory
     by_name = {span.name: span for span in collector.spans}
     request = by_name.pop("embeddings tiny")
     assert (request.trace_id.hex(), request.parent_span_id.hex()) == (TRACE, PARENT)
-    told = attributes(request)
-    assert told["gen_ai.operation.name"] == "embeddings"
-    assert (told["gen_ai.request.model"], told["http.route"], told["http.response.status_code"]) == ("tiny", URL, 200)
-    assert told["gen_ai.usage.input_tokens"] == 5
-    assert told["headlight.request_id"] == "seven"
+    tags = attributes(request)
+    assert tags["gen_ai.operation.name"] == "embeddings"
+    assert (tags["gen_ai.request.model"], tags["http.route"], tags["http.response.status_code"]) == ("tiny", URL, 200)
+    assert tags["gen_ai.usage.input_tokens"] == 5
+    assert tags["headlight.request_id"] == "seven"
     assert "old lamp" not in str(collector.spans)
     assert list(by_name) == ["preprocess", "queue", "inference", "serialize"]
     moments = [request.start_time_unix_nano]

@@ -14,7 +14,7 @@ from tests.service.engine.test_plan import manifest
 def test_attention_limit_is_summed_over_models() -> None:
     sizes = AttentionSizeLimits(Settings(max_attention_bytes=1_000), num_sub_requests=2)
     plan = AttentionOptions(query="all").plan(manifest(1))
-    sizes.check_attention(0, plan, make_items(11), texts=True)  # of 10 positions beside the prefix: 400 bytes
+    sizes.check_attention(0, plan, make_items(11), texts=True)  # 10 positions without the prefix: 400 bytes
     sizes.check_attention(0, plan, make_items(11, 11), texts=True)
     sizes.check_attention(1, plan, make_items(6), texts=False)
     with pytest.raises(AttentionTooLarge, match="1200 bytes, limit 1000"):

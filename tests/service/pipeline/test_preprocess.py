@@ -50,11 +50,11 @@ async def status_after_disconnect(client: TestClient, path: str, body: object) -
 @pytest.mark.parametrize(
     ("threads", "path", "body"),
     [
-        ("decoding", URL, {"model": "tiny-image", "input": [IMAGE] * 3}),
-        ("tokenizing", URL, LONG_TEXT),
-        ("decoding", "/v1/attention/image", VALID_BODY),
-        ("tokenizing", "/tokenize", {"inputs": "the old lamp"}),
-        ("tokenizing", "/decode", {"ids": [3]}),
+        ("image_pool", URL, {"model": "tiny-image", "input": [IMAGE] * 3}),
+        ("tokenizer_pool", URL, LONG_TEXT),
+        ("image_pool", "/v1/attention/image", VALID_BODY),
+        ("tokenizer_pool", "/tokenize", {"inputs": "the old lamp"}),
+        ("tokenizer_pool", "/decode", {"ids": [3]}),
     ],
 )
 def test_preprocessing_stops_on_disconnect(client: TestClient, threads: str, path: str, body: dict[str, Any]) -> None:

@@ -47,6 +47,6 @@ def test_missing_cuda_driver_fails_at_startup(
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
     monkeypatch.setattr(cuda, "DRIVER_LIBRARY", "libnowhere.so.1")
     assert main(["--port", "0"]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith("cannot start: a GPU was requested, but NVIDIA's driver (libnowhere.so.1) was not found")
-    assert len(told.splitlines()) == 1
+    stderr = capsys.readouterr().err
+    assert stderr.startswith("cannot start: a GPU was requested, but NVIDIA's driver (libnowhere.so.1) was not found")
+    assert len(stderr.splitlines()) == 1

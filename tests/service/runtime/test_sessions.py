@@ -90,7 +90,7 @@ def test_invalid_graph_is_rejected(tiny: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("location", ["../weights.bin", "/etc/hostname"])
 def test_external_weights_outside_artifact_are_rejected(tiny: Path, tmp_path: Path, location: str) -> None:
-    """Digests say that nothing was changed, not that whoever sealed it meant well."""
+    """Matching digests prove that no file changed, not that the artifact's author is trustworthy."""
     shutil.copy(tiny / "weights.bin", tmp_path)
     copied = Path(shutil.copytree(tiny, tmp_path / "tiny"))
     model = onnx.load(copied / "model.onnx", load_external_data=False)
@@ -159,4 +159,4 @@ def test_verified_artifact_is_not_read_again(tiny: Path, monkeypatch: pytest.Mon
     model_loader.load_models(settings)
     assert len(read) == looked
     model_loader.load_models(settings)
-    assert len(read) == 2 * looked, "whoever opens them again looks again"
+    assert len(read) == 2 * looked, "loading the models again verifies the files again"

@@ -61,7 +61,7 @@ def test_no_peak_is_lost_between_px() -> None:
 
 
 def test_rows_and_columns_of_a_matrix_have_their_names() -> None:
-    """The name of the third is there where the row, and the column, of the third are."""
+    """Draw only the third name: it must stand at the third row and at the third column."""
     values = np.eye(4)
     blank, named = (np.asarray(matrix(values, ["", "", name, ""], width_px=400, caption=[""])) for name in ("", "HHH"))
     assert blank.shape[1] == 400
@@ -70,12 +70,12 @@ def test_rows_and_columns_of_a_matrix_have_their_names() -> None:
     (top, left), (bottom, right) = ends.min(0), ends.max(0) + 1
     cell = (right - left) / 4
     inked = np.argwhere((named == np.array(INK)).all(-1))
-    beside = inked[(inked[:, 1] < left) & (inked[:, 0] >= top) & (inked[:, 0] < bottom)]
-    over = inked[inked[:, 0] < top]
-    assert len(beside) > 5
-    assert len(over) > 5
-    assert top + 2 * cell <= beside[:, 0].min() <= beside[:, 0].max() < top + 3 * cell
-    assert left + 2 * cell <= over[:, 1].min() <= over[:, 1].max() < left + 3 * cell
+    row_names = inked[(inked[:, 1] < left) & (inked[:, 0] >= top) & (inked[:, 0] < bottom)]
+    column_names = inked[inked[:, 0] < top]
+    assert len(row_names) > 5
+    assert len(column_names) > 5
+    assert top + 2 * cell <= row_names[:, 0].min() <= row_names[:, 0].max() < top + 3 * cell
+    assert left + 2 * cell <= column_names[:, 1].min() <= column_names[:, 1].max() < left + 3 * cell
 
 
 def test_a_matrix_too_large_for_names_is_drawn_without() -> None:
