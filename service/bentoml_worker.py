@@ -1,4 +1,4 @@
-"""Becoming BentoML's worker: the process that serves, without the supervisor that `bentoml serve` puts before it."""
+"""BentoML worker in this process, without the supervisor of `bentoml serve`."""
 
 import signal
 import socket
@@ -14,10 +14,9 @@ SERVICE = "service.bento:Headlight"
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket on that address. Raises OSError when it cannot be had.
+    """Bind a socket to that address. Raises OSError on failure.
 
-    It does not listen: uvicorn lets it once the models are warmed up, and until then connections are refused rather
-    than left to wait.
+    The socket does not listen: uvicorn calls listen() after warm-up, so early connections are refused, not queued.
     """
     family, socket_type, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listening_socket = socket.socket(family, socket_type, protocol)

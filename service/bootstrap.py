@@ -1,4 +1,4 @@
-"""What a running app holds: its models, its engine and its metrics. Opened at start, closed when it drains."""
+"""State of a running app: its models, engine and metrics; opened at startup, closed on graceful shutdown."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ GPU_CONCURRENT_BATCHES = 2
 """Batches at a time on a GPU: one computes while the other is packed or handed out."""
 
 PREFERRED_BATCH_TOKENS = 64
-"""Of fewer a batch takes 1.05 to 1.5 times as long for each on CPU, so it may wait a moment to grow."""
+"""Tokens below which a batch takes 1.05 to 1.5 times as long per token on CPU, so that it may be delayed to grow."""
 
 MAX_OUTSTANDING_ATTENTION_RESPONSES = 8
 """Limit on reserved attention memory, in responses of `max_attention_bytes` each."""
@@ -107,7 +107,7 @@ class AppState:
         )
 
     def close(self) -> None:
-        """Stop being ready, finish what is queued."""
+        """Fail readiness, then finish the queued requests."""
         self.draining = True
         self.engine.close()
         self.tokenizer_pool.shutdown()
@@ -128,14 +128,14 @@ class AppState:
             raise NotReady("the server is not ready")
 
     def get_model(self, name: str) -> AnyEncoder:
-        """The served model of that name. Raises ModelNotFound, or NotReady while draining."""
+        """Return the served model of that name. Raises ModelNotFound, or NotReady while draining."""
         self._check_accepting()
         if name not in self.models:
             raise ModelNotFound(f"unknown model; available: {', '.join(self.models)}", "model")
         return self.models[name]
 
     def default_model(self, modality: Modality) -> AnyEncoder:
-        """The first served model of a modality, for who names none. Raises ModelNotFound, or NotReady."""
+        """Return the default model of a modality, the first served. Raises ModelNotFound or NotReady."""
         self._check_accepting()
         for encoder in self.models.values():
             if encoder.manifest.modality == modality:

@@ -1,4 +1,4 @@
-"""How many processors this process may use, and how batches are laid on them."""
+"""CPUs available to this process, and the number of concurrent batches on them."""
 
 import os
 from math import ceil
@@ -25,7 +25,7 @@ def available_cpus() -> int:
 
 
 def _cgroup_cpu_limit() -> float | None:
-    """Processors' worth of time that the cgroup grants; None for no limit."""
+    """Return the cgroup's CPU quota in CPUs; None if unlimited."""
     if _CGROUP_V2.exists():
         quota, period = _CGROUP_V2.read_text().split()
         return None if quota == "max" else int(quota) / int(period)

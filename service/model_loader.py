@@ -1,4 +1,4 @@
-"""Artifacts as they are taken up: verified, held against each other, opened. What does not go together is refused."""
+"""Loading of artifacts: verification, compatibility checks, and opening."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From SIGTERM to the end: the server first says that it leaves, so that who looks sends nobody here any more."""
+"""Graceful shutdown: fail readiness first, so that load balancers stop routing here, then stop."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ class GracefulShutdown:
         self._server_handler: Callable[[int, FrameType | None], object] | None = None
 
     def install(self) -> None:
-        """On the main thread, once the server has set its own handler."""
+        """Install on the main thread, after the server has set its own handler."""
         server_handler = signal.getsignal(signal.SIGTERM)
         if callable(server_handler):
             self._server_handler = server_handler

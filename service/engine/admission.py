@@ -31,7 +31,7 @@ class QueueLimits:
 
 
 class Admission:
-    """Counts what is owed. Not thread-safe: the queue holds its lock around each call."""
+    """Counter of admitted tokens and reserved bytes. Not thread-safe: the queue holds its lock around each call."""
 
     def __init__(self, limits: QueueLimits) -> None:
         self.throughput = ThroughputEstimator()
@@ -61,13 +61,12 @@ class Admission:
         self._reserved_attention_bytes += attention_bytes
 
     def on_completed(self, request: EngineRequest) -> None:
-        """Nothing of the request waits or runs any more; what it was promised is held until it is `on_response_sent`.
-        """
+        """Release the request's queue share; its reserved attention bytes are held until `on_response_sent`."""
         self._small_tokens -= request.small_tokens
         request.small_tokens = 0
 
     def on_response_sent(self, request: EngineRequest) -> None:
-        """Nothing is owed to the request any more."""
+        """Release the request's reserved attention bytes."""
         self._reserved_attention_bytes -= request.attention_bytes
         request.attention_bytes = 0
 

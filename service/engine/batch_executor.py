@@ -1,4 +1,4 @@
-"""Batches at the graphs: run, and what fails run again in halves, so that a bad item costs nobody else.
+"""Execution of batches: a failed batch is run again in halves, so that a bad item fails only its own request.
 
 One bad item among n is found by 2 log n runs. Of a batch that fails one traceback is logged, however often it is run.
 """
@@ -19,7 +19,7 @@ from service.ops.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 FAILURES_BEFORE_SELF_TEST = 3
-"""Runs of a model that fail in a row before it is looked whether it can run at all."""
+"""Consecutive failed runs of a model before its self-test."""
 
 
 class Backend(Protocol):
@@ -32,7 +32,7 @@ class Backend(Protocol):
         ...
 
     def self_test(self) -> None:
-        """Run what is known to run. Raises InferenceFailed."""
+        """Run the warm-up input. Raises InferenceFailed."""
         ...
 
 
@@ -41,7 +41,7 @@ class ModelUnusable(RuntimeError):
 
 
 class BatchExecutor:
-    """Runs batches of several models, from any thread."""
+    """Executor of batches of several models, callable from any thread."""
 
     def __init__(self, models: Mapping[str, Backend], metrics: Metrics) -> None:
         self._models = models

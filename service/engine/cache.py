@@ -1,4 +1,4 @@
-"""Embeddings that were computed before, by the content that they were made from: bounded, the least used go first."""
+"""LRU cache of embeddings, keyed by model and content, bounded in bytes."""
 
 from collections import OrderedDict
 
@@ -12,7 +12,7 @@ CacheKey = tuple[str, bytes]
 
 
 class EmbeddingCache:
-    """Holds at most `max_bytes`; 0 holds nothing. Not thread-safe: the engine holds its lock around each call."""
+    """LRU cache of at most `max_bytes`; 0 disables it. Not thread-safe: the engine holds its lock around each call."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes

@@ -31,7 +31,7 @@ class CompletionDispatcher:
         self._pending: list[Completion] = []
 
     def serve_from_cache(self, items: Sequence[QueueItem]) -> Sequence[QueueItem]:
-        """Answer items from the cache, and return those that are not there."""
+        """Complete cached items, and return the others."""
         if not self._cache.max_bytes:
             return items
         uncached = [item for item in items if not self._serve_from_cache(item)]
@@ -58,19 +58,19 @@ class CompletionDispatcher:
         return len(self._pending)
 
     def fail(self, items: Iterable[QueueItem], error: HeadlightError) -> None:
-        """Answer all who wait for the items with `error`."""
+        """Fail all waiters of the items with `error`."""
         for item in items:
             self._fail(item, error)
         self.notify()
 
     def cancel(self, request: EngineRequest) -> None:
-        """Nobody waits for this request any more; what waits for it alone is dropped unexecuted."""
+        """Cancel a request; queued items that no other request waits for are dropped."""
         if not request.done:
             self._mark_done(request)
         self._admission.on_response_sent(request)
 
     def notify(self) -> None:
-        """Wake each event loop once for all of its requests that were answered."""
+        """Wake each event loop once for all of its completed requests."""
         completions, self._pending = self._pending, []
         for loop in {request.loop for request, _ in completions}:
             with suppress(RuntimeError):  # the event loop is closed
@@ -98,7 +98,7 @@ class CompletionDispatcher:
             self._complete(request, error)
 
     def _complete(self, request: EngineRequest, error: HeadlightError | None = None) -> None:
-        """Once; what still waits for it alone is dropped unexecuted."""
+        """Complete a request once; queued items that no other request waits for are dropped."""
         if request.done:
             return
         self._mark_done(request)

@@ -24,7 +24,7 @@ from service.ops.metrics import Metrics
 
 
 class Engine:
-    """Serves several models with `in_flight` batches at a time."""
+    """Engine that runs several models, with `concurrent_batches` batches at a time."""
 
     def __init__(
         self,
@@ -47,16 +47,16 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """All threads are at work. False while a batch is stuck, and once it was closed or a thread has died."""
+        """True if all threads work; False while a batch is stuck, after closing, and after a thread has died."""
         return self._workers.alive
 
     @property
     def accepting(self) -> bool:
-        """Requests are taken, as they are while a batch is stuck: another thread has taken over."""
+        """True while requests are accepted, also while a batch is stuck: another thread has taken over."""
         return self._scheduler.open
 
     def check_capacity(self, items: int, tokens: int) -> None:
-        """Raises Overloaded when there is no room for `tokens`, or NotReady: to know before `items` are prepared."""
+        """Raise Overloaded if the queue has no capacity for `tokens`, or NotReady, before `items` are prepared."""
         self._scheduler.check_capacity(items, tokens)
 
     def create_request(self, *, deadline: float) -> EngineRequest:
@@ -100,6 +100,6 @@ class Engine:
         self._scheduler.on_response_sent(request)
 
     def close(self) -> None:
-        """Finish what is queued, then end the threads."""
+        """Finish the queued requests, then end the threads."""
         self._scheduler.close()
         self._workers.join()

@@ -29,7 +29,7 @@ class TokenEmbeddingPlan:
     width: int
 
     def response_bytes(self, n: int) -> int:
-        """Size of the answer for an item of `n` positions, as float32."""
+        """Return the response size for an item of `n` positions, as float32."""
         return FLOAT_BYTES * n * self.width
 
     @staticmethod

@@ -56,7 +56,7 @@ class Scheduler:
         return not self._closing
 
     def check_capacity(self, items: int, tokens: int) -> None:
-        """Raises Overloaded when there is no room for `tokens`, or NotReady: known before the `items` are prepared."""
+        """Raise Overloaded if the queue has no capacity for `tokens`, or NotReady, before the `items` are prepared."""
         with self._changed:
             self._check_open()
             if not self._admission.has_capacity(tokens, waiting_tokens=self._waiting.tokens):
@@ -122,7 +122,7 @@ class Scheduler:
                     self._changed.wait()
 
     def complete(self, batch: Batch, results: Sequence[UnbatchedResult]) -> None:
-        """Hand out what became of each of the batch's items."""
+        """Pass each of the batch's items its result."""
         with self._changed:
             now = time.monotonic()
             self._admission.throughput.record(batch.tokens, now)
@@ -131,18 +131,18 @@ class Scheduler:
             self._completions.notify()  # last: the event loop then contends for the GIL and the lock
 
     def fail_batch(self, batch: Batch, error: HeadlightError) -> None:
-        """Answer a batch's requests with `error`, whatever becomes of it later."""
+        """Fail a batch's requests with `error`; a later result is ignored."""
         with self._changed:
             self._in_flight.end(batch)
             self._completions.fail(batch.items, error)
 
     def cancel(self, request: EngineRequest) -> None:
-        """Nobody waits for this request any more: what is queued for it alone is not run."""
+        """Cancel a request; queued items that no other request waits for are not run."""
         with self._changed:
             self._completions.cancel(request)
 
     def on_response_sent(self, request: EngineRequest) -> None:
-        """The answer has been handed over: the attention in it is held no more."""
+        """Release the attention bytes of a request whose response is sent."""
         self._batch_delay.on_response_sent(time.monotonic())
         if request.attention_bytes:
             with self._changed:
@@ -162,13 +162,13 @@ class Scheduler:
             self._deadlines.wake()
 
     def close(self) -> None:
-        """Take no more. What waits is still to be taken."""
+        """Reject new requests; queued items still run."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
 
     def abort_all(self, error: HeadlightError) -> None:
-        """Close, and answer everything that waits or runs with `error`."""
+        """Close, and fail all queued and running requests with `error`."""
         self.close()
         with self._changed:
             self._completions.fail(

@@ -1,4 +1,4 @@
-"""How long the queue takes to empty, from how fast it did lately: what Retry-After says."""
+"""Estimate of the time to empty the queue, from recent throughput, for `Retry-After`."""
 
 from math import ceil
 
@@ -10,7 +10,7 @@ MAX_RETRY_AFTER_S = 60
 
 
 class ThroughputEstimator:
-    """Tokens a second while busy. Not thread-safe: the engine holds its lock around each call."""
+    """Throughput in tokens per second of busy time. Not thread-safe: the engine holds its lock around each call."""
 
     def __init__(self) -> None:
         self._tokens = 0.0

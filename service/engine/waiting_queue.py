@@ -16,7 +16,7 @@ from service.engine.length_index import BatchLimits, LengthIndex
 DedupKey = tuple[BatchKey, bytes]
 
 MAX_STALE_DEADLINES = 1_000
-"""Deadlines of requests that are long answered, and as many as there are that count, before they are swept out."""
+"""Stale deadlines, beyond the number of live ones, that trigger their removal."""
 
 
 class WaitingQueue:
@@ -77,7 +77,7 @@ class WaitingQueue:
         return batch
 
     def cancel(self, request: EngineRequest) -> None:
-        """Forget what only this request waits for."""
+        """Drop the queued items that only this request waits for."""
         for item in request.waiting_items:
             item.waiters = [waiter for waiter in item.waiters if waiter.request is not request]
             if not item.waiters:
@@ -92,7 +92,7 @@ class WaitingQueue:
         return self._deadlines[0][0] if self._deadlines else math.inf
 
     def expired(self, now: float) -> list[EngineRequest]:
-        """The requests that waited past their deadline and have not begun."""
+        """Return the requests past their deadline that have not started."""
         overdue = []
         while self._deadlines and self._deadlines[0][0] <= now:
             request = self._live_deadlines.get(heapq.heappop(self._deadlines)[1])

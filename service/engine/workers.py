@@ -36,7 +36,7 @@ class Workers:
 
     @property
     def alive(self) -> bool:
-        """Every thread is at work, and none is stuck."""
+        """True if every thread works and none is stuck."""
         return not (self._failed.is_set() or self._stopped.is_set() or self._hung)
 
     def join(self) -> None:
@@ -62,7 +62,7 @@ class Workers:
 
     @contextmanager
     def _fail_engine_on_error(self) -> Iterator[None]:
-        """A thread that dies unseen would leave requests that nobody answers."""
+        """Stop the engine if the thread fails: otherwise its requests would never complete."""
         failed = True
         try:
             yield

@@ -17,12 +17,12 @@ SETTLE_S = 0.5
 """Delay from dropping SYNs to closing: the queue drains, and requests one round trip behind arrive."""
 
 _MIN_TTL_OPTIONS = ((socket.IPPROTO_IP, 21), (socket.IPPROTO_IPV6, 73))
-"""Linux' IP_MINTTL and IPV6_MINHOPCOUNT, which Python does not name."""
+"""Linux' IP_MINTTL and IPV6_MINHOPCOUNT, for which Python has no constants."""
 _MAX_TTL = 255
 
 
 class AcceptGate:
-    """This process' own, if it has one: `bentoml serve` has its supervisor's, which other workers listen on too."""
+    """Listening socket of this process, if any: under `bentoml serve` the supervisor's is shared by all workers."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None

@@ -1,4 +1,4 @@
-"""Reading a request's body: bounded while it arrives, decoded, then strict JSON where it is to be JSON."""
+"""Reading of request bodies: bounded while they arrive, decompressed, then parsed as strict JSON if expected."""
 
 import asyncio
 import zlib
@@ -18,7 +18,7 @@ DISCARD_TIMEOUT_S, DISCARD_FACTOR = 0.5, 4
 only after sending the whole body; if the connection closes earlier, they see only that."""
 
 MAX_INLINE_GZIP_BYTES = 4_096
-"""Of gzip that is decoded on the event loop: at most 4 MB of zeros, 2 ms."""
+"""Maximum gzip body decompressed on the event loop: at most 4 MB of zeros, 2 ms."""
 
 CHUNK_BYTES, MAX_GZIP_MEMBERS = 64 * 1024, 1_000
 
@@ -26,7 +26,7 @@ ZLIB_AUTO_WBITS = 32 + zlib.MAX_WBITS  # detect gzip or zlib by the header
 
 
 def media_type(request: HttpRequest) -> str:
-    """What the body is said to be, in lower case and without parameters; a missing Content-Type is JSON."""
+    """Return the Content-Type in lower case, without parameters; a missing one is JSON."""
     return request.header_values.get("content-type", JSON).partition(";")[0].strip().lower() or JSON
 
 
@@ -82,7 +82,7 @@ def parse_json(body: bytes, max_containers: int = json_limits.MAX_CONTAINERS) ->
 
 
 def inflate(content: bytes, max_bytes: int) -> bytes:
-    """What gzip or deflate made small. Raises InvalidJson, or BodyTooLarge past `max_bytes` bytes."""
+    """Decompress gzip or deflate. Raises InvalidJson, or BodyTooLarge past `max_bytes` bytes."""
     inflated = bytearray()
     try:
         for chunk in _inflate_chunks(content, max_bytes):
@@ -131,7 +131,7 @@ async def _receive(request: HttpRequest, max_bytes: int) -> bytes:
 
 
 async def _discard(stream: AsyncIterator[bytes], max_bytes: int) -> None:
-    """Read on without keeping anything, within bounds."""
+    """Read and discard the rest of the body, within bounds."""
     discarded_bytes = 0
     with suppress(TimeoutError):
         async with asyncio.timeout(DISCARD_TIMEOUT_S):

@@ -14,15 +14,15 @@ MAX_SMALL_BODY_BYTES, SMALL_BODY_DIVISOR = 64 * 1024, 4
 
 
 class BodyMemoryBudget:
-    """Counts what is held. For the event loop's thread alone."""
+    """Counter of body bytes in memory. Only for the event loop's thread."""
 
     def __init__(self) -> None:
         self._reserved_bytes = {False: 0, True: 0}  # by whether it is small
 
     def resize(self, old_bytes: int, new_bytes: int, max_body_bytes: int) -> None:
-        """A body counts `new_bytes` where it counted `old_bytes`; the largest that may be is `max_body_bytes`.
+        """Change a body's reservation from `old_bytes` to `new_bytes`; the budget scales with `max_body_bytes`.
 
-        Raises Overloaded when there is no room. There always is for one alone.
+        Raises Overloaded if the budget is exceeded. A single body always fits.
         """
         self._reserved_bytes[old_bytes <= MAX_SMALL_BODY_BYTES] -= old_bytes
         small = new_bytes <= MAX_SMALL_BODY_BYTES

@@ -1,6 +1,6 @@
-"""What a dialect is made of: its endpoints, and the shape of its errors.
+"""Endpoints of the dialects, and the format of their errors.
 
-The app's routes and the OpenAPI document are both made of these.
+The app's routes and the OpenAPI document are generated from them.
 """
 
 import logging
@@ -42,21 +42,21 @@ class Endpoint:
     """Polled every few seconds by health checks; logged only when it fails."""
     status: HTTPStatus = HTTPStatus.OK
     response_content: Mapping[str, Any] | None = None
-    """What the answer is, as OpenAPI says it, where it is no JSON."""
+    """OpenAPI content of the response, if it is not JSON."""
     query_parameters: Sequence[Mapping[str, Any]] = ()
-    """Parameters in the URL, as OpenAPI says them."""
+    """OpenAPI query parameters."""
     binary_media_types: Sequence[str] = ()
-    """Media types of files that the body can be instead."""
+    """Media types of a file sent as the body instead of JSON."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """A contract that clients speak already: a translation of one request type and one result type."""
+    """API of another server that clients already use: it translates one request type and one result type."""
 
     name: str
     endpoints: tuple[Endpoint, ...]
     error_model: type[BaseModel]
-    """What an error's body is."""
+    """Model of an error's body."""
     error_response: Callable[[HeadlightError], Response] = error_responses.openai_error_response
 
 
@@ -88,7 +88,7 @@ class PathHandler:
             body.release_body(request)
 
     def error_response(self, request: Request, error: HeadlightError) -> Response:
-        """The error as the request's dialect tells it."""
+        """Return the error in the format of the request's dialect."""
         dialect, _ = self._find_endpoint(request) or next(iter(self._endpoints.values()))
         return dialect.error_response(error)
 

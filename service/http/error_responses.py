@@ -1,4 +1,4 @@
-"""Errors as HTTP: one table from error type to status. The bodies are each dialect's own."""
+"""Errors as HTTP responses: one table from error type to status. Each dialect has its own bodies."""
 
 from http import HTTPStatus
 
@@ -24,16 +24,16 @@ STATUS_BY_ERROR: dict[type[errors.HeadlightError], HTTPStatus] = {
 }
 
 CLIENT_CLOSED_REQUEST = 499
-"""Of a connection that ended without an answer. Not in any standard; nginx's code, which operators know."""
+"""Status of a request whose client disconnected; nginx's code, not in any standard."""
 
 
 def http_status(error: errors.HeadlightError) -> HTTPStatus:
-    """The status of the nearest base class in the table."""
+    """Return the status of the nearest base class in the table."""
     return next(STATUS_BY_ERROR[base] for base in type(error).__mro__ if base in STATUS_BY_ERROR)
 
 
 def message_with_param(error: errors.HeadlightError) -> str:
-    """The message for dialects that have no field for what is at fault."""
+    """Return the message with the parameter's name, for dialects without a field for it."""
     names_param = error.param is None or error.message.startswith(f"{error.param}:")
     return error.message if names_param else f"{error.param}: {error.message}"
 
@@ -61,7 +61,7 @@ async def handle_not_found(_request: Request, _error: Exception) -> Response:
 
 
 async def handle_disconnect(_request: Request, _error: Exception) -> Response:
-    """The client went away: nobody reads this answer, but it is counted."""
+    """Return a status for the metrics and the access log; nobody reads the response."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 

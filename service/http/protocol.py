@@ -29,7 +29,7 @@ class _HeadTooLarge(Exception):
 
 
 class HardenedHttpProtocol(RejectingProtocol):
-    """One for each connection."""
+    """HTTP/1.1 protocol of one connection, with limits."""
 
     url: bytes = b""
     _unsent_bytes: int = 0
@@ -124,7 +124,7 @@ class HardenedHttpProtocol(RejectingProtocol):
                 upgrading = False
 
     def _resume_body(self, framing: bytes) -> None:
-        """The request that has just been called complete has a body."""
+        """Continue with the body of the request that the parser reported as complete."""
         self.cycle.more_body = True
         self.cycle.message_event.clear()
         self._progress.enter(READING_BODY)
@@ -148,7 +148,7 @@ class HardenedHttpProtocol(RejectingProtocol):
             self.cycle.message_event.set()
 
     def _remaining_s(self) -> float:
-        """Seconds that what is incomplete may still take. Asked when the timer fires, and by nothing else."""
+        """Return the seconds left for an incomplete request. Called only when the timer fires."""
         progress, now = self._progress, self._now()
         if progress.state is COMPLETE or self._pending_rejection:
             return self._timeout_s

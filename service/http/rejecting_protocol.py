@@ -1,4 +1,4 @@
-"""A connection that can be refused: the answer that ends it comes in its turn, and reaches the client."""
+"""Protocol that can reject a connection: the error response is sent in order, and reaches the client."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -10,8 +10,8 @@ from service.http.protocol_errors import ProtocolErrorResponse
 from service.http.request_progress import READING_BODY, REJECTED, RequestProgress
 
 LINGERING_CLOSE_S = 1.0
-"""After a refusal, what the client still sends is read and dropped for so long: a connection that is closed on unread
-bytes is reset, and the client may never see the answer."""
+"""Time after a rejection in which the client's data is read and discarded: closing a connection with unread bytes
+resets it, and the client may never see the response."""
 
 
 class RejectingProtocol(HttpToolsProtocol, ABC):
@@ -42,17 +42,17 @@ class RejectingProtocol(HttpToolsProtocol, ABC):
 
     @abstractmethod
     def on_timer(self) -> None:
-        """The time that `set_timer` gave is over."""
+        """Handle the end of the time set by `set_timer`."""
 
     def set_timer(self, seconds: float) -> None:
-        """The connection's one timer; what it was set to before is forgotten."""
+        """Set the connection's only timer, replacing its previous setting."""
         if self._timer:
             self._timer.cancel()
         self._timer_due = self.loop.time() + seconds
         self._timer = self.loop.call_later(seconds, self.on_timer)
 
     def reject(self, rejection: ProtocolErrorResponse) -> None:
-        """Take nothing more, and say so once all that is owed to earlier requests is answered."""
+        """Stop reading requests, and send the rejection after the responses to earlier requests."""
         in_body = self._progress.state is READING_BODY
         self._progress.state = REJECTED
         if in_body:

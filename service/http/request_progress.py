@@ -1,13 +1,13 @@
-"""Where a connection stands with what its client sends. Knows neither HTTP nor the network."""
+"""Read progress of a connection, independent of HTTP and the network."""
 
 from enum import Enum
 
 MIN_BODY_BYTES_PER_S = 16 * 2**10
-"""Of a body, on average, once the read timeout has passed."""
+"""Minimum average rate of a body after the read timeout."""
 
 
 class ReadState(Enum):
-    """What is being waited for."""
+    """Part of a request that is being read."""
 
     IDLE_NEW = "a first byte"
     READING_HEADERS = "the rest of a request line and headers"
@@ -20,7 +20,7 @@ IDLE_NEW, READING_HEADERS, READING_BODY, COMPLETE, REJECTED = ReadState
 
 
 class RequestProgress:
-    """Counts by chunks as they come from the network, so that a request that comes whole costs next to nothing."""
+    """Progress counted per network chunk, so that a request in one chunk costs almost nothing."""
 
     def __init__(self) -> None:
         self.state = IDLE_NEW
@@ -62,5 +62,5 @@ class RequestProgress:
         return self.received_bytes - self._first_chunk_bytes
 
     def allowed_s(self, timeout_s: float) -> float:
-        """How long the phase may last."""
+        """Return the time limit of the phase."""
         return timeout_s + self.received_bytes / MIN_BODY_BYTES_PER_S if self.state is READING_BODY else timeout_s

@@ -1,6 +1,6 @@
-"""Answers in JSON. A large one is sent while it is written, so that neither is held whole.
+"""JSON responses. A large one is sent while it is serialized, so that it is never in memory whole.
 
-Of a body whose length is not known before its first byte HTTP/1.0 has no notion: there it is held after all.
+HTTP/1.0 has no chunked encoding: there the whole body is buffered.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ async def streaming_json(content: object) -> Response:
 
 
 class _StreamingJsonResponse(StreamingResponse):
-    """Its first bytes, and those that are written while they are sent. Ends early when the client goes."""
+    """Streamed response: its first bytes, then chunks serialized while sending. Stops when the client disconnects."""
 
     def __init__(self, first: bytes, chunks: Iterator[bytes]) -> None:
         self._chunks = chain((first,), chunks)
@@ -57,7 +57,7 @@ async def _yielding(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 
 def _chunks(fragments: Iterator[bytes]) -> Iterator[bytes]:
-    """Of `PIECE_BYTES` at least, but for the last."""
+    """Join fragments to chunks of at least `CHUNK_BYTES`, except the last."""
     buffered, size = [], 0
     for fragment in fragments:
         buffered.append(fragment)

@@ -23,7 +23,7 @@ from service.http import body, json_limits
 from service.http.request import HttpRequest
 
 CONTAINERS_PER_INPUT = 8
-"""Lists and objects that an input may have in any dialect."""
+"""Maximum lists and objects per input in any dialect."""
 
 PARAMETER_ERROR_TYPES = {"literal_error", "greater_than_equal", "less_than_equal", "extra_forbidden"}
 """A value of the right kind that is known to be impossible; of another kind it is a problem of the input."""
@@ -55,19 +55,19 @@ Dimensions = Annotated[Annotated[StrictInt, Field(ge=1)], BeforeValidator(integr
 
 
 async def read_json(request: HttpRequest) -> object:
-    """A request's JSON, not validated yet. Raises BadRequestError, BodyTooLarge or UnsupportedMediaType."""
+    """Return a request's JSON, not validated yet. Raises BadRequestError, BodyTooLarge or UnsupportedMediaType."""
     if body.media_type(request) != body.JSON:
         raise UnsupportedMediaType(f"unsupported Content-Type; use {body.JSON}")
     return parse_request_json(request, await body.read_body(request))
 
 
 def parse_request_json(request: HttpRequest, content: bytes) -> object:
-    """The JSON that a request's body holds. Raises InvalidJson."""
+    """Parse the JSON of a request's body. Raises InvalidJson."""
     return body.parse_json(content, max(json_limits.MAX_CONTAINERS, CONTAINERS_PER_INPUT * max_items(request)))
 
 
 def max_items(request: HttpRequest) -> int:
-    """Most inputs that a request may have."""
+    """Return the maximum number of inputs in a request."""
     state = request.app_state
     return state.settings.max_items
 
@@ -84,7 +84,7 @@ class RequestModel(BaseModel):
 
     @classmethod
     async def read(cls, request: HttpRequest) -> Self:
-        """The request's body. Raises BadRequestError, BodyTooLarge or UnsupportedMediaType."""
+        """Read and validate the request's body. Raises BadRequestError, BodyTooLarge or UnsupportedMediaType."""
         return cls.parse(await read_json(request), max_items(request))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The access log: a line of JSON for each request. Without what was asked, and without what was answered."""
+"""Access log: one line of JSON per request, without the content of requests and responses."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ FLUSH_INTERVAL_S = 0.1
 
 
 class AccessLog:
-    """Used on the event loop, and closed when it has ended."""
+    """Access log, used on the event loop and closed after it ends."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []

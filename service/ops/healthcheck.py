@@ -44,7 +44,7 @@ def _readyz_is_ok(connection: socket.socket) -> bool:
 
 
 def _wrap_tls(connection: socket.socket) -> socket.socket:
-    """By TLS with whatever certificate: it is this container's own, and for another name than this."""
+    """Wrap in TLS without verifying the certificate: it is the container's own, for another host name."""
     import ssl  # which takes as long as all the rest
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -54,7 +54,7 @@ def _wrap_tls(connection: socket.socket) -> socket.socket:
 
 
 def _option(arguments: Sequence[str], name: str, default: str) -> str:
-    """The last value of that option, as `--name value` or `--name=value`."""
+    """Return the last value of that option, as `--name value` or `--name=value`."""
     value = default
     for argument, next_argument in zip(arguments, [*arguments[1:], ""], strict=True):
         if argument == name:

@@ -1,6 +1,6 @@
-"""The OpenAPI document, made of the dialects and of the pydantic models that validate, and a page that shows it.
+"""OpenAPI document, generated from the dialects and their pydantic models, and a page that shows it.
 
-The page asks nothing of any other host: it works where the service does.
+The page loads nothing from other hosts, so it works offline.
 """
 
 import re
@@ -40,12 +40,12 @@ _PARAMETER = re.compile(r"{(\w+)}")
 
 
 async def openapi(_request: HttpRequest) -> Response:
-    """The document."""
+    """Return the OpenAPI document."""
     return Response(_openapi_json(), media_type=JSON)
 
 
 async def docs_page(_request: HttpRequest) -> Response:
-    """The document as a page."""
+    """Return the documentation page."""
     return HTMLResponse(files(__package__).joinpath("docs.html").read_text(encoding="utf-8"))
 
 
@@ -57,7 +57,7 @@ def _openapi_json() -> bytes:
 
 
 def build_openapi(dialects: tuple[Dialect, ...]) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of these dialects."""
+    """Build the OpenAPI 3.1 document of these dialects."""
     _, definitions = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(_models(dialects))],
         ref_template="#/components/schemas/{model}",

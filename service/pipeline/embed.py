@@ -81,7 +81,7 @@ async def embed(
 
 
 def text_encoder(state: AppState, name: str | None) -> TextEncoder:
-    """The model of that name, or the first that takes texts. Raises InvalidInput, ModelNotFound or NotReady."""
+    """Return the named model, or the first that accepts texts. Raises InvalidInput, ModelNotFound or NotReady."""
     encoder = state.default_model("text") if name is None else state.get_model(name)
     if not isinstance(encoder, TextEncoder):
         raise InvalidInput("this model accepts images, not texts", "model")
@@ -89,7 +89,7 @@ def text_encoder(state: AppState, name: str | None) -> TextEncoder:
 
 
 def _estimate_tokens(value: Input, encoder: AnyEncoder) -> int:
-    """Of an input that is not prepared yet; every picture has as many positions."""
+    """Estimate the tokens of an input before preprocessing; every image of a model has the same number of positions."""
     if isinstance(value, Image):
         return encoder.max_positions
     length = len(value.ids) if isinstance(value, TokenIds) else len(value) // CHARS_PER_TOKEN
@@ -97,7 +97,7 @@ def _estimate_tokens(value: Input, encoder: AnyEncoder) -> int:
 
 
 def check_prompt(encoder: TextEncoder, name: str | None) -> None:
-    """Raises InvalidParameter for a prompt that the model does not have."""
+    """Raise InvalidParameter for a prompt that the model does not have."""
     known = encoder.prompts
     if name is not None and name not in known:
         hint = f"available: {', '.join(known)}" if known else "this model has no prompts"
@@ -107,7 +107,7 @@ def check_prompt(encoder: TextEncoder, name: str | None) -> None:
 def _group_by_model(
     state: AppState, encoder: AnyEncoder, embed_request: EmbedRequest
 ) -> list[tuple[AnyEncoder, Sequence[int]]]:
-    """Which inputs go to which model: those of another modality to the one that shares the space."""
+    """Group the inputs by model: inputs of the other modality are routed to the model with the same embedding space."""
     modalities = [modality(value) for value in embed_request.inputs]
     if modalities.count(encoder.manifest.modality) == len(modalities):
         return [(encoder, range(len(modalities)))]
@@ -123,7 +123,7 @@ def _group_by_model(
 
 
 async def _run_all(sub_requests: "Sequence[_ModelSubRequest]", count: int) -> list[EmbeddingOutput]:
-    """All parts at a time; the first that fails fails the request, and the others leave the queue."""
+    """Run all parts concurrently; the first failure fails the request and cancels the other parts."""
     tasks = [asyncio.ensure_future(part.outputs()) for part in sub_requests]
     try:
         results = await asyncio.gather(*tasks)
@@ -138,7 +138,7 @@ async def _run_all(sub_requests: "Sequence[_ModelSubRequest]", count: int) -> li
 
 
 class _ModelSubRequest:
-    """Of a request, what one model answers: the inputs at `input_indices`."""
+    """Part of a request for one model: the inputs at `input_indices`."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class _ModelSubRequest:
         self._size_limits, self._index = size_limits
 
     async def outputs(self) -> list[EmbeddingOutput]:
-        """What becomes of the inputs."""
+        """Preprocess, embed and postprocess the inputs."""
         await preprocess.preprocess(
             self._state,
             self._encoder,
@@ -197,7 +197,7 @@ class _ModelSubRequest:
         )
 
     def _check_lengths(self, items: Sequence[ModelInput]) -> None:
-        """What can be refused only when lengths are known; of the first items, when there are more to come."""
+        """Check limits that depend on lengths, possibly of only the first items so far."""
         if not self._embed_request.truncate:
             self._reject_truncated(items)
         if self._embed_request.max_tokens is not None and isinstance(self._encoder, TextEncoder):

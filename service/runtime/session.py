@@ -60,7 +60,7 @@ class Session:
         concurrent_batches: int = 1,
         precision: Precision = "fp32",
     ) -> None:
-        """`threads` of a CPU work for it, and at most `concurrent_batches` batches run at a time.
+        """Open the graph with `threads` CPU threads, for at most `concurrent_batches` concurrent batches.
 
         Raises ArtifactError, or ProviderUnavailable for a device that was asked for by name and cannot be had.
         """

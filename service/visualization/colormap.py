@@ -1,4 +1,4 @@
-"""The colour map, made by formula: dark indigo for the least, over magenta and orange, to yellow for the largest.
+"""The colormap, computed by formula: dark indigo for the least, over magenta and orange, to yellow for the largest.
 
 It is a cubic Bezier curve in OKLab, resampled so that equal steps of value are equal distances, with lightness that
 only rises: who sees no hue still sees the order. OKLab and its matrices: Bjorn Ottosson, "A perceptual color space for
@@ -63,7 +63,7 @@ def to_oklab(srgb: Floats) -> Floats:
 
 
 def to_srgb(lab: Floats) -> Floats:
-    """The reverse; past 0 to 1 where sRGB does not have the colour."""
+    """Convert L, a, b to sRGB; outside 0 to 1 if sRGB does not have the color."""
     light = (lab @ _FROM_LAB.T) ** 3 @ _FROM_LMS.T
     curved = 1.055 * np.abs(light) ** (1 / 2.4) - 0.055
     return np.where(light <= 0.0031308, 12.92 * light, curved)
@@ -84,25 +84,25 @@ COLORMAP: Bytes = (to_srgb(oklab_path()).clip(0, 1) * 255).round().astype(np.uin
 
 
 def apply_colormap(fractions: npt.ArrayLike) -> Bytes:
-    """`[..., 3]`: the colours of places in 0 to 1 on the map."""
+    """Return `[..., 3]`: the colors of values in 0 to 1."""
     return COLORMAP[(np.asarray(fractions, dtype=np.float64) * (LEVELS - 1)).round().astype(np.intp)]
 
 
 def color_at(fraction: float) -> Color:
-    """The same of one."""
+    """Return the color of one value."""
     red, green, blue = apply_colormap(fraction).tolist()
     return red, green, blue
 
 
 def contrast_ratio(first: Color, second: Color) -> float:
-    """W3C's contrast ratio of two colours, 1 to 21."""
+    """Return W3C's contrast ratio of two colors, 1 to 21."""
     darker, lighter = sorted((_luminance(first), _luminance(second)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
 @lru_cache(maxsize=LEVELS)
 def contrasting_ink(background: Color) -> Color:
-    """Black or white, whichever is read better on `background`: at least 4.58 to 1 on any."""
+    """Return black or white, the one with the higher contrast on `background`: at least 4.58:1 on any."""
     return max((0, 0, 0), (255, 255, 255), key=lambda ink: contrast_ratio(ink, background))
 
 

@@ -20,7 +20,7 @@ _PROBE_PX: Final = 16
 _PROBE_LOCK: Final = Lock()
 
 CODE_DIGIT_SCALE: Final = 0.5
-"""Of the type's size, that of the digits of a code point."""
+"""Size of a code point's digits, relative to the font size."""
 
 
 class Font:
@@ -43,17 +43,17 @@ class Font:
         return round(self.size_px * 0.24)
 
     def width_px(self, text: str) -> int:
-        """How far a character, with its marks, or a word goes."""
+        """Return the width of a character with its marks, or of a word."""
         if text not in self._widths:
             self._widths[text] = round(self._font.getlength(text))
         return self._widths[text]
 
     def code_px(self, character: str) -> int:
-        """Width of a character's code point in its box."""
+        """Return the width of a character's code point in its box."""
         return len(_code_rows(character)[0]) * self._digits_px + 6 * self.line_px
 
     def write(self, draw: ImageDraw.ImageDraw, position: tuple[int, int], text: str, ink: Color) -> None:
-        """From `position` on, on the baseline."""
+        """Draw `text` from `position` on the baseline."""
         draw.text(position, text, font=self._font, fill=ink, anchor="ls")
 
     def write_code(self, draw: ImageDraw.ImageDraw, position: tuple[int, int], character: str, ink: Color) -> None:
@@ -75,7 +75,7 @@ def printable(text: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def has_glyph(character: str) -> bool:
-    """Whether the font draws that character, or a rectangle in its place."""
+    """Return True if the font has a glyph for that character."""
     return character.isprintable() and _glyph_mask(character) != _glyph_mask(_MISSING_CHARACTER)
 
 

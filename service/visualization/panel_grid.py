@@ -16,7 +16,7 @@ MAX_PANELS: Final = 2_000
 
 
 class TooManyPanels(ValueError):
-    """They would be too small to see."""
+    """More panels than fit legibly on a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class PanelGrid:
         return (self.rows - 1) * self.step_px[1] + self.size_px[1]
 
     def corner(self, row: int, column: int) -> tuple[int, int]:
-        """Of a panel, its upper left."""
+        """Return the upper left corner of a panel."""
         return self.left_px + column * self.step_px[0], self.top_px + row * self.step_px[1]
 
 

@@ -98,8 +98,14 @@ class TextLayout:
         return character.text[0], font.code_px(character.text[0]), True
 
 
-def lay_out_text(page: Page, characters: Sequence[Character], spans: Sequence[TokenSpan], specials: Mapping[int, list[Token]],
-            *, visible_end: int) -> tuple[TextLayout, list[Line]]:  # fmt: skip
+def lay_out_text(
+    page: Page,
+    characters: Sequence[Character],
+    spans: Sequence[TokenSpan],
+    specials: Mapping[int, list[Token]],
+    *,
+    visible_end: int,
+) -> tuple[TextLayout, list[Line]]:
     """In the page's own size, or the largest that it has room for; of what still has none, the first lines."""
     size = round(page.font_px * BODY_SCALE)
     while True:

@@ -1,4 +1,4 @@
-"""Which characters of a text are one token's."""
+"""Spans of characters that belong to one token."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence

@@ -229,13 +229,19 @@ def test_a_file_that_is_cut_off_is_no_image(format: str) -> None:
             prepare(data[:kept])
 
 
+_GRADIENT = gradient_image()
 FILES = [
-    encode(gradient_image(), "PNG"), encode(gradient_image().convert("P"), transparency=3), png_with_orientation(gradient_image(), 6),
-    encode(gradient_image(), "JPEG", exif=png_with_orientation(gradient_image(), 6)), encode(gradient_image(), "JPEG", progressive=True),
-    encode(gradient_image().convert("CMYK"), "JPEG"), encode(gradient_image(), "WEBP"), encode(gradient_image().convert("RGBA"), "WEBP"),
-    encode(gradient_image(), "WEBP", save_all=True, append_images=[gradient_image()]),
-    encode(gradient_image(), save_all=True, append_images=[Image.new("RGB", (48, 32))]),
-]  # fmt: skip
+    encode(_GRADIENT, "PNG"),
+    encode(_GRADIENT.convert("P"), transparency=3),
+    png_with_orientation(_GRADIENT, 6),
+    encode(_GRADIENT, "JPEG", exif=png_with_orientation(_GRADIENT, 6)),
+    encode(_GRADIENT, "JPEG", progressive=True),
+    encode(_GRADIENT.convert("CMYK"), "JPEG"),
+    encode(_GRADIENT, "WEBP"),
+    encode(_GRADIENT.convert("RGBA"), "WEBP"),
+    encode(_GRADIENT, "WEBP", save_all=True, append_images=[_GRADIENT]),
+    encode(_GRADIENT, save_all=True, append_images=[Image.new("RGB", (48, 32))]),
+]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's, about what it can read around

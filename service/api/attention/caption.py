@@ -1,4 +1,4 @@
-"""What a picture of attention shows, in words."""
+"""Captions of attention images."""
 
 from models.artifact.manifest import Manifest
 from models.preprocess.image import PreprocessedImage
@@ -66,7 +66,7 @@ def _query_label(query: str | int, options: AttentionRequest, prepared: ModelInp
 
 
 def _notes(options: AttentionRequest, manifest: Manifest, image: PreprocessedImage, *, panels: bool) -> list[str]:
-    """What of the picture, or of the model's positions, has no colour."""
+    """Return notes on the parts of the image, or of the model's positions, without color."""
     notes = []
     x0, y0, x1, y1 = image.crop_box_px
     if not panels and (x0 > 0 or y0 > 0 or x1 < image.width_px or y1 < image.height_px):

@@ -23,7 +23,7 @@ REQUEST_ID = b"x-request-id"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 _CONNECTION_CLOSE = ((b"connection", b"close"),)
-"""Of a server that leaves: no connection is kept for a next request."""
+"""Header during shutdown: the connection is not kept alive."""
 
 
 class ObservabilityMiddleware:
@@ -77,7 +77,7 @@ def _record_request(state: AppState, scope: Scope, record: RequestRecord) -> Non
 
 
 def _request_id(scope: Scope) -> bytes:
-    """The client's own, if it is one that can be logged as it is."""
+    """Return the client's request id if it is safe to log, otherwise a new one."""
     for name, value in scope["headers"]:
         if name == REQUEST_ID and _REQUEST_ID.fullmatch(value):
             return bytes(value)
