@@ -70,7 +70,7 @@ def _ancestors(nodes: Sequence[NodeProto], output: str) -> set[int]:
 def _copy_required_outputs(
     nodes: Sequence[NodeProto], always_computed: Collection[int], outputs: Sequence[ValueInfoProto]
 ) -> list[NodeProto]:
-    """Nodes that make those of `outputs` that are made `always_computed`, out of what is from now on called otherwise."""
+    """Nodes that make those of `outputs` that are `always_computed`, out of what is from now on called otherwise."""
     produced = {name for i in always_computed for name in nodes[i].output}
     names = {output.name: f"{output.name}.made" for output in outputs if output.name in produced}
     for node in nodes:

@@ -27,7 +27,7 @@ def export(
     replace: bool = False,
     progress: StepProgress | None = None,
 ) -> Manifest:
-    """Turn the encoder in `directory` into the sealed artifact `target`, whose last part is the model's name.
+    """Turn the encoder in `directory` into the sealed artifact `artifact_dir`, whose last part is the model's name.
 
     Raises ExportError (see `export.errors`) and leaves nothing behind when any step fails.
     """
@@ -64,7 +64,7 @@ def count_steps(options: ExportOptions) -> int:
 
 
 def _check(parity_report: Parity, quality_report: Quality | None, options: ExportOptions) -> None:
-    """Raise ParityError past a limit; where `lossy` was asked for, only for values that are not finite."""
+    """Raise ParityError past a limit; where `allow_lossy` is set, only for values that are not finite."""
     parity.check_finite(parity_report)
     if options.allow_lossy:
         return

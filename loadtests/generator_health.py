@@ -25,7 +25,7 @@ class CpuMeter:
 
 @dataclass(frozen=True)
 class GeneratorHealth:
-    """`cpu` is the busiest generator's share of one, `schedule_delay_p99_ms` the 99th percentile of how late it sent."""
+    """`cpu` is the busiest generator's share of one, `schedule_delay_p99_ms` how late it sent (99th percentile)."""
 
     cpu: float
     schedule_delay_p99_ms: float

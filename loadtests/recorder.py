@@ -14,8 +14,8 @@ from loadtests.histogram import Histogram
 
 @dataclass
 class TimeBucket:
-    """`latency` is of right answers, by the request's name; `stages` by the server's names; `lag` is how late requests
-    were sent.
+    """`latency` is of right answers, by the request's name; `stages` by the server's names; `schedule_delay` is how
+    late requests were sent.
 
     `offered` were meant to be sent, `dropped` of them could not be: too many were on their way. `problems` count what
     was wrong with those that failed. `completed` right answers came in this second, whenever they were asked for.

@@ -17,7 +17,7 @@ class ResponseValidator:
     """Checks answers against their requests and against each other: one model gives vectors of one width.
 
     `dimensions` is that width where it is known, else the first answer of each kind tells it. Not every server scales
-    its vectors to length 1: then `unit` is False.
+    its vectors to length 1: then `unit_norm` is False.
     """
 
     def __init__(self, *, dimensions: int | None = None, unit_norm: bool = True) -> None:

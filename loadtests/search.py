@@ -14,7 +14,7 @@ GIVE_UP_FACTOR = 64
 
 class MaxRateSearch(LoadPlan):
     """The highest level that holds `slo`: doubled from `level` until one does not, or halved until one does, then
-    halfway between the two, until they lie `within` of each other. A trial takes `seconds`.
+    halfway between the two, until they lie within `tolerance` of each other. A trial takes `seconds`.
     """
 
     waits_between_phases = True

@@ -1,10 +1,10 @@
-"""Who answers: HTTP to engine to ONNX Runtime, without torch.
+"""The server: HTTP to engine to ONNX Runtime, without torch.
 
-    worker, bento -> app -> operations -> dialects -> http -> state -> engine | runtime
-    BentoML          ASGI   health, docs  contracts   HTTP             batches | ONNX Runtime
+    bentoml_worker, bento -> app  -> ops          -> api     -> http -> pipeline -> bootstrap -> engine  | runtime
+    BentoML                  ASGI    health, docs    schemas    HTTP    use case    state        batches | ONNX Runtime
 
-Imports point to the right. Only `bento` and `worker` know BentoML, only those from `app` to `http` know HTTP (and
-`wire`, which is under every app), only `runtime` knows ONNX Runtime; `settings`, `errors` and `metrics` are leaves.
+Imports point to the right. Only `bento` and `bentoml_worker` know BentoML, only `app`, `ops`, `api` and `http` know
+HTTP, only `runtime` knows ONNX Runtime; `settings`, `errors` and `ops.metrics` are leaves.
 """
 
 VERSION = "0.1.0"

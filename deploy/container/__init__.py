@@ -1,1 +1,1 @@
-"""The image: how it is made (`build`, `Dockerfile`), and whether it keeps its promises (`check`, `rolling`)."""
+"""The image: how it is made (`build`, `Dockerfile`), and whether it keeps its promises (`check`, `rolling_restart`)."""

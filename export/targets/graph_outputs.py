@@ -54,7 +54,7 @@ def graph_outputs(
 
 
 def _combined_heads(layer: Tensor, row: Tensor) -> Iterator[Tensor]:
-    """In the order of `tensors.raw`; `row` is `[b or 1, 1, s]`."""
+    """In the order of `tensors.layer_outputs`; `row` is `[b or 1, 1, s]`."""
     for combination in tensors.COMBINATIONS:
         matrix = combine_heads(layer, combination)
         yield matrix

@@ -37,7 +37,7 @@ def generate_texts(seed: int, word_range: tuple[int, int] = MIXED) -> Iterator[s
 
 
 def generate_text(rng: random.Random, count: int) -> str:
-    """Whole sentences, cut after exactly `words` words."""
+    """Whole sentences, cut after exactly `count` words."""
     words: list[str] = []
     while len(words) < count:
         sentence = " ".join(rng.choice(part) for part in (_SUBJECTS, _VERBS, _OBJECTS, _TAILS))

@@ -31,8 +31,8 @@ EMBEDDING = "item_embedding"
 
 TOKEN_EMBEDDINGS = "position_embeddings"  # noqa: S105 - the name of a tensor
 """[b, s, e]: the vector of each token, or of each of a picture's prefix positions and cells, in the embedding's space
-(`specs.Positions` says how near to it). What stands past an item's length is never read. No position's code, which
-others call by that name."""
+(`specs.TokenEmbeddingKind` says how near to it). What stands past an item's length is never read. No position's code,
+which others call by that name."""
 
 
 def reduction_matrix(reduction: Reduction) -> str:

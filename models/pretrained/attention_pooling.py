@@ -30,7 +30,8 @@ class AttentionPooling(nn.Module):
         self.norm, self.feed_forward = head.layernorm, head.mlp
 
     def forward(self, rows: Tensor, recorder: AttentionRecorder) -> Tensor:
-        """rows `[b, s, e]` -> `[b, e]`; `recorder.shares` becomes the mean over heads, if the weights are watched."""
+        """rows `[b, s, e]` -> `[b, e]`; `recorder.pooling_weights` becomes the mean over heads, if the weights are
+        watched."""
         probe = repeat(self.probe, "1 1 e -> b 1 e", b=rows.shape[0])
         q, k, v = (
             rearrange(functional.linear(x, weight, bias), "b s (h d) -> b h s d", h=self.heads)

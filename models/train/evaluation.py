@@ -76,7 +76,7 @@ def has_attention(encoder: ImageEncoder) -> bool:
 
 
 def held_out_scenes(count: int, *, single_object_fraction: float, side_px: int) -> list[Scene]:
-    """Scenes with distinct captions, none of which training may see; a share `single_object_fraction` has one object."""
+    """Scenes with distinct captions, unseen in training; a share `single_object_fraction` has one object."""
     descriptions = draw_descriptions(
         np.random.default_rng(SEED), count, "unseen", single_object_fraction=single_object_fraction
     )

@@ -15,7 +15,7 @@ WATCHDOG_INTERVAL_S = 1.0
 
 
 class Workers:
-    """`count` threads. One that is stuck in a batch for `stuck_after_s` is replaced, and ends when the batch does.
+    """`count` threads. One that hangs in a batch for `hung_after_s` is replaced, and ends when the batch does.
 
     When as many replacements are stuck too, or a model is unusable, the engine stops: the process must be restarted.
     """

@@ -1,7 +1,7 @@
 """One served model without HTTP: texts or pictures in, arrays out. Import it to run in bulk.
 
-Three stages, as a request passes them: `prepare` (any thread), `run` (an engine's thread), `finish` (any thread).
-Letters: b items, e embedding width.
+Three stages, as a request passes them: `preprocess` (any thread), `run` (an engine's thread), `postprocess` (any
+thread). Letters: b items, e embedding width.
 """
 
 from abc import ABC, abstractmethod

@@ -3,7 +3,7 @@
 Kubernetes' own schemas come with kubernetes-validate. Those of KEDA and of Prometheus' operator are models made from
 their CustomResourceDefinitions; models drop what they do not know, so nothing may be lost on the way through them. No
 package carries KServe's: of an InferenceService the pod within is looked at by Kubernetes' schema and the rest against
-a list of its fields here. `definitions` holds them all against the projects' own, where those are at hand.
+a list of its fields here. `validate_crds` holds them all against the projects' own, where those are at hand.
 """
 
 from collections.abc import Mapping

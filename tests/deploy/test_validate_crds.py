@@ -1,4 +1,4 @@
-"""What `definitions` takes and refuses, of a definition made up for it."""
+"""What `validate_crds` takes and refuses, of a definition made up for it."""
 
 from pathlib import Path
 from typing import Any
