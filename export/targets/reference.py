@@ -56,7 +56,8 @@ class ExpectedOutputs:
         )
 
     def attention_outputs(self, layer: int) -> dict[str, Floats]:
-        """What a graph is to say of that layer, by the names of `tensors.layer_outputs`: `[h, n, n]`, `[n, n]`, pooled a row."""
+        """What a graph is to say of that layer, by the names of `tensors.layer_outputs`:
+        `[h, n, n]`, `[n, n]`, pooled a row."""
         weights = self.weights[layer]
         outputs = {
             tensors.layer_weights(layer): weights,
