@@ -75,7 +75,7 @@ def _check(parity_report: Parity, quality_report: Quality | None, options: Expor
             quality.check_quality(quality_report, precision)
     except ParityError as error:
         way_out = "; --precision fp32 loses nothing, and" if precision != "fp32" else ";"
-        raise ParityError(f"{error}{way_out} --allow-lossy seals it as it is") from error
+        raise ParityError(f"{error}{way_out} --allow-lossy exports it anyway") from error
 
 
 def _build_manifest(

@@ -164,7 +164,7 @@ def _trimmed_to_vocabulary(directory: Path, tokenizer: Tokenizer, spec: TextSpec
     ids = tokenized(path, lambda: TextPreprocessor(text, spec)([""]))[0].ids
     if not len(ids):
         raise SourceError(
-            f"{path} makes no token of an empty text, which would have no vector; an encoder whose tokenizer adds no "
+            f"{path} makes no token for an empty text, which would have no vector; an encoder whose tokenizer adds no "
             "special token to every text cannot be served"
         )
     if max(ids) >= size:

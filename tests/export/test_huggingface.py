@@ -35,7 +35,7 @@ def test_positions_start_behind_the_padding_of_roberta(tmp_path: Path) -> None:
     ("padding", "message"),
     [
         (None, "has pad_token_id: null, behind which roberta counts its positions"),
-        (-5, "lacks sizes that an encoder has: position_offset "),
+        (-5, "lacks a required size: position_offset "),
     ],
 )
 def test_a_roberta_without_padding_is_refused(tmp_path: Path, padding: int | None, message: str) -> None:

@@ -60,7 +60,7 @@ def test_another_encoder_of_the_same_sizes_is_refused(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weight_copies, "compare", lambda *_, **__: 0)
-    with pytest.raises(ParityError, match=r"embedding \S+ > 1\.0e-05 \(the original's own error"):
+    with pytest.raises(ParityError, match=r"embedding \S+ > 1\.0e-05 \(error of the reference in this precision"):
         parity.check_tolerances(_measured(tiny, write_bert(tmp_path / "other", seed=7)))
 
 
@@ -77,7 +77,7 @@ def test_limit_follows_the_original_between_floor_and_ceiling() -> None:
 
 def test_figure_past_its_limit_names_both_numbers() -> None:
     off = Deviation(graph=2e-4, original=None, limit=1e-4)
-    said = r"weights 2\.0e-04 > 1\.0e-04 \(the original's own error: not finite\)"
+    said = r"weights 2\.0e-04 > 1\.0e-04 \(error of the reference in this precision: not finite\)"
     with pytest.raises(ParityError, match=said):
         parity.check_tolerances(_parity(weights=off))
     assert Parity.model_validate_json(_parity(weights=off).model_dump_json()).weights == off

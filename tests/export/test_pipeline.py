@@ -123,7 +123,7 @@ def test_a_cls_model_and_a_roberta_without_sentence_transformers_files(exports: 
 def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(parity.TOLERANCES["fp32"], "weights", 0.0)
     monkeypatch.setattr(parity, "TIMES_ORIGINAL", 0)
-    said = r"weights \S+ > 0.0e\+00 \(the original's own error: \S+\).*; --allow-lossy seals it"
+    said = r"weights \S+ > 0.0e\+00 \(error of the reference in this precision: \S+\).*; --allow-lossy exports it"
     with pytest.raises(ParityError, match=said):
         export(tiny_source, tmp_path / "artifacts" / "tiny")
     assert list((tmp_path / "artifacts").iterdir()) == []

@@ -188,4 +188,4 @@ def test_byte_order_mark_is_named(tmp_path: Path, name: str) -> None:
 def test_file_that_is_no_json_is_named_without_a_gap(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     (source / "modules.json").write_text("")
-    assert "modules.json is not what it should be: Invalid JSON: EOF" in export_error(source)
+    assert "modules.json is invalid: Invalid JSON: EOF" in export_error(source)
