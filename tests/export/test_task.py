@@ -70,7 +70,7 @@ def test_head_among_the_weights_is_refused(tmp_path: Path, name: str, shape: tup
 def test_cross_encoder_is_seen_by_its_config(tmp_path: Path, entry: dict[str, Any]) -> None:
     source = remove_st_files(write_bert(tmp_path))
     update_json(source / "config.json", **entry)
-    assert "looks like a reranker (cross-encoder)" in export_error(source)
+    assert "appears to be a reranker (cross-encoder)" in export_error(source)
 
 
 @pytest.mark.parametrize(

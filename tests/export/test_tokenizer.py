@@ -271,7 +271,7 @@ def test_malformed_file_of_tokens_is_named(
 ) -> None:
     directory = source(write_word_piece(tmp_path, tokenizer_class=tokenizer_class), "roberta")
     (directory / name).write_text(content)
-    assert f"{directory / name} is not what it should be" in refused(directory)
+    assert f"{directory / name} is invalid" in refused(directory)
 
 
 def test_flag_that_no_token_has_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_stage_that_cannot_be_exported_is_refused(changes: dict[str, Any], mes
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     write_dense(tmp_path, 4, 3)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
-    with pytest.raises(PretrainedError, match=r"no model\.safetensors, and pytorch_model\.bin is pickled"):
+    with pytest.raises(PretrainedError, match=r"no model\.safetensors, and pytorch_model\.bin is a pickle"):
         read_dense(tmp_path)
 
 
