@@ -40,7 +40,7 @@ def _classed(directory: Path, name: str) -> Path:
 )
 def test_head_named_by_the_class_is_refused_unless_the_task_is_given(tmp_path: Path, name: str, task: str) -> None:
     source = _classed(tmp_path, name)
-    assert re.search(rf"looks like {task}.*has architectures: {name}.*pass --task embed", export_error(source))
+    assert re.search(rf"appears to be {task}.*has architectures: {name}.*pass --task embed", export_error(source))
     assert open_source(source, task="embed").notes[0].startswith(f"this is {task}")
 
 
@@ -56,7 +56,7 @@ def test_head_named_by_the_class_is_refused_unless_the_task_is_given(tmp_path: P
 )
 def test_head_among_the_weights_is_refused(tmp_path: Path, name: str, shape: tuple[int, ...], task: str) -> None:
     source = add_weights(remove_st_files(write_bert(tmp_path)), **{name: shape})
-    assert re.search(rf"looks like {task}.*weights: {name.replace('__', '.')}", export_error(source))
+    assert re.search(rf"appears to be {task}.*weights: {name.replace('__', '.')}", export_error(source))
     open_source(source, task="embed")
 
 
@@ -90,7 +90,7 @@ def test_pipeline_of_another_task_is_refused_unless_the_task_is_given(
     tmp_path: Path, types: tuple[str, ...], task: str
 ) -> None:
     source = write_modules(write_bert(tmp_path), *types)
-    assert re.search(rf"looks like {task}.*pass --task embed", export_error(source))
+    assert re.search(rf"appears to be {task}.*pass --task embed", export_error(source))
     assert open_source(source, task="embed").notes
 
 

@@ -141,6 +141,6 @@ def test_heads_combined_need_not_be_equally_many() -> None:
 
 
 def test_pictures_have_no_words() -> None:
-    with pytest.raises(InvalidParameter, match="texts") as refusal:
+    with pytest.raises(InvalidParameter, match="text model") as refusal:
         AttentionOptions(words=True).plan(manifest(2))
     assert refusal.value.param == "attention.units"
