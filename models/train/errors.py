@@ -5,7 +5,7 @@ TrainError
 ├── TeacherError   the directory holds no text encoder whose vectors can be targets
 ├── DeviceError    the device that was asked for is not there
 ├── ResumeError    the checkpoint is not one that this run can go on from
-└── Diverged       the loss is no number any more; the last checkpoint stands
+└── DivergedError  the loss is no number any more; the last checkpoint stands
 """
 
 

@@ -45,7 +45,7 @@ class TrainingRun:
         _truncate_curve(directory / CURVE_FILE, self.step)
 
     def train(self, teacher: Teacher) -> ImageEncoder:
-        """Train to the recipe's last step and save the encoder. Raises RecipeError or Diverged."""
+        """Train to the recipe's last step and save the encoder. Raises RecipeError or DivergedError."""
         if self.step < self.recipe.optimizer.steps:
             self._train(teacher)
             self._save()
