@@ -50,11 +50,14 @@ test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched $(JS_CLIENTS)/node_modules
 test-checkpoints: .venv/dev/.installed $(CHECKPOINTS)/.fetched  ## test with third-party trained checkpoints (downloads 410 MB)
 	.venv/dev/bin/python -m pytest -m "$(MARKED)" $(ARGS) tests/real
 
-check: .venv/dev/.installed  ## lint, format, types, import contracts
+BANNED := told|whoever|anew|beside|so many|tells of|tell apart|looked at once
+check: .venv/dev/.installed  ## lint, format, types, import contracts, words
 	.venv/dev/bin/ruff check
 	.venv/dev/bin/ruff format --check
 	.venv/dev/bin/mypy
 	.venv/dev/bin/lint-imports
+	@! git grep -niwE "$(BANNED)" -- . ':!Makefile' ':!STYLE.md' ':!models/experiments/prose.txt' \
+		|| { echo "see STYLE.md: these words are not used here"; exit 1; }
 
 format: .venv/dev/.installed
 	.venv/dev/bin/ruff check --fix

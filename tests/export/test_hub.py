@@ -123,7 +123,7 @@ def test_model_without_safetensors_is_refused_before_a_download(
 
 def _offline(cache: Path) -> subprocess.CompletedProcess[str]:
     """What a process without a hub makes of an id; the library reads the variables when it is imported."""
-    program = "from export.hub import local; print(local('owner/model'))"
+    program = "from export.hub import resolve_source; print(resolve_source('owner/model'))"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(cache)}
     return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
 

@@ -55,7 +55,7 @@ def test_source_with_two_towers_requires_modality_option(tmp_path: Path) -> None
 
 
 def test_a_source_takes_what_it_takes(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="takes text, not image"):
+    with pytest.raises(OptionError, match="takes text inputs, not image"):
         load_target(write_bert(tmp_path), ExportOptions(modality="image"))
 
 

@@ -7,5 +7,5 @@ from export.options import ExportOptions
 
 
 def test_a_precision_that_the_device_lacks_is_refused() -> None:
-    with pytest.raises(OptionError, match="precision int8 is for cpu, not for cuda"):
+    with pytest.raises(OptionError, match="precision int8 requires cpu, not cuda"):
         ExportOptions(precision="int8", device="cuda").chosen_precision()

@@ -155,7 +155,7 @@ def test_the_gate_names_the_first_text_that_differs(tmp_path: Path) -> None:
     _compare(directory, text, SPEC, reference)
     with pytest.raises(SourceError, match=r"tokenizer_config\.json: transformers tokenizes 'The QUICK Brown Fox"):
         _compare(directory, text.replace('"lowercase":true', '"lowercase":false'), SPEC, reference)
-    with pytest.raises(SourceError, match="otherwise"):  # only texts past the limit show it
+    with pytest.raises(SourceError, match="differently"):  # only texts past the limit show it
         _compare(directory, text, SPEC, _Longer(reference))
     prompted = SPEC.model_copy(update={"default_prompt": "query", "prompts": {"query": "A: "}})
     _compare(directory, text, prompted, reference)
