@@ -163,7 +163,7 @@ def test_dynamic_convolution_is_a_convolution_where_its_kernel_is_constant() -> 
         (lambda: MapAttention(MapAttentionPlan(8, (6, 6), window=4)), "4 and 6"),
         (lambda: MapAttention(MapAttentionPlan(8, (6, 6), heads=3)), "3 and 8"),
         (lambda: DynamicConvolution(8, groups=3, kernel=3), "3 and 8"),
-        (lambda: DynamicConvolution(8, groups=2, kernel=4), "odd, 4"),
+        (lambda: DynamicConvolution(8, groups=2, kernel=4), "odd, got 4"),
         (lambda: upsample_attention(torch.ones(1, 1, 4, 4), (2, 2), (3, 4)), "2 and 3"),
     ],
 )

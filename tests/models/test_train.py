@@ -40,10 +40,10 @@ STANDS_STILL = """
 import sys, time
 from pathlib import Path
 from models.train.__main__ import main
-from models.train.objective import Contrast
+from models.train.objective import ContrastiveLoss
 
 still, *arguments = sys.argv[1:]
-forward, steps = Contrast.forward, iter(range(8))
+forward, steps = ContrastiveLoss.forward, iter(range(8))
 
 def forward_seven_times(contrast, *tensors):
     if next(steps) == 7:
@@ -51,7 +51,7 @@ def forward_seven_times(contrast, *tensors):
         time.sleep(3_600)
     return forward(contrast, *tensors)
 
-Contrast.forward = forward_seven_times
+ContrastiveLoss.forward = forward_seven_times
 main(arguments)
 """
 """A run that waits in its eighth step, and says so by a file, until it is killed."""
@@ -160,7 +160,7 @@ def test_a_text_encoder_is_not_trained_on_pictures(tmp_path: Path) -> None:
     path = write_recipe(tmp_path)
     text = path.read_text()
     path.write_text("\n".join('encoder = { kind = "text" }' if "kind" in line else line for line in text.splitlines()))
-    with pytest.raises(RecipeError, match="of kind 'text' takes none"):
+    with pytest.raises(RecipeError, match="of kind 'text' takes no images"):
         Recipe.read(str(path)).config()
 
 
