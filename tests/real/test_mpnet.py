@@ -62,7 +62,7 @@ def test_embeddings_are_those_of_sentence_transformers(
 
 @pytest.mark.checkpoints_int8
 def test_eight_bits_keep_neighbors(mpnet_source: Path, exports: ExportCache, texts: list[str], golden: Floats) -> None:
-    """Vectors against sentence-transformers' own; neighbors among texts that have topics, which the golden ones lack."""
+    """Vectors against sentence-transformers' own, neighbors among texts with topics: the golden texts have none."""
     reduced = exports(mpnet_source, NAME, ExportOptions(precision="int8"))
     assert (embed(reduced, texts) * golden).sum(axis=1).mean() >= MIN_MEAN_COSINE
     topical = generate_texts(len(texts), "gate")
