@@ -25,7 +25,7 @@ def post(texts: list[str], padding: int = 0) -> bytes:
     return b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
-SLOW_TO_COMPUTE = post([f"{i} " + "lamp " * 250 for i in range(48)])
+SLOW_TO_COMPUTE = post([f"{i} " + "lamp " * 250 for i in range(96)])
 """Computed by one thread for longer than the timeout, by far."""
 
 

@@ -30,7 +30,7 @@ class Driver:
 @pytest.mark.parametrize(("code", "gpus"), [(100, 0), (35, 4), (0, 0)])
 def test_cuda_driver_without_gpu_is_rejected(code: int, gpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", {cuda.DRIVER_LIBRARY: Driver(code, gpus)}.__getitem__)
-    with pytest.raises(providers.ProviderUnavailable, match=rf"offers none \(CUDA error {code}\)"):
+    with pytest.raises(providers.ProviderUnavailable, match=rf"reports none \(CUDA error {code}\)"):
         cuda.require_cuda_driver()
 
 
