@@ -1,4 +1,4 @@
-"""The same encoder behind BentoML's own batching, to compare with (docs/adr/0012-our-own-batching.md).
+"""The same encoder behind BentoML's own batching, to compare with (docs/adr/0012-dynamic-batching.md).
 
 `bentoml serve bench.bentoml_service:BentoMLBatching`, with the artifact's directory in BENCH_ARTIFACT.
 """

@@ -2,7 +2,7 @@
 
 On CPU a graph is opened twice where there are processors for it: once for a batch that has the machine to itself, and
 once for batches that run side by side, each mostly on the thread that calls. Threads that share one batch wait for each
-other at every operator; batches side by side do not (docs/adr/0011-batches-side-by-side.md).
+other at every operator; batches side by side do not (docs/adr/0011-concurrent-batches.md).
 """
 
 import logging
