@@ -45,7 +45,7 @@ def run_server(artifacts: Sequence[Path], **settings: object) -> Iterator[str]:
 def server_environment(artifacts: Sequence[Path], settings: Mapping[str, object]) -> dict[str, str]:
     """Return the environment of a server of `artifacts`. The drain time is 0: no load balancer checks readiness."""
     return {
-        "HEADLIGHT_DRAIN_MS": "0",
+        "HEADLIGHT_SHUTDOWN_DELAY_MS": "0",
         "HEADLIGHT_MODELS": json.dumps([str(path) for path in artifacts]),
         **{f"HEADLIGHT_{name.upper()}": str(value) for name, value in settings.items()},
     }

@@ -5,7 +5,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
-METRIC = "headlight_batch_items_bucket"
+METRIC = "headlight_batch_size_bucket"
 _LINE = re.compile(rf'^{METRIC}{{(?=[^}}]*le="(?P<edge>[^"]+)")[^}}]*}} (?P<count>\S+)$', re.MULTILINE)
 SCRAPE_TIMEOUT_S = 2.0
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from models.artifact.errors import ArtifactError
 from service import bentoml_worker
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         preflight(Settings())
         listening_socket = bentoml_worker.bind(options.host, options.port)
-    except (ArtifactError, ProviderUnavailable, SettingsError) as error:  # SettingsError: a list that is no JSON
+    except (ArtifactError, ProviderUnavailable) as error:
         return _exit_with_error(str(error))
     except ValidationError as error:
         first_error = error.errors(include_url=False)[0]

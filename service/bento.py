@@ -74,7 +74,7 @@ class Headlight:
         state: AppState = application.state.headlight
         state.metrics.watch_garbage_collector()
         READ_TIMEOUT.timeout_s = state.settings.read_timeout_ms / 1_000
-        GracefulShutdown(state, state.settings.drain_ms / 1_000).install()
+        GracefulShutdown(state, state.settings.shutdown_delay_ms / 1_000).install()
 
     @bentoml.api
     async def encode(

@@ -1,4 +1,4 @@
-"""Which environment variables are meant as settings and are none: a mistyped one must not be passed over in silence."""
+"""Detection of mistyped settings: an unknown variable with our prefix is an error, not ignored."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -9,13 +9,13 @@ _SERVICE_LINK = re.compile(
 )
 _PORT = re.compile(r"(\w+_)?PORT", re.IGNORECASE)
 _ADDRESS = re.compile(r"(tcp|udp|sctp)://")
-"""Kubernetes tells each pod of the Services of its namespace, unless `enableServiceLinks` is false. One that is called
+"""Kubernetes sets variables for each Service of a pod's namespace, unless `enableServiceLinks` is false. One that is named
 headlight, or headlight-gpu, sets HEADLIGHT_SERVICE_HOST, HEADLIGHT_PORT=tcp://10.0.0.1:3000, HEADLIGHT_PORT_3000_TCP
 and more."""
 
 
 def unknown_env_variable(environment: Mapping[str, str], prefix: str, known: Collection[str]) -> str | None:
-    """What is wrong with the first variable that begins with `prefix` and is none of `known`, whatever the case."""
+    """Return an error message for the first variable that begins with `prefix` and is none of `known` (in any case)."""
     upper = [f"{prefix}{name}".upper() for name in known]
     for variable, value in sorted(environment.items()):
         name = variable.upper()

@@ -61,7 +61,7 @@ def main(options: argparse.Namespace) -> int:
 @contextmanager
 def run_server(image: str, port: int) -> Iterator[Container]:
     """On that port of the host."""
-    settings = ("--env", f"HEADLIGHT_DRAIN_MS={SHUTDOWN_DELAY_MS}", "--env", "HEADLIGHT_ACCESS_LOG=false")
+    settings = ("--env", f"HEADLIGHT_SHUTDOWN_DELAY_MS={SHUTDOWN_DELAY_MS}", "--env", "HEADLIGHT_ACCESS_LOG=false")
     with run_container(image, "--network", "host", *settings, port=port) as container:
         yield container
 

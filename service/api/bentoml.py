@@ -48,8 +48,8 @@ async def encode_in_process(
 ) -> list[list[float]]:
     """The same for who asks in the same process. Raises HeadlightError."""
     fields = {"texts": texts, "model": model, "dimensions": dimensions}
-    payload = EncodeRequest.parse(fields, state.settings.max_items)
-    deadline = time.monotonic() + state.settings.request_timeout_ms / 1000
+    payload = EncodeRequest.parse(fields, state.settings.max_client_batch_size)
+    deadline = time.monotonic() + state.settings.queue_timeout_ms / 1000
     embed_request = EmbedRequest(
         payload.texts, model=payload.model, dimensions=payload.dimensions, input_path=INPUT_PATH
     )

@@ -41,7 +41,8 @@ class CompletionDispatcher:
     def expire(self, outstanding_tokens: int) -> None:
         """Answer the requests whose deadline has passed; `outstanding_tokens` tokens wait or run."""
         for request in self._waiting.expired(time.monotonic()):
-            self._metrics.rejected.labels("deadline").inc(len(request.waiting_items))
+            model = next((item.batch_key.model for item in request.waiting_items), "")
+            self._metrics.rejected.labels("deadline", model).inc(len(request.waiting_items))
             self._waiting.cancel(request)
             wait_s = self._admission.throughput.retry_after_s(outstanding_tokens)
             self._complete(request, DeadlineExceeded("the request exceeded its deadline in the queue", wait_s))

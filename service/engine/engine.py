@@ -55,9 +55,9 @@ class Engine:
         """True while requests are accepted, also while a batch is stuck: another thread has taken over."""
         return self._scheduler.open
 
-    def check_capacity(self, items: int, tokens: int) -> None:
+    def check_capacity(self, model: str, items: int, tokens: int) -> None:
         """Raise Overloaded if the queue has no capacity for `tokens`, or NotReady, before `items` are prepared."""
-        self._scheduler.check_capacity(items, tokens)
+        self._scheduler.check_capacity(model, items, tokens)
 
     def create_request(self, *, deadline: float) -> EngineRequest:
         """A place for one request's results, on the running event loop; `deadline` is on `time.monotonic`'s clock."""

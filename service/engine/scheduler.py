@@ -55,12 +55,12 @@ class Scheduler:
         """Requests are taken."""
         return not self._closing
 
-    def check_capacity(self, items: int, tokens: int) -> None:
+    def check_capacity(self, model: str, items: int, tokens: int) -> None:
         """Raise Overloaded if the queue has no capacity for `tokens`, or NotReady, before the `items` are prepared."""
         with self._changed:
             self._check_open()
             if not self._admission.has_capacity(tokens, waiting_tokens=self._waiting.tokens):
-                self._metrics.rejected.labels("overloaded").inc(items)
+                self._metrics.rejected.labels("overloaded", model).inc(items)
                 raise self._admission.overloaded(self._outstanding_tokens)
 
     def add_request(
@@ -90,7 +90,7 @@ class Scheduler:
                     outstanding_tokens=self._outstanding_tokens,
                 )
             except Overloaded:
-                self._metrics.rejected.labels("overloaded").inc(len(items))
+                self._metrics.rejected.labels("overloaded", model).inc(len(items))
                 raise
             request.set_items(prepared)
             uncached = self._completions.serve_from_cache(items) if key.embedding_only else items

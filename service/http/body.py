@@ -63,7 +63,7 @@ def _reserve(request: HttpRequest, size: int) -> None:
     try:
         state.body_budget.resize(request.reserved_body_bytes, size, state.settings.max_body_bytes)
     except Overloaded:
-        state.metrics.rejected.labels("overloaded").inc()
+        state.metrics.rejected.labels("overloaded", "").inc()
         raise
     request.reserved_body_bytes = size
 

@@ -83,6 +83,7 @@ class PathHandler:
         except HeadlightError as error:
             # They lead to the request and all it held, which lead back here: it would stay for the collector.
             error.__traceback__ = error.__context__ = None
+            request.record.error_code = error.code
             return self.error_response(request, error)
         finally:
             body.release_body(request)
@@ -111,6 +112,7 @@ async def handle_unexpected_error(request: Request, error: Exception) -> Respons
     logger.error("unhandled exception in request %s", request.state.record.request_id.decode("ascii"), exc_info=error)
     handler = request.scope.get("endpoint")
     internal_error = InternalError("internal error")
+    request.state.record.error_code = internal_error.code
     return (
         handler.error_response(request, internal_error)
         if isinstance(handler, PathHandler)

@@ -55,9 +55,11 @@ def openai_error_response(error: errors.HeadlightError) -> Response:
     )
 
 
-async def handle_not_found(_request: Request, _error: Exception) -> Response:
-    """The router's own refusal, and its only one: each path takes all methods itself."""
-    return openai_error_response(errors.NotFound("path not found"))
+async def handle_not_found(request: Request, _error: Exception) -> Response:
+    """Handle an unknown path, the router's only refusal: each path accepts all methods itself."""
+    not_found = errors.NotFound("path not found")
+    request.state.record.error_code = not_found.code
+    return openai_error_response(not_found)
 
 
 async def handle_disconnect(_request: Request, _error: Exception) -> Response:

@@ -74,7 +74,7 @@ class RejectingProtocol(HttpToolsProtocol, ABC):
         if cycle.response_started:
             self.transport.close()
         else:
-            cycle.scope["state"]["rejected_status"] = rejection.status  # what the app says of it is not sent
+            cycle.scope["state"]["rejection"] = rejection  # the app's own response is not sent
             self._write_rejection(rejection)
 
     def _write_rejection(self, rejection: ProtocolErrorResponse) -> None:

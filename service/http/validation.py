@@ -63,13 +63,13 @@ async def read_json(request: HttpRequest) -> object:
 
 def parse_request_json(request: HttpRequest, content: bytes) -> object:
     """Parse the JSON of a request's body. Raises InvalidJson."""
-    return body.parse_json(content, max(json_limits.MAX_CONTAINERS, CONTAINERS_PER_INPUT * max_items(request)))
+    return body.parse_json(content, max(json_limits.MAX_CONTAINERS, CONTAINERS_PER_INPUT * max_inputs(request)))
 
 
-def max_items(request: HttpRequest) -> int:
+def max_inputs(request: HttpRequest) -> int:
     """Return the maximum number of inputs in a request."""
     state = request.app_state
-    return state.settings.max_items
+    return state.settings.max_client_batch_size
 
 
 class RequestModel(BaseModel):
@@ -85,15 +85,15 @@ class RequestModel(BaseModel):
     @classmethod
     async def read(cls, request: HttpRequest) -> Self:
         """Read and validate the request's body. Raises BadRequestError, BodyTooLarge or UnsupportedMediaType."""
-        return cls.parse(await read_json(request), max_items(request))
+        return cls.parse(await read_json(request), max_inputs(request))
 
     @classmethod
-    def parse(cls, fields: object, max_items: int) -> Self:
+    def parse(cls, fields: object, max_inputs: int) -> Self:
         """Validate a parsed body. Raises InvalidJson, TooManyInputs, InvalidInput or InvalidParameter."""
         if not isinstance(fields, dict):
             raise InvalidJson("the body is not an object")
         for name in cls.INPUT_FIELDS:
-            _check_count(fields.get(name), max_items, name)
+            _check_count(fields.get(name), max_inputs, name)
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
@@ -129,10 +129,10 @@ def _path_segment(part: int | str) -> str:
     return f"[{part}]" if isinstance(part, int) else f".{part}"
 
 
-def _check_count(value: object, max_items: int, name: str) -> None:
+def _check_count(value: object, max_inputs: int, name: str) -> None:
     """Count before validating: a million small objects would take seconds of the event loop."""
-    if isinstance(value, list) and len(value) > max_items and not isinstance(value[0], int):  # one text, as ids
-        raise TooManyInputs(f"too many inputs: {len(value)} (maximum {max_items})", name)
+    if isinstance(value, list) and len(value) > max_inputs and not isinstance(value[0], int):  # one text, as ids
+        raise TooManyInputs(f"too many inputs: {len(value)} (maximum {max_inputs})", name)
 
 
 def _most_specific_error(details: Sequence[ErrorDetails]) -> tuple[ErrorDetails, str]:

@@ -15,7 +15,9 @@ class RequestRecord:
     received_at: float = field(default_factory=time.monotonic)
     finished_at: float = 0.0
     status: int = 0
-    """Of the answer, once it has begun."""
+    """Of the response, once it has started."""
+    error_code: str = ""
+    """Stable code of the error, if the response is one."""
     route: str = ""
     model: str = ""
     """As served, once it is known."""

@@ -34,7 +34,7 @@ async def embed_http(request: HttpRequest, embed_request: EmbedRequest) -> Embed
     state = request.app_state
     if embed_request.model is not None:
         request.record.model = state.get_model(embed_request.model).name
-    deadline = request_deadline(request, state.settings.request_timeout_ms)
+    deadline = request_deadline(request, state.settings.queue_timeout_ms)
     request.engine_requests = engine_requests = list[EngineRequest]()
     async with CancelOnDisconnect(request):
         result = await embed(state, embed_request, deadline, engine_requests)
@@ -58,9 +58,9 @@ async def embed(
 
     Appends to `engine_requests`; the caller must call `engine.on_response_sent()` for each after sending the response.
     """
-    count, max_items = len(embed_request.inputs), state.settings.max_items
-    if count > max_items:
-        raise TooManyInputs(f"too many inputs: {count} (maximum {max_items})", embed_request.input_path(max_items))
+    count, max_inputs = len(embed_request.inputs), state.settings.max_client_batch_size
+    if count > max_inputs:
+        raise TooManyInputs(f"too many inputs: {count} (maximum {max_inputs})", embed_request.input_path(max_inputs))
     encoder = (
         state.get_model(embed_request.model)
         if embed_request.model is not None
@@ -68,7 +68,7 @@ async def embed(
     )
     groups = _group_by_model(state, encoder, embed_request)
     state.engine.check_capacity(
-        count, sum(_estimate_tokens(embed_request.inputs[i], of) for of, places in groups for i in places)
+        encoder.name, count, sum(_estimate_tokens(embed_request.inputs[i], of) for of, places in groups for i in places)
     )
     size_limits = AttentionSizeLimits(state.settings, len(groups))
     sub_requests = [

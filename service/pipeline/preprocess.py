@@ -80,7 +80,7 @@ async def _decode_images(
     decoded_images: list[PreprocessedImage] = []
     for start in range(0, len(sources), concurrency):
         if time.monotonic() > deadline:
-            state.metrics.rejected.labels("deadline").inc(len(sources))
+            state.metrics.rejected.labels("deadline", encoder.name).inc(len(sources))
             raise DeadlineExceeded("the request's images could not be decoded before its deadline")
         chunk = sources[start : start + concurrency]
         futures = [loop.run_in_executor(state.image_pool, _decode, encoder, file) for file in chunk]

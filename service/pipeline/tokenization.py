@@ -67,7 +67,7 @@ class TokenizationJob:
         if engine_request.done:
             return
         if time.monotonic() > engine_request.deadline:
-            metrics.rejected.labels("deadline").inc(len(texts))
+            metrics.rejected.labels("deadline", self._encoder.name).inc(len(texts))
             raise DeadlineExceeded("the request's texts could not be tokenized before its deadline")
         chunk = next(self._pending_chunks)
         items += _tokenize(self._encoder, texts[chunk], self._input_indices[chunk], self._embed_request)

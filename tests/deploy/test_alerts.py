@@ -31,7 +31,7 @@ def test_alert_has_one_runbook_entry() -> None:
 
 
 def test_memory_alert_fires_below_limit() -> None:
-    (rule,) = (rule for rule in alerts() if rule["alert"] == "HeadlightMemory")
+    (rule,) = (rule for rule in alerts() if rule["alert"] == "HeadlightMemoryNearLimit")
     limit = container(render_kustomization(KUBERNETES / "overlays/cpu"))["resources"]["limits"]["memory"]
     assert limit == "3Gi"
     found = re.search(r"> (\S+)", rule["expr"])

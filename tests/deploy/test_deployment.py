@@ -52,11 +52,11 @@ def test_settings_exist_and_are_valid(resources: tuple[Resource, ...], monkeypat
 
 def test_shutdown_times_fit_grace_period(resources: tuple[Resource, ...]) -> None:
     environment = variables(resources)
-    drain_s, wait_s = (int(environment[f"HEADLIGHT_{name}_MS"]) / 1_000 for name in ("DRAIN", "REQUEST_TIMEOUT"))
-    assert drain_s + GRACEFUL_SHUTDOWN_TIMEOUT_S + MIN_CLOSE_S <= pod(resources)["terminationGracePeriodSeconds"]
+    delay_s, wait_s = (int(environment[f"HEADLIGHT_{name}_MS"]) / 1_000 for name in ("SHUTDOWN_DELAY", "QUEUE_TIMEOUT"))
+    assert delay_s + GRACEFUL_SHUTDOWN_TIMEOUT_S + MIN_CLOSE_S <= pod(resources)["terminationGracePeriodSeconds"]
     assert wait_s < GRACEFUL_SHUTDOWN_TIMEOUT_S, "accepted requests finish before the grace period ends"
     readiness = pod(resources)["containers"][0]["readinessProbe"]
-    assert readiness["periodSeconds"] * readiness["failureThreshold"] < drain_s, "it is seen to leave while it serves"
+    assert readiness["periodSeconds"] * readiness["failureThreshold"] < delay_s, "it is seen to leave while it serves"
 
 
 def test_probe_paths_exist(resources: tuple[Resource, ...], tiny: Path) -> None:
@@ -134,7 +134,7 @@ def test_full_queue_fits_request_timeout() -> None:
     environment = variables(render_kustomization(KUBERNETES / "overlays/cpu"))
     (row,) = re.findall(r"^\| mixed, 55 tokens \|.*\| ([\d,]+) \|$", RUNBOOK.read_text(), re.MULTILINE)
     waiting = int(environment["HEADLIGHT_MAX_QUEUE_TOKENS"]) * (1 + 1 / SMALL_RESERVE_DIVISOR)
-    assert waiting / int(row.replace(",", "")) * 1_000 < int(environment["HEADLIGHT_REQUEST_TIMEOUT_MS"])
+    assert waiting / int(row.replace(",", "")) * 1_000 < int(environment["HEADLIGHT_QUEUE_TIMEOUT_MS"])
 
 
 def test_api_keys_reload_when_secret_changes(tmp_path: Path) -> None:

@@ -98,4 +98,4 @@ def test_unknown_series_is_detected(exported: ExportedSeries) -> None:
     assert question.name not in exported
     assert grouping_labels("a / on (x) group_left () sum by (y) (b)") == {"x", "y"}
     with pytest.raises(ValueError, match="paren"):
-        selectors("sum by (le) (rate(headlight_shed_total[5m])")
+        selectors("sum by (le) (rate(headlight_rejected_total[5m])")

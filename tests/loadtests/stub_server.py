@@ -18,7 +18,7 @@ VECTOR = base64.b64encode(struct.pack("<4f", 0.5, 0.5, 0.5, 0.5)).decode()
 ANSWER = json.dumps({"object": "list", "data": [{"embedding": VECTOR, "index": 0}]}).encode()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer-Timing: queue;dur=0.01, total;dur=0.05\r\n"
 BATCH_METRICS = (
-    b'headlight_batch_items_bucket{le="1",model="m"} 3.0\nheadlight_batch_items_bucket{le="+Inf",model="m"} 3.0\n'
+    b'headlight_batch_size_bucket{le="1",model="m"} 3.0\nheadlight_batch_size_bucket{le="+Inf",model="m"} 3.0\n'
 )
 
 

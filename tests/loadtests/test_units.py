@@ -282,11 +282,11 @@ def test_batch_sizes_are_counted_over_run() -> None:
     def scraped(*counts: int) -> batch_metrics.BucketCounts:
         edges = ("1.0", "2.0", "4.0", "+Inf")
         lines = [
-            f'headlight_batch_items_bucket{{le="{edge}",model="{model}"}} {count}.0'
+            f'headlight_batch_size_bucket{{le="{edge}",model="{model}"}} {count}.0'
             for model in "ab"
             for edge, count in zip(edges, counts, strict=True)
         ]
-        return batch_metrics.parse_buckets("\n".join(["# HELP", *lines, "headlight_batch_items_count 7"]))
+        return batch_metrics.parse_buckets("\n".join(["# HELP", *lines, "headlight_batch_size_count 7"]))
 
     assert batch_metrics.batch_size_counts(scraped(1, 1, 1, 1), scraped(4, 4, 9, 10)) == {
         "1": 6,

@@ -17,7 +17,7 @@ from tests.server import Server, serve
 LONG = {"model": MINILM, "input": [f"{i} " + "lamp " * 250 for i in range(60)], "encoding_format": "base64"}
 GRACEFUL_SHUTDOWN_TIMEOUT_S = 60
 """More than the server's own, after which it would cancel requests."""
-LONG_DRAIN_MS = 4_000
+LONG_DELAY_MS = 4_000
 """Time to look at a server that leaves, before it takes nobody new."""
 
 
@@ -43,13 +43,13 @@ def request_in_flight(server: Server, body: Mapping[str, object]) -> Iterator[li
 
     thread = threading.Thread(target=ask)
     thread.start()
-    assert eventually(lambda: "headlight_queue_items 0.0" not in httpx.get(f"{server.url}/metrics").text)
+    assert eventually(lambda: "headlight_queue_size 0.0" not in httpx.get(f"{server.url}/metrics").text)
     yield answers
     thread.join()
 
 
 def test_shutdown_finishes_requests_in_flight(minilm: Path) -> None:
-    with serve(minilm, threads=1, drain_ms=LONG_DRAIN_MS) as server, request_in_flight(server, LONG) as long:
+    with serve(minilm, threads=1, shutdown_delay_ms=LONG_DELAY_MS) as server, request_in_flight(server, LONG) as long:
         server.process.send_signal(signal.SIGTERM)
         ready = first_unready_response(server)
         alive, models = (httpx.get(f"{server.url}/{path}") for path in ("livez", "v1/models"))
@@ -67,7 +67,7 @@ def test_shutdown_finishes_requests_in_flight(minilm: Path) -> None:
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal_ends_the_drain(tiny: Path, second: signal.Signals) -> None:
-    with serve(tiny, drain_ms=60_000) as server:
+    with serve(tiny, shutdown_delay_ms=60_000) as server:
         server.process.send_signal(signal.SIGTERM)
         assert first_unready_response(server).status_code == 503
         assert server.process.poll() is None
@@ -77,14 +77,17 @@ def test_second_signal_ends_the_drain(tiny: Path, second: signal.Signals) -> Non
 
 def test_sigint_does_not_wait_for_the_drain(tiny: Path, tmp_path: Path) -> None:
     log = tmp_path / "server.log"
-    with serve(tiny, log=log, drain_ms=60_000) as server:
+    with serve(tiny, log=log, shutdown_delay_ms=60_000) as server:
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(30) == 0
     assert "Traceback" not in log.read_text()
 
 
 def test_shutdown_resets_no_open_connection(minilm: Path) -> None:
-    with serve(minilm, drain_ms=200) as server, client_load(int(server.url.rpartition(":")[2]), clients=24) as counts:
+    with (
+        serve(minilm, shutdown_delay_ms=200) as server,
+        client_load(int(server.url.rpartition(":")[2]), clients=24) as counts,
+    ):
         assert eventually(lambda: counts["200"] > 48), "all are at work"
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(GRACEFUL_SHUTDOWN_TIMEOUT_S) == 0
@@ -92,7 +95,7 @@ def test_shutdown_resets_no_open_connection(minilm: Path) -> None:
 
 
 def test_bentoml_serve_shuts_down_gracefully(tiny: Path) -> None:
-    with serve(tiny, service="service.bento:Headlight", drain_ms=LONG_DRAIN_MS) as server:
+    with serve(tiny, service="service.bento:Headlight", shutdown_delay_ms=LONG_DELAY_MS) as server:
         with httpx.Client(base_url=server.url) as client:
             assert client.get("/readyz").status_code == 200
         server.process.send_signal(signal.SIGTERM)

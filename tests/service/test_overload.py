@@ -30,7 +30,7 @@ def ask(server: Server, texts: list[str]) -> httpx.Response:
 
 def waiting(server: Server) -> float:
     lines = httpx.get(f"{server.url}/metrics").text.splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("headlight_queue_items "))
+    return next(float(line.split()[1]) for line in lines if line.startswith("headlight_queue_size "))
 
 
 def test_full_queue_sheds_large_requests_and_accepts_small(narrow: Server) -> None:
@@ -49,4 +49,7 @@ def test_full_queue_sheds_large_requests_and_accepts_small(narrow: Server) -> No
     assert still_waiting > 0, "the small request was answered before the large one was done"
     assert answers[0].status_code == 200
     assert len(answers[0].json()["data"]) == len(BULK)
-    assert 'headlight_shed_total{reason="overloaded"} 100.0' in httpx.get(f"{narrow.url}/metrics").text
+    assert (
+        'headlight_rejected_total{model="all-MiniLM-L6-v2",reason="overloaded"} 100.0'
+        in httpx.get(f"{narrow.url}/metrics").text
+    )

@@ -145,21 +145,21 @@ def test_aborted_upload_is_not_a_server_error(client: httpx.Client, server: Serv
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-    line = 'headlight_requests_total{code="499",model="",route="/v1/embeddings"}'
+    line = 'headlight_requests_total{code="499",error_code="",model="",route="/v1/embeddings",status="499"}'
     assert eventually(lambda: line in client.get("/metrics").text)
     assert 'code="500"' not in client.get("/metrics").text
 
 
 def test_disconnected_client_is_not_computed(client: httpx.Client) -> None:
     def batches() -> float:
-        found = re.search(r"headlight_batch_items_count{.*} (.*)", client.get("/metrics").text)
+        found = re.search(r"headlight_batch_size_count{.*} (.*)", client.get("/metrics").text)
         return float(found[1]) if found else 0.0
 
     before = batches()
     many = {**GOOD, "input": [f"{i} " + "lamp " * 300 for i in range(600)]}
     with pytest.raises(httpx.ReadTimeout):
         client.post(URL, json=many, timeout=httpx.Timeout(60, read=1))
-    assert eventually(lambda: "headlight_queue_items 0.0" in client.get("/metrics").text)
+    assert eventually(lambda: "headlight_queue_size 0.0" in client.get("/metrics").text)
     assert batches() - before < 600 / 2, "each of these texts fills a batch"
 
 

@@ -40,7 +40,7 @@ async def attention_image(request: HttpRequest) -> Response:
         options = payload = await AttentionImageRequest.read(request)
         value = payload.to_input()
     state = request.app_state
-    deadline = request_deadline(request, state.settings.request_timeout_ms)
+    deadline = request_deadline(request, state.settings.queue_timeout_ms)
     (output,) = (await embed_http(request, options.to_embed_request(value))).outputs
     draw = partial(_draw_png, state, options, value, output, deadline)
     async with CancelOnDisconnect(request):
@@ -53,7 +53,7 @@ def _draw_png(
 ) -> bytes:
     """The PNG file. Not on the event loop: it takes up to seconds. Raises DeadlineExceeded or InvalidParameter."""
     if time.monotonic() > deadline:
-        state.metrics.rejected.labels("deadline").inc()
+        state.metrics.rejected.labels("deadline", output.encoder.name).inc()
         raise DeadlineExceeded("the attention image could not be rendered before the request's deadline")
     try:
         if isinstance(value, str):

@@ -53,7 +53,7 @@ class AttentionImageOptions(RequestModel):
         if "width_px" in query:
             fields["width_px"] = int_parsing.parse_query_int(query["width_px"])
         fields["attention"] = {name: _QUERY_PARSERS[name](query[name]) for name in _QUERY_PARSERS if name in query}
-        return cls.parse(fields, max_items=1)
+        return cls.parse(fields, max_inputs=1)
 
     def to_embed_request(self, value: Input) -> EmbedRequest:
         """The request that this is. Raises InvalidParameter for what is of numbers alone."""

@@ -13,7 +13,7 @@ from service.http import body, error_responses, int_parsing, json_stream, respon
 from service.http.endpoints import Dialect, Endpoint
 from service.http.request import HttpRequest
 from service.http.schemas import PlainError
-from service.http.validation import max_items, parse_request_json
+from service.http.validation import max_inputs, parse_request_json
 from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbedRequest
 from service.runtime.encoder import AnyEncoder
@@ -106,9 +106,9 @@ async def infer(request: HttpRequest) -> Response:
     """Embed texts, token ids or images."""
     encoder = _encoder(request)
     content, binary_tail = await _split_body(request)
-    payload = InferRequest.parse(parse_request_json(request, content), max_items(request))
+    payload = InferRequest.parse(parse_request_json(request, content), max_inputs(request))
     payload.check_outputs()
-    name, inputs = to_inputs(payload, binary_tail, encoder.manifest.modality, max_items(request))
+    name, inputs = to_inputs(payload, binary_tail, encoder.manifest.modality, max_inputs(request))
     if not inputs:
         raise InvalidInput("the request has no inputs to embed", "inputs")
     tensor_index = next(i for i, tensor in enumerate(payload.inputs) if tensor.name == name)

@@ -55,12 +55,14 @@ class InferRequest(RequestModel):
         return self.parameters is not None and self.parameters.binary_data_output
 
 
-def to_inputs(request: InferRequest, binary_tail: bytes, modality: Modality, max_items: int) -> tuple[str, list[Input]]:
+def to_inputs(
+    request: InferRequest, binary_tail: bytes, modality: Modality, max_inputs: int
+) -> tuple[str, list[Input]]:
     """What the request asks to embed, and the name of its tensor; `binary_tail` is what followed its JSON.
 
     Raises InvalidInput or TooManyInputs.
     """
-    tensors = _tensors(request.inputs, binary_tail, max_items)
+    tensors = _tensors(request.inputs, binary_tail, max_inputs)
     match modality, tensors:
         case "text", {"text": texts}:
             return TEXT, [_text(text) for text in texts]
@@ -72,13 +74,13 @@ def to_inputs(request: InferRequest, binary_tail: bytes, modality: Modality, max
     raise InvalidInput(f"this model takes {expected}", "inputs")
 
 
-def _tensors(inputs: Sequence[RequestTensor], binary_tail: bytes, max_items: int) -> dict[str, list[Any]]:
+def _tensors(inputs: Sequence[RequestTensor], binary_tail: bytes, max_inputs: int) -> dict[str, list[Any]]:
     """Each tensor's elements by its name; token ids as rows."""
     elements: dict[str, list[Any]] = {}
     offset = 0
     for i, tensor in enumerate(inputs):
         param = f"inputs[{i}]"
-        _check_tensor(tensor, param, max_items)
+        _check_tensor(tensor, param, max_inputs)
         if tensor.name in elements:
             raise InvalidInput("duplicate tensor name", f"{param}.name")
         size = tensor.parameters.binary_data_size if tensor.parameters else None
@@ -93,7 +95,7 @@ def _tensors(inputs: Sequence[RequestTensor], binary_tail: bytes, max_items: int
     return elements
 
 
-def _check_tensor(tensor: RequestTensor, param: str, max_items: int) -> None:
+def _check_tensor(tensor: RequestTensor, param: str, max_inputs: int) -> None:
     """What a tensor says of itself, before its data are looked at. Raises InvalidInput or TooManyInputs."""
     if DATATYPES.get(tensor.name) != tensor.datatype:
         known = ", ".join(f"{name} as {datatype}" for name, datatype in DATATYPES.items())
@@ -106,8 +108,8 @@ def _check_tensor(tensor: RequestTensor, param: str, max_items: int) -> None:
         if len(tensor.shape) > 2 or not 0 < tensor.shape[-1] <= MAX_TOKEN_IDS:
             raise InvalidInput(f"input_ids must be [n] or [batch, n], n from 1 to {MAX_TOKEN_IDS}", f"{param}.shape")
         length = tensor.shape[-1]
-    if tensor.num_elements // length > max_items:
-        raise TooManyInputs(f"too many inputs: {tensor.num_elements // length} (maximum {max_items})", param)
+    if tensor.num_elements // length > max_inputs:
+        raise TooManyInputs(f"too many inputs: {tensor.num_elements // length} (maximum {max_inputs})", param)
 
 
 def _rows(tensor: RequestTensor, values: list[Any]) -> list[Any]:

@@ -38,7 +38,7 @@ class EmbeddingOptions(RequestModel):
             fields["dimensions"] = int_parsing.parse_query_int(query["dimensions"])
         if attention is not None:
             fields["attention"] = attention == "true" if attention in ("true", "false") else {"reduce": attention}
-        return cls.parse(fields, max_items=1)
+        return cls.parse(fields, max_inputs=1)
 
     def to_embed_request(self, inputs: Sequence[Input]) -> EmbedRequest:
         """The request that this is."""

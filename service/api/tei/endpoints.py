@@ -26,7 +26,7 @@ from service.http import responses, validation
 from service.http.endpoints import Dialect, Endpoint
 from service.http.json_stream import JsonArray, StreamedList
 from service.http.request import HttpRequest
-from service.http.validation import max_items
+from service.http.validation import max_inputs
 from service.pipeline.embed import embed_http, text_encoder
 from service.pipeline.types import EmbedRequest, EmbedResult
 from service.runtime.providers import CPU
@@ -59,8 +59,8 @@ async def embedding_or_similarity(request: HttpRequest) -> Response:
     """`POST /` is that server's one task; here the request says which."""
     fields = await validation.read_json(request)
     if isinstance(fields, dict) and isinstance(fields.get("inputs"), dict):
-        return await _similarity(request, SimilarityRequest.parse(fields, max_items(request)))
-    return await _embedding(request, TeiEmbedRequest.parse(fields, max_items(request)))
+        return await _similarity(request, SimilarityRequest.parse(fields, max_inputs(request)))
+    return await _embedding(request, TeiEmbedRequest.parse(fields, max_inputs(request)))
 
 
 async def info(request: HttpRequest) -> Response:
@@ -80,7 +80,7 @@ async def info(request: HttpRequest) -> Response:
             "max_input_length": encoder.max_positions,
             "max_batch_tokens": settings.max_batch_tokens,
             "max_batch_requests": None,
-            "max_client_batch_size": settings.max_items,
+            "max_client_batch_size": settings.max_client_batch_size,
             "auto_truncate": True,
             "tokenization_workers": settings.intra_op_threads(),
             "version": VERSION,

@@ -64,9 +64,11 @@ def _record_request(state: AppState, scope: Scope, record: RequestRecord) -> Non
     scope_state = scope["state"]
     record.finished_at = time.monotonic()
     # What the connection was refused with is what the client got, whatever the app made of its leaving.
-    record.status = scope_state.get("rejected_status") or record.status or HTTPStatus.INTERNAL_SERVER_ERROR
+    if rejection := scope_state.get("rejection"):
+        record.status, record.error_code = rejection.status, rejection.code
+    record.status = record.status or HTTPStatus.INTERNAL_SERVER_ERROR
     record.route = route.path if isinstance(route, Route) else UNMATCHED_ROUTE
-    state.metrics.requests_total(record.route, record.model, str(record.status)).inc()
+    state.metrics.requests_total(record.route, record.model, str(record.status), record.error_code).inc()
     state.metrics.request_seconds(record.route).observe(record.finished_at - record.received_at)
     if record.is_probe and record.status < HTTPStatus.BAD_REQUEST:
         return

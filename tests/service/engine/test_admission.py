@@ -56,7 +56,7 @@ def test_a_client_of_thousands_of_texts_does_not_shut_out_one_of_one(engine: Eng
         with pytest.raises(Overloaded):
             submit(engine, make_items(10))
         with pytest.raises(Overloaded):
-            engine.check_capacity(1, tokens=1)
+            engine.check_capacity("m", 1, tokens=1)
         model.gate.set()
         await asyncio.gather(first.wait(), bulk.wait(), *(one.wait() for one in small))
         assert max(one.ticket.finished_at for one in small) < bulk.ticket.finished_at
@@ -67,12 +67,12 @@ def test_a_client_of_thousands_of_texts_does_not_shut_out_one_of_one(engine: Eng
 
 def test_what_there_is_no_room_for_is_known_before_it_is_prepared(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
-        engine.check_capacity(1, tokens=10_000)  # nothing waits: of any size
+        engine.check_capacity("m", 1, tokens=10_000)  # nothing waits: of any size
         first = occupy_engine(model, engine)
         waiting = submit(engine, make_items(*[50] * 3))
-        engine.check_capacity(1, tokens=50)
+        engine.check_capacity("m", 1, tokens=50)
         with pytest.raises(Overloaded):
-            engine.check_capacity(1, tokens=51)
+            engine.check_capacity("m", 1, tokens=51)
         model.gate.set()
         await asyncio.gather(first.wait(), waiting.wait())
 

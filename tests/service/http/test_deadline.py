@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from service.http.deadline import HEADER
+from service.http.deadline import DEPRECATED_HEADER, HEADER
 from tests.service.conftest import URL, VALID_BODY
 
 
@@ -23,3 +23,10 @@ def test_deadline_exceeded(client: TestClient) -> None:
     answer = client.post(URL, json=many, headers={HEADER: "1"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "deadline_exceeded")
     assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_deprecated_header_is_read_and_the_new_one_wins(client: TestClient) -> None:
+    many = {"model": "tiny", "input": ["the old lamp reads " * 4] * 2_000}
+    assert client.post(URL, json=many, headers={DEPRECATED_HEADER: "1"}).status_code == 503
+    both = {HEADER: "60000", DEPRECATED_HEADER: "0"}
+    assert client.post(URL, json=VALID_BODY, headers=both).status_code == 200

@@ -83,7 +83,7 @@ def test_cancelled_request_counts_as_client_closed(client: TestClient) -> None:
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(ObservabilityMiddleware(cancelled)(scope, nowhere, nowhere))
     counted = [line for line in state.metrics.render().decode().splitlines() if line.startswith("headlight_requests_t")]
-    assert counted == ['headlight_requests_total{code="499",model="",route="unmatched"} 1.0']
+    assert counted == ['headlight_requests_total{code="499",error_code="",model="",route="unmatched",status="499"} 1.0']
 
 
 def test_successful_probes_are_not_logged(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -143,6 +143,8 @@ def test_slow_client_is_counted_as_408(connection: RawConnection, hurried: Serve
     answer = connection.read_response()
     assert answer
     assert answer.status == 408
-    metric = 'headlight_requests_total{code="408",model="",route="/v1/embeddings"}'
+    metric = (
+        'headlight_requests_total{code="408",error_code="request_timeout",model="",route="/v1/embeddings",status="408"}'
+    )
     assert eventually(lambda: metric in httpx.get(f"{hurried.url}/metrics").text), "counted when the app has ended, too"
     assert 'headlight_requests_total{code="5' not in httpx.get(f"{hurried.url}/metrics").text

@@ -82,7 +82,7 @@ def test_inflation_is_bounded(content: bytes) -> None:
     ],
 )
 def test_validation_is_bounded(model: type[RequestModel], content: bytes) -> None:
-    assert cpu_seconds_until_rejected(lambda: model.parse(body.parse_json(content), max_items=2_048)) < MAX_CPU_S
+    assert cpu_seconds_until_rejected(lambda: model.parse(body.parse_json(content), max_inputs=2_048)) < MAX_CPU_S
 
 
 @pytest.mark.parametrize(
@@ -94,5 +94,5 @@ def test_validation_is_bounded(model: type[RequestModel], content: bytes) -> Non
 )
 def test_binary_tensor_parsing_is_bounded(tensor: dict[str, Any], behind: bytes) -> None:
     tensor |= {"parameters": {"binary_data_size": len(behind)}}
-    request = InferRequest.parse(orjson.loads(orjson.dumps({"inputs": [tensor]})), max_items=2_048)
+    request = InferRequest.parse(orjson.loads(orjson.dumps({"inputs": [tensor]})), max_inputs=2_048)
     assert cpu_seconds_until_rejected(lambda: to_inputs(request, behind, "text", 2_048)) < MAX_CPU_S

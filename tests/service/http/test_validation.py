@@ -14,7 +14,7 @@ GOOD = {"model": "tiny", "input": "a"}
 
 def error_of(model: type[RequestModel], fields: dict[str, Any]) -> tuple[str, str | None, str]:
     with pytest.raises(BadRequestError) as raised:
-        model.parse(fields, max_items=100)
+        model.parse(fields, max_inputs=100)
     error = raised.value
     return error.code, error.param, error.message
 

@@ -51,16 +51,31 @@ def test_metrics_are_labeled_by_route_template(server: Server) -> None:
     assert more == series
     assert grown - resident < 5e6
     text = httpx.get(f"{server.url}/metrics").text
-    assert f'headlight_requests_total{{code="200",model="{MINILM}",route="/v1/embeddings"}}' in text
-    assert 'headlight_requests_total{code="404",model="",route="unmatched"}' in text
+    assert (
+        f'headlight_requests_total{{code="200",error_code="",model="{MINILM}",route="/v1/embeddings",status="200"}}'
+        in text
+    )
+    assert 'headlight_requests_total{code="404",error_code="not_found",model="",route="unmatched",status="404"}' in text
     assert "made-up" not in text
     info = f'headlight_model_info{{model="{MINILM}",precision="fp32",provider="CPUExecutionProvider"}} 1.0'
     assert info in text
     names = ["request", "queue", "preprocess", "inference"]
-    for name in [*(f"headlight_{n}_duration_seconds_count" for n in names), "headlight_queue_items",
-                 "headlight_batch_items_count", "headlight_batch_tokens_count",
+    for name in [*(f"headlight_{n}_duration_seconds_count" for n in names), "headlight_queue_size",
+                 "headlight_batch_size_count", "headlight_batch_tokens_count",
                  "headlight_gc_pause_seconds_count", "process_resident_memory_bytes"]:  # fmt: skip
         assert name in text
+    renamed = {"shed_total": "rejected_total", "queue_items": "queue_size", "cache_total": "cache_lookups_total"}
+    for old, new in (renamed | {"batch_items_bucket": "batch_size_bucket"}).items():
+        assert series_of(text, old) == series_of(text, new)
+
+
+def series_of(text: str, name: str) -> list[str]:
+    """Return labels and values of a metric's series."""
+    series = [
+        line.removeprefix(f"headlight_{name}") for line in text.splitlines() if line.startswith(f"headlight_{name}")
+    ]
+    assert series
+    return series
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/v1/models", "/openapi.json"])

@@ -13,6 +13,7 @@ from models.artifact.artifact_files import digest
 from models.artifact.errors import ArtifactError
 from models.artifact.manifest import FileDigest, GraphSpec, Manifest
 from service import model_loader
+from service import settings as settings_module
 from service.bootstrap import AppState
 from service.errors import InferenceFailed
 from service.runtime import session
@@ -115,17 +116,30 @@ def test_no_artifacts_and_duplicate_names_are_rejected(tiny: Path, tmp_path: Pat
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADLIGHT_MODELS", '["a", "b"]')
-    monkeypatch.setenv("HEADLIGHT_MAX_ITEMS", "7")
+    monkeypatch.setenv("HEADLIGHT_MAX_CLIENT_BATCH_SIZE", "7")
     settings = Settings()
     assert settings.artifact_directories() == [Path("a"), Path("b")]
-    assert settings.max_items == 7
-    monkeypatch.setenv("HEADLIGHT_MAX_ITEM", "7")
-    with pytest.raises(ValueError, match=r"unknown setting HEADLIGHT_MAX_ITEM; did you mean HEADLIGHT_MAX_ITEMS\?"):
+    assert settings.max_client_batch_size == 7
+    monkeypatch.setenv("HEADLIGHT_MAX_CLIENT_BATCH", "7")
+    with pytest.raises(
+        ValueError, match=r"unknown setting HEADLIGHT_MAX_CLIENT_BATCH; did you mean HEADLIGHT_MAX_CLIENT_BATCH_SIZE\?"
+    ):
         Settings()
-    monkeypatch.delenv("HEADLIGHT_MAX_ITEM")
+    monkeypatch.delenv("HEADLIGHT_MAX_CLIENT_BATCH")
     monkeypatch.setenv("HEADLIGHT_DEVICE", "abacus")
     with pytest.raises(ValueError, match="device"):
         Settings()
+
+
+@pytest.mark.parametrize(("old", "new"), settings_module.DEPRECATED.items())
+def test_deprecated_settings_are_read_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, old: str, new: str
+) -> None:
+    settings_module._warn_deprecated.cache_clear()
+    monkeypatch.setenv(f"HEADLIGHT_{old.upper()}", "123")
+    assert getattr(Settings(), new) == getattr(Settings(), new) == 123
+    (record,) = caplog.records
+    assert record.getMessage() == f"deprecated setting: name=HEADLIGHT_{old.upper()} use=HEADLIGHT_{new.upper()}"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +155,7 @@ def test_kubernetes_service_variables_are_ignored(
 ) -> None:
     for name in names:
         monkeypatch.setenv(name, value)
-    assert Settings().max_items == 2_048
+    assert Settings().max_client_batch_size == 2_048
 
 
 def test_verified_artifact_is_not_read_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
