@@ -9,9 +9,9 @@ _SERVICE_LINK = re.compile(
 )
 _PORT = re.compile(r"(\w+_)?PORT", re.IGNORECASE)
 _ADDRESS = re.compile(r"(tcp|udp|sctp)://")
-"""Kubernetes sets variables for each Service of a pod's namespace, unless `enableServiceLinks` is false. One that is named
-headlight, or headlight-gpu, sets HEADLIGHT_SERVICE_HOST, HEADLIGHT_PORT=tcp://10.0.0.1:3000, HEADLIGHT_PORT_3000_TCP
-and more."""
+"""Kubernetes sets variables for each Service of a pod's namespace, unless `enableServiceLinks` is false. A Service
+named headlight, or headlight-gpu, sets HEADLIGHT_SERVICE_HOST, HEADLIGHT_PORT=tcp://10.0.0.1:3000,
+HEADLIGHT_PORT_3000_TCP and more."""
 
 
 def unknown_env_variable(environment: Mapping[str, str], prefix: str, known: Collection[str]) -> str | None:

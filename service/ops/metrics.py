@@ -64,7 +64,7 @@ class Metrics:
         )  # fmt: skip
         self.rejected = Counter(
             "headlight_rejected",
-            "Inputs rejected by load shedding, or dropped at their deadline; a request whose body is not read counts as one.",
+            "Inputs rejected by load shedding or dropped at their deadline; 1 for a request whose body is not read.",
             ["reason", "model"],
             registry=self.registry,
         )
