@@ -17,7 +17,7 @@ TEXT_COUNT = 512
 
 
 def measure(artifacts: Sequence[Path], run_length: RunLength) -> dict[str, float]:
-    """Requests a second and latencies of one-text requests, the two servers in turn; both run throughout."""
+    """Measure requests per second and latencies of one-text requests, the two servers in turn; both run throughout."""
     wrk.require_wrk()
     text = next(path for path in artifacts if path.name == TEXT_MODEL)
     command = ["-m", "bentoml", "serve", "bench.bentoml_service:BentoMLBatching"]

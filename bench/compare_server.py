@@ -29,10 +29,10 @@ MIN_COSINE = 0.999
 
 
 def measure(artifacts: Sequence[Path], other: str, model: str, run_length: RunLength) -> dict[str, float]:
-    """Requests a second and latencies of both, and ratios of ours to the other's within each round. `other` is the URL
-    of its endpoint, and `model` what the model is called there.
+    """Measure both servers' rates and latencies, and the ratios of ours to the other's within each round.
 
-    Raises ServerError where the other does not answer as this one does.
+    `other` is the URL of the other's endpoint, and `model` the model's name there. Raises ServerError if the other
+    embeds differently.
     """
     wrk.require_wrk()
     text = next(path for path in artifacts if path.name == TEXT_MODEL)
@@ -56,7 +56,7 @@ def measure(artifacts: Sequence[Path], other: str, model: str, run_length: RunLe
 
 
 def check_same_embeddings(ours: str, other: str, model: str) -> None:
-    """Raises ServerError where the two embed otherwise: a comparison of two models would be none."""
+    """Raise ServerError if the two embed differently: then the comparison would be of two models."""
     texts = [text for kind in WORD_RANGES for text in workload_texts(kind, 4)]
     mine, theirs = fetch_embeddings(ours, TEXT_MODEL, texts), fetch_embeddings(other, model, texts)
     if mine.shape != theirs.shape:
@@ -70,8 +70,10 @@ def check_same_embeddings(ours: str, other: str, model: str) -> None:
 
 
 def ratios(ours: Sequence[wrk.ClosedLoopResult], other: Sequence[wrk.ClosedLoopResult]) -> dict[str, float]:
-    """A rate of more than 1 and a p50 of less say that ours is faster. Where one client's request takes seconds, trust
-    the p50 alone: the request that is under way when the time is over is not counted."""
+    """Return the ratios of ours to the other's; a rate above 1 or a p50 below 1 means ours is faster.
+
+    If one request takes seconds, trust the p50 only: the request in flight at the end is not counted.
+    """
     pairs = list(zip(ours, other, strict=True))
     return {
         "rate_of_other": median(one.requests_per_second / two.requests_per_second for one, two in pairs),
@@ -80,7 +82,7 @@ def ratios(ours: Sequence[wrk.ClosedLoopResult], other: Sequence[wrk.ClosedLoopR
 
 
 def fetch_embeddings(url: str, model: str, texts: Sequence[str]) -> Floats:
-    """The vectors of `texts` [n, e] by OpenAI's endpoint at `url`. Raises ServerError."""
+    """Fetch the vectors of `texts` `[n, e]` from OpenAI's endpoint at `url`. Raises ServerError."""
     headers = {"Content-Type": "application/json"}
     try:
         request = urllib.request.Request(url, embeddings_body(model, texts, attention=False), headers)  # noqa: S310  # given by hand

@@ -46,7 +46,7 @@ def precision(full: Path, reduced: Path, *, threads: int) -> dict[str, float]:
 
 
 def padding(artifact: Path, *, threads: int) -> dict[str, float]:
-    """A batch half full of padding, with its padding through every layer and without."""
+    """Measure a batch half full of padding, with the padding computed in every layer and without."""
     spec = Manifest.read(artifact).graph
     session = Session(artifact / GRAPH_FILE, spec, device="cpu", threads=threads)
     rng = np.random.default_rng(0)
@@ -107,7 +107,7 @@ def memory(artifact: Path, *, threads: int) -> dict[str, float]:
 
 
 def pad_batch(items: list[Ints]) -> dict[str, Ints]:
-    """The feeds of a batch whose padding goes through every layer, as in a graph that knows no packing."""
+    """Return the feeds of a batch whose padding goes through every layer, as in a graph without packing."""
     s = max(map(len, items))
     indices = np.arange(len(items) * s)
     return {

@@ -39,14 +39,14 @@ class HttpConnection(asyncio.Protocol):
             self._response.set_result((int(head[9:12]), bytes(body)))
 
     async def post(self, body: bytes) -> bytes:
-        """The body of the answer to one request of `/v1/embeddings`. Raises RuntimeError if its status is not 200."""
+        """Send one request to `/v1/embeddings` and return the body. Raises RuntimeError if its status is not 200."""
         status, content = await self.post_any_status(body)
         if status != 200:
             raise RuntimeError(f"status {status}")
         return content
 
     async def post_any_status(self, body: bytes) -> tuple[int, bytes]:
-        """The same with its status, whatever it is."""
+        """Send one request and return status and body, whatever the status."""
         self._response = asyncio.get_running_loop().create_future()
         self.send(body)
         return await self._response

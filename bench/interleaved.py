@@ -23,8 +23,8 @@ class Target:
 def run_interleaved(
     targets: Mapping[str, Target], *, connections: int, run_length: RunLength
 ) -> dict[str, list[wrk.ClosedLoopResult]]:
-    """What came of each one's closed loops, round by round; a turn is twice `run_length.seconds`, for servers of other
-    make tell only what they have answered in all.
+    """Run each one's closed loops in turn, round by round; a turn is twice `run_length.seconds`, because other servers
+    report only their total.
 
     Raises ServerError.
     """
@@ -40,7 +40,7 @@ def run_interleaved(
 
 
 def medians(results: Mapping[str, Sequence[wrk.ClosedLoopResult]]) -> dict[str, float]:
-    """Requests a second and latencies of each."""
+    """Return the median requests per second and latencies of each."""
     figures: dict[str, float] = {}
     for name, rounds in results.items():
         figures[f"{name}_per_s"] = median(one.requests_per_second for one in rounds)

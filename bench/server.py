@@ -35,7 +35,7 @@ class ServerProcess:
 
 @contextmanager
 def run_server(artifacts: Sequence[Path], **settings: object) -> Iterator[str]:
-    """The URL of a running server of these artifacts; `settings` are `HEADLIGHT_*` by lower-case name."""
+    """Run a server of these artifacts and yield its URL; `settings` are `HEADLIGHT_*` by lower-case name."""
     with run_server_command(
         ["-m", "service", "--host", "127.0.0.1"], server_environment(artifacts, settings)
     ) as server:
@@ -55,7 +55,7 @@ def server_environment(artifacts: Sequence[Path], settings: Mapping[str, object]
 def run_server_command(
     arguments: Sequence[str], variables: Mapping[str, str], *, folder: Path = ROOT, log: Path | None = None
 ) -> Iterator[ServerProcess]:
-    """What `python` serves with these arguments and `--port`, in `folder`. It ends with the context.
+    """Run `python` with these arguments and `--port` in `folder`, yield the URL, and stop it with the context.
 
     What it says goes to `log`; if there is none, only what it says of errors is shown.
     """
@@ -83,7 +83,7 @@ def run_server_command(
 
 @contextmanager
 def _reserve_port() -> Iterator[int]:
-    """A port that is given to nobody else meanwhile who asks for any, and that a server can have.
+    """Reserve a port that no other process gets meanwhile, and that a server can bind.
 
     On Linux two sockets may be bound to one port while no more than one of them listens, if both say so.
     """

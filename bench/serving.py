@@ -20,7 +20,7 @@ from service.settings import Settings
 
 
 def measure(artifacts: Sequence[Path], names: Sequence[str], run_length: RunLength) -> dict[str, dict[str, float]]:
-    """The workloads of these names, or all: items a second each way, ratios to the bare session, latencies."""
+    """Measure the named workloads, or all: inputs per second, ratios to the bare session, latencies."""
     wrk.require_wrk()
     figures: dict[str, dict[str, float]] = {}
     peak = hardware.sgemm_gflops()

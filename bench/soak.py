@@ -74,7 +74,7 @@ async def _measure(url: str, requests: int) -> dict[str, float]:
 
 
 async def _reference_cases(url: str) -> list[Case]:
-    """Requests of one to eight short texts, one text of any length, or a picture; one in ten with attention."""
+    """Make requests of one to eight short texts, one text of any length, or an image; one in ten with attention."""
     rng = random.Random(1)  # noqa: S311
     items: list[tuple[str, InputData]] = [(TEXT_MODEL, text) for text in workload_texts("mixed", TEXT_COUNT)]
     items += [(TEXT_MODEL, text) for text in workload_texts("short", TEXT_COUNT)]

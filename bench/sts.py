@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def read_pairs(path: Path) -> Pairs:
-    """Raises TableError."""
+    """Read the table of pairs. Raises TableError."""
     try:
         text = gzip.decompress(data) if (data := path.read_bytes())[:2] == b"\x1f\x8b" else data
         rows = list(csv.DictReader(text.decode().splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -75,7 +75,7 @@ def measure(url: str, model: str, pairs: Pairs) -> float:
 
 
 def spearman(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
-    """The correlation of the ranks of two `[n]`, equal values having the mean of theirs."""
+    """Return the rank correlation of two `[n]`; equal values get the mean of their ranks."""
     return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
 
 

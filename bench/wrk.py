@@ -42,7 +42,7 @@ class ClosedLoopResult:
 
 
 def require_wrk() -> None:
-    """Raises WrkMissing."""
+    """Raise WrkMissing if wrk is not installed."""
     if shutil.which("wrk") is None:
         raise WrkMissing
 
@@ -62,7 +62,7 @@ def closed_loop(url: str, workload: Workload, *, seconds: int) -> tuple[ClosedLo
 
 
 def closed_loop_url(url: str, bodies: Sequence[bytes], *, connections: int, seconds: int) -> ClosedLoopResult:
-    """The same for any server, at that very URL."""
+    """Run a closed loop against any server, at that exact URL."""
     with _start_wrk(url, bodies, connections, seconds) as process:
         return _read_result(process)
 
@@ -100,7 +100,7 @@ def count_computed_tokens(url: str) -> float:
 
 
 def scrape_metrics(url: str) -> dict[str, float]:
-    """The server's metrics by name and labels, as they are written."""
+    """Scrape the server's metrics, by name and labels as written."""
     with urllib.request.urlopen(f"{url}/metrics") as response:  # noqa: S310  # loopback
         lines = response.read().decode().splitlines()
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}

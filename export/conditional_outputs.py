@@ -46,7 +46,7 @@ def make_outputs_conditional(model: onnx.ModelProto) -> None:
             "then_branch": _make_branch("observed", attention_nodes, attention),
             "else_branch": _empty_branch("blind", attention),
         }
-        new_nodes.append(helper.make_node("If", [tensors.OUTPUT_ATTENTIONS], names, name="observe", **branches))
+        new_nodes.append(helper.make_node("If", [tensors.OUTPUT_ATTENTIONS], names, name="attention", **branches))
         graph.input.append(helper.make_tensor_value_info(tensors.OUTPUT_ATTENTIONS, TensorProto.BOOL, []))
     del graph.node[:]
     graph.node.extend(new_nodes)
@@ -55,7 +55,7 @@ def make_outputs_conditional(model: onnx.ModelProto) -> None:
 
 
 def _ancestors(nodes: Sequence[NodeProto], output: str) -> set[int]:
-    """Indices of the nodes that `output` depends on."""
+    """Return the indices of the nodes that `output` depends on."""
     producers = {name: i for i, node in enumerate(nodes) for name in node.output if name}
     found: set[int] = set()
     pending = [output]
@@ -103,7 +103,7 @@ def _copy_with_prefix(node: NodeProto, prefix: str, names: dict[str, str]) -> No
 
 
 def _empty_branch(prefix: str, outputs: Sequence[ValueInfoProto]) -> GraphProto:
-    """A branch that gives an empty tensor for each of `outputs`."""
+    """Return a branch with an empty tensor for each of `outputs`."""
     nodes, values = [], []
     for output in outputs:
         name = f"{prefix}.{output.name}"

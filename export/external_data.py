@@ -55,7 +55,7 @@ def save_with_external_data(
 
 
 def load_initializer(tensor: TensorProto, directory: Path | None) -> InputArray:
-    """The values of an initializer. One that lies in the weights file in `directory` is mapped, not read."""
+    """Return the values of an initializer; one in the weights file of `directory` is mapped, not read."""
     if directory is None or tensor.data_location != TensorProto.EXTERNAL:
         return numpy_helper.to_array(tensor)
     location = {entry.key: entry.value for entry in tensor.external_data}

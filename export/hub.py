@@ -72,7 +72,7 @@ def _list_files(source: str, ignore_patterns: list[str]) -> Sequence[DryRunFileI
 
 
 def _cached(source: str) -> Path:
-    """The snapshot in the cache, if it has weights; `snapshot_download` raises if there is none."""
+    """Return the cached snapshot if it has weights; `snapshot_download` raises if there is none."""
     directory = Path(snapshot_download(source, allow_patterns=ALLOW_PATTERNS, ignore_patterns=_IGNORE_PATTERNS))
     if not any(directory.rglob("*.safetensors")):
         raise SourceError(f"{source} has no weights in the cache ({directory}), and the hub cannot be reached")
@@ -90,7 +90,7 @@ def _download_summary(files: Sequence[DryRunFileInfo]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """A whole sentence; the library's messages span lines."""
+    """Return a whole sentence of an error; the library's messages span lines."""
     if isinstance(error, GatedRepoError):
         return "it is gated; accept its terms on the hub and log in (hf auth login)"
     if isinstance(error, RepositoryNotFoundError):

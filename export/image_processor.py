@@ -34,20 +34,20 @@ class ImageProcessor:
     rescale_factor: float
 
     def image_spec(self, *, grid: tuple[int, int], num_prefix_tokens: int) -> ImageSpec:
-        """The host's part."""
+        """Return the preprocessing that the host does."""
         return ImageSpec(
-            rows_px=self.height_px,
-            columns_px=self.width_px,
-            scaled_px=self.resize_px,
+            height_px=self.height_px,
+            width_px=self.width_px,
+            resize_px=self.resize_px,
             interpolation=self.interpolation,
             transparency=self.transparency,
             grid=grid,
-            prefix=num_prefix_tokens,
+            num_prefix_tokens=num_prefix_tokens,
         )
 
 
 def read_image_processor(directory: Path) -> ImageProcessor:
-    """Raises SourceError, one line, where the file is missing, malformed, or asks for what is not done."""
+    """Read `directory`'s processor. Raises SourceError if its file is missing, malformed or not reproducible."""
     path, processor_class, config = read_processor_config(directory)
     unsupported = _unsupported_reason(processor_class, config)
     if unsupported:
@@ -58,7 +58,7 @@ def read_image_processor(directory: Path) -> ImageProcessor:
         width_px=columns,
         resize_px=config.size[0] if len(config.size) == 1 else (config.size[0], config.size[1]),
         interpolation=_RESAMPLE[config.resample],
-        transparency="keyed" if config.do_convert_rgb else "dropped",
+        transparency="color_key" if config.do_convert_rgb else "dropped",
         mean=config.image_mean,
         std=config.image_std,
         rescale_factor=config.rescale_factor,

@@ -59,7 +59,7 @@ class ProcessorConfig(BaseModel):
 
 
 def read_processor_config(directory: Path) -> tuple[Path, str, ProcessorConfig]:
-    """The file that says it, the processor's class by its name in CLASSES, and what they say together.
+    """Return the processor's file, the name of its class in CLASSES, and its configuration.
 
     Raises SourceError, one line, where the file is missing or malformed, or the class unknown.
     """
@@ -69,7 +69,7 @@ def read_processor_config(directory: Path) -> tuple[Path, str, ProcessorConfig]:
 
 
 def _find_file(directory: Path) -> tuple[Path, _Object]:
-    """The file that says it, and what it says."""
+    """Return the processor's file and its contents."""
     new, old = directory / _NEW_FILE, directory / _OLD_FILE
     nested = _read_object(new).get("image_processor") if new.is_file() else None
     if nested is not None:
@@ -82,7 +82,7 @@ def _find_file(directory: Path) -> tuple[Path, _Object]:
 
 
 def _processor_class(directory: Path, path: Path, found: _Object) -> str:
-    """The processor's class, by its name, or by the model's where an old file names none."""
+    """Return the name of the processor's class, or of the model's where an old file names none."""
     name = found.get("image_processor_type") or found.get("feature_extractor_type")
     config = directory / CONFIG_FILE
     model = _read_object(config).get("model_type") if name is None and config.is_file() else None
@@ -113,7 +113,7 @@ def _build_config(path: Path, merged: _Object) -> ProcessorConfig:
 
 
 def _parse_size(path: Path, name: str, size: object, *, square: bool) -> tuple[object, ...]:
-    """A size in any of the ways in which it is written; a number alone is what old files have."""
+    """Parse a size in any of its notations; a number alone is an old file's."""
     match size:
         case {"height": rows, "width": columns, **rest} if not rest:
             return (rows, columns)

@@ -14,7 +14,7 @@ from models.artifact.manifest import Manifest, Parity
 
 
 def inspect(directory: Path) -> Manifest:
-    """The manifest, once every file has been held against it. Raises ExportError."""
+    """Return the manifest after checking every file against it. Raises ExportError."""
     try:
         return artifact_files.verify(directory)
     except ArtifactError as error:

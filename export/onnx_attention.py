@@ -101,7 +101,7 @@ class OnnxAttentionRecorder(AttentionRecorder):
 
 
 def _attention_op(inputs: Inputs, attributes: dict[str, Any], shapes: Sequence[Sequence[int]]) -> Tensor:
-    """The operator's first output; its second and third, present key and value, are nobody's."""
+    """Return the operator's first output; the second and third, present key and value, are unused."""
     outputs = torch.onnx.ops.symbolic_multi_out(
         "::Attention", inputs, attributes, dtypes=[inputs[0].dtype] * len(shapes), shapes=shapes, version=OPSET
     )

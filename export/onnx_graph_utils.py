@@ -6,7 +6,7 @@ from onnx import GraphProto, NodeProto
 
 
 def all_nodes(graph: GraphProto) -> Iterable[NodeProto]:
-    """The nodes of a graph and of every branch in it."""
+    """Yield the nodes of a graph and of every branch in it."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:

@@ -32,7 +32,8 @@ class ExportOptions:
     task: Task | None = None
 
     def chosen_precision(self) -> Precision:
-        """The precision: fp32, on CUDA fp16, unless one is given. Raises OptionError for one that the device lacks."""
+        """Return the given precision, else fp16 on CUDA and fp32 elsewhere. Raises OptionError if the device lacks
+        it."""
         precision = self.precision or ("fp16" if self.device == "cuda" else "fp32")
         if self.device and self.device not in DEVICES[precision]:
             raise OptionError(f"precision {precision} requires {' or '.join(DEVICES[precision])}, not {self.device}")

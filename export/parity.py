@@ -32,7 +32,7 @@ from models.artifact.specs import Precision
 
 Outputs = dict[str, Floats]
 
-METRICS = ("embedding", "embedding_cosine", "positions", "weights", "relevance", "batch")
+METRICS = ("embedding", "embedding_cosine", "token_embeddings", "weights", "relevance", "batch_invariance")
 
 TIMES_ORIGINAL = 3
 """A graph orders its sums otherwise than the original does: a few times the same rounding error is expected."""
@@ -40,7 +40,7 @@ TIMES_ORIGINAL = 3
 TOLERANCES: dict[Precision, dict[str, float]] = {
     "fp32": dict.fromkeys(METRICS, 1e-5),
     "fp16": dict.fromkeys(METRICS, 1e-2) | {"embedding_cosine": 1e-4},
-    "int8": {"batch": 1e-5},
+    "int8": {"batch_invariance": 1e-5},
 }
 """Of 8-bit layers `export.quantization.quality` judges, on texts: random ids are unlike all that they were fitted to.
 """
@@ -92,7 +92,7 @@ def measure(directory: Path, target: ExportTarget, precision: Precision = "fp32"
         expected, target.reference_outputs(items, DTYPES[precision]), strict=True
     ):
         _compare_reference(expected_output, reference_output, original)
-    original.update("batch", max(original.values["embedding"], original.values["positions"]))
+    original.update("batch_invariance", max(original.values["embedding"], original.values["token_embeddings"]))
     try:
         session = onnxruntime.InferenceSession(directory / GRAPH_FILE, providers=["CPUExecutionProvider"])
         rest = iter(expected)
@@ -101,7 +101,7 @@ def measure(directory: Path, target: ExportTarget, precision: Precision = "fp32"
     except _RUN_ERRORS as error:
         raise GraphError(f"the graph does not run: {str(error).splitlines()[0]}") from error
     return Parity(
-        items=len(items),
+        num_inputs=len(items),
         exact_weights=copies,
         **{name: _deviation(name, graph.values, original.values, precision) for name in METRICS},
     )
@@ -148,11 +148,13 @@ def _deviation(
 
 
 def _compare_reference(expected: ExpectedOutputs, actual: ExpectedOutputs, max_errors: MaxErrors) -> None:
-    """The original in a graph's precision against itself in float64."""
+    """Compare the original in a graph's precision with itself in float64."""
     max_errors.update_max_abs("embedding", actual.embedding, expected.embedding)
     max_errors.update("embedding_cosine", 1 - float(actual.embedding @ expected.embedding))
     lengths = np.linalg.norm(expected.token_embeddings, axis=1, keepdims=True)
-    max_errors.update_max_abs("positions", actual.token_embeddings / lengths, expected.token_embeddings / lengths)
+    max_errors.update_max_abs(
+        "token_embeddings", actual.token_embeddings / lengths, expected.token_embeddings / lengths
+    )
     for layer, weights in enumerate(expected.weights):
         max_errors.update_max_abs("weights", actual.weights[layer], weights)
     for reduction, matrix in expected.matrices.items():
@@ -179,11 +181,11 @@ def _compare(
             vector = _normalize(outputs[tensors.EMBEDDING][row])
             max_errors.update("embedding_cosine", 1 - float(vector @ want.embedding))
             max_errors.update_max_abs("embedding", vector, want.embedding)
-            max_errors.update_max_abs("batch", vector, _normalize(solo[tensors.EMBEDDING][0]))
+            max_errors.update_max_abs("batch_invariance", vector, _normalize(solo[tensors.EMBEDDING][0]))
             _compare_token_embeddings(outputs, row, want, solo, max_errors)
             if target.pooled_from_tokens:
                 pooled = want.pooling_weights @ outputs[tensors.TOKEN_EMBEDDINGS][row, : len(want.pooling_weights)]
-                max_errors.update_max_abs("positions", _normalize(pooled), want.embedding)
+                max_errors.update_max_abs("token_embeddings", _normalize(pooled), want.embedding)
             _compare_relevance(outputs, row, want, max_errors)
         for layers in _layer_chunks(expected):
             heads = range(len(expected[0].weights[layers[0]]))
@@ -205,8 +207,8 @@ def _compare_token_embeddings(
         solo[tensors.TOKEN_EMBEDDINGS][0],
     )
     lengths = np.linalg.norm(expected.token_embeddings, axis=1, keepdims=True)
-    max_errors.update_max_abs("positions", actual / lengths, expected.token_embeddings / lengths)
-    max_errors.update_max_abs("batch", actual / lengths, solo_embeddings / lengths)
+    max_errors.update_max_abs("token_embeddings", actual / lengths, expected.token_embeddings / lengths)
+    max_errors.update_max_abs("batch_invariance", actual / lengths, solo_embeddings / lengths)
 
 
 def _reduction_outputs(reduction: tensors.Reduction) -> tuple[str, str]:
@@ -230,7 +232,7 @@ def _compare_weights(actual: Floats, expected: Floats, max_errors: MaxErrors) ->
 
 
 def _layer_chunks(expected: Sequence[ExpectedOutputs]) -> Iterator[list[int]]:
-    """The layers, those of as many heads together, by as many as may be fetched at once."""
+    """Yield groups of layers with the same number of heads, each small enough to be fetched at once."""
     for heads, group in groupby(range(len(expected[0].weights)), lambda layer: len(expected[0].weights[layer])):
         longest = max(each.weights[0].shape[-1] for each in expected)
         chunk_size = max(1, MAX_FETCHED_BYTES // (4 * len(expected) * heads * longest**2))
@@ -246,7 +248,7 @@ def _run(
     output_names: Sequence[str],
     heads: Sequence[int] = (),
 ) -> Outputs:
-    """The embedding, and what of the observed outputs is asked for, raw weights of `heads`."""
+    """Return the embedding and the requested attention outputs, with raw weights of `heads`."""
     names = [tensors.EMBEDDING, *output_names]
     feeds = {**target.graph_inputs(items), **output_selection_inputs(target.outputs, output_names, heads)}
     return dict(zip(names, session.run(names, feeds), strict=True))

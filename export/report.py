@@ -1,23 +1,23 @@
-"""What an artifact is, in a few lines for a person."""
+"""Description of an artifact in a few lines."""
 
 from export.parity import said
 from models.artifact.manifest import Manifest, Parity, Quality
 
-_METRICS = ("embedding", "positions", "weights", "relevance", "batch")
+_METRICS = ("embedding", "token_embeddings", "weights", "relevance", "batch_invariance")
 
 
 def format_report(manifest: Manifest) -> str:
-    """What was sealed."""
+    """Describe an artifact."""
     megabytes = sum(file.bytes for file in manifest.files.values()) / 1e6
     devices = " and ".join(manifest.graph.devices)
     quality = () if manifest.quality is None else (f"  against full precision: {_describe_quality(manifest.quality)}",)
     return "\n".join(
         (
-            f"  {manifest.architecture}, {_describe_input(manifest)}, {manifest.embedding.width} dimensions, "
+            f"  {manifest.architecture}, {_describe_input(manifest)}, {manifest.embedding.dim} dimensions, "
             f"{manifest.embedding.pooling} pooling, {_describe_attention(manifest)}",
             f"  {manifest.precision} for {devices}, {megabytes:.0f} MB, {_describe_fused(manifest)}",
-            f"  against the original in float64 on {manifest.parity.items} items (in brackets its own error in this "
-            f"precision): {format_parity(manifest.parity)}",
+            f"  compared with the original in float64 on {manifest.parity.num_inputs} inputs (in brackets: its own error in "
+            f"this precision): {format_parity(manifest.parity)}",
             *(f"  note: {note}" for note in manifest.notes),
             *quality,
         )
@@ -28,7 +28,7 @@ def _describe_input(manifest: Manifest) -> str:
     if manifest.text is not None:
         return f"text of {manifest.text.max_tokens} tokens"
     image = manifest.image
-    return "" if image is None else f"images of {image.columns_px} x {image.rows_px} px"
+    return "" if image is None else f"images of {image.width_px} x {image.height_px} px"
 
 
 def _describe_attention(manifest: Manifest) -> str:
@@ -43,7 +43,7 @@ def _describe_fused(manifest: Manifest) -> str:
 
 
 def format_parity(parity: Parity) -> str:
-    """The figures of a comparison with the original in float64, and next to each the original's own."""
+    """Describe a comparison with the original in float64, with the original's own error next to each figure."""
     found = {name: getattr(parity, name) for name in _METRICS}
     differences = [f"{name} {each.graph:.1e} ({said(each.original)})" for name, each in found.items() if each]
     return f"cosine >= {1 - parity.embedding_cosine.graph:.7f}, {', '.join(differences)}"
@@ -52,5 +52,5 @@ def format_parity(parity: Parity) -> str:
 def _describe_quality(quality: Quality) -> str:
     return (
         f"cosine {quality.mean_cosine:.4f} on average, at least {quality.min_cosine:.4f}, "
-        f"{quality.neighbours_overlap:.3f} of the ten nearest neighbors kept among {quality.items}"
+        f"{quality.knn_overlap_at_10:.3f} of the ten nearest neighbors kept among {quality.num_inputs}"
     )

@@ -17,7 +17,7 @@ class ExitOnSigterm:
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def check(self) -> None:
-        """Raises SystemExit if the signal has come."""
+        """Raise SystemExit if SIGTERM was received."""
         if self._received:
             sys.exit(128 + signal.SIGTERM)
 

@@ -102,7 +102,7 @@ def find_layout(directory: Path) -> SourceLayout:
 
 
 def _encoder_folders(root: Path) -> tuple[str, ...]:
-    """The folder of the first stage, where `root` has a modules.json that can be read."""
+    """Return the folder of the first stage if `root` has a readable modules.json."""
     if not (root / MODULES_FILE).is_file():
         return ()
     try:

@@ -85,7 +85,7 @@ class _Prompts(BaseModel):
 
 
 def other_task(layout: SourceLayout) -> str | None:
-    """What the files describe in place of an embedding model, in words; None for an embedding model."""
+    """Return what the files describe in place of an embedding model, in words; None for an embedding model."""
     prompts = parse_optional(layout.root / PROMPTS_FILE, _Prompts)
     extra = prompts.model_extra or {}
     if any(extra.get(name) for name in _COLBERT_ENTRIES):
@@ -130,7 +130,7 @@ def check_width(layout: SourceLayout, truncate_dim: int | None, width: int) -> N
 
 
 def _read_nevertheless(layout: SourceLayout, transformer: TransformerConfig, prompts: _Prompts) -> tuple[str, ...]:
-    """Notes on what sentence-transformers writes, but reads with a modules.json only."""
+    """Return notes on files that sentence-transformers writes but reads with a modules.json only."""
     if (layout.root / MODULES_FILE).is_file():
         return ()
     applied = (
@@ -179,7 +179,7 @@ def _pooling_stages(
 def _without_modules(
     layout: SourceLayout, pooling: Pooling | None, *, normalized: bool, prompted: bool
 ) -> SentenceTransformersConfig:
-    """A plain directory is normalized. A pooling folder without modules.json is of a copy that lost the file."""
+    """Read a directory without modules.json: normalized if plain; a pooling folder in it means a lost file."""
     left_out = (layout.root / MODULES_FILE).is_file()  # by Layout.without_stages, for --task embed
     dense = sorted(layout.root.glob(_DENSE_FOLDERS))
     if dense and not left_out:
@@ -197,7 +197,7 @@ def _without_modules(
 
 
 def _group_stages(path: Path, first: Stage, rest: list[Stage]) -> tuple[list[Stage], list[Stage], list[Stage]]:
-    """The stages behind the encoder by kind. Raises SourceError for an order that is not implemented."""
+    """Group the stages after the encoder by kind. Raises SourceError for an order that is not implemented."""
     if first.kind not in ("Transformer", "CLIPModel"):
         raise SourceError(f"{path} begins with {first.kind}; the first stage is the encoder, a Transformer")
     order = ("Pooling", "Dense", "Normalize")
@@ -231,7 +231,7 @@ def _check_features(features: _FeatureNames, stage: Stage) -> None:
 
 
 def _resolve_pooling(folder: Path, override: Pooling | None, *, length_free: bool, prompted: bool) -> Pooling:
-    """The pooling of a folder, unless another is `override` for.
+    """Return the pooling of a folder, or `override` if given.
 
     `length_free`: the vector's length is lost behind it, so that a sum over the root of the count is a mean.
     """
@@ -253,7 +253,7 @@ def _resolve_pooling(folder: Path, override: Pooling | None, *, length_free: boo
 
 
 def _pooling_modes(config: dict[str, Any]) -> list[str]:
-    """The modes of a Pooling config, as sentence-transformers 6.2 reads it.
+    """Return the modes of a Pooling config, as sentence-transformers 6.2 reads it.
 
     An absent flag is off, and a config without any mode takes the mean. Releases before 5.4 took an absent
     pooling_mode_mean_tokens as on, but wrote every flag.

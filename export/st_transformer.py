@@ -141,7 +141,7 @@ def _check_extra(path: Path, name: str, value: Any) -> None:
 
 
 def _feature(path: Path, config: _TransformerFile, modality: str) -> str:
-    """The feature that the stage makes of an input: a state a token, or the vector."""
+    """Return the feature that the stage makes of an input: a state per token, or the vector."""
     if config.modality_config is None:
         return config.module_output_name or "token_embeddings"
     method_config = config.modality_config.get(modality)

@@ -41,13 +41,13 @@ _LOWERING = ("Siglip2Tokenizer", "Siglip2TokenizerFast")
 
 
 def max_length(directory: Path) -> int | None:
-    """The tokens that the source's tokenizer keeps of a text: its model_max_length, None without one."""
+    """Return the number of tokens that the source's tokenizer keeps, its model_max_length; None without one."""
     length = read_config(directory).longest
     return None if length is None or length >= UNLIMITED_LENGTH else int(length)
 
 
 def padding_id(directory: Path, default: int | None) -> int:
-    """The id that texts are padded with: its token's, else `default`. Raises SourceError if there is none."""
+    """Return the id of the padding token, else `default`. Raises SourceError if there is none."""
     token = read_config(directory).padding
     found = default if token is None else _rust_tokenizer(directory, _load(directory)[0]).token_to_id(token)
     if found is None:
@@ -75,7 +75,7 @@ def read_tokenizer(directory: Path, spec: TextSpec, *, lower_case: bool) -> tupl
 
 
 def _load(directory: Path) -> tuple[Any, tuple[str, ...]]:
-    """The tokenizer as `transformers` opens it, without running or fetching code, and notes. Raises SourceError."""
+    """Open the tokenizer with `transformers`, without running or fetching code. Raises SourceError."""
     transformers_logging.set_verbosity_error()
     config = read_config(directory)
     if config.auto_map:
@@ -111,7 +111,7 @@ def _load(directory: Path) -> tuple[Any, tuple[str, ...]]:
 
 
 def _load_as_it_is(directory: Path) -> Any:
-    """The tokenizer of tokenizer.json in the class that keeps its algorithm. Raises SourceError."""
+    """Open tokenizer.json in the class that keeps its algorithm. Raises SourceError."""
     try:
         return PreTrainedTokenizerFast.from_pretrained(directory, local_files_only=True)
     except Exception as error:  # `tokenizers` raises no class of its own
@@ -119,7 +119,7 @@ def _load_as_it_is(directory: Path) -> Any:
 
 
 def _rust_tokenizer(directory: Path, reference: Any) -> Tokenizer:
-    """A copy of its Rust tokenizer. For a class in Python tokenizer.json, which the gate then holds against it."""
+    """Return a copy of its Rust tokenizer; of tokenizer.json for a class in Python, which the gate compares."""
     if reference.is_fast:
         return open_tokenizer(reference.backend_tokenizer.to_str())
     file = directory / TOKENIZER_FILE
@@ -132,7 +132,7 @@ def _rust_tokenizer(directory: Path, reference: Any) -> Tokenizer:
 
 
 def _with_lowercasing(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer, lowering case first, unless a step of its own is to do just that (sentence-transformers' rule)."""
+    """Add lowercasing, unless one of the tokenizer's own steps does just that (sentence-transformers' rule)."""
     normalizer = tokenizer.normalizer
     steps: list[Any] = [normalizer] if normalizer else []
     if isinstance(normalizer, normalizers.Sequence):
@@ -148,7 +148,7 @@ def _trimmed_to_vocabulary(directory: Path, tokenizer: Tokenizer, spec: TextSpec
     No author can have embedded a text with such a token, so their literals are ordinary text here. Raises SourceError
     for tokens past the table that the vocabulary or every text has, and where an empty text has no valid tokens.
     """
-    path, size = vocabulary_file(directory), spec.vocabulary_size
+    path, size = vocabulary_file(directory), spec.vocab_size
     excess_tokens = {token: id for token, id in tokenizer.get_vocab(with_added_tokens=True).items() if id >= size}
     own = tokenizer.get_vocab(with_added_tokens=False)
     for token, id in sorted(excess_tokens.items(), key=lambda pair: pair[1]):
@@ -173,7 +173,7 @@ def _trimmed_to_vocabulary(directory: Path, tokenizer: Tokenizer, spec: TextSpec
 
 
 def _dropped(directory: Path, past: Mapping[str, int], size: int) -> tuple[str, ...]:
-    """A note on added tokens past the table, unless only the defaults of a class have added them."""
+    """Return a note on added tokens past the table, unless only the defaults of a class have added them."""
     named = [(entry, token) for token in sorted(past, key=past.__getitem__) if (entry := entry_of(directory, token))]
     if not named:
         return ()
@@ -183,7 +183,7 @@ def _dropped(directory: Path, past: Mapping[str, int], size: int) -> tuple[str, 
 
 
 def _check_vocabulary(directory: Path, found: Any) -> None:
-    """Raises SourceError where there are no files to load: some classes then make up a vocabulary of five tokens."""
+    """Raise SourceError if there are no files to load: some classes then make up a vocabulary of five tokens."""
     names = {name for name in type(found).vocab_files_names.values() if name != TOKENIZER_FILE}
     if not names or not all((directory / name).is_file() for name in names):
         raise SourceError(f"{directory} has no {TOKENIZER_FILE}; save the fast tokenizer there")
@@ -203,7 +203,7 @@ def _unreadable_message(directory: Path, named: str | None, error: Exception) ->
 
 
 def _algorithm(tokenizer: Tokenizer) -> str:
-    """The algorithm: BPE, Unigram, WordLevel, WordPiece."""
+    """Return the name of the algorithm: BPE, Unigram, WordLevel, WordPiece."""
     return type(tokenizer.model).__name__
 
 

@@ -122,12 +122,12 @@ class _Lowering:
 
 
 def _any_of(tokens: Collection[str]) -> re.Pattern[str]:
-    """A pattern, with one group, of the longest of the tokens at a place; of no tokens it matches nothing."""
+    """Return a pattern, with one group, of the longest token at a place; without tokens it matches nothing."""
     return re.compile(f"({'|'.join(map(re.escape, sorted(tokens, key=len, reverse=True))) or '(?!)'})")
 
 
 def _difference_cause(reference: Any, spec: TextSpec) -> str:
-    """The entry that is known to need more than the file, else the class."""
+    """Return the entry that is known to need more than the file, else the class."""
     if reference.truncation_side != "right":
         return f"truncation_side is {reference.truncation_side!r}; the service keeps the start of a text"
     if spec.padding_id is not None and reference.padding_side != "right":
@@ -141,7 +141,7 @@ def _difference_cause(reference: Any, spec: TextSpec) -> str:
 
 def _probes(spec: TextSpec, reference: Any) -> Iterator[str]:
     """Texts without the tokens past the embedding table: the artifact has none, so it reads them as ordinary text."""
-    past = [token for token, id in reference.get_vocab().items() if id >= spec.vocabulary_size]
+    past = [token for token, id in reference.get_vocab().items() if id >= spec.vocab_size]
     pattern = re.compile(_any_of(past).pattern, re.IGNORECASE)
     for text in _texts(spec, reference):
         yield pattern.sub(" ", text)
@@ -150,7 +150,7 @@ def _probes(spec: TextSpec, reference: Any) -> Iterator[str]:
 def _texts(spec: TextSpec, reference: Any) -> Iterator[str]:
     yield from PROBES
     yield from generate_texts(NUM_PROSE_PROBES, "gate")
-    own = [token for token, id in reference.get_added_vocab().items() if id < spec.vocabulary_size]
+    own = [token for token, id in reference.get_added_vocab().items() if id < spec.vocab_size]
     for token in own[:MAX_TOKEN_PROBES]:
         yield f"before {token} after{token}and {token.upper()}{token.lower()}"
     vocabulary = sorted(reference.get_vocab())

@@ -80,7 +80,7 @@ def _trace_module(target: ExportTarget, module: nn.Module) -> torch.onnx.ONNXPro
 
 
 def _detach_weights(program: torch.onnx.ONNXProgram) -> tuple[onnx.ModelProto, dict[str, InputArray]]:
-    """The optimized graph, its large initializers left empty, and their arrays by name: most are the encoder's own
+    """Return the optimized graph without its large initializers, and those by name: most are the encoder's own
     memory, and none of it stays with the tracer."""
     traced = list(program.model.graph.initializers.values())
     program.optimize()

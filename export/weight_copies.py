@@ -48,7 +48,8 @@ def _is_copy(found: InputArray, parameters: Sequence[InputArray]) -> bool | None
 
 
 def _with_a_column_of(found: InputArray, matrices: Sequence[InputArray]) -> list[InputArray]:
-    """The `matrices` with the first or the last column of `found`: one changed value leaves one of them as it was."""
+    """Return the `matrices` that share the first or last column of `found`: one changed value
+    leaves one of them unchanged."""
     if found.ndim != 2:
         return []
     alike = (each for each in matrices if each.shape == found.shape)

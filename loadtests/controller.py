@@ -63,7 +63,7 @@ class LoadController:
         return self._start_next_phase(now)
 
     def finish(self) -> list[PhaseResult]:
-        """The results of all phases, with all answers that have come by now; the last may have been cut short."""
+        """Return the results of all phases, with all responses so far; the last phase may have been cut short."""
         now = self._state.recorder.clock()
         if self._phase is not None and not self._awaiting_responses:
             self._record_result(self._phase, now)

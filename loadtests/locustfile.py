@@ -55,7 +55,7 @@ class ControlledShape(LoadTestShape):
         return self.controller.tick()
 
     def _scrape_batches(self) -> None:
-        """What the server has counted so far. Not waited for: a server that stands still is measured, too."""
+        """Scrape the server's batch metrics without waiting: a stalled server is measured, too."""
         self.batches_before = {}
         gevent.spawn(
             lambda: self.batches_before.update(batch_metrics.scrape(cast("Runner", self.runner).environment.host or ""))

@@ -80,7 +80,7 @@ class ProcessState:
         return self._validator
 
     def on_rate_change(self, message: dict[str, Any]) -> None:
-        """A phase begins."""
+        """Begin a phase."""
         last, new = self.current_rate.stage, RateStage(**message)
         cpu = self._cpu_meter.read()
         if last.measured:

@@ -82,7 +82,7 @@ _CLOCK_OFFSET = time.time() - time.perf_counter()
 
 
 def steady_clock() -> float:
-    """The wall clock as it was when this process began, and no jumps since: processes of a run agree on it."""
+    """Return the wall clock at process start plus monotonic time: processes of a run agree on it."""
     return _CLOCK_OFFSET + time.perf_counter()
 
 
@@ -108,27 +108,27 @@ class Recorder:
         self._buckets, self._pending = {}, {}
 
     def record_offered(self, rate_stage: int, intended: float) -> None:
-        """A request was to be sent then."""
+        """Record a request scheduled for then."""
         self._bucket(rate_stage, intended).offered += 1
 
     def record_dropped(self, rate_stage: int, intended: float) -> None:
-        """A request was to be sent then, and could not be."""
+        """Record a request that was scheduled for then and could not be sent."""
         bucket = self._bucket(rate_stage, intended)
         bucket.offered += 1
         bucket.dropped += 1
 
     def record_sent(self, rate_stage: int, intended: float) -> None:
-        """It is on its way now."""
+        """Record that a request is in flight."""
         self._bucket(rate_stage, intended).schedule_delay.add(1e3 * (self.clock() - intended))
 
     def record_failed(self, rate_stage: int, intended: float, problem: str) -> None:
-        """It has no answer, or a wrong one."""
+        """Record a request without a response, or with a wrong one."""
         self._bucket(rate_stage, intended).problems[problem] += 1
 
     def record_completed(
         self, rate_stage: int, intended: float, name: str, ms: float, stages: Mapping[str, float], *, completed_in: int
     ) -> None:
-        """It has its answer, which came `completed_in` another tempo perhaps."""
+        """Record a response, which may have come in a later stage, `completed_in`."""
         bucket = self._bucket(rate_stage, intended)
         bucket.latency.setdefault(name, Histogram()).add(ms)
         for stage, stage_ms in stages.items():
@@ -136,7 +136,7 @@ class Recorder:
         self._bucket(completed_in, self.clock()).completed += 1
 
     def take_pending(self) -> list[tuple[int, int, dict[str, Any]]]:
-        """What is new since this was last called, for another process."""
+        """Return what is new since the last call, for another process."""
         pending, self._pending = self._pending, {}
         return [(*cell, second.dump()) for cell, second in pending.items()]
 

@@ -26,7 +26,7 @@ class ResponseValidator:
         self._widths: dict[str, int] = {}
 
     def find_problem(self, request: Request, status: int, content: bytes | None) -> str | None:
-        """What is wrong with an answer, in a few words that do not differ from answer to answer; or None."""
+        """Return what is wrong with a response, in a few words that do not differ between responses; or None."""
         if status != 200:
             return f"status {status}"
         try:

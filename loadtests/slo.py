@@ -29,7 +29,7 @@ class Objective:
     percent: bool = False
 
     def measure(self, totals: TimeBucket, seconds: float) -> float:
-        """The figure that it is about."""
+        """Return the measured value of this objective."""
         latency = merge_histograms(totals.latency.values())
         match self.name:
             case "mean":
@@ -66,7 +66,7 @@ class Slo:
         return cls([_parse_objective(term.strip()) for term in text.split(",") if term.strip()])
 
     def violations(self, totals: TimeBucket, seconds: float) -> list[str]:
-        """What does not hold, in words. Where nothing was answered nothing holds."""
+        """Return the objectives that were missed, in words; without responses all are missed."""
         if self.objectives and not totals.latency:
             return ["no request succeeded"]
         measured = [(each, each.measure(totals, seconds)) for each in self.objectives]

@@ -54,7 +54,7 @@ class ThresholdPruning:
         return math.sqrt(self.squared_error / self.squared_norm)
 
     def apply(self, weights: Tensor, v: Tensor, query_mask: Tensor, key_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """weights `[b, h, s, k]`, v `[b, h, k, d]` -> out `[b, h, s, d]` and the weights that were left.
+        """Apply to weights `[b, h, s, k]`, v `[b, h, k, d]` -> out `[b, h, s, d]` and the remaining weights.
 
         `query_mask` `[b, s]` and `key_mask` `[b, k]`, broadcastable, are true where a position is the item's own.
         """
@@ -89,7 +89,7 @@ class PruningRecorder(AttentionRecorder):
 
 
 def pruned_attention(pruning: ThresholdPruning) -> AttentionFunction:
-    """The same over packed text."""
+    """Return the same attention over packed text."""
 
     def attend(
         q: Tensor, k: Tensor, v: Tensor, layout: PackedLayout, heads: int, scale: float, bias: Bias | None

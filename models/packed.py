@@ -72,7 +72,7 @@ class PackedLayout:
 class PackedEncoder(nn.Module, ABC):
     """A text encoder over packed ids, pooled as `pooling` says, to a vector `embedding_dim` wide."""
 
-    embedding_kind: TokenEmbeddingKind = "parts"
+    embedding_kind: TokenEmbeddingKind = "pooled"
     pooling: Pooling
     embedding_dim: int
 
@@ -109,7 +109,7 @@ def packed_attention(
 def eager_attention(
     q: Tensor, k: Tensor, v: Tensor, layout: PackedLayout, heads: int, scale: float, bias: Bias | None
 ) -> tuple[Tensor, Tensor | None]:
-    """The reference: the primitive of `models.attention` with padding biased away."""
+    """Compute the reference: the primitive of `models.attention` with padding masked by a bias."""
     q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
     padding = padding_bias(q, layout, resolve_bias(bias, q, k, scale))
     out, weights = attend(q, k, v, bias=padding, scale=scale, need_weights=True)
@@ -119,18 +119,18 @@ def eager_attention(
 def sdpa_attention(
     q: Tensor, k: Tensor, v: Tensor, layout: PackedLayout, heads: int, scale: float, bias: Bias | None
 ) -> tuple[Tensor, None]:
-    """The same by torch's fused kernel, whose weights are never made."""
+    """Compute the same by torch's fused kernel, which never materializes the weights."""
     q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
     out, _ = attend(q, k, v, bias=padding_bias(q, layout, resolve_bias(bias, q, k, scale)), scale=scale)
     return rearrange(out, "b h s d -> b s (h d)"), None
 
 
 def resolve_bias(bias: Bias | None, q: Tensor, k: Tensor, scale: float) -> Tensor | None:
-    """The bias as a tensor; q, k `[b, h, s, d]`."""
+    """Return the bias as a tensor; q, k `[b, h, s, d]`."""
     return bias if bias is None or isinstance(bias, Tensor) else bias(q, k, scale)
 
 
 def padding_bias(q: Tensor, layout: PackedLayout, bias: Tensor | None) -> Tensor:
-    """The bias of every item, with -inf where a key is padding: `[b, h or 1, 1 or s, s]`."""
+    """Return the bias of every item, with -inf where a key is padding: `[b, h or 1, 1 or s, s]`."""
     padding = q.new_zeros(layout.unpack_index.shape).masked_fill(~layout.token_mask(), float("-inf"))[:, None, None]
     return padding if bias is None else padding + bias

@@ -10,7 +10,7 @@ from models.artifact.specs import Pooling
 
 
 def pooling_weights(token_mask: Tensor, pooling: Pooling, dtype: torch.dtype) -> Tensor:
-    """What each position has of an item's vector: real `[b, s]` -> `[b, s]`, rows summing to 1.
+    """Return the weight of each position in an item's vector: real `[b, s]` -> `[b, s]`, rows summing to 1.
 
     "mean" gives the real ones alike, "cls" all to the first position, "last" all to the last real one. A fourth
     way, "attention", is the encoder's own to tell.

@@ -30,7 +30,7 @@ class VisionEncoder(nn.Module, ABC):
     pooling: Pooling
     grid: tuple[int, int]
     num_prefix_tokens: int = 0
-    embedding_kind: TokenEmbeddingKind = "parts"
+    embedding_kind: TokenEmbeddingKind = "pooled"
 
     def __init__(self, *, image_mean: Channels, image_std: Channels) -> None:
         """`image_mean` and `image_std`: what pixels, in 0 to 1, are brought from to mean 0 and deviation 1."""
@@ -39,7 +39,7 @@ class VisionEncoder(nn.Module, ABC):
         self.register_buffer("spread", torch.tensor(image_std), persistent=False)
 
     def forward(self, pixels: Tensor, recorder: AttentionRecorder | None = None) -> Tensor:
-        """pixels `[b, y, x, 3]` sRGB, 0 to 255, of any dtype -> `[b, e]`, not normalised.
+        """Encode pixels `[b, y, x, 3]` sRGB, 0 to 255, of any dtype -> `[b, e]`, not normalized.
 
         Raises ValueError for pictures of another size than the encoder's.
         """
@@ -55,7 +55,7 @@ class VisionEncoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, images: Tensor, recorder: AttentionRecorder) -> Tensor:
-        """images `[b, 3, y, x]`, about -2 to 2 -> `[b, e]`. Leaves an observer that watches the positions' vectors."""
+        """Encode images `[b, 3, y, x]`, about -2 to 2 -> `[b, e]`. Sets a recorder's token embeddings if requested."""
 
     def pooling_weights(self, recorder: AttentionRecorder) -> Tensor:
         """[b or 1, s]: what each position has of the vector that `recorder` saw made, summing to 1."""
@@ -66,8 +66,8 @@ class VisionEncoder(nn.Module, ABC):
         )
 
     def on_grid(self, weights: Sequence[Tensor]) -> list[Tensor]:
-        """The watched layers' weights over the same positions: `num_prefix_tokens`, then `grid` row by row, `[b, h, s,
-        s]`."""
+        """Return the recorded layers' weights over the same positions: `num_prefix_tokens`, then `grid` row by row,
+        `[b, h, s, s]`."""
         return list(weights)
 
 

@@ -47,7 +47,7 @@ class HeadlightService(Service[Any]):
     """A BentoML service with the app in front."""
 
     def to_asgi(self, is_main: bool = True) -> BentoMLDispatcher:
-        """What the worker serves."""
+        """Return the app that the worker serves."""
         return BentoMLDispatcher(super().to_asgi(is_main), BENTOML_PATHS)
 
 

@@ -118,12 +118,12 @@ class AppState:
             self.tracing.close()
 
     def check_alive(self) -> None:
-        """Raises NotReady unless all of the engine is at work."""
+        """Raise NotReady unless the whole engine is alive."""
         if not self.engine.alive:
             raise NotReady("the engine has stopped")
 
     def check_ready(self) -> None:
-        """Raises NotReady while it drains, or something is stuck."""
+        """Raise NotReady during shutdown, or while a batch is stuck."""
         if not self.ready:
             raise NotReady("the server is not ready")
 
@@ -143,7 +143,7 @@ class AppState:
         raise ModelNotFound(f"no {modality} model is available", "model")
 
     def sibling_for(self, encoder: AnyEncoder, modality: Modality) -> AnyEncoder | None:
-        """The model itself, or the first that embeds that modality into the same space."""
+        """Return the model itself, or the first that embeds that modality into the same space."""
         if encoder.manifest.modality == modality:
             return encoder
         space = encoder.manifest.embedding.space

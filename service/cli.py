@@ -17,7 +17,7 @@ class CliOptions:
 
 
 def parse_args(arguments: Sequence[str]) -> CliOptions:
-    """Ends the process, with how it should be, when they cannot be understood."""
+    """Parse the command line; on an error, print usage and exit."""
     parsed = vars(_parser().parse_args(arguments))
     host, port = parsed.pop("host"), parsed.pop("port")
     server_options = {name.replace("_", "-"): value for name, value in parsed.items() if value is not None}

@@ -58,7 +58,7 @@ def _check_compatibility(artifacts: Iterable[Artifact]) -> None:
         if manifest.name in names:
             raise ArtifactError(path, "has the same model name as another artifact")
         names.add(manifest.name)
-        width = widths.setdefault(embedding.space, embedding.width)
-        if width != embedding.width:
-            message = f"has width {embedding.width}, but another artifact of space {embedding.space} has {width}"
+        width = widths.setdefault(embedding.space, embedding.dim)
+        if width != embedding.dim:
+            message = f"has width {embedding.dim}, but another artifact of space {embedding.space} has {width}"
             raise ArtifactError(path, message)

@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         return parsed
 
     def artifact_directories(self) -> list[Path]:
-        """The artifacts to serve, in order. Raises ArtifactError when there is none."""
+        """Return the artifacts to serve, in order. Raises ArtifactError if there is none."""
         root = PROJECT_ROOT / "artifacts"
         directories = list_artifacts(root) if self.models is None else list(self.models)
         if not directories:

@@ -21,7 +21,7 @@ def random_inputs(encoder: TextEncoder, lengths: Sequence[int], seed: int = 0) -
     """Items of these lengths, or as long as the model takes: random ids of its vocabulary."""
     rng, text = np.random.default_rng(seed), encoder.manifest.text
     assert text is not None
-    return [rng.integers(0, text.vocabulary_size, min(n, text.max_tokens)) for n in lengths]
+    return [rng.integers(0, text.vocab_size, min(n, text.max_tokens)) for n in lengths]
 
 
 def differences(tested: TextEncoder, reference: TextEncoder) -> dict[str, float]:

@@ -77,7 +77,7 @@ def engine_tflops(state: AppState, artifact: Path, *, tokens: int, seconds: floa
 
 
 def binding_ms(artifact: Path, provider: str, batch: Sequence[np.ndarray[Any, Any]]) -> dict[str, float]:
-    """A batch by IO binding, as it is served on a GPU, and by a plain run: medians, in turn."""
+    """Measure a batch by IO binding, as served on a GPU, and by a plain run: medians, in turn."""
     manifest = Manifest.read(artifact)
     chain = providers.provider_options(provider, manifest.precision)
     session = onnxruntime.InferenceSession(artifact / GRAPH_FILE, providers=chain, enable_fallback=0)
@@ -95,7 +95,7 @@ def binding_ms(artifact: Path, provider: str, batch: Sequence[np.ndarray[Any, An
 
 
 def _matmul_chain(kind: int, n: int) -> bytes:
-    """A graph of `y = x w w w ...`, which nothing can be left out of."""
+    """Build a graph of `y = x w w w ...`, of which nothing can be optimized away."""
     names = ["x", *(f"y{i}" for i in range(1, CHAIN_LENGTH)), "y"]
     nodes = [helper.make_node("MatMul", [a, "w"], [b]) for a, b in pairwise(names)]
     square = {name: helper.make_tensor_value_info(name, kind, [n, n]) for name in ("x", "w", "y")}

@@ -44,7 +44,7 @@ def runs_confined(image: str) -> str:
 
 
 def check_readme_example(post: Callable[[str, str], str]) -> None:
-    """The README's first request has its first answer. Raises CheckFailed."""
+    """Check that the README's first request gets the documented response. Raises CheckFailed."""
     readme = (ROOT / "README.md").read_text()
     url, body = re.search(r"curl -s (\S+/v1/embeddings) .*?-d '(.*?)'", readme, re.DOTALL).groups()  # type: ignore[union-attr]
     example = json.loads(re.search(r'```json\n({"object": "list".*?)```', readme, re.DOTALL).group(1))  # type: ignore[union-attr]
@@ -113,7 +113,7 @@ def mounted_artifacts(image: str) -> str:
 
 
 def corrupt_artifact(image: str) -> str:
-    """A flipped byte in a baked-in file, put in its place by a mount: it is not served, and named."""
+    """Check that a flipped byte in a baked-in file, mounted over it, is named and not served."""
     file = "all-MiniLM-L6-v2/weights.bin"
     with tempfile.TemporaryDirectory() as folder:
         corrupt = Path(folder) / "weights.bin"

@@ -32,7 +32,7 @@ class CheckFailed(RuntimeError):
 
 @cache
 def runtime_command() -> tuple[str, ...]:
-    """That of the engine. Raises CheckFailed where there is none that works: docker's client may lack its daemon."""
+    """Return the container engine's command. Raises CheckFailed if none works: docker's client may lack its daemon."""
     configured = os.environ.get("CONTAINER_ENGINE") or os.environ.get("ENGINE")
     if configured:
         return tuple(shlex.split(configured))
@@ -67,7 +67,7 @@ class Container:
     started_at: float
 
     def execute(self, *arguments: str) -> str:
-        """What a command in it prints. Raises CheckFailed."""
+        """Run a command in the container and return its output. Raises CheckFailed."""
         return run_command("exec", self.name, *arguments)
 
     def signal(self, name: str) -> None:
@@ -94,7 +94,7 @@ class Container:
 
 @contextmanager
 def run_container(image: str, *options: str, port: int = 3000, arguments: Sequence[str] = ()) -> Iterator[Container]:
-    """A container with these options of `run`, listening on `port` of its own or, with `--network host`, the host's."""
+    """Run a container with these options, listening on `port` of its own or, with `--network host`, the host's."""
     name = f"headlight-{uuid.uuid4().hex[:8]}"
     argv = [
         *runtime_command(),

@@ -10,7 +10,7 @@ CLASSIFIER_PREFIX = "License :: "
 
 
 def license_name(package: Distribution) -> str:
-    """An SPDX expression where there is one, else what the package says of itself in its first line."""
+    """Return an SPDX expression if there is one, else the first line of the package's license field."""
     metadata = package.metadata
     from_classifiers = [
         line.split(" :: ")[-1] for line in metadata.get_all("Classifier", []) if line.startswith(CLASSIFIER_PREFIX)
@@ -22,7 +22,7 @@ def license_name(package: Distribution) -> str:
 
 
 def license_texts(package: Distribution) -> Iterator[str]:
-    """What its licence files say."""
+    """Yield the texts of the package's license files."""
     for file in package.files or ():
         is_license_file = ".dist-info" in file.parts[0] and any(word in file.name.lower() for word in FILE_NAME_PARTS)
         if is_license_file and (found := Path(file.locate())).is_file():

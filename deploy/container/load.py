@@ -17,7 +17,7 @@ LOST = "lost"
 
 @contextmanager
 def client_load(port: int, clients: int) -> Iterator[Counter[str]]:
-    """Counts of statuses, of `REFUSED` and of `LOST`, complete when the context has ended."""
+    """Yield counts of statuses, of `REFUSED` and of `LOST`; they are complete when the context has ended."""
     counts: Counter[str] = Counter()
     stop = threading.Event()
 

@@ -114,7 +114,7 @@ def run_locust(rate: float, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def run_process(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that ends with the context."""
+    """Run a process that ends with the context."""
     process = subprocess.Popen(command, env=environment, cwd=ROOT)
     try:
         yield process

@@ -81,7 +81,7 @@ def gptq_quantize(weights: Floats, hessian_inverse: Float64Array) -> tuple[Int8A
 
 
 def hessian_inverse_cholesky(x: Floats) -> Float64Array:
-    """x `[t, k]` -> `[k, k]`, upper: how an error in one channel is best made good by the later ones.
+    """Return `[k, k]`, upper, of x `[t, k]`: how later channels best compensate an error in one channel.
 
     It is U where U^T U is the inverse of the second moments. Theirs is R R^T with R upper, so that U is the inverse of
     R: a triangular system costs a quarter of inverting the moments and factoring that.

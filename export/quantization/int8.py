@@ -52,7 +52,7 @@ _MIN_SCALE = np.float32(1e-12)
 def quantize(
     model: onnx.ModelProto, calibration: Sequence[GraphInputs], directory: Path | None = None
 ) -> onnx.ModelProto:
-    """A copy of `model` whose linear layers multiply bytes. `calibration` holds batches as the graph takes them.
+    """Return a copy of `model` with int8 linear layers. `calibration` holds batches as the graph takes them.
 
     `directory` is where the weights file of `model` is, for a model that has one.
 
@@ -99,7 +99,7 @@ class _QuantizedGroup:
 
 
 def _quantize_group(layers: Sequence[LinearLayer], x: Floats, *, bounded: bool) -> _QuantizedGroup:
-    """x `[t, k]` as calibration saw it; `bounded` if a norm made it."""
+    """Quantize a group from x `[t, k]`, its input in calibration; `bounded` if a norm made it."""
     part = _QuantizedGroup(f"{layers[0].input_name}/int8")
     divisors = smoothquant_scales(x, np.concatenate([layer.weights for layer in layers], axis=1))
     x = x / divisors
@@ -136,7 +136,7 @@ def _static_activation(part: _QuantizedGroup, smooth: str, x: Floats) -> tuple[s
 
 
 def _dynamic_per_token(part: _QuantizedGroup, smooth: str, x: Floats) -> tuple[str, str, str, str | None]:
-    """A scale for each row: the smallest by which it fits between 0 and 255 with its zero at the zero point."""
+    """Add a scale per row: the smallest with which the row fits 0 to 255, zero at the zero point."""
     zero = zero_point(x)
     zero_name, axis = part.constant("zero", np.uint8(zero)), part.constant("axis", np.array([-1]))
     above, below = (part.node(f"Reduce{end}", [smooth, axis], end.lower(), keepdims=1) for end in ("Max", "Min"))

@@ -39,24 +39,26 @@ def measure(reference: Embed, quantized: Embed, items: Sequence[Item]) -> Qualit
     expected_neighbors, actual_neighbors = _nearest_neighbors(expected), _nearest_neighbors(actual)
     num_shared = [len(np.intersect1d(a, b)) for a, b in zip(expected_neighbors, actual_neighbors, strict=True)]
     return Quality(
-        items=len(items),
+        num_inputs=len(items),
         mean_cosine=float(cosines.mean()),
         min_cosine=float(cosines.min()),
-        neighbours_overlap=float(np.mean(num_shared)) / NUM_NEIGHBORS,
-        neighbours_max_abs=float(np.abs(solo_vectors - actual[sample]).max()),
+        knn_overlap_at_10=float(np.mean(num_shared)) / NUM_NEIGHBORS,
+        batch_invariance_max_abs=float(np.abs(solo_vectors - actual[sample]).max()),
     )
 
 
 def check_quality(quality: Quality, precision: Precision) -> None:
-    """Raises ParityError past a limit. Negated comparisons, so that NaN fails too."""
+    """Raise ParityError past a limit. Negated comparisons, so that NaN fails too."""
     failed = []
     if not quality.mean_cosine >= MIN_MEAN_COSINE:
         failed.append(f"mean cosine {quality.mean_cosine:.4f} < {MIN_MEAN_COSINE}")
-    if not quality.neighbours_overlap >= MIN_OVERLAP:
-        failed.append(f"{quality.neighbours_overlap:.3f} of the nearest {NUM_NEIGHBORS} kept < {MIN_OVERLAP}")
+    if not quality.knn_overlap_at_10 >= MIN_OVERLAP:
+        failed.append(f"{quality.knn_overlap_at_10:.3f} of the nearest {NUM_NEIGHBORS} kept < {MIN_OVERLAP}")
     max_variance = MAX_BATCH_VARIANCE[precision]
-    if not quality.neighbours_max_abs <= max_variance:
-        failed.append(f"changed {quality.neighbours_max_abs:.1e} by other inputs of the batch > {max_variance:.0e}")
+    if not quality.batch_invariance_max_abs <= max_variance:
+        failed.append(
+            f"changed {quality.batch_invariance_max_abs:.1e} by other inputs of the batch > {max_variance:.0e}"
+        )
     if failed:
         raise ParityError(f"the quantized graph disagrees with the full-precision encoder: {'; '.join(failed)}")
 

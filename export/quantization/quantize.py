@@ -32,7 +32,7 @@ def quantize_int8(model: onnx.ModelProto, directory: Path, target: ExportTarget)
 
 
 def evaluate_quality(staging_dir: Path, target: ExportTarget, precision: Precision) -> Quality:
-    """The reduced encoder against its own vectors in float32.
+    """Compare the reduced encoder with its own vectors in float32.
 
     Of 8-bit layers it is the graph in `staging_dir`. Half floats are torch's: ONNX Runtime has few kernels for them on
     CPU and computes the rest in float32, where nothing would overflow that does on CUDA.

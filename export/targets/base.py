@@ -79,7 +79,7 @@ class ExportTarget(ABC, Generic[EncoderT]):
 
     @abstractmethod
     def module(self) -> nn.Module:
-        """The graph to trace: takes the inputs in the order of `axes`, returns what `outputs` names."""
+        """Return the module to trace: it takes the inputs in the order of `axes` and returns what `outputs` names."""
 
     @abstractmethod
     def graph_inputs(self, items: Sequence[Item]) -> GraphInputs:
@@ -95,7 +95,7 @@ class ExportTarget(ABC, Generic[EncoderT]):
 
     @abstractmethod
     def embed_with(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
-        """The vectors `[b, e]` that torch makes of one batch; `encoder` is this one, in whatever precision."""
+        """Return the vectors `[b, e]` of one batch by torch; `encoder` is this one in any precision."""
 
     @abstractmethod
     def corpus(self, split: CorpusSplit) -> list[Item]:
@@ -108,22 +108,22 @@ class ExportTarget(ABC, Generic[EncoderT]):
     def embedding_spec(self, name: str) -> EmbeddingSpec:
         """How vectors come about; `name` is the artifact's."""
         return EmbeddingSpec(
-            width=self._embedding_dim,
+            dim=self._embedding_dim,
             pooling=self._pooling,
             normalize=self._info.normalize,
-            positions=self._embedding_kind,
+            token_embeddings=self._embedding_kind,
             space=self._info.space or name,
         )
 
     @torch.no_grad()
     def reference_outputs(self, items: Sequence[Item], dtype: torch.dtype = torch.float64) -> Iterator[ExpectedOutputs]:
-        """What the trained original, in that precision and one item at a time, answers for each."""
-        reference, num_prefix_tokens = self._reference(dtype), self.image.prefix if self.image else 0
+        """Yield the trained original's outputs for each item, one at a time, in that precision."""
+        reference, num_prefix_tokens = self._reference(dtype), self.image.num_prefix_tokens if self.image else 0
         for item in items:
             yield ExpectedOutputs.from_reference(reference(torch.from_numpy(item)[None]), num_prefix_tokens)
 
     def parameters(self) -> dict[str, Floats]:
-        """The encoder's parameters by the names that `module` gives them in a graph."""
+        """Return the encoder's parameters by the names that `module` gives them in a graph."""
         return {f"encoder.{name}": value.detach().numpy() for name, value in self._encoder.named_parameters()}
 
     def release(self) -> None:
@@ -137,7 +137,7 @@ class ExportTarget(ABC, Generic[EncoderT]):
 
     @torch.no_grad()
     def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
-        """The encoder's own vectors `[b, e]`, by torch in float32, or in float16 throughout."""
+        """Return the encoder's own vectors `[b, e]`, by torch in float32, or in float16 throughout."""
         encoder: nn.Module = self._half_encoder if half else self._encoder
         vectors: Floats = self.embed_with(encoder, items).float().numpy()
         return vectors
@@ -159,7 +159,7 @@ class ExportTarget(ABC, Generic[EncoderT]):
     @property
     def pooled_from_tokens(self) -> bool:
         """The pooling of the positions' vectors is the item's."""
-        return self._embedding_kind == "parts"
+        return self._embedding_kind == "pooled"
 
     @property
     def heads(self) -> range:

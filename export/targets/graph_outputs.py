@@ -25,7 +25,7 @@ class CapturedAttention:
 
 
 def require_token_embeddings(token_embeddings: Tensor | None) -> Tensor:
-    """What an encoder that is watched leaves of its positions, as every one does."""
+    """Return the token embeddings that every recording encoder leaves."""
     if token_embeddings is None:
         raise ValueError("the encoder recorded no token embeddings")
     return token_embeddings

@@ -42,7 +42,7 @@ def load_target(layout: SourceLayout, options: ExportOptions) -> ExportTarget:
 
 
 def supported_modalities(config: Any) -> tuple[Modality, ...]:
-    """What an encoder with this config takes."""
+    """Return the modalities of an encoder with this config."""
     architectures: dict[Modality, object] = {"text": TEXT.get(config.model_type), "image": find_architecture(config)}
     return tuple(modality for modality, architecture in architectures.items() if architecture)
 

@@ -49,7 +49,7 @@ def load_text_target(
         offset = _after_padding(directory, text_config) if architecture.padding_offset_positions else 0
         text = TextSpec(
             max_tokens=_max_tokens(text_config.max_position_embeddings - offset, own_limit, options, architecture),
-            vocabulary_size=text_config.vocab_size,
+            vocab_size=text_config.vocab_size,
             position_offset=offset,
             padding_id=tokenizer.padding_id(directory, text_config.pad_token_id) if architecture.fixed_length else None,
             prompts=st_options.prompts,
@@ -85,7 +85,7 @@ def load_text_target(
 
 
 def _pooling_notes(asked: Pooling | None, architecture: TextArchitecture) -> tuple[str, ...]:
-    """A note where no file and no option says how a decoder's states become a vector."""
+    """Return a note if no file and no option says how a decoder's states are pooled."""
     if asked or architecture.head or architecture.pooling != "last":
         return ()
     return (
@@ -95,7 +95,7 @@ def _pooling_notes(asked: Pooling | None, architecture: TextArchitecture) -> tup
 
 
 def _after_padding(directory: Path, size: Any) -> int:
-    """The first position: behind the padding id. Raises SourceError where there is none."""
+    """Return the first position, which follows the padding id. Raises SourceError if there is none."""
     if size.pad_token_id is None:
         raise SourceError(
             f"{directory / CONFIG_FILE} has pad_token_id: null, behind which {size.model_type} counts its positions; "
@@ -106,7 +106,7 @@ def _after_padding(directory: Path, size: Any) -> int:
 
 
 def _max_tokens(positions: int, own_limit: int | None, options: ExportOptions, architecture: TextArchitecture) -> int:
-    """The limit that is asked for, or the source's own, and never more than there are positions."""
+    """Return the requested limit, else the source's own, bounded by the number of positions."""
     requested = options.max_tokens
     if requested and requested > positions:
         raise OptionError(f"max-tokens {requested} is more than the {positions} positions of the encoder")
@@ -120,7 +120,7 @@ def _max_tokens(positions: int, own_limit: int | None, options: ExportOptions, a
 def _eager_reference(
     directory: Path, model_type: str, pooling: Pooling, dense: Sequence[Dense], dtype: torch.dtype
 ) -> ReferenceModel:
-    """The trained encoder in that precision with its own eager attention."""
+    """Return the trained encoder in that precision with its own eager attention."""
     model = convert(load_text_model(directory, model_type, attention="eager"), dtype)
     architecture = ARCHITECTURES[model_type]
     dense_stages = copy.deepcopy(nn.Sequential(*dense)).to(dtype)

@@ -97,7 +97,7 @@ class ImageTarget(ExportTarget[VisionEncoder]):
         scenes = (
             render_scene(each, rng, side_px=SCENE_PX) for each in draw_descriptions(rng, NUM_SCENES[split], scene_split)
         )
-        size = self._image.columns_px, self._image.rows_px
+        size = self._image.width_px, self._image.height_px
         return [np.asarray(Image.fromarray(scene.pixels).resize(size, Image.Resampling.BICUBIC)) for scene in scenes]
 
     @override
@@ -106,14 +106,14 @@ class ImageTarget(ExportTarget[VisionEncoder]):
 
     def _random_images(self, rng: np.random.Generator, count: int) -> list[Item]:
         """Noise over a gradient: no two patches alike, and no patch flat."""
-        rows, columns = self._image.rows_px, self._image.columns_px
+        rows, columns = self._image.height_px, self._image.width_px
         ramp = np.linspace(0, 155, rows)[:, None, None] * rng.uniform(0, 1, (count, 1, 1, 3))
         noise = rng.uniform(0, 100, (count, rows, columns, 3))
         return list((ramp + noise).astype(np.uint8))
 
 
 def recording_reference(encoder: VisionEncoder) -> ReferenceModel:
-    """The encoder itself, its attention spelled out in torch, in whatever precision it has."""
+    """Return the encoder itself, in its own precision, with its attention computed in torch."""
 
     @torch.no_grad()
     def run(pixels: Tensor) -> ReferenceOutput:

@@ -25,8 +25,8 @@ from models.pooling import pooling_weights
 
 
 def load_target(directory: Path, options: ExportOptions) -> ExportTarget:
-    """Raises SourceError when the directory is no checkpoint of ours that can be exported, OptionError for what the
-    encoder has not."""
+    """Load a native checkpoint. Raises SourceError if it cannot be exported, OptionError for options that the
+    encoder does not have."""
     try:
         encoder = checkpoint.load(directory)
     except (CheckpointError, ConfigError) as error:
@@ -50,13 +50,13 @@ def _image_target(encoder: ImageEncoder, options: ExportOptions) -> ImageTarget:
     info = ImageModelInfo(
         architecture=config.kind,
         image=ImageSpec(
-            rows_px=config.image_px,
-            columns_px=config.image_px,
-            scaled_px=(config.image_px, config.image_px),
+            height_px=config.image_px,
+            width_px=config.image_px,
+            resize_px=(config.image_px, config.image_px),
             interpolation="bilinear",
             transparency="white",
             grid=encoder.grid,
-            prefix=encoder.num_prefix_tokens,
+            num_prefix_tokens=encoder.num_prefix_tokens,
         ),
         normalize=options.normalize is not False,
         space=options.space or config.space,
@@ -70,7 +70,7 @@ def _text_target(directory: Path, encoder: TextTransformer, options: ExportOptio
         raise OptionError(f"max-tokens {options.max_tokens} is more than the encoder's {config.max_tokens}")
     text = TextSpec(
         max_tokens=options.max_tokens or config.max_tokens,
-        vocabulary_size=config.vocabulary_size,
+        vocab_size=config.vocabulary_size,
         position_offset=0,
     )
     artifact, notes = tokenizer.read_tokenizer(directory, text, lower_case=False)
@@ -87,7 +87,7 @@ def _text_target(directory: Path, encoder: TextTransformer, options: ExportOptio
 
 
 def _eager_reference(encoder: TextTransformer) -> ReferenceModel:
-    """The encoder one item at a time, its attention spelled out in torch."""
+    """Return the encoder run one item at a time, with its attention computed in torch."""
 
     def run(ids: Tensor) -> ReferenceOutput:
         packed = as_tensors({**pack([*ids.numpy()])})

@@ -56,7 +56,7 @@ class ExpectedOutputs:
         )
 
     def attention_outputs(self, layer: int) -> dict[str, Floats]:
-        """What a graph is to say of that layer, by the names of `tensors.layer_outputs`:
+        """Return the expected outputs of a layer, by the names of `tensors.layer_outputs`:
         `[h, n, n]`, `[n, n]`, pooled a row."""
         weights = self.weights[layer]
         outputs = {
@@ -71,5 +71,5 @@ class ExpectedOutputs:
 
 
 def _at_least_float32(tensor: Tensor) -> Tensor:
-    """An original in half precision is reduced in float32: the reductions are no part of it."""
+    """Convert half precision to float32: the reductions are not part of the original."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

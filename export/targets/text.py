@@ -70,7 +70,7 @@ class TextTarget(ExportTarget[PackedEncoder]):
     @override
     def dummy_inputs(self) -> list[Item]:
         return [
-            np.arange(min(n, self._text_spec.max_tokens), dtype=np.int64) % self._text_spec.vocabulary_size
+            np.arange(min(n, self._text_spec.max_tokens), dtype=np.int64) % self._text_spec.vocab_size
             for n in (12, 5, 20)
         ]
 
@@ -81,8 +81,7 @@ class TextTarget(ExportTarget[PackedEncoder]):
         for lengths in ([1], [3], [min(200, max_tokens), 1, 64], [max_tokens], [7] * 7, rng.integers(1, 65, 16)):
             min_tokens = 1 if self._text_spec.padding_id is None else max_tokens
             yield [
-                rng.integers(0, self._text_spec.vocabulary_size, min(max(int(n), min_tokens), max_tokens))
-                for n in lengths
+                rng.integers(0, self._text_spec.vocab_size, min(max(int(n), min_tokens), max_tokens)) for n in lengths
             ]
 
     @override

@@ -7,8 +7,8 @@ MIN_SAG = 0.15
 
 
 def knee(rates: Sequence[float], latencies: Sequence[float]) -> float | None:
-    """The rate at which the curve lies farthest under the chord from its first point to its last, both axes scaled to
-    0 to 1; None for fewer than four points, and for a line. `rates` grow.
+    """Return the rate at which the curve is farthest below the chord from its first to its last point, both axes scaled
+    to 0 to 1; None for fewer than four points, and for a line. `rates` grow.
 
     Source: Satopää et al., "Finding a 'Kneedle' in a Haystack" (2011), section III, for a curve that is convex.
     """

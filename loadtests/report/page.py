@@ -28,7 +28,7 @@ LATENCIES = {name: COLUMNS[name] for name in COLUMNS if name.endswith("_ms")}
 
 
 def html(summary: Summary, recorder: Recorder, host: str) -> str:
-    """The whole page."""
+    """Render the page."""
     figures = summary.figures()
     started_at = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(recorder.started_at))
     template = Template(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))

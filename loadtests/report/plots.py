@@ -104,7 +104,7 @@ def latency_by_stage(summary: Summary) -> str | None:
 
 
 def latency_distributions(summary: Summary) -> str | None:
-    """The share of requests that were no slower, by name; None of no answers."""
+    """Plot the share of requests that were no slower, by name; None without responses."""
     histograms = sorted(summary.totals.latency.items())
     if not histograms:
         return None

@@ -1,7 +1,7 @@
-"""The manifest: one JSON file that says what an artifact is, and the only thing a reader must parse.
+"""Manifest of an artifact, `manifest.json`: the only file that a reader must parse.
 
-Widths, limits and tensor names live in it and nowhere else, so that the service needs no knowledge of an
-architecture. Its parts that tell of the encoder are in `models.artifact.specs`; its readers get those from here too.
+Dimensions, limits and tensor names are in it and nowhere else, so that the service needs no knowledge of an
+architecture. Its sections about the encoder are in `models.artifact.specs` and are exported from here too.
 """
 
 from pathlib import Path
@@ -46,7 +46,7 @@ __all__ = [
     "TokenEmbeddingKind",
 ]
 
-ARTIFACT_FORMAT_VERSION: Final = 6
+ARTIFACT_FORMAT_VERSION: Final = 7
 """Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
 
 MANIFEST_FILE = "manifest.json"
@@ -74,13 +74,15 @@ class Deviation(FrozenModel):
 class Parity(FrozenModel):
     """Largest differences from the trained original in float64, measured over `items` when the artifact was sealed."""
 
-    items: int = Field(gt=0)
+    num_inputs: int = Field(gt=0)
     embedding: Deviation = Field(description="Of embeddings scaled to length 1, in any component.")
     embedding_cosine: Deviation = Field(description="1 minus the cosine of two embeddings.")
-    positions: Deviation = Field(description="Of vectors of positions, each scaled to length 1, and their pooling.")
+    token_embeddings: Deviation = Field(
+        description="Of vectors of positions, each scaled to length 1, and their pooling."
+    )
     weights: Deviation | None = Field(description="Of attention weights; None where there is no attention.")
     relevance: Deviation | None = Field(description="Of reductions of attention; None where there is no attention.")
-    batch: Deviation = Field(
+    batch_invariance: Deviation = Field(
         description="Change of an embedding, or of a position's, by the items in the same batch. The original runs one "
         "item at a time: its figure is the larger one of its embeddings and positions."
     )
@@ -99,17 +101,17 @@ class Overrides(FrozenModel):
 class Quality(FrozenModel):
     """Of a reduced precision: its vectors of `items` texts or pictures against those of full precision."""
 
-    items: int = Field(gt=0)
+    num_inputs: int = Field(gt=0)
     mean_cosine: float
     min_cosine: float
-    neighbours_overlap: float = Field(description="Mean share of the ten nearest that are the same.")
-    neighbours_max_abs: float = Field(description="Largest change of a vector by the items batched with it.")
+    knn_overlap_at_10: float = Field(description="Mean share of the ten nearest that are the same.")
+    batch_invariance_max_abs: float = Field(description="Largest change of a vector by the items batched with it.")
 
 
 class Manifest(FrozenModel):
     """Everything a reader needs to serve the artifact, and the digest of every other file in it."""
 
-    format: Literal[6] = ARTIFACT_FORMAT_VERSION
+    format: Literal[7] = ARTIFACT_FORMAT_VERSION
     name: Name
     modality: Modality
     architecture: str
@@ -137,7 +139,7 @@ class Manifest(FrozenModel):
     @property
     def num_prefix_tokens(self) -> int:
         """Return the number of positions excluded from reductions: an image's CLS and registers; 0 for a text."""
-        return self.image.prefix if self.image else 0
+        return self.image.num_prefix_tokens if self.image else 0
 
     @classmethod
     def read(cls, directory: Path) -> Self:

@@ -1,4 +1,4 @@
-"""What a manifest says of the encoder: what it takes, what it gives, and the graph that does it."""
+"""Sections of the manifest about the encoder: its inputs, embedding, attention and graph."""
 
 from typing import Annotated, Literal, Self
 
@@ -10,41 +10,41 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 Modality = Literal["text", "image"]
 Pooling = Literal["mean", "cls", "last", "attention"]
-TokenEmbeddingKind = Literal["parts", "mapped", "states"]
-"""What the vectors of the positions are to the item's. "parts": the pooling of them is the item's vector, be it their
-mean or one of them. "mapped": each is made of its state as the item's is of the pooled state, by a map that is not
-linear, so that they do not add up. "states": the last hidden states, which a pooling with weights of its own reads."""
+TokenEmbeddingKind = Literal["pooled", "projected", "hidden_states"]
+"""How token embeddings relate to the input's embedding. "pooled": their pooling (mean, CLS or last) is the embedding.
+"projected": token states pass through the same non-linear head as the pooled state, so they do not add up to the
+embedding. "hidden_states": the last hidden states, which an attention pooling head reads."""
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16", "int8"]
 Interpolation = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
-Transparency = Literal["white", "dropped", "keyed"]
+Transparency = Literal["white", "dropped", "color_key"]
 
 PixelCount = Annotated[int, Field(gt=0, le=4096)]
-"""Of a picture that a model takes, or is cut from, in px. Bounded, for every picture is made that large."""
+"""Pixels of one edge of a model's image; bounded, because every image is scaled to that size."""
 
 
 class FrozenModel(BaseModel):
-    """Of a manifest: it is never changed, and has no entry that is not known."""
+    """Immutable section of a manifest that rejects unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class EmbeddingSpec(FrozenModel):
-    """How an item's vector of `width` comes about: pooled over its positions, then scaled to length 1 if `normalize`.
+    """Embedding of `dim` components: pooled over the positions, then scaled to length 1 if `normalize`.
 
-    `positions` says what the vectors of the positions are to it. Vectors of artifacts that name one `space` can be
-    compared: a text's with a picture's, say.
+    `token_embeddings` says how the tokens' vectors relate to it. Embeddings of artifacts with the same `space` can be
+    compared, such as a text's with an image's.
     """
 
-    width: int = Field(gt=0)
+    dim: int = Field(gt=0)
     pooling: Pooling
     normalize: bool
-    positions: TokenEmbeddingKind
+    token_embeddings: TokenEmbeddingKind
     space: Name
 
 
 class AttentionSpec(FrozenModel):
-    """The attention that can be observed: for each layer, first layer first, how many `heads` it has."""
+    """Number of attention `heads` per layer, first layer first."""
 
     heads: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
 
@@ -59,13 +59,13 @@ class AttentionSpec(FrozenModel):
 
 
 class TextSpec(FrozenModel):
-    """Limits of the text input, special tokens included in `max_tokens`, and what is put before a text.
+    """Limits of the text input, and prompts put before a text; `max_tokens` includes special tokens.
 
-    `padding_id` is for encoders that were trained on texts padded to `max_tokens`, with attention to the padding.
+    `padding_id` is set for encoders that were trained on texts padded to `max_tokens`, with attention to the padding.
     """
 
     max_tokens: int = Field(gt=0)
-    vocabulary_size: int = Field(gt=0)
+    vocab_size: int = Field(gt=0)
     position_offset: int = Field(ge=0, description="Position id of the first token (2 for RoBERTa, else 0).")
     padding_id: int | None = None
     prompts: dict[str, str] = {}
@@ -79,29 +79,28 @@ class TextSpec(FrozenModel):
 
 
 class ImageSpec(FrozenModel):
-    """The picture that the graph takes, `[rows_px, columns_px, 3]` in 8-bit sRGB, and how any picture becomes it.
+    """Image that the graph takes, `[height_px, width_px, 3]` in 8-bit sRGB, and the preprocessing that makes it.
 
-    It is the middle of the picture scaled to `scaled_px`: to (rows, columns), each side on its own, or to a shorter
-    side of that length, the longer one in proportion and rounded down. What is transparent becomes "white"; or
-    transparency is "dropped" and the colours under it show; or it is "keyed", which drops it likewise, save that the
-    one colour that stands for transparent in some files becomes white.
-    Attention is reported on `grid` (rows, columns of equal cells over the model's picture, row by row); the `prefix`
-    positions before them, such as CLS, do not belong to the picture.
+    It is the center crop of the image scaled to `resize_px`: to (height, width), or to a shorter edge of that length,
+    the longer one in proportion and rounded down. Transparent pixels become "white"; or transparency is "dropped" and
+    the colors under it show; or "color_key", which drops it too, except that the one color that stands for transparent
+    in some files becomes white. Attention is reported on `grid` (rows, columns of equal patches, row by row); the
+    `num_prefix_tokens` positions before them, such as CLS, are not part of the image.
     """
 
-    rows_px: PixelCount
-    columns_px: PixelCount
-    scaled_px: tuple[PixelCount, PixelCount] | PixelCount
+    height_px: PixelCount
+    width_px: PixelCount
+    resize_px: tuple[PixelCount, PixelCount] | PixelCount
     interpolation: Interpolation
     transparency: Transparency
     grid: tuple[int, int]
-    prefix: int = Field(ge=0)
+    num_prefix_tokens: int = Field(ge=0)
 
     @model_validator(mode="after")
     def _check_crop_fits(self) -> Self:
-        rows, columns = self.scaled_px if isinstance(self.scaled_px, tuple) else (self.scaled_px, self.scaled_px)
-        if self.rows_px > rows or self.columns_px > columns:
-            raise ValueError(f"{self.rows_px} x {self.columns_px} px crop does not fit into {rows} x {columns} px")
+        rows, columns = self.resize_px if isinstance(self.resize_px, tuple) else (self.resize_px, self.resize_px)
+        if self.height_px > rows or self.width_px > columns:
+            raise ValueError(f"{self.height_px} x {self.width_px} px crop does not fit into {rows} x {columns} px")
         return self
 
     @property
@@ -110,12 +109,12 @@ class ImageSpec(FrozenModel):
 
     @property
     def num_tokens(self) -> int:
-        """Length of the sequence that a picture is to the encoder."""
-        return self.prefix + self.num_patches
+        """Length of the encoder's sequence for an image."""
+        return self.num_prefix_tokens + self.num_patches
 
 
 class GraphSpec(FrozenModel):
-    """The ONNX graph: where it may run, what it gives, and how many fused attention operators it holds."""
+    """ONNX graph: devices it may run on, its outputs, and its number of fused attention operators."""
 
     devices: tuple[Device, ...] = Field(min_length=1)
     outputs: tuple[str, ...]

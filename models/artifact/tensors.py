@@ -1,7 +1,7 @@
-"""Names of the tensors that cross the artifact's border, spelled once.
+"""Names of a graph's input and output tensors.
 
-Text graphs take what `packing.pack` gives, image graphs `PIXELS`; all of them `OUTPUT_MASK`, and those of models with
-attention `OUTPUT_ATTENTIONS` and `HEAD_INDICES`. An output must not bear the name of a submodule of the exported model
+Text graphs take what `packing.pack` returns, image graphs `PIXELS`; all take `OUTPUT_MASK`, and those of models with
+attention `OUTPUT_ATTENTIONS` and `HEAD_INDICES`. An output must not have the name of a submodule of the exported model
 ("embeddings" collides inside ONNX), hence the long names.
 """
 
@@ -17,51 +17,51 @@ COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
 PIXELS = "pixels"
 """[b, y, x, 3] uint8, sRGB: the one input of an image graph."""
 
-OUTPUT_ATTENTIONS = "observe"
-"""Boolean: is anything asked for of the attention?"""
+OUTPUT_ATTENTIONS = "output_attentions"
+"""Boolean: whether any attention output is requested."""
 
-OUTPUT_MASK = "asked"
+OUTPUT_MASK = "output_mask"
 """Booleans, one per output other than the embedding, in order; outputs that are not requested are empty."""
 
-HEAD_INDICES = "heads"
-"""[k] int64: the heads whose raw weights are meant. Of reductions it changes nothing."""
+HEAD_INDICES = "head_indices"
+"""[k] int64: the heads whose raw weights are computed. Reductions ignore it."""
 
 EMBEDDING = "item_embedding"
-"""[b, e] pooled, not yet normalised: truncation to fewer dimensions comes before normalisation."""
+"""[b, e] pooled, not yet normalized: truncation to fewer dimensions comes before normalization."""
 
-TOKEN_EMBEDDINGS = "position_embeddings"  # noqa: S105 - the name of a tensor
-"""[b, s, e]: the vector of each token, or of each of a picture's prefix positions and cells, in the embedding's space
-(`specs.TokenEmbeddingKind` says how near to it). What stands past an item's length is never read. No position's code,
-which others call by that name."""
+TOKEN_EMBEDDINGS = "token_embeddings"  # noqa: S105 - the name of a tensor
+"""[b, s, e]: the vector of each token, or of each of an image's prefix positions and patches, in the embedding's space
+(`specs.TokenEmbeddingKind` says how they relate to it). Rows past an input's length are never read."""
 
 
 def reduction_matrix(reduction: Reduction) -> str:
-    """[b, s, s]: what each token (row) attends to, each row summing to 1. Of a picture, its cells alone."""
+    """Name `[b, s, s]`: what each token (row) attends to, each row summing to 1; of an image, its patches only."""
     return f"relevance_{reduction}_matrix"
 
 
 def pooled_reduction(reduction: Reduction) -> str:
-    """[b, s]: the rows pooled the way the model pools its embedding, summing to 1. Of a picture, its cells alone."""
+    """Name `[b, s]`: the rows pooled the way the model pools its embedding, summing to 1; of an image, its
+    patches only."""
     return f"relevance_{reduction}_pooled"
 
 
 def layer_weights(layer: int) -> str:
-    """[b, k, s, s]: one layer's attention weights as computed, prefix positions included."""
+    """Name `[b, k, s, s]`: one layer's attention weights as computed, prefix positions included."""
     return f"attention_weights_{layer}"
 
 
 def pooled_layer_weights(layer: int) -> str:
-    """[b, k, s]: the same, each head's rows pooled the way the model pools its embedding."""
+    """Name `[b, k, s]`: each head's rows of one layer, pooled the way the model pools its embedding."""
     return f"attention_weights_{layer}_pooled"
 
 
 def combined_heads(layer: int, combination: Combination) -> str:
-    """[b, s, s]: one layer's heads combined, prefix positions included; each row sums to 1."""
+    """Name `[b, s, s]`: one layer's heads combined, prefix positions included; each row sums to 1."""
     return f"{layer_weights(layer)}_{combination}"
 
 
 def pooled_combined_heads(layer: int, combination: Combination) -> str:
-    """[b, s]: the same, its rows pooled the way the model pools its embedding."""
+    """Name `[b, s]`: the rows of a layer's combined heads, pooled the way the model pools its embedding."""
     return f"{combined_heads(layer, combination)}_pooled"
 
 

@@ -32,7 +32,7 @@ def save(encoder: Encoder, directory: Path) -> None:
 
 
 def load(directory: Path) -> Encoder:
-    """The encoder of `directory`, in evaluation mode. Raises CheckpointError or ConfigError."""
+    """Load the encoder of `directory` in evaluation mode. Raises CheckpointError or ConfigError."""
     config, weights = directory / CONFIG_FILE, directory / WEIGHTS_FILE
     try:
         fields = _FIELDS.validate_json(config.read_bytes())
@@ -54,7 +54,7 @@ def load(directory: Path) -> Encoder:
 
 
 def _shapes(config: Config) -> dict[str, torch.Size]:
-    """What the config's weights are like, without making anything of their size. Raises ConfigError."""
+    """Return the shapes of a config's weights without allocating them. Raises ConfigError."""
     with torch.device("meta"):
         return {name: tensor.shape for name, tensor in build(config).state_dict().items()}
 

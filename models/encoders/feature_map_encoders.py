@@ -109,7 +109,7 @@ class _NoAttention(nn.Module):
 
 
 def _mixer(config: FeatureMapConfig, grid: tuple[int, int]) -> nn.Module:
-    """What mixes positions in a block: `[b, c, y, x]`, Observer -> `[b, c, y, x]`."""
+    """Return the module that mixes positions in a block: `[b, c, y, x]`, recorder -> `[b, c, y, x]`."""
     if isinstance(config, NonLocalConfig):
         plan = MapAttentionPlan(config.width, grid, config.heads, projection=config.projection, score=config.score)
         return MapAttention(plan)

@@ -44,7 +44,7 @@ def build(config: ImageConfig) -> ImageEncoder: ...
 @overload
 def build(config: TextConfig) -> TextTransformer: ...
 def build(config: Config) -> Encoder:
-    """A new encoder with random weights from torch's generator. Raises ConfigError when the config cannot be."""
+    """Build an encoder with random weights from torch's generator. Raises ConfigError for an impossible config."""
     for kind, encoder in _ENCODERS.values():
         if type(config) is kind:
             built: Encoder = encoder(config)

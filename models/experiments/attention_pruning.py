@@ -45,7 +45,7 @@ ENGLISH = Path("LICENSE")
 TOKENS = (16, 64, 256)
 """Lengths of the texts; 256 is what the default model was trained up to."""
 
-UNTRUNCATED = TextSpec(max_tokens=100_000, vocabulary_size=30_522, position_offset=0)
+UNTRUNCATED = TextSpec(max_tokens=100_000, vocab_size=30_522, position_offset=0)
 """All of `ENGLISH` at once, to be cut up afterwards."""
 
 NUM_TEXTS, NUM_IMAGES = 32, 64
@@ -134,7 +134,7 @@ def _format_axes(axes: list[Axes]) -> None:
 
 @torch.no_grad()
 def measure_cost(embed: Embed) -> tuple[ThresholdStatistics, ...]:
-    """What each threshold does to what `embed` embeds."""
+    """Return the effect of each threshold on what `embed` embeds."""
     exact = embed(ThresholdPruning(0.0)).double()
     rows = []
     for threshold in THRESHOLDS:

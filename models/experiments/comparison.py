@@ -86,7 +86,7 @@ def count_parameters(config: ImageConfig) -> int:
 
 
 def matched_config(make: Callable[[int], ImageConfig], target: int, widths: Sequence[int]) -> ImageConfig:
-    """The config, of those of `widths`, whose count of parameters is nearest to `target`. ValueError past 2 %."""
+    """Return the config whose parameters are nearest to `target`, of those of `widths`. ValueError past 2 %."""
     nearest = min(map(make, widths), key=lambda config: abs(count_parameters(config) - target))
     if abs(count_parameters(nearest) / target - 1) > TOLERANCE:
         raise ValueError(f"no width gives {target} parameters; the nearest has {count_parameters(nearest)}")

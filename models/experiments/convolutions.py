@@ -39,7 +39,7 @@ RATES = (LEARNING_RATE, 3 * LEARNING_RATE)
 
 
 def configs() -> dict[str, ImageConfig]:
-    """The encoders that are compared, of equal size."""
+    """Return the compared encoders, of equal size."""
     transformer = encoders.vit()
     target = count_parameters(transformer)
     widths = encoders.WIDTHS

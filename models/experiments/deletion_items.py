@@ -35,7 +35,7 @@ from models.train.evaluation import held_out_scenes
 PROSE: Final = Path(__file__).with_name("prose.txt")
 """English of 7 to 130 words on many matters, a text a paragraph, written for this and chosen before it was measured."""
 
-LIMITS: Final = TextSpec(max_tokens=256, vocabulary_size=30_522, position_offset=0)
+LIMITS: Final = TextSpec(max_tokens=256, vocab_size=30_522, position_offset=0)
 
 Floats = npt.NDArray[np.float64]
 Masks = npt.NDArray[np.bool_]
@@ -59,7 +59,7 @@ class DeletionItem:
 
 
 def text_items(model: Path, count: int) -> Iterator[DeletionItem]:
-    """The first `count` texts of `PROSE`, the shorter ones first, read by the mean-pooled BERT in `model`."""
+    """Yield the first `count` texts of `PROSE`, shortest first, with the mean-pooled BERT in `model`."""
     encoder = PretrainedTextEncoder(model, "bert", "mean")
     tokenize = TextPreprocessor((model / TOKENIZER_FILE).read_text(encoding="utf-8"), LIMITS)
     paragraphs = PROSE.read_text(encoding="utf-8").split("\n\n")

@@ -61,10 +61,10 @@ class Experiment(ABC, Generic[R]):
 
     @abstractmethod
     def summarize(self, result: R) -> str:
-        """The result as Markdown: tables, and sentences that hold figures."""
+        """Format the result as Markdown: tables, and sentences with figures."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -54,7 +54,7 @@ def movement(kernels: Tensor) -> float:
 
 
 def _inputs(encoder: ImageEncoder, layers: list[nn.Module], pixels: Tensor) -> list[Tensor]:
-    """What each of the layers is given for these pixels."""
+    """Return the input of each layer for these pixels."""
     given: dict[nn.Module, Tensor] = {}
 
     def keep(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:

@@ -93,7 +93,7 @@ class OneCell(Experiment[OneCellResult]):
 
 @torch.no_grad()
 def largest_deviation() -> float:
-    """The largest |weight - 1| over one cell."""
+    """Return the largest |weight - 1| over one position."""
     worst = 0.0
     choices = product(get_args(Projection), get_args(ScoreKind), (1, 4), (False, True))
     for projection, score, heads, relative in choices:

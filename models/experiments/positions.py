@@ -104,7 +104,7 @@ class PositionsExperiment(Experiment[PositionsResult]):
 
 @torch.no_grad()
 def equivariance() -> float:
-    """The largest |f(P x) - P f(x)| of self-attention without position, for every projection and score."""
+    """Return the largest |f(P x) - P f(x)| of self-attention without position, for every projection and score."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 16, 24, generator=generator, dtype=torch.float64)
     order = torch.randperm(16, generator=generator)
@@ -118,7 +118,7 @@ def equivariance() -> float:
 
 
 def key_value_invariance() -> float:
-    """The largest |attend(q, P k, P v) - attend(q, k, v)|."""
+    """Return the largest |attend(q, P k, P v) - attend(q, k, v)|."""
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(2, 3, s, 8, generator=generator, dtype=torch.float64) for s in (5, 16, 16))
     order = torch.randperm(16, generator=generator)

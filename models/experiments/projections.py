@@ -106,7 +106,7 @@ def _wider(kind: Projection, target: int) -> ImageConfig:
 
 
 def _scores(runs: list[TrainedEncoder], pixels: Tensor) -> ScoreStatistics:
-    """The mean over seeds."""
+    """Return the mean over seeds."""
     seen = [record_scores(run.encoder(), pixels) for run in runs]
     layers = range(len(seen[0].scores))
     return ScoreStatistics(

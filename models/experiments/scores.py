@@ -95,7 +95,7 @@ def mean_entropy(kind: ScoreKind, length: float) -> float:
 
 
 def max_cosine_weight(scale: float, keys: int) -> float:
-    """The most that a cosine's softmax can give to one key: all others opposite."""
+    """Return the most that a cosine's softmax can give to one key, all others being opposite."""
     return 1 / (1 + (keys - 1) * math.exp(-2 * scale))
 
 

@@ -67,7 +67,7 @@ class TrainedEncoder:
     weights: bytes
 
     def encoder(self) -> ImageEncoder:
-        """The encoder, in evaluation mode."""
+        """Return the encoder in evaluation mode."""
         encoder = registry.build(self.plan.config)
         encoder.load_state_dict(read(self.weights))
         return encoder.eval()
@@ -82,7 +82,7 @@ class TrainingPool:
         self._done: dict[TrainingPlan, TrainedEncoder] = {}
 
     def train(self, plans: Sequence[TrainingPlan]) -> list[TrainedEncoder]:
-        """What came of each plan, in their order."""
+        """Train each plan, in their order."""
         missing = [plan for plan in dict.fromkeys(plans) if plan not in self._done]
         mapping = map if self._pool is None else self._pool.map
         runs = tqdm(mapping(partial(train, budget=self.budget), missing), "train", len(missing), unit="run")

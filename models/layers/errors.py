@@ -13,7 +13,7 @@ def require_odd(side: int) -> int:
 
 
 def divide_exactly(whole: int, part: int, what: str) -> int:
-    """whole / part, or ConfigError: `what` names the two, as in "heads do not divide the width"."""
+    """Return whole / part. Raises ConfigError; `what` names the two, as in "heads do not divide the width"."""
     if part < 1 or whole % part:
         raise ConfigError(f"{what}: {part} and {whole}")
     return whole // part

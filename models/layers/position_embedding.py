@@ -19,7 +19,7 @@ INITIAL_STD = 0.02
 
 
 def sinusoidal(positions: Tensor, width: int) -> Tensor:
-    """positions `[s]` -> `[s, e]`: sines, then cosines, of wavelengths from 2 pi to 10000 * 2 pi."""
+    """Return, of positions `[s]`, `[s, e]`: sines, then cosines, of wavelengths from 2 pi to 10000 * 2 pi."""
     rates = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-torch.log(torch.tensor(10_000.0)) / width))
     angles = positions[:, None].float() * rates[None]
     return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
@@ -43,12 +43,12 @@ class PositionEmbedding(nn.Module):
             self.register_buffer("table", fixed, persistent=False)
 
     def forward(self, x: Tensor, positions: Tensor | None = None) -> Tensor:
-        """x `[..., s, e]`, whose positions are `positions` `[s]`, or all of them in order."""
+        """Add to x `[..., s, e]` the embeddings of `positions` `[s]`, or of all positions in order."""
         return x + (self.table if positions is None else self.table[positions])
 
 
 def position_embedding(kind: Position, fixed: Tensor) -> PositionEmbedding | None:
-    """The code for `kind`; None where nothing is added to the features."""
+    """Return the module for `kind`; None where nothing is added to the features."""
     return PositionEmbedding(kind, fixed) if kind in ("learned", "sinusoidal") else None
 
 

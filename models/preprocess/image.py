@@ -34,7 +34,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class PreprocessedImage:
-    """One picture as its model takes it: `pixels` `[rows_px, columns_px, 3]`, seen of the original in `crop_box_px`.
+    """One picture as its model takes it: `pixels` `[height_px, width_px, 3]`, seen of the original in `crop_box_px`.
 
     `num_tokens` is the length of the sequence that it is to the encoder, the same for every picture of a model.
     """
@@ -79,21 +79,21 @@ class ImagePreprocessor:
         resized = _resized_size(original.size, spec)
         crop_box = _center_crop_box(resized, spec)
         region = _to_original_px(crop_box, resized, original.size)
-        if isinstance(spec.scaled_px, tuple) or _area(resized) <= max(_MAX_UPSCALED_PIXELS, _area(original.size)):
+        if isinstance(spec.resize_px, tuple) or _area(resized) <= max(_MAX_UPSCALED_PIXELS, _area(original.size)):
             pixels = original.resize(resized, self._resampling).crop(crop_box)
         else:
             pixels = self._upscale_region(original, region)
         return PreprocessedImage(np.asarray(pixels), spec.num_tokens, *original.size, region)
 
     def _upscale_region(self, original: Image.Image, region: Box) -> Image.Image:
-        """What would be cut out of the whole original enlarged, made from `region` alone.
+        """Return the crop of the enlarged original, made from `region` alone.
 
         To within 1 of 255, save for a value in a million that is 2 off (and "nearest" and "box", which jump, at the
         borders of the original's px): Pillow holds a box in float32 only, so what is far is cut off before.
         Across, then down, as Pillow enlarges: left to itself it may take the part the other way round, which differs
         where the filter overshoots.
         """
-        size = self._spec.columns_px, self._spec.rows_px
+        size = self._spec.width_px, self._spec.height_px
         left, top = (max(0, floor(edge) - _FILTER_MARGIN_PX) for edge in region[:2])
         right, bottom = (
             min(ceil(edge) + _FILTER_MARGIN_PX, end) for edge, end in zip(region[2:], original.size, strict=True)
@@ -107,18 +107,18 @@ class ImagePreprocessor:
 
 
 def _resized_size(size: Size, spec: ImageSpec) -> Size:
-    """What an original of `size` is scaled to, rounded as the training pipelines round."""
-    if isinstance(spec.scaled_px, tuple):
-        rows, columns = spec.scaled_px
+    """Return the size to which an original of `size` is scaled, rounded as the training pipelines round."""
+    if isinstance(spec.resize_px, tuple):
+        rows, columns = spec.resize_px
         return columns, rows
     width, height = size
-    return spec.scaled_px * width // min(size), spec.scaled_px * height // min(size)
+    return spec.resize_px * width // min(size), spec.resize_px * height // min(size)
 
 
 def _center_crop_box(resized: Size, spec: ImageSpec) -> tuple[int, int, int, int]:
-    """The model's part of the scaled picture: x0, y0, x1, y1 in px of that. Of an odd rest more lies after."""
-    left, top = (resized[0] - spec.columns_px) // 2, (resized[1] - spec.rows_px) // 2
-    return left, top, left + spec.columns_px, top + spec.rows_px
+    """Return the center crop of the scaled image: x0, y0, x1, y1 in its px; an odd rest is larger after it."""
+    left, top = (resized[0] - spec.width_px) // 2, (resized[1] - spec.height_px) // 2
+    return left, top, left + spec.width_px, top + spec.height_px
 
 
 def _to_original_px(crop_box: tuple[int, int, int, int], resized: Size, original: Size) -> Box:

@@ -62,7 +62,7 @@ _TRANSPOSE_BY_ORIENTATION: Final = {
 
 
 def decode_image(data: bytes, *, max_pixels: int, transparency: Transparency) -> Image.Image:
-    """The picture in `data`, upright, in mode RGB and its full size. Raises ImageDecodeError.
+    """Decode the image in `data`: upright, RGB, full size. Raises ImageDecodeError.
 
     A JPEG is never decoded at a fraction of its size, however large: that is up to 11 levels of 255 off.
     """
@@ -90,7 +90,7 @@ def decode_image(data: bytes, *, max_pixels: int, transparency: Transparency) ->
 
 
 def _decoder_for(data: bytes) -> type[ImageFile]:
-    """The decoder of the format that `data` begins like.
+    """Return the decoder of the format that `data` starts with.
 
     Not `Image.open`: it makes a stereo or burst file (MPO) of a JPEG, and has a size limit of its own that is the
     whole process'.

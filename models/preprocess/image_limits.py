@@ -32,7 +32,7 @@ _SEGMENT_MARKERS: Final = frozenset((*range(0xC0, 0xC8), *range(0xC9, 0xD0), *ra
 
 
 def check_jpeg_scans(scans: int, width: int, height: int, max_pixels: int) -> None:
-    """Raises InvalidImage for scans that are more to decode than `MAX_SCANS` of the largest picture."""
+    """Raise InvalidImage if the scans cost more to decode than `MAX_SCANS` of the largest image."""
     area = (width + MAX_BLOCK_PX - 1) * (height + MAX_BLOCK_PX - 1)
     if scans > MAX_SCANS and scans * area > MAX_SCANS * max_pixels:
         raise InvalidImage(f"the image has {scans} scans, too many to be decoded")
@@ -63,7 +63,7 @@ def count_jpeg_scans(data: bytes) -> int:
 
 
 def check_png_chunks(data: bytes) -> None:
-    """Raises InvalidImage for a PNG of too many chunks, or of several colour profiles: each would be unpacked."""
+    """Raise InvalidImage for a PNG with too many chunks, or several color profiles: each would be unpacked."""
     offset, chunks, profiles = 8, 0, 0
     while offset < len(data):
         chunks += 1

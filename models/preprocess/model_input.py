@@ -30,5 +30,5 @@ class ModelInput(Protocol):
 
 
 def content_key(data: InputArray) -> bytes:
-    """A digest of `data`'s values; shape and type are the model's."""
+    """Return a digest of `data`'s values; shape and type are the model's."""
     return blake2b(data.tobytes(), digest_size=KEY_BYTES).digest()

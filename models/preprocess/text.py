@@ -104,7 +104,7 @@ class TextPreprocessor:
         return str(self._untruncated.decode(list(ids), skip_special_tokens=skip_special_tokens))
 
     def _check_ids(self, ids: Sequence[int]) -> None:
-        size = self._spec.vocabulary_size
+        size = self._spec.vocab_size
         wrong = (id for id in (min(ids), max(ids)) if not 0 <= id < size)
         for id in wrong:
             raise TokenIdOutOfRange(id, size)
@@ -171,7 +171,7 @@ def _encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
 
 
 def open_tokenizer(text: str) -> Tokenizer:
-    """Raises TokenizerError for what is no tokenizer.json."""
+    """Parse a tokenizer.json. Raises TokenizerError if it is not one."""
     try:
         return Tokenizer.from_str(text)
     except Exception as error:  # the library raises no other: neither a class of its own nor ValueError
@@ -179,7 +179,7 @@ def open_tokenizer(text: str) -> Tokenizer:
 
 
 def _token_offsets(encoding: Encoding, shift: int) -> list[TokenOffset]:
-    """The caller's string began `shift` characters into what was tokenized, or that many before it if negative."""
+    """Return the tokens' offsets; `shift` is the start of the caller's string in the tokenized text, or negative."""
     offsets = (
         (max(0, start - shift), max(0, end - shift)) if start < end else (0, 0) for start, end in encoding.offsets
     )

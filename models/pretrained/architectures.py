@@ -63,14 +63,14 @@ def _fixed_pools(pools: PoolingOptions) -> Callable[[Any], PoolingOptions]:
 
 def _beit_pools(config: Any) -> PoolingOptions:
     if config.use_mean_pooling:
-        return {"mean": PoolingPlan(_pooler_output, _normed_by_the_pooler, "mapped")}
+        return {"mean": PoolingPlan(_pooler_output, _normed_by_the_pooler, "projected")}
     return {"cls": _CLS_POOLING, "mean": _MEAN_POOLING}
 
 
 def _siglip_pools(config: Any) -> PoolingOptions:
     headed = getattr(config, "vision_use_head", True)  # the entry is newer than the head
     return (
-        {"attention": PoolingPlan(_pooler_output, embedding_kind="states"), "mean": _MEAN_POOLING}
+        {"attention": PoolingPlan(_pooler_output, embedding_kind="hidden_states"), "mean": _MEAN_POOLING}
         if headed
         else {"mean": _MEAN_POOLING}
     )
@@ -137,7 +137,7 @@ ARCHITECTURES = {
 
 
 def find_architecture(config: Any) -> VisionArchitecture | None:
-    """The architecture that a config names; None where its `model_type` is none of ours."""
+    """Return the architecture that a config names; None for an unknown `model_type`."""
     if config.model_type not in ARCHITECTURES:
         return None
     own = config.architectures if isinstance(config.architectures, list) else []

@@ -71,7 +71,7 @@ def _attention_interface(
     sliding_window: int | None = None,
     **_kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """`transformers`' signature; answers `[b, s, h, d]`."""
+    """Compute attention with the signature of `transformers`; returns `[b, s, h, d]`."""
     scale = q.shape[-1] ** -0.5 if scaling is None else scaling
     if (groups := q.shape[1] // k.shape[1]) > 1:  # queries that share their keys
         k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)

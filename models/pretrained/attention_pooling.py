@@ -30,8 +30,8 @@ class AttentionPooling(nn.Module):
         self.norm, self.feed_forward = head.layernorm, head.mlp
 
     def forward(self, rows: Tensor, recorder: AttentionRecorder) -> Tensor:
-        """rows `[b, s, e]` -> `[b, e]`; `recorder.pooling_weights` becomes the mean over heads, if the weights are
-        watched."""
+        """Pool rows `[b, s, e]` -> `[b, e]`; `recorder.pooling_weights` is set to the mean over heads if weights are
+        recorded."""
         probe = repeat(self.probe, "1 1 e -> b 1 e", b=rows.shape[0])
         q, k, v = (
             rearrange(functional.linear(x, weight, bias), "b s (h d) -> b h s d", h=self.heads)
@@ -46,7 +46,7 @@ class AttentionPooling(nn.Module):
 
 
 def replace_pooling_head(model: Any) -> AttentionPooling:
-    """The pooling of a SiglipVisionModel, which is left without."""
+    """Return the pooling head of a SiglipVisionModel, and remove it there."""
     pooling = AttentionPooling(model.head)
     model.use_head = False
     del model.head

@@ -36,7 +36,7 @@ _OLD_END = 2
 
 
 def until_end(config: Any, ids: Tensor, real: Tensor) -> Tensor:
-    """The tokens up to the one that CLIP pools, the first that ends a text: ids, real `[b, s]` -> `[b, s]`.
+    """Keep the tokens up to the one that CLIP pools, the first end token: ids, real `[b, s]` -> `[b, s]`.
 
     Without such a token that is the first. A text can spell the token itself.
     """

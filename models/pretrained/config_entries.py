@@ -110,7 +110,7 @@ def _check_activation(path: Path, config: Any) -> None:
 
 
 def _raw_entries(path: Path, config: Any) -> dict[str, Any]:
-    """The entries that `config` was made of: a tower's lie in a part of their own, and in one of an older name."""
+    """Return the entries that `config` was made of; a tower's are in a section of their own, or of an older name."""
     whole: dict[str, Any] = json.loads(path.read_bytes())
     key = config.base_config_key
     if whole.get("model_type") == config.model_type or not key:
@@ -177,7 +177,7 @@ def _named_in_source(name: str, kind: Any) -> bool:
 
 @cache
 def _module_sources(kind: Any) -> tuple[str, str]:
-    """The source of a config class's module, and of the module of its models."""
+    """Return the source of a config class's module, and of the module of its models."""
     names = (kind.__module__, kind.__module__.replace(".configuration_", ".modeling_"))
     configuration, modeling = (inspect.getsource(importlib.import_module(name)) for name in names)
     return configuration, modeling

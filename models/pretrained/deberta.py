@@ -93,7 +93,7 @@ def replace_attention(model: PreTrainedModel) -> None:
 
 
 def _float64_copy(module: nn.Module) -> nn.Module:
-    """A copy in float64, so that what is computed once is rounded once."""
+    """Return a copy in float64, so that what is computed once is rounded once."""
     return copy.deepcopy(module).double()
 
 

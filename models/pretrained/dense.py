@@ -63,7 +63,7 @@ class Dense(nn.Module):
 
 
 def read_dense(folder: Path) -> Dense:
-    """The stage in `folder`. Raises PretrainedError for one that cannot be exported, by file and entry."""
+    """Read the stage in `folder`. Raises PretrainedError, by file and entry, if it cannot be exported."""
     path = folder / CONFIG_FILE
     try:
         config = _DenseConfig.model_validate_json(path.read_bytes())
@@ -93,7 +93,7 @@ def read_dense(folder: Path) -> Dense:
 
 
 def chained_dim(dim: int, stages: Sequence[Dense]) -> int:
-    """The width of the vector behind the stages of one `dim` wide. Raises PretrainedError if a stage does not fit."""
+    """Return the dimension after the stages of one `dim` wide. Raises PretrainedError if a stage does not fit."""
     for i, stage in enumerate(stages, start=1):
         if stage.map.in_features != dim:
             raise PretrainedError(f"Dense stage {i} takes in_features {stage.map.in_features}, its input has {dim}")

@@ -62,7 +62,7 @@ def read_config(directory: Path) -> Any:
 
 
 def _check_model_type(path: Path) -> None:
-    """The library guesses, or asks for code, where the entry is not one of its own."""
+    """Check the entry: the library guesses, or asks for code, if it is not one of its own."""
     try:
         raw = json.loads(path.read_bytes())
     except OSError as error:
@@ -153,7 +153,7 @@ def _missing_weights_message(directory: Path, config: Any, names: list[str]) -> 
 
 
 def _layers(names: Iterable[str]) -> set[int]:
-    """The indices of layers that weights of these names are of."""
+    """Return the indices of the layers that weights of these names belong to."""
     found = (re.search(r"(?:^|\.)layers?\.(\d+)\.", name) for name in names)
     return {int(match[1]) for match in found if match}
 

@@ -34,7 +34,7 @@ class ImageReferenceOutput:
 def reference_model(
     source: VisionSource, dtype: torch.dtype = torch.float64
 ) -> Callable[[Tensor], ImageReferenceOutput]:
-    """A function of pixels `[b, y, x, 3]`, 0 to 255, that computes in `dtype`. Raises PretrainedError."""
+    """Return a function of pixels `[b, y, x, 3]`, 0 to 255, that computes in `dtype`. Raises PretrainedError."""
     image_mean, image_std = torch.tensor(source.image_mean, dtype=dtype), torch.tensor(source.image_std, dtype=dtype)
     model: Any = convert(source.load("eager"), dtype)
     run_model = _run_windowed if source.architecture.windowed else _run_with_attention
@@ -58,7 +58,7 @@ def _run_with_attention(model: Any, images: Tensor, source: VisionSource) -> Ima
 
 
 def _run_windowed(model: Any, images: Tensor, source: VisionSource) -> ImageReferenceOutput:
-    """`transformers` returns the last layer of a stage only: all are caught as they are made."""
+    """Collect every layer of a stage as it runs: `transformers` returns the last one only."""
     window_weights: list[Tensor] = []
     blocks = [block for stage in model.encoder.layers for block in stage.blocks]
     hooks = [

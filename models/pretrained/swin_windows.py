@@ -49,7 +49,7 @@ def windowed_layers(config: Any, grid: Grid) -> list[WindowedLayer]:
 
 
 def scatter_windows(layers: Sequence[WindowedLayer]) -> tuple[ScatterToGrid, ...]:
-    """A spread for each layer, to the grid of the last."""
+    """Return for each layer its mapping to the grid of the last."""
     coarse = layers[-1].grid
     return tuple(_scatter_layer(layer, coarse) for layer in layers)
 

@@ -56,7 +56,7 @@ def _relative_distance(layout: PackedLayout) -> Tensor:
 
 
 def _mask_bias(pairs: Tensor) -> Tensor:
-    """The bias `[1, 1, s, s]` by which such pairs `[s, s]` get no weight."""
+    """Return the bias `[1, 1, s, s]` that gives no weight to the masked pairs `[s, s]`."""
     return torch.where(pairs, float("-inf"), 0.0)[None, None]
 
 
@@ -133,7 +133,7 @@ ARCHITECTURES: dict[str, TextArchitecture] = {
 
 
 def load_text_model(directory: Path, model_type: str, *, attention: str) -> PreTrainedModel:
-    """A model whose `model_type` is one of `ARCHITECTURES`. Raises PretrainedError when the directory holds none."""
+    """Load a model whose `model_type` is one of `ARCHITECTURES`. Raises PretrainedError if there is none."""
     architecture = ARCHITECTURES[model_type]
     config = read_config(directory)
     tower = config.get_text_config()
@@ -145,7 +145,7 @@ def load_text_model(directory: Path, model_type: str, *, attention: str) -> PreT
 
 
 def attention_heads(config: Any) -> tuple[int, ...]:
-    """The heads of each attention layer that runs, of a text tower's config: ALBERT repeats layers within layers."""
+    """Return the heads of each attention layer that runs, of a text tower's config: ALBERT repeats layers."""
     layers: int = config.num_hidden_layers * getattr(config, "inner_group_num", 1)
     heads: int = config.num_attention_heads
     return (heads,) * layers
@@ -168,7 +168,7 @@ class PretrainedTextEncoder(PackedEncoder):
         self.embedding_dim = self.model.get_submodule(head).out_features if head else self.model.config.hidden_size
         self.dense = nn.Sequential(*dense)
         self.embedding_dim = chained_dim(self.embedding_dim, dense)
-        self.embedding_kind = "parts" if all(stage.is_linear for stage in dense) else "mapped"
+        self.embedding_kind = "pooled" if all(stage.is_linear for stage in dense) else "projected"
         if self._architecture.prepare:
             self._architecture.prepare(self.model)
 
@@ -198,7 +198,7 @@ class PretrainedTextEncoder(PackedEncoder):
 def taken(
     model: PreTrainedModel, architecture: TextArchitecture, pooling: Pooling, ids: Tensor, real: Tensor
 ) -> Tensor:
-    """The tokens that a pooling takes: ids, real `[b, s]` -> `[b, s]`."""
+    """Return the tokens that a pooling takes: ids, real `[b, s]` -> `[b, s]`."""
     return architecture.last(model.config, ids, real) if architecture.last and pooling == "last" else real
 
 

@@ -74,7 +74,7 @@ def resolve(
 
 
 def load_vision(source: VisionSource) -> PretrainedVisionEncoder:
-    """The image encoder, its weights read. Raises PretrainedError."""
+    """Load the image encoder with its weights. Raises PretrainedError."""
     model: Any = source.load(IMPLEMENTATION_NAME)
     if source.architecture.dynamic_size:
         _interpolate_positions(model, source.plan)
@@ -95,7 +95,7 @@ def _interpolate_positions(model: Any, plan: VisionPlan) -> None:
 
 
 def _vision_config(config: Any) -> Any:
-    """The image tower's config, which that of a pair of towers holds."""
+    """Return the image tower's config, also from that of a pair of towers."""
     if not isinstance(config, (CLIPConfig, SiglipConfig)):
         return config
     if isinstance(config, CLIPConfig):

@@ -33,7 +33,7 @@ class PoolingPlan:
 
     vector: Callable[[Any, int], Tensor]
     token_embeddings: Callable[[Any, Any], Tensor] = _states
-    embedding_kind: TokenEmbeddingKind = "parts"
+    embedding_kind: TokenEmbeddingKind = "pooled"
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class WeightEntry:
 
 
 def read_names(directory: Path) -> dict[str, WeightEntry]:
-    """The tensors that `transformers` would load: of one file, else of the shards. Raises PretrainedError."""
+    """Read the tensors that `transformers` would load: of one file, else of the shards. Raises PretrainedError."""
     whole = directory / WEIGHTS_FILE
     if whole.is_file():
         return _names_in(whole)
@@ -112,7 +112,7 @@ def _hidden_patterns(model: PreTrainedModel) -> Collection[str]:
 
 
 def wrong_prefix(directory: Path, missing: Iterable[str]) -> str | None:
-    """What stands before the names of the `missing` weights in the files, where they are all there but for that."""
+    """Return the prefix of the `missing` weights' names in the files, if only that differs."""
     names, missing = read_names(directory).keys(), tuple(missing)
     found = Counter(
         name.removesuffix(wanted) for name in names for wanted in missing[:3] if name.endswith(f".{wanted}")

@@ -47,7 +47,7 @@ def render_scene(description: SceneDescription, rng: np.random.Generator, *, sid
 
 
 def _ground(description: SceneDescription, x: Field, y: Field, rng: np.random.Generator) -> Field:
-    """The textured ground `[y, x, 3]`: the colour, and a shade of it that is still called the same."""
+    """Return the textured ground `[y, x, 3]`: the color, and a shade that still has the same name."""
     color = _jittered_color(description.ground, rng)
     towards = np.float32(0 if color.mean() > 128 else 255)
     shade = color + np.float32(rng.uniform(0.22, 0.32)) * (towards - color)

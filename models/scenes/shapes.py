@@ -51,7 +51,7 @@ def cross(u: Field, v: Field) -> Field:
 
 
 def heart(u: Field, v: Field) -> Field:
-    """The sextic (u^2 + v^2 - 1)^3 - u^2 v^3, turned the right way up."""
+    """Return the sextic (u^2 + v^2 - 1)^3 - u^2 v^3, upright."""
     u, v = u * np.float32(1.2), -v * np.float32(1.2) + np.float32(0.15)
     field: Field = (u**2 + v**2 - 1) ** 3 - u**2 * v**3
     return field

@@ -21,7 +21,7 @@ MAX_WORKERS = 8
 
 
 def descriptions(recipe: Recipe) -> list[SceneDescription]:
-    """What training may see: distinct descriptions, drawn by the recipe's seed. Raises RecipeError for too many."""
+    """Return distinct descriptions for training, drawn by the recipe's seed. Raises RecipeError for too many."""
     rng = np.random.default_rng(recipe.seed)
     try:
         return draw_descriptions(rng, recipe.data.captions, "train", single_object_fraction=recipe.data.one_in)

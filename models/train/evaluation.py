@@ -97,7 +97,7 @@ def retrieval(encoder: ImageEncoder, teacher: Teacher) -> Retrieval:
 
 
 def recall(similarity: Tensor, k: int) -> float:
-    """likeness `[n, n]`, queries by rows, the match of each on the diagonal -> share with it among the k most like."""
+    """Return recall@k of similarity `[n, n]`: queries by rows, the match of each on the diagonal."""
     nearest = similarity.topk(k, dim=1).indices
     return (nearest == torch.arange(len(similarity))[:, None]).any(dim=1).double().mean().item()
 

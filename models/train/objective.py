@@ -25,7 +25,7 @@ class ContrastiveLoss(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(INITIAL_SCALE)))
 
     def forward(self, images: Tensor, captions: Tensor, chosen: Tensor) -> Tensor:
-        """images `[b, e]` as encoded, captions `[n, e]` of length 1, chosen `[b]`: which caption is whose."""
+        """Return the loss of images `[b, e]`, captions `[n, e]` of length 1, and chosen `[b]`, each image's caption."""
         scale = self.log_scale.exp()
         images = functional.normalize(images.float(), dim=1)
         among_captions = scale * images @ captions.T

@@ -81,7 +81,7 @@ class Recipe(_FrozenModel):
             raise RecipeError(f"{path}: {first_validation_error(error)}") from error
 
     def config(self) -> ImageConfig:
-        """The encoder's config. Raises ConfigError, and RecipeError for an encoder that takes no pictures."""
+        """Return the encoder's config. Raises ConfigError, and RecipeError for an encoder without images."""
         config = registry.from_dict(self.encoder)
         if not isinstance(config, ImageConfig):
             raise RecipeError(f"an encoder of kind {config.kind!r} takes no images")

@@ -40,7 +40,7 @@ class Teacher:
         except PretrainedError as error:
             raise TeacherError(str(error)) from error
         self.embedding_dim = self._encoder.embedding_dim
-        limits = TextSpec(max_tokens=MAX_TOKENS, vocabulary_size=config.vocab_size, position_offset=0)
+        limits = TextSpec(max_tokens=MAX_TOKENS, vocab_size=config.vocab_size, position_offset=0)
         self._tokenize = TextPreprocessor(tokenizer.read_text(encoding="utf-8"), limits)
 
     @torch.no_grad()

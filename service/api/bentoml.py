@@ -46,7 +46,7 @@ async def encode(request: HttpRequest) -> Response:
 async def encode_in_process(
     state: AppState, texts: list[str], model: str | None, dimensions: int | None
 ) -> list[list[float]]:
-    """The same for who asks in the same process. Raises HeadlightError."""
+    """Embed texts for a caller in the same process. Raises HeadlightError."""
     fields = {"texts": texts, "model": model, "dimensions": dimensions}
     payload = EncodeRequest.parse(fields, state.settings.max_client_batch_size)
     deadline = time.monotonic() + state.settings.queue_timeout_ms / 1000

@@ -71,7 +71,7 @@ class CohereRequest(RequestModel):
     )
 
     def to_embed_request(self) -> EmbedRequest:
-        """The request that this is. Raises InvalidInput unless there is one list of inputs."""
+        """Convert to an EmbedRequest. Raises InvalidInput unless there is exactly one list of inputs."""
         inputs: list[Input] = [*(self.texts or ()), *map(Image, self.images or ()), *map(_to_input, self.inputs or ())]
         return EmbedRequest(
             inputs,

@@ -26,7 +26,7 @@ LATEST = ":latest"
 
 
 def _texts(value: object) -> object:
-    """An empty text alone is none here, and so is null."""
+    """Treat a single empty text, and null, as no text."""
     return [] if value in ("", None) else as_list(value)
 
 
@@ -36,7 +36,7 @@ class OllamaRequest(RequestModel):
     model: StrictStr
 
     def name(self) -> str:
-        """The model's name as it is served."""
+        """Return the model's name as served."""
         return self.model.removesuffix(LATEST)
 
 
@@ -92,20 +92,20 @@ async def embedding(request: HttpRequest) -> Response:
 
 
 async def legacy_embeddings(request: HttpRequest) -> Response:
-    """The vector of a text, as the model pools it."""
+    """Return the vector of a text, as the model pools it."""
     payload = await OllamaEmbeddingsRequest.read(request)
     result = await _embed(request, payload.name(), [payload.prompt] if payload.prompt else [], normalize=False)
     return responses.json_response({"embedding": result.outputs[0].embedding if result else []})
 
 
 async def tags(request: HttpRequest) -> Response:
-    """The served models."""
+    """List the served models."""
     state = request.app_state
     return responses.json_response({"models": [_model_entry(encoder) for encoder in state.models.values()]})
 
 
 async def version(_request: HttpRequest) -> Response:
-    """This server's."""
+    """Return this server's version."""
     return responses.json_response({"version": VERSION})
 
 
@@ -114,7 +114,7 @@ async def _embed(
     normalize: bool = True,
 ) -> EmbedResult | None:  # fmt: skip
     state = request.app_state
-    width = state.get_model(model).manifest.embedding.width
+    width = state.get_model(model).manifest.embedding.dim
     if not texts:
         request.record.model = model
         return None
@@ -135,7 +135,7 @@ def _model_entry(encoder: AnyEncoder) -> dict[str, object]:
         "parameter_size": "",
         "quantization_level": manifest.precision,
         "context_length": encoder.max_positions,
-        "embedding_length": manifest.embedding.width,
+        "embedding_length": manifest.embedding.dim,
     }
     return {
         "name": manifest.name + LATEST,

@@ -107,13 +107,13 @@ async def vectorize(request: HttpRequest) -> Response:
 
 
 async def meta(request: HttpRequest) -> Response:
-    """The model that texts go to, or pictures where none takes texts."""
+    """Describe the default text model, or the default image model if there is no text model."""
     state = request.app_state
     encoders = sorted(state.models.values(), key=lambda encoder: encoder.manifest.modality != "text")
     manifest = encoders[0].manifest
     return responses.json_response(
         {"model": {"_name_or_path": manifest.name, "model_type": manifest.architecture,
-                   "hidden_size": manifest.embedding.width}}
+                   "hidden_size": manifest.embedding.dim}}
     )  # fmt: skip
 
 
@@ -132,7 +132,7 @@ async def live(request: HttpRequest) -> Response:
 
 
 def _multimodal_model(state: AppState) -> AnyEncoder | None:
-    """The first image model whose space a text model shares: texts and images go to these two."""
+    """Return the first image model that shares its space with a text model, or None."""
     images = (encoder for encoder in state.models.values() if encoder.manifest.modality == "image")
     return next((encoder for encoder in images if state.sibling_for(encoder, "text")), None)
 

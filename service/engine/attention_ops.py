@@ -37,7 +37,7 @@ def mean_from_words(values: Floats, starts: Ints) -> Floats:
 
 
 def word_row(values: Floats, starts: Ints, word: int) -> Floats:
-    """The row of one of them: `[..., n, m]` -> `[..., m]`."""
+    """Return the row of one word: `[..., n, m]` -> `[..., m]`."""
     end = starts[word + 1] if word + 1 < len(starts) else values.shape[-2]
     row: Floats = values[..., starts[word] : end, :].mean(axis=-2)
     return row

@@ -57,7 +57,7 @@ class AttentionOptions:
         return tuple(range(attention.num_layers)) if self.layers is None else self.layers
 
     def _heads(self, layers: tuple[int, ...], attention: AttentionSpec) -> tuple[int, ...] | Combination:
-        """The heads to take of each of `layers`: there is one answer only if all of them have those."""
+        """Return the heads to take of each of `layers`; all of them must have those heads."""
         if isinstance(self.heads, str):
             return self.heads
         counts = [attention.heads[layer] for layer in layers]

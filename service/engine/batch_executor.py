@@ -50,7 +50,7 @@ class BatchExecutor:
         self._lock = threading.Lock()
 
     def run(self, items: Sequence[QueueItem], *, exclusive: bool) -> Sequence[UnbatchedResult]:
-        """What became of each item. Raises ModelUnusable."""
+        """Run a batch and return each item's result. Raises ModelUnusable."""
         results = self._run_once(items, exclusive=exclusive)
         if isinstance(results, InferenceFailed):
             logger.error(

@@ -18,7 +18,7 @@ class DeadlineTimer:
         self._wakes_at = math.inf
 
     def on_new_deadline(self, deadline: float) -> None:
-        """A request with this deadline waits now: who watches may have to look sooner."""
+        """Wake the watcher earlier if this deadline of a new request is sooner."""
         if deadline < self._wakes_at:
             self._earlier.notify()
 

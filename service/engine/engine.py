@@ -60,7 +60,7 @@ class Engine:
         self._scheduler.check_capacity(model, items, tokens)
 
     def create_request(self, *, deadline: float) -> EngineRequest:
-        """A place for one request's results, on the running event loop; `deadline` is on `time.monotonic`'s clock."""
+        """Create a request on the running event loop; `deadline` is on `time.monotonic`'s clock."""
         return EngineRequest(deadline=deadline, loop=asyncio.get_running_loop())
 
     def submit(
@@ -88,7 +88,7 @@ class Engine:
         executor.submit(submit).add_done_callback(on_done)
 
     async def results(self, request: EngineRequest) -> list[ItemOutput]:
-        """The results in the request's order. When the wait is cancelled, the request leaves the queue unexecuted."""
+        """Await the results in the request's order. Cancelling the wait cancels the request."""
         try:
             return await request.future
         finally:
@@ -96,7 +96,7 @@ class Engine:
                 self._scheduler.cancel(request)
 
     def on_response_sent(self, request: EngineRequest) -> None:
-        """The request's answer has been handed over. Until then the attention in it counts as promised."""
+        """Release the request's attention bytes: its response has been sent."""
         self._scheduler.on_response_sent(request)
 
     def close(self) -> None:

@@ -39,5 +39,5 @@ class InFlightBatches:
         self._batches.add(batch)
 
     def end(self, batch: Batch) -> None:
-        """It has ended, or was given up."""
+        """Remove a batch that has ended or was given up."""
         self._batches.discard(batch)

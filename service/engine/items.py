@@ -39,7 +39,7 @@ class BatchKey:
     def from_plans(
         cls, model: str, attention: AttentionPlan | None, token_embeddings: TokenEmbeddingPlan | None
     ) -> Self:
-        """That of a request's items."""
+        """Return the key of a request's items."""
         positions = (tensors.TOKEN_EMBEDDINGS,) if token_embeddings else ()
         attention_outputs, heads = (attention.outputs, attention.chosen_heads) if attention else ((), ())
         return cls(model, (tensors.EMBEDDING, *positions, *attention_outputs), heads)
@@ -66,7 +66,7 @@ class BatchKey:
 
 
 def batch_key(items: "Sequence[QueueItem]") -> BatchKey:
-    """What a batch runs as: for an item of which attention is asked, the others are computed with it."""
+    """Return the key a batch runs under: if an item needs attention, all are computed with it."""
     return next((item.batch_key for item in items if item.batch_key.needs_attention), items[0].batch_key)
 
 

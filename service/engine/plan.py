@@ -86,7 +86,7 @@ class AttentionPlan:
         return value_bytes * values_per_row * rows * self._num_matrices
 
     def extract(self, arrays: Mapping[str, Floats], row: int, item: ModelInput) -> AttentionWeights:
-        """An item's own share of a batch's arrays, copied: a view would keep the batch alive.
+        """Slice an item's attention from a batch's arrays, copied: a view would keep the batch in memory.
 
         `[l, h]` of raw weights, `[l]` if heads are combined, then `[m]`, or `[m, m]` with query "all", m the item's
         entries; padding is never in it.
@@ -99,7 +99,7 @@ class AttentionPlan:
         return weights[0] if weights[0].indices is not None else AttentionWeights(weights[0].values.copy())
 
     def workspace_bytes(self, n: int) -> int:
-        """What an item of `n` positions takes while it runs, of which the answer may be a small part: the heads of one
+        """Return the memory that an item of `n` positions takes while it runs: the heads of one
         layer, and what the graph gives."""
         rows = 1 if self.query == "pool" else n
         heads = len(self.heads) if self.reduce == "raw" and isinstance(self.heads, tuple) else self.max_heads
@@ -131,7 +131,8 @@ class AttentionPlan:
         return (tensors.pooled_combined_heads if pooled else tensors.combined_heads)(layer, self.heads)
 
     def _select_rows(self, values: Floats, m: int, item: ModelInput) -> Floats:
-        """The query's rows of `[..., s, s]`, or of `[..., s]` where they are pooled already; of words if asked."""
+        """Return the query's rows of `[..., s, s]`, or of `[..., s]` where they are pooled already; of words if
+        requested."""
         words = get_word_offsets(item) if self.words else None
         selected = values[..., :m] if self.query == "pool" else values[..., :m, :m]
         if words is not None:

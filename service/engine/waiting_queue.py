@@ -86,7 +86,7 @@ class WaitingQueue:
         self._dequeue(request)
 
     def next_deadline(self) -> float:
-        """The soonest of the requests that have not begun."""
+        """Return the earliest deadline of the requests that have not started."""
         while self._deadlines and self._deadlines[0][1] not in self._live_deadlines:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else math.inf
@@ -101,11 +101,11 @@ class WaitingQueue:
         return overdue
 
     def _compatible_group(self, key: BatchKey) -> LengthIndex | None:
-        """What can share a batch with that lane, if any waits."""
+        """Return the waiting items that can share a batch with that key, if any."""
         return next((items for other, items in self._by_batch_key.items() if key.compatible_with(other)), None)
 
     def _next_request(self) -> EngineRequest:
-        """The request whose turn it is, by turns of two rules."""
+        """Return the request whose turn it is, alternating between two rules."""
         self._fifo_next = not self._fifo_next
         if not self._fifo_next:
             return next(iter(self._fifo))
@@ -129,7 +129,7 @@ class WaitingQueue:
         self._round_robin.move_to_end(request)
 
     def _drop_deadline(self, request: EngineRequest) -> None:
-        """It has begun, or left."""
+        """Remove the deadline of a request that has started or was cancelled."""
         self._live_deadlines.pop(self._sequence_numbers.pop(request, -1), None)
         if len(self._deadlines) > MAX_STALE_DEADLINES + 2 * len(self._live_deadlines):
             self._deadlines = [(live.deadline, arrival) for arrival, live in self._live_deadlines.items()]

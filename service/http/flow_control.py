@@ -19,7 +19,7 @@ class TimedFlowControl(FlowControl):
         return (self._paused_at if self.read_paused else self._time()) - self._stalled_s
 
     def add_stall(self, seconds: float) -> None:
-        """The event loop was elsewhere for so long: nothing was read then either."""
+        """Exclude a stall of the event loop from the reading time: nothing was read then either."""
         self._stalled_s += seconds
 
     def pause_reading(self) -> None:

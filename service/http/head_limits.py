@@ -14,7 +14,7 @@ REQUEST_LINE_OVERHEAD_BYTES = len(b"GET  HTTP/1.1")
 def check_head_size(
     target: bytes, headers: Sequence[tuple[bytes, bytes]], buffered_bytes: int = 0
 ) -> ProtocolErrorResponse | None:
-    """What is too large about a request's head as far as it has come.
+    """Return the error for a request's head that exceeds a limit so far, or None.
 
     `buffered_bytes` may be target, headers or a header that is not complete, which the parser keeps to itself.
     """

@@ -7,7 +7,7 @@ MAX_DIGITS = 12
 
 
 def parse_header_int(text: str, name: str, expectation: str) -> int:
-    """What a header called `name` counts. Raises InvalidParameter, saying `expectation` it is to be."""
+    """Parse the integer in the header `name`. Raises InvalidParameter with the `expectation`."""
     number = _parse_digits(text)
     if number is None:
         raise InvalidParameter(f"the header must be {expectation}", name)
@@ -15,7 +15,7 @@ def parse_header_int(text: str, name: str, expectation: str) -> int:
 
 
 def parse_query_int(text: str) -> object:
-    """A number, below zero too, as JSON would give it; what is none, as it is."""
+    """Parse an integer as JSON would; return other text unchanged."""
     number = _parse_digits(text.removeprefix("-"))
     return text if number is None else -number if text.startswith("-") else number
 

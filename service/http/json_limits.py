@@ -19,7 +19,7 @@ _QUOTE = ord('"')
 
 
 def check_json_limits(body: bytes, max_containers: int = MAX_CONTAINERS) -> None:
-    """Raises InvalidJson for lists and objects that are too deep or too many, and for too many values in them."""
+    """Raise InvalidJson for lists and objects that are too deep or too many, or hold too many values."""
     maybe_deep = body.count(b"[") + body.count(b"{") > MAX_DEPTH
     maybe_wide = body.count(b",") > MAX_VALUES
     if not (maybe_deep or maybe_wide):

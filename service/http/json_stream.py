@@ -34,7 +34,7 @@ class StreamedValue(ABC):
 
     @abstractmethod
     def iter_json(self) -> Iterator[bytes]:
-        """The value's JSON, in order."""
+        """Yield the value's JSON, in order."""
 
 
 class JsonArray(StreamedValue):
@@ -82,7 +82,7 @@ def dump(content: object) -> bytes:
 
 
 def iter_json(content: object) -> Iterator[bytes]:
-    """The same of content that holds parts."""
+    """Yield the JSON of content that may hold streamed values."""
     streamed_values: list[StreamedValue] = []
 
     def defer(value: object) -> orjson.Fragment:

@@ -109,7 +109,7 @@ class HardenedHttpProtocol(RejectingProtocol):
         return False  # there is no WebSocket here
 
     def _after_upgrade(self, rest: bytes) -> None:
-        """What asked for an upgrade is answered as the plain request that it is too, and so is what follows it."""
+        """Handle a request with an upgrade as the plain request that it also is, and so the requests after it."""
         upgrading = True
         while upgrading:
             try:

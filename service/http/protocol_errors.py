@@ -16,7 +16,7 @@ class ProtocolErrorResponse:
     message: str
 
     def to_bytes(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """The whole response, with the server's own `headers` first."""
+        """Return the whole response, with the server's own `headers` first."""
         body = openai_error.openai_error_body(self.status, self.message, self.code)
         lines = [
             f"HTTP/1.1 {self.status.value} {self.status.phrase}".encode(),

@@ -47,7 +47,7 @@ class RequestProgress:
         self._just_entered = True
 
     def mark_incomplete(self, now: float) -> None:
-        """The chunk that came last is read, and something is incomplete."""
+        """Record that the last chunk was read and left a request incomplete."""
         if self._just_entered:
             self.since = now
             self.received_bytes = self._first_chunk_bytes = self._chunk_bytes

@@ -13,12 +13,12 @@ FRAMING_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 
 def framing_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The header lines that announce a body; empty if there is none."""
+    """Return the header lines that announce a body; empty if there is none."""
     return b"".join(b"%s: %s\r\n" % header for header in headers if header[0] in FRAMING_HEADERS)
 
 
 def resume_body_parser(protocol: HttpToolsProtocol, framing: bytes) -> httptools.HttpRequestParser:
-    """A parser that stands where that body begins, and goes on with the requests after it."""
+    """Return a parser positioned at the start of that body, for it and the requests after it."""
     parser = httptools.HttpRequestParser(_SkipFirstHead(protocol))
     parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n")
     return parser

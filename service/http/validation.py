@@ -118,7 +118,7 @@ class RequestModel(BaseModel):
 
 @cache
 def _field_names(model: type[BaseModel]) -> frozenset[str]:
-    """The fields of a model and of those within: what else pydantic puts on the way are its names for alternatives."""
+    """Return the names of a model's fields, nested ones included: other parts of pydantic's paths name alternatives."""
     schema = model.model_json_schema()
     return frozenset(
         name for part in (schema, *schema.get("$defs", {}).values()) for name in part.get("properties", {})

@@ -35,7 +35,7 @@ class AccessLog:
 
 
 def _format_record(record: RequestRecord) -> bytes:
-    """Times are in ms; `tokens` are positions of pictures too."""
+    """Format a record; times are in ms, `tokens` include positions of images."""
     stages = {name: duration_ms for name, duration_ms in record.stages_ms.items() if name != "total"}
     return orjson.dumps(
         {

@@ -28,7 +28,7 @@ class RequestRecord:
     stages_ms: dict[str, float] = field(default_factory=dict)
 
     def response_started(self) -> None:
-        """The answer's first bytes are on their way: how long each stage took is known."""
+        """Record that the response started, with the duration of each stage."""
         if self.timing:
             self.stages_ms = self.timing.stages_ms()
             self.stages_ms["total"] = round((time.monotonic() - self.received_at) * 1000, 2)

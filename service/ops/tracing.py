@@ -112,7 +112,7 @@ _HEADERS = _Headers()
 
 
 def _monotonic_to_unix_ns() -> Callable[[float], int]:
-    """What gives moments in ns of the wall's clock, which traces of several machines share.
+    """Return a function from monotonic seconds to ns of the wall clock, which traces of several machines share.
 
     The clocks are compared once, so that the moments of a request keep their order however long that takes.
     """

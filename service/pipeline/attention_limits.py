@@ -20,14 +20,14 @@ class AttentionSizeLimits:
         self._token_embedding_bytes = [0] * num_sub_requests
 
     def check_attention(self, index: int, plan: AttentionPlan, items: Sequence[ModelInput], *, texts: bool) -> None:
-        """Raises AttentionTooLarge."""
+        """Raise AttentionTooLarge if the attention exceeds a limit."""
         self._attention_bytes[index] = _response_bytes(plan, items)
         hint = "reduce=rollout returns one weight per token or patch"
         self._check_limit(sum(self._attention_bytes), "attention", hint, "attention")
         self._check_workspace(plan, max(item.num_tokens for item in items), texts)
 
     def check_token_embeddings(self, index: int, plan: TokenEmbeddingPlan, items: Sequence[ModelInput]) -> None:
-        """Raises AttentionTooLarge."""
+        """Raise AttentionTooLarge if the token embeddings exceed the limit."""
         self._token_embedding_bytes[index] = _response_bytes(plan, items)
         self._check_limit(sum(self._token_embedding_bytes), "token embeddings", "send fewer or shorter inputs")
 

@@ -30,7 +30,7 @@ takes as long as all else of a refusal; a text of longer words may be refused a 
 
 
 async def embed_http(request: HttpRequest, embed_request: EmbedRequest) -> EmbedResult:
-    """Raises BadRequestError, ModelNotFound, Unavailable or InferenceFailed; ClientDisconnect when the client goes."""
+    """Embed. Raises BadRequestError, ModelNotFound, Unavailable, InferenceFailed, or ClientDisconnect."""
     state = request.app_state
     if embed_request.model is not None:
         request.record.model = state.get_model(embed_request.model).name
@@ -151,7 +151,7 @@ class _ModelSubRequest:
     ) -> None:
         """`size_limits` are the request's, and which of its parts this is. Raises InvalidParameter for what this model
         does not have."""
-        width = encoder.manifest.embedding.width
+        width = encoder.manifest.embedding.dim
         if embed_request.dimensions is not None and embed_request.dimensions > width:
             raise InvalidParameter(f"dimensions must be between 1 and {width}", embed_request.dimensions_param)
         if isinstance(encoder, TextEncoder):

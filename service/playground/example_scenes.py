@@ -38,7 +38,7 @@ async def scene_image(request: HttpRequest) -> Response:
 
 @cache
 def rendered_scenes() -> tuple[StaticAsset, dict[str, StaticAsset]]:
-    """The list and the pictures by the last part of their paths: drawn once, in about a fifth of a second."""
+    """Return the list and the images by the last part of their paths: drawn once, in about a fifth of a second."""
     rng = np.random.default_rng(SEED)
     rendered = [
         render_scene(description, rng, side_px=SIDE_PX) for description in draw_descriptions(rng, SCENE_COUNT, "unseen")

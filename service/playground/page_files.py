@@ -20,7 +20,7 @@ FILES: Final = {
 
 
 async def index(request: HttpRequest) -> Response:
-    """The page."""
+    """Return the page."""
     return FILES[INDEX].respond(request)
 
 

@@ -35,12 +35,12 @@ class StaticAsset:
         object.__setattr__(self, "tag", f'"{hashlib.sha256(self.body).hexdigest()[:32]}"')
 
     def respond(self, request: HttpRequest) -> Response:
-        """The body, or 304 for who has it."""
+        """Return the body, or 304 if the client has it."""
         headers = {**SECURITY_HEADERS, "ETag": self.tag}
         if self._matches_etag(request.header_values.get("if-none-match", "")):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(self.body, headers=headers, media_type=self.media_type)
 
     def _matches_etag(self, tags: str) -> bool:
-        """A proxy that compresses makes a tag weak, which is the same here."""
+        """Compare ETags; a proxy that compresses makes a tag weak, which is the same here."""
         return any(tag.strip().removeprefix("W/") in (self.tag, "*") for tag in tags.split(","))

@@ -8,7 +8,7 @@ DRIVER_LIBRARY = "libcuda.so.1"
 
 
 def require_cuda_driver() -> None:
-    """Raises ProviderUnavailable where the driver is not there, or offers no GPU."""
+    """Raise ProviderUnavailable if there is no driver, or it offers no GPU."""
     try:
         driver = ctypes.CDLL(DRIVER_LIBRARY)
     except OSError as error:

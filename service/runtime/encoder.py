@@ -52,11 +52,11 @@ class Encoder(ABC, Generic[RawInput]):
 
     @abstractmethod
     def preprocess(self, inputs: Sequence[RawInput]) -> Sequence[ModelInput]:
-        """What the graph takes of each source."""
+        """Convert each input to what the graph takes."""
 
     @abstractmethod
     def dummy_input(self, positions: int) -> InputArray:
-        """An item to warm up with, of `positions` where items of the model differ in that."""
+        """Return an input for warm-up, of `positions` where inputs of the model differ in length."""
 
     def run(
         self,
@@ -159,7 +159,7 @@ class ImageEncoder(Encoder[bytes]):
         return [self._preprocess(source) for source in inputs]
 
     def dummy_input(self, positions: int) -> InputArray:  # noqa: ARG002  # every picture has as many
-        return np.zeros((self.spec.rows_px, self.spec.columns_px, 3), dtype=np.uint8)
+        return np.zeros((self.spec.height_px, self.spec.width_px, 3), dtype=np.uint8)
 
     def _ort_inputs(self, items: Sequence[InputArray]) -> dict[str, InputArray]:
         return {tensors.PIXELS: np.stack(items)}

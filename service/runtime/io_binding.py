@@ -22,7 +22,7 @@ class IoBindingRunner:
         self._session = session
 
     def __call__(self, outputs: Sequence[str], ort_inputs: dict[str, InputArray]) -> list[Floats]:
-        """The outputs by name, in order. Raises what the session raises."""
+        """Return the named outputs, in order. Raises what the session raises."""
         binding: Any = self._session.io_binding()
         for name, array in ort_inputs.items():
             binding.bind_cpu_input(name, array)

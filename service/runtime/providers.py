@@ -40,7 +40,7 @@ class ProviderUnavailable(RuntimeError):
 
 
 def select_provider(device: DeviceOption, supported: tuple[Device, ...]) -> str:
-    """The provider for a graph that can run on `supported`.
+    """Return the provider for a graph that can run on `supported`.
 
     "auto" takes CUDA where the installed ONNX Runtime offers it and the graph is for it, as one in 8 bits is not.
     Raises ProviderUnavailable for what cannot be had.
@@ -65,7 +65,7 @@ def select_provider(device: DeviceOption, supported: tuple[Device, ...]) -> str:
 
 
 def provider_options(provider: str, precision: Precision) -> list[tuple[str, dict[str, str]]]:
-    """The provider and those that take what it leaves, each with its options; CPU always comes last by itself."""
+    """Return the provider and its fallbacks, each with its options; CPU always comes last by itself."""
     fp16_options = FP16_OPTIONS if precision == "fp16" else {}
     options: dict[str, list[tuple[str, dict[str, str]]]] = {
         CPU: [(CPU, {})],
@@ -76,7 +76,7 @@ def provider_options(provider: str, precision: Precision) -> list[tuple[str, dic
 
 
 def active_provider(session: onnxruntime.InferenceSession) -> str:
-    """The first of the session's providers that has any of its graph: being registered is not enough.
+    """Return the first of the session's providers that runs part of its graph: being registered is not enough.
 
     The session has to have been opened with `session.record_ep_graph_assignment_info`.
     """
@@ -86,7 +86,7 @@ def active_provider(session: onnxruntime.InferenceSession) -> str:
 
 
 def verify_provider(actual: str, requested: str, device: DeviceOption, supported: tuple[Device, ...]) -> None:
-    """Raises ProviderUnavailable if what was asked for by name was not got, or the graph is not for what was got."""
+    """Raise ProviderUnavailable if the requested device was not used, or the graph does not support the used one."""
     if device in EXPLICIT_PROVIDERS and actual != requested:
         raise ProviderUnavailable(f"device {device} was requested, but the session fell back to {actual}")
     if actual == CPU and "cpu" not in supported:

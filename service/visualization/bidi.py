@@ -34,7 +34,7 @@ def bidi_levels(directions: Sequence[str], *, rtl: bool) -> list[int]:
 
 
 def visual_order(levels: Sequence[int]) -> list[int]:
-    """The characters' indices from left to right."""
+    """Return the characters' indices from left to right."""
     order = list(range(len(levels)))
     for level in range(max(levels, default=0), 0, -1):
         i = 0

@@ -41,7 +41,7 @@ class ColorNorm:
         return np.sqrt(fractions) if self.sqrt else fractions
 
     def inverse(self, fraction: float) -> float:
-        """What stands at a place of the map."""
+        """Return the value at a fraction of the colormap."""
         return self.vmin + (self.vmax - self.vmin) * (fraction**2 if self.sqrt else fraction)
 
 

@@ -17,7 +17,7 @@ def colorbar(page: Page, norm: ColorNorm, caption: Sequence[str]) -> list[Image.
 
 
 def _bar(page: Page, norm: ColorNorm) -> Image.Image:
-    """The map from end to end between two numbers, and where it is not linear a third in its middle."""
+    """Draw the colormap between two numbers, with a third in the middle if it is not linear."""
     font = Font(page.font_px)
     height = round(page.font_px * 1.4)
     image = page.blank(height)

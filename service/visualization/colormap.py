@@ -52,7 +52,7 @@ _CURVE_SAMPLES = 4_096
 
 
 def to_linear(srgb: Floats) -> Floats:
-    """sRGB in 0 to 1 as light."""
+    """Convert sRGB in 0 to 1 to linear light."""
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 

@@ -57,7 +57,7 @@ class Font:
         draw.text(position, text, font=self._font, fill=ink, anchor="ls")
 
     def write_code(self, draw: ImageDraw.ImageDraw, position: tuple[int, int], character: str, ink: Color) -> None:
-        """A character's code point, in two rows in a small box, where there is no glyph for it."""
+        """Draw a character's code point, in two rows in a small box, where there is no glyph for it."""
         x, y = position
         line = self.line_px
         box = (x + line, y - self.ascent_px + 2 * line, x + self.code_px(character) - 1 - line, y + self.descent_px)
@@ -69,7 +69,7 @@ class Font:
 
 
 def printable(text: str) -> str:
-    """A short text for labels: what there is no glyph for as U+ and its code point."""
+    """Replace characters without a glyph by U+ and their code point, for labels."""
     return "".join(character if has_glyph(character) else f"U+{ord(character):04X}" for character in text)
 
 

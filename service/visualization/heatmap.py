@@ -60,7 +60,7 @@ def fit_size(size: tuple[int, int], page: Page) -> tuple[int, int]:
 
 
 def overlay(original: Image.Image, fractions: npt.ArrayLike, boxes_px: Floats, size: tuple[int, int]) -> Image.Image:
-    """The picture in `size`, its cells under the colours of their `fractions` on the map, and the rest greyed."""
+    """Draw the image in `size` with its patches colored by their `fractions`, and the rest grayed."""
     scaled = _resize(original, size)
     gray = scaled.convert("L").convert("RGB")
     color_layer = Image.new("RGB", size)

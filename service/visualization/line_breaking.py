@@ -36,7 +36,7 @@ class Line:
 
 
 def break_lines(paragraph: Sequence[GlyphRun], max_width_px: int) -> Iterator[Sequence[GlyphRun]]:
-    """A paragraph's lines: broken after spaces where there are any, else where the room ends.
+    """Break a paragraph into lines: after spaces if there are any, else where the line is full.
 
     A space that a line has no room for ends it and is left out.
     """

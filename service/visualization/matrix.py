@@ -46,7 +46,7 @@ def matrix(values: npt.ArrayLike, names: Sequence[str], *, width_px: int, captio
 
 
 def _column_labels(names: Sequence[str], font: Font, cell: int, height: int) -> Image.Image:
-    """The same names, a column each, read from below."""
+    """Draw the names as column labels, read from below."""
     image = Image.new("RGB", (height, cell * len(names)), BACKGROUND)
     draw = ImageDraw.Draw(image)
     middle = (cell + font.ascent_px - font.descent_px) // 2

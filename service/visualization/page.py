@@ -51,7 +51,7 @@ class Page:
         return Image.new("RGB", (self.width_px, height_px), BACKGROUND)
 
     def text_block(self, lines: Sequence[str], ink: Color = INK) -> Image.Image:
-        """A few lines of text, broken between words where they are longer than the page is wide."""
+        """Draw a few lines of text, broken between words where they are wider than the page."""
         font = Font(self.font_px)
         wrapped = [part for line in lines for part in _wrap_words(printable(line), font, self.content_width_px)]
         step = round(self.font_px * 1.45)
@@ -73,7 +73,7 @@ class Page:
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """The file."""
+    """Encode the image as PNG."""
     buffer = BytesIO()
     image.save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()

@@ -45,7 +45,7 @@ class PanelGrid:
 
 
 def arrange_panels(page: Page, row_names: Sequence[str], names: Sequence[str], aspect: float, font: Font) -> PanelGrid:
-    """A row for each of `row_names`, a column for each of `names`; `aspect` is a panel's height over its width.
+    """Arrange a row for each of `row_names`, a column for each of `names`; `aspect` is a panel's height over its width.
 
     A single row or column is laid out as lines of text are. Raises TooManyPanels.
     """

@@ -42,7 +42,7 @@ class Character:
 
 
 def split_characters(text: str) -> list[Character]:
-    """What is seen of a text, in its order. All that follows a character and does not stand alone is part of it."""
+    """Split a text into visible characters in its order, each with what combines with it."""
     shaped: list[Character] = []
     breaks: list[bool] = []
     for i, code_point in enumerate(text):

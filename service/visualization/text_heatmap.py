@@ -32,7 +32,7 @@ Point = tuple[int, int]
 def text_heatmap(
     text: str, tokens: Sequence[Token], *, width_px: int, caption: Sequence[str], truncated: bool
 ) -> Image.Image:
-    """`truncated` says that the model saw nothing past the last of the tokens.
+    """Draw a text with its tokens shaded; `truncated`: the model saw nothing past the last of the tokens.
 
     Where special tokens stand there are small marks with their weights; the scale is that of the others.
     """
@@ -79,7 +79,7 @@ class _TextPainter:
                 x = self._paint_span((x, baseline), list(span_runs), span)
 
     def _paint_plain(self, position: Point, runs: Sequence[GlyphRun]) -> int:
-        """What no token covers. Returns where it ends."""
+        """Draw text that no token covers. Returns its end."""
         x, y = position
         for run in runs:
             if run.special:
@@ -90,7 +90,7 @@ class _TextPainter:
         return x
 
     def _paint_span(self, position: Point, runs: Sequence[GlyphRun], span: TokenSpan) -> int:
-        """What stands side by side of one token, on its ground. Returns where that ends."""
+        """Draw the runs of one token on its ground. Returns their end."""
         x, y = position
         font, pad, line = self._layout.font, self._layout.pad_px, self._page.line_px
         background = color_at(float(self._norm.normalize(span.weight)))

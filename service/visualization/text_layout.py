@@ -38,7 +38,7 @@ class TextLayout:
 
     def __init__(self, characters: Sequence[Character], spans: Sequence[TokenSpan], specials: Mapping[int, list[Token]],
                  *, visible_end: int, size_px: int) -> None:  # fmt: skip
-        """What begins at the code point `visible_end` or after it is quiet."""
+        """Lay out the characters; those from the code point `visible_end` on are quiet."""
         self.font = Font(size_px)
         self.small_font = Font(max(_MIN_SMALL_PX, round(size_px * _SMALL_SCALE)))
         self.pad_px = max(1, size_px // 8)
@@ -87,7 +87,7 @@ class TextLayout:
         )
 
     def _appearance(self, character: Character, *, in_span: bool) -> tuple[str, int, bool]:
-        """What is drawn of it, how wide, and whether as a code point. A newline is seen where it is a token's."""
+        """Return a character's drawn form, its width, and whether it is a code point. A token's newline is visible."""
         font = self.font
         if character.newline:
             return (_RETURN_SYMBOL, font.width_px(_RETURN_SYMBOL), False) if in_span else ("", 0, False)

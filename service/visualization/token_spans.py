@@ -55,7 +55,7 @@ def token_spans(characters: Sequence[Character], tokens: Sequence[Token]) -> lis
 
 
 def special_token_positions(characters: Sequence[Character], tokens: Sequence[Token]) -> dict[int, list[Token]]:
-    """The special tokens, by the character that they stand before: after the token that comes before them."""
+    """Return the special tokens by the character that they precede."""
     starts = [character.start for character in characters]
     by_character: dict[int, list[Token]] = {}
     index = 0

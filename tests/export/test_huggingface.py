@@ -46,7 +46,7 @@ def test_a_roberta_without_padding_is_refused(tmp_path: Path, padding: int | Non
 
 def test_texts_of_siglip_are_padded(tmp_path: Path) -> None:
     text = text_spec(write_text("siglip", tmp_path), modality="text")
-    assert (text.padding_id, text.max_tokens, text.vocabulary_size) == (0, 40, len(WORDS))
+    assert (text.padding_id, text.max_tokens, text.vocab_size) == (0, 40, len(WORDS))
 
 
 def test_source_with_two_towers_requires_modality_option(tmp_path: Path) -> None:

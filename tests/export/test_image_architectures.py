@@ -17,13 +17,21 @@ def test_an_image_encoder_exports(name: str, tmp_path: Path) -> None:
     manifest = export(tmp_path / "source", tmp_path / "artifacts" / "model", ExportOptions(modality="image"))
     assert manifest.image is not None
     assert manifest.attention is not None
-    assert (manifest.image.grid, manifest.image.prefix) == (sample.grid, sample.prefix)
-    assert (manifest.embedding.width, manifest.embedding.pooling) == (sample.width, sample.pooling)
+    assert (manifest.image.grid, manifest.image.num_prefix_tokens) == (sample.grid, sample.prefix)
+    assert (manifest.embedding.dim, manifest.embedding.pooling) == (sample.width, sample.pooling)
     assert manifest.graph.attention_operators == manifest.attention.num_layers + (sample.pooling == "attention")
     parity = manifest.parity
-    assert manifest.embedding.positions == {"beit": "mapped", "siglip": "states", "siglip-vision": "states"}.get(
-        name, "parts"
-    )
-    for figure in (parity.embedding, parity.positions, parity.weights, parity.relevance, parity.batch):
+    assert manifest.embedding.token_embeddings == {
+        "beit": "projected",
+        "siglip": "hidden_states",
+        "siglip-vision": "hidden_states",
+    }.get(name, "pooled")
+    for figure in (
+        parity.embedding,
+        parity.token_embeddings,
+        parity.weights,
+        parity.relevance,
+        parity.batch_invariance,
+    ):
         assert figure is not None
         assert figure.graph <= MAX_DEVIATION

@@ -66,7 +66,7 @@ def test_every_linear_layer_multiplies_bytes(
     assert max(int(np.abs(matrix.astype(int)).max()) for matrix in whole) == MAX_WEIGHT
     found = quality.measure(_embed(full, subject), _embed(reduced, subject), _items(1))
     assert found.mean_cosine > 0.999
-    assert found.neighbours_max_abs < 1e-6
+    assert found.batch_invariance_max_abs < 1e-6
 
 
 def test_observed_attention_is_quantized_too(tiny_source: Path, exports: ExportCache) -> None:
@@ -157,7 +157,7 @@ def test_quality_of_the_same_of_noise_and_of_an_embedding_that_hears_its_neighbo
         return vectors[[int(item[0]) for item in batch]]
 
     found = quality.measure(same, same, items)
-    assert (found.items, found.neighbours_overlap, found.neighbours_max_abs) == (40, 1, 0)
+    assert (found.num_inputs, found.knn_overlap_at_10, found.batch_invariance_max_abs) == (40, 1, 0)
     assert found.min_cosine == pytest.approx(1)
     quality.check_quality(found, "int8")
     with pytest.raises(ParityError, match=r"mean cosine .* of the nearest 10 kept"):

@@ -25,8 +25,10 @@ CHANGED = 0.01
 
 def _parity(**figures: Deviation) -> Parity:
     none = Deviation(graph=0, original=0, limit=1e-5)
-    named = dict.fromkeys(("embedding", "embedding_cosine", "positions", "weights", "relevance", "batch"), none)
-    return Parity(items=1, exact_weights=1, **(named | figures))
+    named = dict.fromkeys(
+        ("embedding", "embedding_cosine", "token_embeddings", "weights", "relevance", "batch_invariance"), none
+    )
+    return Parity(num_inputs=1, exact_weights=1, **(named | figures))
 
 
 def _measured(directory: Path, source: Path) -> Parity:

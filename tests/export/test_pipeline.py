@@ -48,7 +48,7 @@ def _copied(artifact: Path, directory: Path) -> onnx.ModelProto:
 
 def test_the_default_model(minilm: Path) -> None:
     manifest = verify(minilm)
-    assert (manifest.embedding.width, manifest.embedding.pooling, manifest.embedding.normalize) == (384, "mean", True)
+    assert (manifest.embedding.dim, manifest.embedding.pooling, manifest.embedding.normalize) == (384, "mean", True)
     assert manifest.text is not None
     assert (manifest.attention, manifest.text.max_tokens) == (AttentionSpec(heads=(12,) * 6), 256)
     assert manifest.parity.embedding_cosine.graph <= 1e-5
@@ -57,8 +57,8 @@ def test_the_default_model(minilm: Path) -> None:
     assert manifest.parity.weights.original is not None
     assert 0 < manifest.parity.weights.original <= 1e-5
     assert manifest.parity.exact_weights > 60
-    assert manifest.embedding.positions == "parts"
-    assert manifest.parity.positions.graph <= 1e-5
+    assert manifest.embedding.token_embeddings == "pooled"
+    assert manifest.parity.token_embeddings.graph <= 1e-5
 
 
 def test_attention_is_fused_and_what_can_be_observed_waits_in_a_branch(minilm: Path) -> None:
@@ -67,7 +67,7 @@ def test_attention_is_fused_and_what_can_be_observed_waits_in_a_branch(minilm: P
     assert len(fused) == 6
     assert all(len(node.output) == 1 for node in fused), "an output that nobody reads costs the fused kernel"
     assert "Softmax" not in {node.op_type for node in graph.node}
-    assert [node.name for node in graph.node if node.op_type == "If"] == ["position_embeddings", "observe"]
+    assert [node.name for node in graph.node if node.op_type == "If"] == ["token_embeddings", "attention"]
     assert "Softmax" in {node.op_type for node in all_nodes(graph)}
 
 
@@ -75,7 +75,7 @@ def test_what_is_not_asked_for_is_not_computed(tiny: Path, tmp_path: Path) -> No
     outputs = Manifest.read(tiny).graph.outputs
     feeds = {**pack([np.arange(5), np.arange(9)])}
     for wanted, softmaxes in (
-        *(((), 0), (("position_embeddings",), 0)),
+        *(((), 0), (("token_embeddings",), 0)),
         *((("attention_weights_1",), 1), (("relevance_rollout_pooled",), 2)),
     ):
         options = onnxruntime.SessionOptions()
@@ -116,7 +116,7 @@ def test_a_cls_model_and_a_roberta_without_sentence_transformers_files(exports: 
     assert roberta.text is not None
     assert roberta.attention is not None
     assert (roberta.text.position_offset, roberta.text.max_tokens, roberta.attention.num_layers) == (2, 32, 3)
-    assert roberta.parity.items > 16
+    assert roberta.parity.num_inputs > 16
 
 
 @pytest.mark.usefixtures("traced")

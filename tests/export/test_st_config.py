@@ -361,7 +361,7 @@ def test_clip_as_sentence_transformers_lays_it_out(tmp_path: Path, folder: str) 
         move_encoder_to_folder(source, folder)
     assert "--modality" in export_error(source)
     embedding = open_source(source, modality="text").embedding_spec("x")
-    assert (embedding.width, embedding.pooling, embedding.normalize) == (24, "last", False)
+    assert (embedding.dim, embedding.pooling, embedding.normalize) == (24, "last", False)
     write_modules(source, "CLIPModel", "Pooling")
     if not folder:
         assert "has pooled" in export_error(source, modality="text")
@@ -393,7 +393,7 @@ def test_vectors_that_are_cut_are_refused(tmp_path: Path, modality: str) -> None
         write_bert(source)
     else:
         hf_vision.write_checkpoint("clip", source)
-    width = open_source(source, modality=modality).embedding_spec("x").width
+    width = open_source(source, modality=modality).embedding_spec("x").dim
     for cut in (width - 1, 0, -4):
         write_json(source / "config_sentence_transformers.json", {"truncate_dim": cut})
         message = rf"config_sentence_transformers\.json has truncate_dim: {cut}, .* {width} values; remove .*dimensions"

@@ -32,10 +32,10 @@ def test_an_encoder_of_ours_exports(name: str, exports: ExportCache, tmp_path: P
     manifest = Manifest.read(artifact)
     assert manifest.architecture == CONFIGS[name]["kind"]
     assert manifest.embedding.space == name
-    assert manifest.embedding.positions == "parts"
-    assert manifest.parity.positions.graph <= 1e-5
+    assert manifest.embedding.token_embeddings == "pooled"
+    assert manifest.parity.token_embeddings.graph <= 1e-5
     if manifest.attention is None:
-        assert manifest.graph.outputs == ("item_embedding", "position_embeddings")
+        assert manifest.graph.outputs == ("item_embedding", "token_embeddings")
         return
     assert manifest.graph.attention_operators == manifest.attention.num_layers
     always = onnx.load(artifact / "model.onnx", load_external_data=False).graph.node
@@ -47,7 +47,7 @@ def test_a_picture_graph_takes_any_batch_and_tells_attention_on_the_grid(exports
     manifest = Manifest.read(artifact)
     assert manifest.image is not None
     assert manifest.attention is not None
-    assert (manifest.image.grid, manifest.image.prefix, manifest.attention.heads) == ((8, 8), 0, (6, 12, 24))
+    assert (manifest.image.grid, manifest.image.num_prefix_tokens, manifest.attention.heads) == ((8, 8), 0, (6, 12, 24))
     session = onnxruntime.InferenceSession(artifact / "model.onnx")
     asked = [tensors.pooled_reduction("rollout"), tensors.layer_weights(2)]
     asking_all_heads = output_selection_inputs(manifest.graph.outputs, asked, range(24))

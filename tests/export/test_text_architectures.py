@@ -26,7 +26,7 @@ def test_a_text_encoder_exports(kind: str, exports: ExportCache, tmp_path: Path)
     assert kind in CONFIGS or kind.startswith(f"{manifest.architecture}-")
     assert manifest.attention is not None
     assert manifest.graph.attention_operators == manifest.attention.num_layers == LAYERS.get(kind, 2)
-    assert manifest.embedding.positions == "parts"
+    assert manifest.embedding.token_embeddings == "pooled"
     _judge(manifest)
 
 
@@ -41,7 +41,7 @@ def test_every_linear_layer_becomes_bytes(kind: str, linear: int, exports: Expor
 
 
 @pytest.mark.parametrize(
-    ("activations", "positions"), [(("linear.Identity",) * 2, "parts"), (("activation.Tanh",), "mapped")]
+    ("activations", "positions"), [(("linear.Identity",) * 2, "pooled"), (("activation.Tanh",), "projected")]
 )
 def test_dense_stages_export(activations: tuple[str, ...], positions: str, tmp_path: Path) -> None:
     source = write_text("bert", tmp_path / "source")
@@ -51,14 +51,20 @@ def test_dense_stages_export(activations: tuple[str, ...], positions: str, tmp_p
     write_json(source / "1_Pooling" / "config.json", {"pooling_mode": "mean"})
     write_modules(source, "Transformer", "Pooling", *("Dense",) * len(activations), "Normalize")
     manifest = export(source, tmp_path / "artifacts" / "dense")
-    assert manifest.embedding.width == 32 - 8 * len(activations)
-    assert manifest.embedding.positions == positions
+    assert manifest.embedding.dim == 32 - 8 * len(activations)
+    assert manifest.embedding.token_embeddings == positions
     _judge(manifest)
 
 
 def _judge(manifest: Manifest) -> None:
     parity = manifest.parity
     assert parity.exact_weights > 0
-    for figure in (parity.embedding, parity.positions, parity.weights, parity.relevance, parity.batch):
+    for figure in (
+        parity.embedding,
+        parity.token_embeddings,
+        parity.weights,
+        parity.relevance,
+        parity.batch_invariance,
+    ):
         assert figure is not None
         assert figure.graph <= MAX_DEVIATION

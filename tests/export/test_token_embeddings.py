@@ -73,7 +73,7 @@ def test_a_picture_has_a_vector_for_each_cell(name: str, prefix: int, exports: E
     found = np.stack(rows(encoder, items))
     spec = encoder.manifest.image
     assert spec is not None
-    assert spec.prefix == prefix
+    assert spec.num_prefix_tokens == prefix
     assert found.shape == (3, spec.num_tokens, 32)
     pooled = found[:, 0] if prefix else found.mean(axis=1)
     np.testing.assert_allclose(pooled, encoder.run(items)[tensors.EMBEDDING], atol=1e-5)
@@ -102,7 +102,7 @@ def test_neither_neighbours_nor_what_else_is_asked_for_matter(tiny: Path) -> Non
 def test_token_embeddings_add_no_layer(tiny: Path) -> None:
     """The branch contains no layers of its own: the graph pools the token embeddings anyway."""
     graph = onnx.load(tiny / "model.onnx", load_external_data=False).graph
-    operators = {node.name: node.op_type for node in all_nodes(graph) if node.name.startswith("position_embeddings")}
+    operators = {node.name: node.op_type for node in all_nodes(graph) if node.name.startswith("token_embeddings")}
     assert not {"MatMul", "Gemm", "Softmax", "Attention"} & set(operators.values())
 
 
@@ -114,5 +114,5 @@ def test_rows_that_are_others_fail_parity(tiny: Path, tiny_source: Path, monkeyp
         return {name: x[:, ::-1] if name == tensors.TOKEN_EMBEDDINGS else x for name, x in answers.items()}
 
     monkeypatch.setattr(parity, "_run", shuffled)
-    with pytest.raises(ParityError, match="positions"):
+    with pytest.raises(ParityError, match="token_embeddings"):
         parity.check_tolerances(parity.measure(tiny, load_target(tiny_source, ExportOptions())))

@@ -21,7 +21,7 @@ from tests.hf_text import write_text
 from tests.tokenizers import WORD_PIECES, write_byte_level, write_gemma, write_unigram, write_word_piece
 
 SIZE = 400
-SPEC = TextSpec(max_tokens=24, vocabulary_size=SIZE, position_offset=0)
+SPEC = TextSpec(max_tokens=24, vocab_size=SIZE, position_offset=0)
 
 
 def added(content: str, **flags: bool) -> dict[str, object]:
@@ -184,7 +184,7 @@ class _Longer:
         return getattr(self._tokenizer, name)
 
 
-PAST = SPEC.model_copy(update={"vocabulary_size": len(WORD_PIECES)})
+PAST = SPEC.model_copy(update={"vocab_size": len(WORD_PIECES)})
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_image_token_of_embeddinggemma_is_dropped_with_a_note(tmp_path: Path) ->
         added_tokens_decoder={str(size): added("<image_soft_token>")},
         image_token="<image_soft_token>",
     )
-    limits = SPEC.model_copy(update={"vocabulary_size": size})
+    limits = SPEC.model_copy(update={"vocab_size": size})
     text, notes = tokenizer.read_tokenizer(directory, limits, lower_case=False)
     assert re.search(rf"'<image_soft_token>' has the id {size}, the model embeds {size}: dropped", notes[0])
     assert max(TextPreprocessor(text, limits)(["a <image_soft_token>"])[0].ids) < size
@@ -237,7 +237,7 @@ def test_image_token_of_embeddinggemma_is_dropped_with_a_note(tmp_path: Path) ->
 def test_vocabulary_past_the_embedding_table_is_refused(tmp_path: Path) -> None:
     directory = source(write_word_piece(tmp_path))
     size = len(WORD_PIECES) - 1
-    message = refused(directory, SPEC.model_copy(update={"vocabulary_size": size}))
+    message = refused(directory, SPEC.model_copy(update={"vocab_size": size}))
     assert re.search(rf"tokenizer\.json.*: the token '{WORD_PIECES[-1]}' has the id {size}, the model embeds", message)
 
 
@@ -308,7 +308,7 @@ def test_a_token_that_only_a_class_has_added_is_left_out(tmp_path: Path) -> None
     vocabulary[last] = vocabulary.pop("<mask>")
     file.write_text(json.dumps(changed))
     (directory / "tokenizer_config.json").unlink()
-    limits = SPEC.model_copy(update={"vocabulary_size": len(vocabulary)})
+    limits = SPEC.model_copy(update={"vocab_size": len(vocabulary)})
     assert tokens(directory, "<mask>", limits=limits)[1:-1] == ["<", "m", "a", "s", "k", ">"]
 
 

@@ -15,20 +15,20 @@ from models.preprocess.image import ImagePreprocessor
 from tests.images import PNG_WITHOUT_PALETTE, encode, gradient_image, noisy_image, png_header, png_with_orientation
 
 SPEC = ImageSpec(
-    rows_px=32,
-    columns_px=48,
-    scaled_px=(32, 48),
+    height_px=32,
+    width_px=48,
+    resize_px=(32, 48),
     interpolation="bilinear",
     transparency="white",
     grid=(2, 3),
-    prefix=1,
+    num_prefix_tokens=1,
 )
 prepare = ImagePreprocessor(SPEC)
 
 
 def spec(rows_px: int, columns_px: int, scaled_px: int | tuple[int, int], interpolation: str = "bilinear") -> ImageSpec:
     """SPEC with other sizes."""
-    sizes = {"rows_px": rows_px, "columns_px": columns_px, "scaled_px": scaled_px, "interpolation": interpolation}
+    sizes = {"height_px": rows_px, "width_px": columns_px, "resize_px": scaled_px, "interpolation": interpolation}
     return ImageSpec.model_validate({**SPEC.model_dump(), **sizes})
 
 
@@ -215,7 +215,7 @@ def test_what_is_no_image(data: bytes) -> None:
         prepare(data)
 
 
-@pytest.mark.parametrize("transparency", ["white", "dropped", "keyed"])
+@pytest.mark.parametrize("transparency", ["white", "dropped", "color_key"])
 def test_indices_without_a_palette_are_no_image(transparency: str) -> None:
     with pytest.raises(InvalidImage):
         ImagePreprocessor(SPEC.model_copy(update={"transparency": transparency}))(PNG_WITHOUT_PALETTE)

@@ -19,7 +19,7 @@ from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer
 
 
 def limited_to(max_tokens: int, **more: Any) -> TextSpec:
-    return TextSpec(max_tokens=max_tokens, vocabulary_size=100, position_offset=0, **more)
+    return TextSpec(max_tokens=max_tokens, vocab_size=100, position_offset=0, **more)
 
 
 def words(tokens: TokenizedText) -> list[str]:

@@ -55,9 +55,9 @@ def original(name: str, tokenizer: Path) -> tuple[Tensor, Tensor | None]:
 
 def _text(name: str, tokenizer: Path) -> tuple[Tensor, Tensor]:
     encoder = build_text_encoder(name)
-    (tokens,) = TextPreprocessor(
-        tokenizer.read_text(), TextSpec(max_tokens=40, vocabulary_size=100, position_offset=0)
-    )([TEXT])
+    (tokens,) = TextPreprocessor(tokenizer.read_text(), TextSpec(max_tokens=40, vocab_size=100, position_offset=0))(
+        [TEXT]
+    )
     packed = {key: torch.from_numpy(array) for key, array in pack([tokens.ids]).items()}
     layout = PackedLayout(packed["pack_index"], packed["unpack_index"], packed["lengths"], eager_attention)
     vector = encoder(packed["input_ids"], packed["position_ids"], layout)[0]

@@ -27,7 +27,7 @@ class Recording(TextEncoder):
     """Of the size of BGE-M3; notes what it is asked to run, and computes nothing."""
 
     def __init__(self, small: Manifest) -> None:
-        text = TextSpec(max_tokens=TOKENS, vocabulary_size=10, position_offset=0)
+        text = TextSpec(max_tokens=TOKENS, vocab_size=10, position_offset=0)
         graph = small.graph.model_copy(update={"outputs": tensors.graph_outputs(LAYERS)})
         changed = {"text": text, "graph": graph, "attention": AttentionSpec(heads=(HEADS,) * LAYERS)}
         super().__init__(small.model_copy(update=changed), text, cast("Session", None), cast("TextPreprocessor", None))

@@ -86,7 +86,7 @@ def test_incompatible_artifacts_fail_at_startup(tiny: Path, tmp_path: Path) -> N
 def wider(artifact: Path, copy: Path) -> Path:
     """Of another name, in the same space."""
     manifest = Manifest.read(Path(shutil.copytree(artifact, copy)))
-    embedding = manifest.embedding.model_copy(update={"width": manifest.embedding.width + 1})
+    embedding = manifest.embedding.model_copy(update={"dim": manifest.embedding.dim + 1})
     manifest.model_copy(update={"name": copy.name, "embedding": embedding}).write(copy)
     return copy
 

@@ -82,7 +82,7 @@ def _attribute_input(output: EmbeddingOutput, other_embedding: Floats, words: bo
 
 def _contributions(rows: Floats, other_embedding: Floats, spec: EmbeddingSpec) -> Floats | None:
     """`[m]`, adding up to the cosine: the item's vector is the mean of `rows` `[m, e]`, whatever its length is."""
-    if (spec.positions, spec.pooling) != ("parts", "mean"):
+    if (spec.token_embeddings, spec.pooling) != ("pooled", "mean"):
         return None
     length = np.linalg.norm(rows.mean(axis=0))
     contributions: Floats = rows @ other_embedding / np.float32(len(rows) * max(float(length), EPSILON))

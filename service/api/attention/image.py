@@ -51,7 +51,8 @@ async def attention_image(request: HttpRequest) -> Response:
 def _draw_png(
     state: AppState, options: AttentionImageOptions, value: Input, output: EmbeddingOutput, deadline: float
 ) -> bytes:
-    """The PNG file. Not on the event loop: it takes up to seconds. Raises DeadlineExceeded or InvalidParameter."""
+    """Draw the PNG file; run off the event loop, it takes up to seconds. Raises DeadlineExceeded or
+    InvalidParameter."""
     if time.monotonic() > deadline:
         state.metrics.rejected.labels("deadline", output.encoder.name).inc()
         raise DeadlineExceeded("the attention image could not be rendered before the request's deadline")

@@ -56,7 +56,7 @@ class AttentionImageOptions(RequestModel):
         return cls.parse(fields, max_inputs=1)
 
     def to_embed_request(self, value: Input) -> EmbedRequest:
-        """The request that this is. Raises InvalidParameter for what is of numbers alone."""
+        """Convert to an EmbedRequest. Raises InvalidParameter for options that only apply to numbers."""
         for name in NUMERIC_ONLY_OPTIONS:
             if name in self.attention.model_fields_set:
                 raise InvalidParameter(f"{name} does not apply to images", f"attention.{name}")

@@ -33,7 +33,7 @@ class MatchRequest(RequestModel):
     pairs: StrictBool = Field(False, description="Also return the cosine of each pair of parts.")
 
     def to_embed_request(self) -> EmbedRequest:
-        """The request that this is. Raises InvalidInput unless it is of two inputs."""
+        """Convert to an EmbedRequest. Raises InvalidInput unless there are two inputs."""
         if len(self.inputs) != 2:
             raise InvalidInput(f"inputs must contain exactly two items, not {len(self.inputs)}", "inputs")
         return EmbedRequest(

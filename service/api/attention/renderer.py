@@ -35,7 +35,7 @@ class AttentionRenderer:
     width_px: int
 
     def render_text(self, text: str) -> Image.Image:
-        """The text with its tokens shaded; or matrices, or strips, of layers and heads. Raises TooManyPanels."""
+        """Draw the text with shaded tokens; or matrices, or strips, of layers and heads. Raises TooManyPanels."""
         prepared = self.output.prepared
         assert isinstance(prepared, TokenizedText)
         if self._is_matrix:
@@ -54,7 +54,7 @@ class AttentionRenderer:
         return text_heatmap(text, tokens, width_px=self.width_px, caption=caption_lines, truncated=prepared.truncated)
 
     def render_image(self, original: Image.Image) -> Image.Image:
-        """The upright original under its cells' colours; or matrices, or grids, of layers and heads.
+        """Draw the upright original with a heat map; or matrices, or grids, of layers and heads.
 
         Raises TooManyPanels.
         """
@@ -63,7 +63,7 @@ class AttentionRenderer:
         assert spec
         if self._is_matrix:
             return self._render_matrices(())
-        prefix = spec.prefix if self.options.reduce == "raw" else 0
+        prefix = spec.num_prefix_tokens if self.options.reduce == "raw" else 0
         patches = self._panels[..., prefix:]
         if len(patches) * patches.shape[1] > 1:
             x0, y0, x1, y1 = prepared.crop_box_px

@@ -21,7 +21,7 @@ PX_DECIMALS = 2
 
 
 def attention_object(options: AttentionRequest, weights: AttentionWeights, output: EmbeddingOutput) -> dict[str, Any]:
-    """An item's attention, and what its weights stand on."""
+    """Return the attention object of an input, with its tokens or grid."""
     in_base64, values, indices = options.encoding == "base64", weights.values, weights.indices
     sparse = {}
     if indices is not None:
@@ -41,7 +41,7 @@ def _as_int32(indices: Ints) -> NDArray[np.int32]:
 
 
 def alignment(output: EmbeddingOutput, units: Units = "tokens", *, with_prefix: bool = False) -> dict[str, Any]:
-    """The tokens, or words, of a text; the grid of a picture."""
+    """Return the tokens, or words, of a text; the grid of an image."""
     prepared, image = output.prepared, output.encoder.manifest.image
     return {
         "tokens": _token_entries(prepared, units),
@@ -51,7 +51,7 @@ def alignment(output: EmbeddingOutput, units: Units = "tokens", *, with_prefix: 
 
 def grid_info(spec: ImageSpec) -> dict[str, int]:
     """Return the patch grid of a model's images and the number of positions before it."""
-    return {"rows": spec.grid[0], "columns": spec.grid[1], "prefix": spec.prefix}
+    return {"rows": spec.grid[0], "columns": spec.grid[1], "prefix": spec.num_prefix_tokens}
 
 
 def text_units(text: TokenizedText, units: Units) -> Sequence[TokenOffset]:
@@ -68,4 +68,4 @@ def _token_entries(prepared: ModelInput, units: Units) -> list[dict[str, Any]] |
 
 def _grid(image: PreprocessedImage, spec: ImageSpec, with_prefix: bool) -> dict[str, Any]:
     boxes = image.patch_boxes_px(*spec.grid).round(PX_DECIMALS)
-    return {**grid_info(spec), "prefix": spec.prefix if with_prefix else 0, "boxes_px": boxes}
+    return {**grid_info(spec), "prefix": spec.num_prefix_tokens if with_prefix else 0, "boxes_px": boxes}

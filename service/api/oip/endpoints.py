@@ -58,7 +58,7 @@ class InferResponse(BaseModel):
 
 
 async def server(_request: HttpRequest) -> Response:
-    """What this server is."""
+    """Describe the server."""
     return responses.json_response(
         {"name": "headlight", "version": SERVER_VERSION, "extensions": ["binary_tensor_data"]}
     )
@@ -87,10 +87,10 @@ async def model_ready(request: HttpRequest) -> Response:
 
 
 async def model(request: HttpRequest) -> Response:
-    """What a model takes and gives."""
+    """Describe a model's inputs and outputs."""
     manifest = _encoder(request).manifest
     inputs = [(IMAGE, "BYTES", [-1])] if manifest.image else [(TEXT, "BYTES", [-1]), (IDS, "INT64", [-1, -1])]
-    outputs = [(EMBEDDING, "FP32", [-1, manifest.embedding.width])]
+    outputs = [(EMBEDDING, "FP32", [-1, manifest.embedding.dim])]
     return responses.json_response(
         {
             "name": manifest.name,
@@ -119,7 +119,7 @@ async def infer(request: HttpRequest) -> Response:
 
 
 async def _split_body(request: HttpRequest) -> tuple[bytes, bytes]:
-    """The JSON of a request, and the tensors behind it."""
+    """Return the JSON of a request, and the tensors after it."""
     json_length = request.header_values.get(HEADER_LENGTH)
     if body.media_type(request) not in (body.JSON, BINARY):
         raise UnsupportedMediaType(f"send the body as Content-Type: {body.JSON}, or {BINARY} with binary tensors")

@@ -42,13 +42,13 @@ class InferRequest(RequestModel):
     outputs: Annotated[list[RequestedOutput], Field(max_length=8)] | None = None
 
     def check_outputs(self) -> None:
-        """Raises InvalidInput for another than the one there is."""
+        """Raise InvalidInput for an output other than the only one."""
         for i, output in enumerate(self.outputs or ()):
             if output.name != EMBEDDING:
                 raise InvalidInput(f"unknown output; the only output is {EMBEDDING}", f"outputs[{i}].name")
 
     def wants_binary(self) -> bool:
-        """The answer's tensor goes behind the JSON."""
+        """Return whether the response's tensor follows the JSON in binary."""
         parameters = self.outputs[0].parameters if self.outputs else None
         if parameters and parameters.binary_data is not None:
             return parameters.binary_data
@@ -58,7 +58,7 @@ class InferRequest(RequestModel):
 def to_inputs(
     request: InferRequest, binary_tail: bytes, modality: Modality, max_inputs: int
 ) -> tuple[str, list[Input]]:
-    """What the request asks to embed, and the name of its tensor; `binary_tail` is what followed its JSON.
+    """Return the name of the input tensor and its inputs; `binary_tail` follows the request's JSON.
 
     Raises InvalidInput or TooManyInputs.
     """
@@ -96,7 +96,7 @@ def _tensors(inputs: Sequence[RequestTensor], binary_tail: bytes, max_inputs: in
 
 
 def _check_tensor(tensor: RequestTensor, param: str, max_inputs: int) -> None:
-    """What a tensor says of itself, before its data are looked at. Raises InvalidInput or TooManyInputs."""
+    """Check a tensor's declaration before its data are read. Raises InvalidInput or TooManyInputs."""
     if DATATYPES.get(tensor.name) != tensor.datatype:
         known = ", ".join(f"{name} as {datatype}" for name, datatype in DATATYPES.items())
         raise InvalidInput(f"unknown input name or datatype; known are {known}", f"{param}.name")

@@ -45,7 +45,7 @@ async def embeddings(request: HttpRequest) -> Response:
 
 
 async def models(request: HttpRequest) -> Response:
-    """The served models and what they can do."""
+    """List the served models and their properties."""
     state = request.app_state
     return responses.json_response({"object": "list", "data": list(map(response.model, state.models.values()))})
 

@@ -41,7 +41,7 @@ class EmbeddingOptions(RequestModel):
         return cls.parse(fields, max_inputs=1)
 
     def to_embed_request(self, inputs: Sequence[Input]) -> EmbedRequest:
-        """The request that this is."""
+        """Convert to an EmbedRequest."""
         return EmbedRequest(
             inputs,
             model=self.model,

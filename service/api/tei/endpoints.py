@@ -64,7 +64,7 @@ async def embedding_or_similarity(request: HttpRequest) -> Response:
 
 
 async def info(request: HttpRequest) -> Response:
-    """The model that is meant where none is named."""
+    """Describe the default model."""
     state = request.app_state
     settings = state.settings
     encoder = text_encoder(state, request.query_params.get("model"))
@@ -113,7 +113,7 @@ async def _similarity(request: HttpRequest, payload: SimilarityRequest) -> Respo
 
 
 def _with_timing_headers(embed_request: EmbedRequest, result: EmbedResult, response: Response) -> Response:
-    """That server's headers; durations are in ms."""
+    """Add that server's timing headers, in ms."""
     stages_ms = result.timing.stages_ms()
     characters = sum(len(text) for text in embed_request.inputs if isinstance(text, str))
     response.headers.update(

@@ -46,7 +46,7 @@ class EmbedAllRequest(Truncation, RequestModel):
     model: StrictStr | None = None
 
     def to_embed_request(self) -> EmbedRequest:
-        """The request that this is."""
+        """Convert to an EmbedRequest."""
         return EmbedRequest(
             [to_input(value) for value in self.inputs],
             model=self.model,
@@ -64,7 +64,7 @@ class TeiEmbedRequest(EmbedAllRequest):
     dimensions: Dimensions | None = Field(None, description="Keep the first dimensions only.")
 
     def to_embed_request(self) -> EmbedRequest:
-        """The request that this is."""
+        """Convert to an EmbedRequest."""
         return replace(super().to_embed_request(), dimensions=self.dimensions, normalize=self.normalize)
 
 
@@ -83,7 +83,7 @@ class SimilarityRequest(RequestModel):
     model: StrictStr | None = None
 
     def to_embed_request(self) -> EmbedRequest:
-        """The source first, and after it what it is compared with."""
+        """Convert to an EmbedRequest: the source first, then the sentences compared with it."""
         options = self.parameters or Truncation()
         return EmbedRequest(
             [self.inputs.source_sentence, *self.inputs.sentences],

@@ -12,7 +12,13 @@ from service.engine.plan import TokenEmbeddingPlan
 from service.errors import InvalidParameter
 
 IMAGE = ImageSpec(
-    rows_px=8, columns_px=8, scaled_px=(8, 8), interpolation="bilinear", transparency="white", grid=(2, 2), prefix=1
+    height_px=8,
+    width_px=8,
+    resize_px=(8, 8),
+    interpolation="bilinear",
+    transparency="white",
+    grid=(2, 2),
+    num_prefix_tokens=1,
 )
 
 
@@ -20,21 +26,21 @@ def manifest(*heads: int) -> Manifest:
     """Make the manifest of an image model with `heads[i]` heads in layer i."""
     none = Deviation(graph=0, original=0, limit=0)
     unmeasured = Parity(
-        items=1,
+        num_inputs=1,
         exact_weights=0,
         embedding=none,
         embedding_cosine=none,
-        positions=none,
+        token_embeddings=none,
         weights=None,
         relevance=None,
-        batch=none,
+        batch_invariance=none,
     )
     return Manifest(
         name="any",
         modality="image",
         architecture="any",
         precision="fp32",
-        embedding=EmbeddingSpec(width=4, pooling="cls", normalize=True, positions="parts", space="any"),
+        embedding=EmbeddingSpec(dim=4, pooling="cls", normalize=True, token_embeddings="pooled", space="any"),
         attention=AttentionSpec(heads=heads) if heads else None,
         image=IMAGE,
         graph=GraphSpec(
