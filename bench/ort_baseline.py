@@ -73,7 +73,7 @@ def _windows(items: Sequence[ModelInput], window: int) -> Iterator[list[ModelInp
 
 
 def _form_batches(window: Batch, strategy: BatchStrategy) -> list[tuple[Batch, bool]]:
-    """Neighbours in length together, the longest first: the short ones at the end even out what runs side by side."""
+    """Neighbors in length together, the longest first: the short ones at the end even out what runs side by side."""
     batches: list[list[ModelInput]] = [[]]
     for item in sorted(window, key=lambda item: item.num_tokens, reverse=True):
         if batches[-1] and sum(other.num_tokens for other in batches[-1]) + item.num_tokens > strategy.max_tokens:

@@ -78,7 +78,7 @@ class PackedEncoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, input_ids: Tensor, position_ids: Tensor, layout: PackedLayout) -> Tensor:
-        """input_ids, position_ids `[t]` -> pooled `[b, e]`, not normalised. Fills `layout`."""
+        """input_ids, position_ids `[t]` -> pooled `[b, e]`, not normalized. Fills `layout`."""
 
 
 @dataclass

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 CPU_BATCH_TOKENS = 256
 """For each thread of a batch. Past this a CPU batch gains no throughput (its activations leave the cache) and delays
-its neighbours; `max_batch_tokens` can only lower it."""
+its neighbors; `max_batch_tokens` can only lower it."""
 
 ATTENTION_WORKSPACE_BYTES = 256 * 2**20
 """Weights that the batches in flight may hold while they run, over all layers and heads. An item that comes alone may

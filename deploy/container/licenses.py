@@ -1,11 +1,11 @@
-"""The licences of every package in this environment, as their metadata has them: `python licenses.py > FILE`."""
+"""The licenses of every package in this environment, as their metadata has them: `python licenses.py > FILE`."""
 
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 FILE_NAME_PARTS = ("licen", "copying", "notice", "copyright")
-"""A file of a package's metadata is of its licence if its name holds one of them."""
+"""A file of a package's metadata is of its license if its name holds one of them."""
 CLASSIFIER_PREFIX = "License :: "
 
 

@@ -1,4 +1,4 @@
-"""How far a reduced graph's answers are from the full encoder's, by what embeddings are used for: finding neighbours.
+"""How far a reduced graph's answers are from the full encoder's, by what embeddings are used for: finding neighbors.
 
 The items must be others than those that the reduced graph was calibrated on. Letters: n items, e width.
 """
@@ -31,7 +31,7 @@ MAX_BATCH_VARIANCE: dict[Precision, float] = {"fp32": 1e-5, "fp16": 1e-2, "int8"
 def measure(reference: Embed, quantized: Embed, items: Sequence[Item]) -> Quality:
     """Embed `items` by both, in batches of like lengths."""
     if len(items) <= NUM_NEIGHBORS:
-        raise ValueError(f"{len(items)} items have no {NUM_NEIGHBORS} neighbours each")
+        raise ValueError(f"{len(items)} items have no {NUM_NEIGHBORS} neighbors each")
     expected, actual = _embed_all(reference, items), _embed_all(quantized, items)
     cosines = (expected * actual).sum(axis=1)
     sample = range(0, len(items), -(-len(items) // SOLO_SAMPLES))
@@ -73,7 +73,7 @@ def _embed_all(embed: Embed, items: Sequence[Item]) -> Floats:
 
 
 def _nearest_neighbors(vectors: Floats) -> npt.NDArray[np.intp]:
-    """[n, e] of length 1 -> indices of each one's neighbours, itself left out."""
+    """[n, e] of length 1 -> indices of each one's neighbors, itself left out."""
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -np.inf)
     return np.argsort(-similarity, axis=1, kind="stable")[:, :NUM_NEIGHBORS]

@@ -1,4 +1,4 @@
-"""Seeded pictures: coloured shapes on a graded ground, as PNG and JPEG files of several sizes."""
+"""Seeded pictures: colored shapes on a graded ground, as PNG and JPEG files of several sizes."""
 
 import io
 import random

@@ -1,7 +1,7 @@
 """Items of which parts are deleted: how much each part counts by attention, and the vector of what is left.
 
 Tokens are left out: those behind them move up, and special tokens stay. A patch cannot be left out, for the encoder
-knows pictures of one size only; it is painted in the mean colour of its picture, which says nothing of what was there
+knows pictures of one size only; it is painted in the mean color of its picture, which says nothing of what was there
 and leaves the picture as bright as it was.
 
 Letters: n tokens or positions, m parts that can be deleted, v variants of an item, e width.
@@ -46,7 +46,7 @@ class DeletionItem:
     """`embed` takes which parts are kept, `[v, m]`, and gives `[v, e]`.
 
     `relevance` `[m]` of the parts, by reduction; `baseline` `[m]` ranks them without asking the model: a token by how
-    rare it is (BERT's vocabulary lists frequent ones first, by and large), a patch by how far from the mean colour.
+    rare it is (BERT's vocabulary lists frequent ones first, by and large), a patch by how far from the mean color.
     """
 
     relevance: dict[Reduction, Floats]

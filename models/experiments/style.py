@@ -15,8 +15,8 @@ _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: Final = ("-", "--", "-.", ":", "-", "--", "-.")
 
 SERIES_STYLES: Final[tuple[dict[str, Any], ...]] = tuple(
-    {"color": colour, "marker": marker, "linestyle": dash}
-    for colour, marker, dash in zip(_COLORS, _MARKERS, _DASHES, strict=True)
+    {"color": color, "marker": marker, "linestyle": dash}
+    for color, marker, dash in zip(_COLORS, _MARKERS, _DASHES, strict=True)
 )
 """One a series, in the order in which a plot brings them."""
 

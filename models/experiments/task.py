@@ -1,6 +1,6 @@
-"""What the small encoders learn: the colour of the left one of two objects.
+"""What the small encoders learn: the color of the left one of two objects.
 
-Both objects' colours can be read off any one patch; which of them is meant only by where they stand. Who sees both
+Both objects' colors can be read off any one patch; which of them is meant only by where they stand. Who sees both
 and cannot tell left from right is right half of the time.
 
 Letters: b scenes, y, x rows and columns in px.

@@ -1,7 +1,7 @@
 """What differs between the image encoders of `transformers` that can be taken.
 
-A family's own pooling is the first of its `pools`. ViT, DeiT, DINO, MSN: CLS of the last layer, normalised. I-JEPA:
-the mean, for there is no CLS. BEiT: as its `use_mean_pooling` says, the norm after the mean. CLIP: CLS, normalised, and
+A family's own pooling is the first of its `pools`. ViT, DeiT, DINO, MSN: CLS of the last layer, normalized. I-JEPA:
+the mean, for there is no CLS. BEiT: as its `use_mean_pooling` says, the norm after the mean. CLIP: CLS, normalized, and
 projected where the checkpoint projects. SigLIP: its attention pooling head, or the mean where it has none. Swin: the
 mean over the last stage. What follows the pooling is applied to each position as well, if it is a norm or a linear map.
 """

@@ -1,4 +1,4 @@
-"""Opening image encoders that others trained: a local Hugging Face directory, recognised before its weights are read.
+"""Opening image encoders that others trained: a local Hugging Face directory, recognized before its weights are read.
 
 Pictures are of the size that the checkpoint was made for, unless its own code takes others: DINOv2 was trained at
 518 px and is mostly given 224. Its positions are then interpolated once, here, as its own code would do for each batch.
@@ -24,7 +24,7 @@ from models.vision import Channels
 
 @dataclass(frozen=True)
 class VisionSource:
-    """A directory recognised, its weights unread. `config` is that of the image tower.
+    """A directory recognized, its weights unread. `config` is that of the image tower.
 
     `image_mean` and `image_std` are mean and deviation of its pictures (`VisionEncoder`).
     """

@@ -1,4 +1,4 @@
-"""Generated scenes: one or two coloured shapes on a textured ground, with a caption and each object's mask.
+"""Generated scenes: one or two colored shapes on a textured ground, with a caption and each object's mask.
 
 Every scene is a function of its numbers: the same random generator gives the same picture. Knows numpy only.
 

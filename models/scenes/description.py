@@ -45,13 +45,13 @@ class SceneDescription:
 
 
 def draw_description(rng: np.random.Generator, num_objects: int) -> SceneDescription:
-    """Draw a description of 1 or 2 objects: no object has the ground's colour, two differ in shape and colour."""
+    """Draw a description of 1 or 2 objects: no object has the ground's color, two differ in shape and color."""
     if num_objects not in (1, 2):
         raise ValueError(f"a scene has 1 or 2 objects, not {num_objects}")
     colors = [str(color) for color in rng.choice(list(COLORS), size=num_objects + 1, replace=False)]
     shapes = [str(shape) for shape in rng.choice(SHAPES, size=num_objects, replace=False)]
     return SceneDescription(
-        objects=tuple(SceneObject(colour, shape) for colour, shape in zip(colors[1:], shapes, strict=True)),
+        objects=tuple(SceneObject(color, shape) for color, shape in zip(colors[1:], shapes, strict=True)),
         relation=str(rng.choice(RELATIONS)) if num_objects == 2 else None,
         texture=str(rng.choice(TEXTURES)),
         ground=colors[0],

@@ -15,7 +15,7 @@ MARGIN = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Centre and radius in shares of the side, x to the right and y down; `angle` in radians."""
+    """Center and radius in shares of the side, x to the right and y down; `angle` in radians."""
 
     x: float
     y: float

@@ -15,7 +15,7 @@ from models.scenes.textures import TEXTURE_FUNCTIONS
 from models.scenes.vocabulary import COLORS
 
 LIGHTNESS_JITTER, TINT_JITTER = 12, 6
-"""Largest change of a colour, of 255: of all channels together, and of each on its own."""
+"""Largest change of a color, of 255: of all channels together, and of each on its own."""
 
 NOISE = 4.0
 """Standard deviation of the pixel noise, of 255."""

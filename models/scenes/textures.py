@@ -1,4 +1,4 @@
-"""Textures of the ground, as a value between 0 (the colour itself) and 1 (its shade) at each pixel."""
+"""Textures of the ground, as a value between 0 (the color itself) and 1 (its shade) at each pixel."""
 
 from collections.abc import Callable
 from typing import Final

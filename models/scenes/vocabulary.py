@@ -14,7 +14,7 @@ COLORS: Final[dict[str, tuple[int, int, int]]] = {
     "white": (244, 244, 244),
     "black": (26, 26, 26),
 }
-"""sRGB, 0 to 255. Each use of a colour is jittered around it."""
+"""sRGB, 0 to 255. Each use of a color is jittered around it."""
 
 SHAPES: Final = ("circle", "square", "triangle", "star", "ring", "cross", "heart", "crescent")
 TEXTURES: Final = ("plain", "striped", "checkered", "dotted", "wavy", "speckled")

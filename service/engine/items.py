@@ -16,8 +16,8 @@ from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
 
 @dataclass(frozen=True, slots=True)
 class ItemOutput:
-    """`embedding` is `[e]`, pooled and not normalised; `attention` has the shape that its query gives;
-    `token_embeddings`, where they were asked for, are `[n, e]`, one for each of the item's n positions, not normalised
+    """`embedding` is `[e]`, pooled and not normalized; `attention` has the shape that its query gives;
+    `token_embeddings`, where they were asked for, are `[n, e]`, one for each of the item's n positions, not normalized
     either."""
 
     embedding: Floats

@@ -1,6 +1,6 @@
-"""Waiting items of one lane by their length, so that a batch is made of neighbours without looking at the others.
+"""Waiting items of one lane by their length, so that a batch is made of neighbors without looking at the others.
 
-Adding, removing and each step to a neighbour cost the same however many wait.
+Adding, removing and each step to a neighbor cost the same however many wait.
 """
 
 import heapq

@@ -48,7 +48,7 @@ def visual_order(levels: Sequence[int]) -> list[int]:
 
 
 def _resolved_types(directions: Sequence[str], base: str) -> list[str]:
-    """L, R, N for a number among what is R, and nothing for what goes with its neighbours."""
+    """L, R, N for a number among what is R, and nothing for what goes with its neighbors."""
     types, strong = [], base
     for direction in directions:
         if direction in ("L", "R", "AL"):

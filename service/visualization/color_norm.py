@@ -1,4 +1,4 @@
-"""Values as places on the colour map."""
+"""Values as places on the color map."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,7 +13,7 @@ from service.visualization.colormap import Floats
 class ColorNorm:
     """From `vmin`, at the map's start, to `vmax`, at its end; linear, or by the square root of the value.
 
-    The root is for raw weights: a few of a row take nearly all, and what is left would be one dark colour.
+    The root is for raw weights: a few of a row take nearly all, and what is left would be one dark color.
     """
 
     vmin: float

@@ -1,4 +1,4 @@
-"""The colour map with its least and largest value, and under it what is shown."""
+"""The color map with its least and largest value, and under it what is shown."""
 
 from collections.abc import Sequence
 

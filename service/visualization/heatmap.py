@@ -1,4 +1,4 @@
-"""A picture under the colours of its cells' weights.
+"""A picture under the colors of its cells' weights.
 
 Cell by cell, not smoothed: a model gives one weight for each cell, and in between there is none to show.
 """
@@ -16,14 +16,14 @@ from service.visualization.colormap import Floats, apply_colormap
 from service.visualization.page import Page
 
 OVERLAY_OPACITY: Final = 0.6
-"""Share of the map's colour in a px; the rest is the picture."""
+"""Share of the map's color in a px; the rest is the picture."""
 
 SATURATION: Final = 0.5
-"""Of the picture's own colours, what is left: with all of them a red thing looks like a larger weight, with none a red
+"""Of the picture's own colors, what is left: with all of them a red thing looks like a larger weight, with none a red
 star on blue stripes is not seen any more."""
 
 UNSEEN_OPACITY: Final = 0.55
-"""Share of a light grey in what the model does not see."""
+"""Share of a light gray in what the model does not see."""
 
 _UNSEEN_GRAY: Final = (150, 150, 150)
 

@@ -68,7 +68,7 @@ def split_characters(text: str) -> list[Character]:
 
 
 def _extends_character(code_point: str) -> bool:
-    """Joiners, marks, selectors of variations, and the colours of emoji's skin."""
+    """Joiners, marks, selectors of variations, and the colors of emoji's skin."""
     joins = code_point in (_JOINER, _NON_JOINER)
     return joins or unicodedata.category(code_point) in _MARKS or "\U0001f3fb" <= code_point <= "\U0001f3ff"
 
@@ -86,7 +86,7 @@ def _compose(text: str) -> str:
 
 
 def _apply_joining_forms(shaped: list[Character], breaks: list[bool]) -> None:
-    """Give Arabic letters the form that stands between their neighbours."""
+    """Give Arabic letters the form that stands between their neighbors."""
     bases = [character.text[0] for character in shaped]
     for i, base in enumerate(bases):
         forms = _joining_forms().get(base)

@@ -26,7 +26,7 @@ def mosaic(
 ) -> Image.Image:
     """`values` `[rows, columns, y, x]`: matrices, grids or strips, each drawn `shape` times as high as wide.
 
-    Colours go by the square root of the value, from 0. Where there are more values than px the largest is shown: no
+    Colors go by the square root of the value, from 0. Where there are more values than px the largest is shown: no
     peak is lost. Raises TooManyPanels.
     """
     page = Page(width_px)

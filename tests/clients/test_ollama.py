@@ -38,7 +38,7 @@ def test_the_async_client(server: Server, expected: np.ndarray) -> None:
 
 def test_the_route_before_it(client: ollama.Client, expected: np.ndarray) -> None:
     vector = np.array(client.embeddings(MINILM, TEXTS[0]).embedding)
-    assert_same(vector / np.linalg.norm(vector), expected[0])  # Ollama does not normalise this one
+    assert_same(vector / np.linalg.norm(vector), expected[0])  # Ollama does not normalize this one
 
 
 def test_long_text_is_truncated_by_default(client: ollama.Client, server: Server) -> None:

@@ -139,10 +139,10 @@ def test_sixteen_bits_are_scaled_where_the_sources_own_are_clipped(
 ) -> None:
     """The one kind of file where ours is not transformers': theirs is white. Once it is not, be it again."""
     processor = read_image_processor(write(tmp_path, CONFIGS["clip"]))
-    grey = np.asarray(noisy_image(300, 200).convert("L"))
-    deep = encode(Image.fromarray(grey.astype(np.uint16) * 257))
+    gray = np.asarray(noisy_image(300, 200).convert("L"))
+    deep = encode(Image.fromarray(gray.astype(np.uint16) * 257))
     assert before(processor, theirs(deep)).min() > 254
-    np.testing.assert_array_equal(ours(processor, deep), ours(processor, encode(Image.fromarray(grey))))
+    np.testing.assert_array_equal(ours(processor, deep), ours(processor, encode(Image.fromarray(gray))))
 
 
 @pytest.mark.parametrize("name", ["jpeg-4:2:0", "png", "png-rgba", "png-1x300", "png-700x31", "png-31x700"])

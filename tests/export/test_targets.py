@@ -71,7 +71,7 @@ def test_the_space_of_a_config_is_the_artifacts(tmp_path: Path) -> None:
         ({"kind": "resnet"}, "no encoder of kind 'resnet'; known: text, vit"),
         ({"heads": 7}, "7 and 48"),
         ({"layers": 3}, "does not fit config.json"),
-        ({"colour": 1}, "colour: Extra inputs"),
+        ({"color": 1}, "color: Extra inputs"),
         ({"layers": 1_000_000_000}, "layers: Input should be less than or equal to 1024"),
         ({"width": 3 * 65_536}, "width: Input should be less"),
         ({"width": 3 * 16_384}, "does not fit config.json"),

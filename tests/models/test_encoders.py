@@ -1,4 +1,4 @@
-"""Every encoder by the registry: gradients, neighbours, positions, checkpoints."""
+"""Every encoder by the registry: gradients, neighbors, positions, checkpoints."""
 
 import json
 from pathlib import Path
@@ -130,7 +130,7 @@ def test_an_unknown_kind_lists_the_known() -> None:
         ({"kind": "nonlocal", "heads": 3}, "3 and 128"),
         ({"kind": "conv", "cell_px": 6, "image_px": 96}, "power of 2 and at least 2, not 6"),
         ({"kind": "text", "heads": 7}, "7 and 768"),
-        ({"kind": "vit", "colour": 1}, "colour: Extra inputs"),
+        ({"kind": "vit", "color": 1}, "color: Extra inputs"),
         ({"kind": "vit", "layers": 0}, "layers: Input should be greater than 0"),
     ],
 )

@@ -75,7 +75,7 @@ def test_what_costs_more_than_its_pixels_is_no_image(make: Callable[[], bytes]) 
         (PLAIN[:-2], 1),
         (b"\xff\xd8\xff", 0),
     ],
-    ids=["plain", "progressive", "grey", "restarts", "thumbnail", "burst", "many", "cut off", "nothing"],
+    ids=["plain", "progressive", "gray", "restarts", "thumbnail", "burst", "many", "cut off", "nothing"],
 )
 def test_scans_are_counted(file: bytes, scans: int) -> None:
     assert count_jpeg_scans(file) == scans

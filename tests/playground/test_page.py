@@ -19,8 +19,8 @@ CONTRAST = """() => {
         .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
     const ground = (node) => {
         for (let at = node; at; at = at.parentElement) {
-            const colour = getComputedStyle(at).backgroundColor;
-            if (!/, 0\\)$/.test(colour)) return channels(colour);
+            const color = getComputedStyle(at).backgroundColor;
+            if (!/, 0\\)$/.test(color)) return channels(color);
         }
     };
     return [...document.querySelectorAll('p, h1, h2, h3, button, label, summary, a, .token, .note')]

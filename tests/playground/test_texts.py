@@ -115,7 +115,7 @@ def test_markup_stays_text(opened: PlaygroundPage) -> None:
     opened.type_and_wait(text)
     opened.wait_until_remembered()
     opened.type_and_wait("Another thing.")
-    labels = opened.page.locator("#neighbours .label").all_inner_texts()
+    labels = opened.page.locator("#neighbors .label").all_inner_texts()
     assert [label for label in labels if label != FIRST_TEXT] == [text]
     assert opened.page.title() == "Headlight playground"
     assert opened.page.locator("img[src=x]").count() == 0
@@ -143,10 +143,10 @@ def test_what_was_looked_at_is_remembered_and_ranked(opened: PlaygroundPage) -> 
         opened.type_and_wait(text)
         opened.wait_until_remembered()
     opened.type_and_wait("A kitten naps on the couch.")
-    labels = opened.page.locator("#neighbours .label").all_inner_texts()
+    labels = opened.page.locator("#neighbors .label").all_inner_texts()
     assert labels[0] == "A cat sleeps on the sofa."
     assert "Interest rates rose again." in labels
-    opened.page.locator("#neighbours button").first.click()
+    opened.page.locator("#neighbors button").first.click()
     opened.wait_for_text("A cat sleeps on the sofa.")
     assert opened.page.input_value("#text") == "A cat sleeps on the sofa."
 

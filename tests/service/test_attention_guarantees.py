@@ -226,7 +226,7 @@ def scenes() -> list[Scene]:
 
 
 def found(server: Server, posted: list[Posted]) -> float:
-    """The share of pictures in which the box of the largest weight holds the centre of a px of the object."""
+    """The share of pictures in which the box of the largest weight holds the center of a px of the object."""
     hits = []
     for first in range(0, len(posted), AT_ONCE):
         part = posted[first : first + AT_ONCE]

@@ -99,7 +99,7 @@ def test_invalid_json(client: httpx.Client, body: bytes) -> None:
         ({"attention": {"query": -1}}, "invalid_parameter", "attention.query"),
         ({"attention": {"layers": [0]}}, "invalid_parameter", "attention.layers"),
         ({"attention": {"query": 5}}, "invalid_parameter", "attention.query"),
-        ({"attention": {"colour": "red"}}, "invalid_parameter", "attention"),
+        ({"attention": {"color": "red"}}, "invalid_parameter", "attention"),
         ({"input": "lamp " * 300, "truncate": False}, "context_length_exceeded", "input[0]"),
         ({"input": ["a"] * 2049}, "too_many_inputs", "input"),
         ({"input": ["lamp " * 300] * 2, "attention": {"reduce": "raw"}}, "attention_too_large", "attention"),

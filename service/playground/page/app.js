@@ -7,7 +7,7 @@ import { compare, paint as paintCompared } from "./compare.js";
 import { command } from "./curl.js";
 import { $, debounced, option } from "./dom.js";
 import { ofFile, ofText, pictureIn } from "./inputs.js";
-import { neighbours, remember } from "./history.js";
+import { neighbors, remember } from "./history.js";
 import * as scenes from "./scenes.js";
 import { View } from "./view.js";
 
@@ -133,7 +133,7 @@ function facts(of) {
   $("model-facts").textContent = [of.architecture, size, heads].filter(Boolean).join(" · ");
 }
 
-/** The embedding, its neighbours and the request. */
+/** The embedding, its neighbors and the request. */
 function tell() {
   const { model: of, input: shown, vector } = answered;
   const length = Math.sqrt(dot(vector, vector));
@@ -141,7 +141,7 @@ function tell() {
   $("numbers").textContent = vector.slice(0, FIRST_NUMBERS).map((value) => value.toFixed(4).replace("-", "−")).join("  ");
   $("strip").hidden = $("copy-vector").hidden = false;
   strip(vector);
-  neighbours(of, shown, vector, (which, what) => pick(what, which));
+  neighbors(of, shown, vector, (which, what) => pick(what, which));
   describe();
 }
 

@@ -1,4 +1,4 @@
-// Colour maps that are even to the eye: lightness runs in a straight line through OKLab (Ottosson, 2020), so equal steps
+// Color maps that are even to the eye: lightness runs in a straight line through OKLab (Ottosson, 2020), so equal steps
 // of a weight look like equal steps. Each is `[lightness, chroma, hue in degrees]` at equal distances.
 
 const LIT = [[0.2, 0.04, 290], [0.35, 0.13, 300], [0.5, 0.18, 350], [0.65, 0.19, 35], [0.8, 0.17, 70], [0.95, 0.12, 105]];
@@ -21,7 +21,7 @@ export function shade(share) {
 
 export const css = ([r, g, b]) => `rgb(${r}, ${g}, ${b})`;
 
-/** Black or white, whichever is read better: at least 4.58 to 1 on any colour. */
+/** Black or white, whichever is read better: at least 4.58 to 1 on any color. */
 export function ink(rgb) {
   const luminance = 0.2126 * linear(rgb[0]) + 0.7152 * linear(rgb[1]) + 0.0722 * linear(rgb[2]);
   return luminance > 0.1791 ? "#000" : "#fff";

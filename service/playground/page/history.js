@@ -19,12 +19,12 @@ export function remember(model, input, vector) {
 }
 
 /** Show the nearest neighbors of a vector in its space; a click calls `pick(model, input)`. */
-export function neighbours(model, input, vector, pick) {
+export function neighbors(model, input, vector, pick) {
   const own = keyOf(model, input);
   const others = [...seen].filter(([key, other]) => key !== own && other.model.space === model.space && other.vector.length === vector.length);
   const ranked = others.map(([, other]) => ({ ...other, near: cosine(vector, other.vector) })).sort((a, b) => b.near - a.near);
   $("neighbours-empty").hidden = ranked.length > 0;
-  $("neighbours").replaceChildren(...ranked.slice(0, NEAREST).map((other) => entry(other, pick)));
+  $("neighbors").replaceChildren(...ranked.slice(0, NEAREST).map((other) => entry(other, pick)));
 }
 
 function entry({ model, input, near }, pick) {

@@ -5,7 +5,7 @@ import { element, figure } from "./dom.js";
 import { rove } from "./roving-tabindex.js";
 
 export class Picture {
-  /** `on` as Passage's. `size` is `[width, height]` of the original in px, upright; `map` gives a share its colour. */
+  /** `on` as Passage's. `size` is `[width, height]` of the original in px, upright; `map` gives a share its color. */
   constructor(source, grid, size, label, on, map = lit) {
     this.grid = grid;
     this.map = map;

@@ -32,9 +32,9 @@ export class Passage {
   show(values, largest, chosen) {
     for (const piece of this.pieces) {
       const weight = this.sum(piece, values);
-      const colour = shade(weight / largest);
-      piece.node.style.backgroundColor = css(colour);
-      piece.node.style.color = ink(colour);
+      const color = shade(weight / largest);
+      piece.node.style.backgroundColor = css(color);
+      piece.node.style.color = ink(color);
       piece.node.dataset.weight = weight;
       piece.node.title = figure(weight);
       piece.node.setAttribute("aria-label", `${piece.special ? "special token " : ""}${piece.text}: ${figure(weight)}`);

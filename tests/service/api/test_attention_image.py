@@ -51,7 +51,7 @@ def weights(served: Server, model: str, input: object, attention: object = True)
 
 
 def test_the_heaviest_cell_has_the_maps_end(served: Server) -> None:
-    """On a grey picture, whose own colour in the answer is known."""
+    """On a gray picture, whose own color in the answer is known."""
     image = {"image": to_data_url(encode(Image.new("RGB", (64, 64), (128, 128, 128))))}
     attention = weights(served, "tiny-image", image)
     pixels = drawn(post(served, "tiny-image", image, width_px=400))

@@ -1,4 +1,4 @@
-"""What waits, and which of it a batch is made of: turns, neighbours, identical items, deadlines."""
+"""What waits, and which of it a batch is made of: turns, neighbors, identical items, deadlines."""
 
 import asyncio
 import weakref
@@ -82,7 +82,7 @@ def test_turns_go_between_the_oldest_request_and_the_one_that_got_least(requests
     requests.add(*[60] * 50)
     late = [requests.add(20) for _ in range(3)]
     taken = [requests.take() for _ in range(7)]
-    assert taken.index([20, 20, 20]) <= 1, "neighbours of the first of the late ones go with it"
+    assert taken.index([20, 20, 20]) <= 1, "neighbors of the first of the late ones go with it"
     assert taken.count([60]) == 6
     assert not any(ticket.waiting_items for ticket in late)
 

@@ -1,4 +1,4 @@
-"""The colour map: uniform, lighter all the way, and every colour of it with a readable ink."""
+"""The color map: uniform, lighter all the way, and every color of it with a readable ink."""
 
 import numpy as np
 

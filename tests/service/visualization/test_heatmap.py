@@ -1,4 +1,4 @@
-"""Heat maps: the cell's colour where the cell is, the picture under it, and nothing where the model does not look."""
+"""Heat maps: the cell's color where the cell is, the picture under it, and nothing where the model does not look."""
 
 import numpy as np
 import pytest
@@ -22,12 +22,12 @@ def draw(picture: Image.Image, values: object, of: np.ndarray, width_px: int = 4
     return np.asarray(made).astype(int)
 
 
-GREY = Image.new("RGB", (100, 100), (128, 128, 128))
+GRAY = Image.new("RGB", (100, 100), (128, 128, 128))
 
 
 @pytest.mark.parametrize("width_px", [200, 400, 4096])
 def test_each_cell_is_under_its_colour(width_px: int) -> None:
-    pixels = draw(GREY, [0.1, 0.2, 0.3, 0.4], boxes(2, 2, (0, 0, 100, 100)), width_px)
+    pixels = draw(GRAY, [0.1, 0.2, 0.3, 0.4], boxes(2, 2, (0, 0, 100, 100)), width_px)
     page = Page(width_px)
     top, cell = page.margin_px, page.content_width_px / 2
     for i, place in enumerate((0, 85, 170, 255)):
@@ -37,7 +37,7 @@ def test_each_cell_is_under_its_colour(width_px: int) -> None:
 
 
 def test_cells_may_begin_within_a_px_and_leave_no_gap() -> None:
-    pixels = draw(GREY, np.ones(49), boxes(7, 7, (0, 0, 100, 100)))
+    pixels = draw(GRAY, np.ones(49), boxes(7, 7, (0, 0, 100, 100)))
     assert (pixels[8:392, 8:392] == pixels[200, 200]).all()
 
 
@@ -59,7 +59,7 @@ def test_the_picture_is_still_there() -> None:
 
 
 def test_the_marked_cell_is_outlined() -> None:
-    pixels = draw(GREY, [0.0, 1.0], boxes(1, 2, (0, 0, 100, 100)), marked=1)
+    pixels = draw(GRAY, [0.0, 1.0], boxes(1, 2, (0, 0, 100, 100)), marked=1)
     white = np.argwhere((pixels[:392] == 255).all(-1))
     assert white[:, 1].min() == 200
 

@@ -1,4 +1,4 @@
-"""Shaded texts: colours where the weights are, whatever the text is made of."""
+"""Shaded texts: colors where the weights are, whatever the text is made of."""
 
 import re
 import time
@@ -31,7 +31,7 @@ def draw(text: str, of: list[Token], width_px: int = 800, *, truncated: bool = F
 
 
 def where(image: Image.Image, wanted: object) -> np.ndarray:
-    """`[n, 2]`: y, x of the px of that colour, above the legend."""
+    """`[n, 2]`: y, x of the px of that color, above the legend."""
     page = Page(image.width)
     under = sum(part.height + page.margin_px for part in colorbar(page, ColorNorm(0, 1), ["a model"]))
     pixels = np.asarray(image)[: -under - page.margin_px]
