@@ -76,8 +76,8 @@ def ratios(ours: Sequence[wrk.ClosedLoopResult], other: Sequence[wrk.ClosedLoopR
     """
     pairs = list(zip(ours, other, strict=True))
     return {
-        "rate_of_other": median(one.requests_per_second / two.requests_per_second for one, two in pairs),
-        "p50_of_other": median(one.p50_ms / two.p50_ms for one, two in pairs),
+        "rate_over_other": median(one.requests_per_second / two.requests_per_second for one, two in pairs),
+        "p50_over_other": median(one.p50_ms / two.p50_ms for one, two in pairs),
     }
 
 

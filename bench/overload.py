@@ -1,6 +1,6 @@
 """Ten times what the server can do: what it still does, and how soon it refuses the rest.
 
-The generator takes its share of the same processors (`generator_processors`), which the peak was measured without. Of
+The generator takes its share of the same processors (`generator_cpu`), which the peak was measured without. Of
 long texts: ten times as many short ones as two processors can embed is more than one of them can even send.
 """
 
@@ -56,7 +56,7 @@ def _measure_overload(url: str, run_length: RunLength) -> dict[str, float]:
             {
                 "peak_per_s": peak.requests_per_second,
                 "goodput_of_peak": goodput / peak.requests_per_second,
-                "generator_processors": (time.process_time() - cpu_started) / elapsed,
+                "generator_cpu": (time.process_time() - cpu_started) / elapsed,
                 "refused": len(latencies.get("429", ())),
                 "refused_p99_ms": float(np.quantile(latencies["429"], 0.99)),
                 "other": sum(len(values) for status, values in latencies.items() if status not in ("answered", "429")),

@@ -77,7 +77,7 @@ class Scenario:
             "gflops": median(rates["server"]) * self._gflop_per_input(),
             "of_sgemm": median(rates["server"]) * self._gflop_per_input() / peak_gflops,
             "bare_batch_tokens": baseline.strategy.max_tokens,
-            "bare_side_by_side": baseline.strategy.concurrent_batches,
+            "bare_concurrent_batches": baseline.strategy.concurrent_batches,
         }
 
     def measure_latency(self, run_length: RunLength) -> dict[str, float]:

@@ -55,7 +55,7 @@ def _measure_tail(url: str, kind: str, run_length: RunLength) -> dict[str, float
                 "with_attention_p99_ms": with_attention_p99,
                 "attention_p50_ms": np.quantile(with_attention["attention"], 0.5),
                 "p99_of_p50": p99 / p50,
-                "p99_with_attention_of_without": with_attention_p99 / p99,
+                "p99_with_attention_over_without": with_attention_p99 / p99,
             }
         )
     medians = {name: median(one[name] for one in rounds) for name in rounds[0]}

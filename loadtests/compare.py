@@ -1,9 +1,9 @@
-"""Two servers side by side: the same load on one and the other in turn, and the ratios of what came of it.
+"""Comparison of two servers: the same load on one and the other in turn, and the ratios of their figures.
 
 `python -m loadtests.compare --a http://127.0.0.1:3000 --b http://127.0.0.1:8080 --rounds 3 -- -u 16 -t 10s TextUser`
 
-What stands after `--` goes to Locust as it is; after `--only-a` and `--only-b` options stand that one of them wants (a
-model's name, say), in one string each. The last line is one JSON object. Ratios are b to a, medians over the rounds.
+Arguments after `--` are passed to Locust. `--options-a` and `--options-b` hold options for one server only (such as a
+model's name), in one string each. The last line is one JSON object. Ratios are b to a, medians over the rounds.
 """
 
 import argparse
@@ -16,18 +16,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from loadtests.options import add_renamed
+
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-FIGURES = ("requests_per_s", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "failures", "unsent", "unanswered")
+FIGURES = ("requests_per_s", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "failures", "dropped", "in_flight")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """1 where a run did not end as one does, or where answers were wrong."""
+    """Compare; return 1 if a run did not finish, or if responses failed."""
     args = _parse_args(arguments)
     runs: dict[str, list[dict[str, Any]]] = {"a": [], "b": []}
     for i in range(args.rounds):
         for name in ("a", "b") if i % 2 == 0 else ("b", "a"):  # so that neither always comes after the other
             figures_of_run = run_locust(
-                getattr(args, name), [*args.locust, *shlex.split(getattr(args, f"only_{name}"))]
+                getattr(args, name), [*args.locust, *shlex.split(getattr(args, f"options_{name}"))]
             )
             if figures_of_run is None:
                 print(f"not compared: the run against {name} did not finish", file=sys.stderr)
@@ -39,15 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
     figures = compare(runs["a"], runs["b"])
     print(format_table(figures))
-    if any(one["generator"]["bottleneck"] for one in (*runs["a"], *runs["b"])):
+    if any(one["generator"]["saturated"] for one in (*runs["a"], *runs["b"])):
         print("Load generator saturated in at least one run: results are not valid")
     print(json.dumps({"a": args.a, "b": args.b, "rounds": args.rounds, **figures}))
-    not_ok = [one["failures"] + one["unsent"] + one["unanswered"] for one in (*runs["a"], *runs["b"])]
+    not_ok = [one["failures"] + one["dropped"] + one["in_flight"] for one in (*runs["a"], *runs["b"])]
     return int(any(not_ok) or not all(one["requests"] for one in (*runs["a"], *runs["b"])))
 
 
 def run_locust(host: str, options: Sequence[str]) -> dict[str, Any] | None:
-    """One run of Locust: the object that it ends with, or None where it gave none."""
+    """Run Locust once and return its JSON object, or None if it printed none."""
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
     completed = subprocess.run(  # noqa: S603
         [*command, "--reports", "", "--host", host, *options], stdout=subprocess.PIPE, text=True, check=False
@@ -60,23 +62,23 @@ def run_locust(host: str, options: Sequence[str]) -> dict[str, Any] | None:
 
 
 def compare(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Medians of both, and of the ratios of each round; a ratio to nothing is None."""
+    """Return the medians of both, and of the ratios of each round; a ratio to zero is None."""
     comparison: dict[str, dict[str, float | None]] = {}
     for name in FIGURES:
         ratios = [second[name] / first[name] for first, second in zip(a, b, strict=True) if first[name]]
         comparison[name] = {
             "a": median(each[name] for each in a),
             "b": median(each[name] for each in b),
-            "b_of_a": median(ratios) if ratios else None,
+            "b_over_a": median(ratios) if ratios else None,
         }
     return comparison
 
 
 def format_table(figures: dict[str, dict[str, float | None]]) -> str:
-    """For a person."""
+    """Format for a person."""
     rows = [f"{'':<16}{'a':>12}{'b':>12}{'b / a':>9}"]
     for name, each in figures.items():
-        ratio = "" if each["b_of_a"] is None else f"{each['b_of_a']:.2f}"
+        ratio = "" if each["b_over_a"] is None else f"{each['b_over_a']:.2f}"
         rows.append(f"{name:<16}{each['a']:>12,.6g}{each['b']:>12,.6g}{ratio:>9}")
     return "\n".join(rows)
 
@@ -86,8 +88,14 @@ def _parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--a", required=True, help="URL of the first server")
     parser.add_argument("--b", required=True, help="URL of the second server")
     parser.add_argument("--rounds", type=int, default=3, help="runs against each")
-    parser.add_argument("--only-a", default="", help="extra Locust options for runs against a")
-    parser.add_argument("--only-b", default="", help="extra Locust options for runs against b")
+    for name in "ab":
+        add_renamed(
+            parser,
+            f"--options-{name}",
+            f"--only-{name}",
+            default="",
+            help=f"extra Locust options for runs against {name}",
+        )
     parser.add_argument("locust", nargs="*", help="after --: Locust's own options")
     return parser.parse_args(arguments)
 

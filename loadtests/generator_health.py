@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 MAX_CPU = 0.9
-"""Share of a processor from which a generator, which has one, is taken for the bottleneck."""
+"""Share of a processor above which a generator, which has one, counts as saturated."""
 
 MAX_SCHEDULE_DELAY_MS = 50.0
 """So late the 99th of 100 requests may be sent."""

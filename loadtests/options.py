@@ -1,6 +1,9 @@
 """Options on the command line and in Locust's web page, in addition to Locust's own."""
 
 import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 from locust.argument_parser import LocustArgumentParser
 
@@ -17,8 +20,10 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     workload = parser.add_argument_group("Workload")
     workload.add_argument("--text-model", default="all-MiniLM-L6-v2", help="model for text inputs")
     workload.add_argument("--image-model", default="scenes-vit", help="model for image inputs")
-    workload.add_argument("--words", choices=list(TEXT_LENGTHS), default="mixed", help="length of the texts")
-    workload.add_argument("--items", type=_count, default=1, help="inputs per request")
+    add_renamed(
+        workload, "--text-length", "--words", choices=list(TEXT_LENGTHS), default="mixed", help="length of the texts"
+    )
+    add_renamed(workload, "--inputs-per-request", "--items", type=_count, default=1, help="inputs per request")
     workload.add_argument(
         "--image-share", type=_share, default=0.2, help="share of MixedUser's requests that are images"
     )
@@ -38,7 +43,10 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     validation.add_argument(
         "--dimensions", type=int, default=0, help="expected embedding dimensions; 0 takes those of the first response"
     )
-    validation.add_argument("--not-unit", action="store_true", help="accept embeddings that are not L2-normalized")
+    add_renamed(
+        validation, "--allow-unnormalized", "--not-unit", action="store_true",
+        help="accept embeddings that are not L2-normalized",
+    )  # fmt: skip
     load = parser.add_argument_group("Load")
     load.add_argument("--rate", type=_not_negative, default=0.0, help="offered rate in requests per second (open loop)")
     load.add_argument(
@@ -55,13 +63,38 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         help="load shape over --run-time; for search, --run-time is one trial",
     )
     load.add_argument("--warm-up", type=_not_negative, default=2.0, help="warm-up in seconds, not measured")
-    load.add_argument("--parts", type=_count, default=6, help="number of steps (steps) or parts (soak)")
-    load.add_argument("--times", type=_positive, default=4.0, help="spike load as a multiple of the normal load")
+    add_renamed(load, "--steps", "--parts", type=_count, default=6, help="number of steps (steps) or parts (soak)")
+    add_renamed(
+        load, "--spike-factor", "--times", type=_positive, default=4.0,
+        help="spike load as a multiple of the normal load",
+    )  # fmt: skip
     output = parser.add_argument_group("Output")
     output.add_argument("--slo", type=_slo, default="", help="p99=50ms,fail=0: exit code 1 if violated")
     output.add_argument(
         "--reports", default="reports", help="output folder for report.html and CSV files; '' disables them"
     )
+
+
+def add_renamed(add_to: argparse.ArgumentParser | argparse._ArgumentGroup, new: str, old: str, **options: Any) -> None:
+    """Add the option `new`, and its deprecated name `old`, which warns."""
+    add_to.add_argument(new, **options)
+    is_flag = options.pop("action", None) == "store_true"
+    options |= {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS} | ({"nargs": 0} if is_flag else {})
+    add_to.add_argument(old, dest=new.removeprefix("--").replace("-", "_"), action=_DeprecatedOption, **options)
+
+
+class _DeprecatedOption(argparse.Action):
+    """Old name of an option: stores the value under the new name, with a warning."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        print(f"deprecated option: name={option_string} use=--{self.dest.replace('_', '-')}", file=sys.stderr)
+        setattr(namespace, self.dest, True if self.nargs == 0 else values)
 
 
 def build_plan(options: argparse.Namespace) -> LoadPlan:
@@ -77,8 +110,8 @@ def build_plan(options: argparse.Namespace) -> LoadPlan:
             raise ValueError("--shape search requires --slo and --rate (the first rate to try)")
         return MaxRateSearch(level, seconds, Slo.parse(options.slo))
     if options.shape == "spike":
-        return spike(level, seconds, options.times)
-    return (steps if options.shape == "steps" else soak)(level, seconds, options.parts)
+        return spike(level, seconds, options.spike_factor)
+    return (steps if options.shape == "steps" else soak)(level, seconds, options.steps)
 
 
 def _share(text: str) -> float:

@@ -61,8 +61,8 @@ class ProcessState:
         return Workload(
             options.text_model,
             options.image_model,
-            text_length=options.words,
-            inputs_per_request=options.items,
+            text_length=options.text_length,
+            inputs_per_request=options.inputs_per_request,
             image_share=options.image_share,
             attention_share=options.attention_share,
             attention=options.attention,
@@ -75,7 +75,7 @@ class ProcessState:
         """One for all users: vectors are of one width."""
         if self._validator is None:
             self._validator = ResponseValidator(
-                dimensions=self.options.dimensions or None, unit_norm=not self.options.not_unit
+                dimensions=self.options.dimensions or None, unit_norm=not self.options.allow_unnormalized
             )
         return self._validator
 
@@ -92,10 +92,10 @@ class ProcessState:
         self.current_rate.stage = new
 
     def _add_report(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002  # Locust passes it by name
-        data[_REPORT_KEY] = {"seconds": self.recorder.take_pending(), "processors": self.max_cpu}
+        data[_REPORT_KEY] = {"seconds": self.recorder.take_pending(), "cpu": self.max_cpu}
 
     def _on_worker_report(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002
         report = data.get(_REPORT_KEY)
         if report:
             self.recorder.merge(report["seconds"])
-            self.max_cpu = max(self.max_cpu, report["processors"])
+            self.max_cpu = max(self.max_cpu, report["cpu"])

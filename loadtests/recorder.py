@@ -65,7 +65,7 @@ class TimeBucket:
             "lag": self.schedule_delay.dump(),
             "problems": dict(self.problems),
             "offered": self.offered,
-            "unsent": self.dropped,
+            "dropped": self.dropped,
             "done": self.completed,
         }
 
@@ -75,7 +75,7 @@ class TimeBucket:
             {name: Histogram(each) for name, each in dumped[part].items()} for part in ("latency", "stages")
         )
         lag, problems = Histogram(dumped["lag"]), Counter(dumped["problems"])
-        return cls(latency, stages, lag, problems, dumped["offered"], dumped["unsent"], dumped["done"])
+        return cls(latency, stages, lag, problems, dumped["offered"], dumped["dropped"], dumped["done"])
 
 
 _CLOCK_OFFSET = time.time() - time.perf_counter()

@@ -1,4 +1,4 @@
-"""The end of a run in figures: lines for a person and, last, one JSON object for a program."""
+"""Summary of a run: lines for a person and, last, one JSON object for a program."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,10 @@ PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999}
 
 @dataclass(frozen=True)
 class Summary:
-    """`results` are of the phases that were measured; `max_passing_rate` is the level that a search found, None without
-    one.
+    """Figures of a run.
 
-    `batches` counts the server's batches by their size.
+    `results` are those of the measured phases; `max_passing_rate` is the level that a search found, or None; `batches`
+    counts the server's batches by size.
     """
 
     results: Sequence[PhaseResult]
@@ -44,20 +44,20 @@ class Summary:
 
     @property
     def violations(self) -> list[str]:
-        """Of the objectives: of a search, that there is no level that holds them; else of all that was measured."""
+        """Missed objectives; of a search, that no rate met them."""
         if self.is_search:
             return [] if self.max_passing_rate else ["no rate met the SLO"]
         return self.slo.violations(self.totals, self.seconds)
 
     @property
     def failed(self) -> bool:
-        """Whether the run is to end with exit code 1: objectives decide where there are any, else any failure."""
+        """Whether the exit code is 1: objectives decide if there are any, else any failure."""
         if self.slo.objectives:
             return bool(self.violations)
         return bool(self.totals.not_ok) or not self.totals.latency
 
     def figures(self) -> dict[str, Any]:
-        """As JSON. Times are in ms, `unsent` requests were to start and could not."""
+        """Return the figures for JSON. Times are in ms, `dropped` requests could not be sent."""
         return {
             **bucket_figures(self.totals, self.seconds),
             "loop": "open" if self.open_loop else "closed",
@@ -70,16 +70,16 @@ class Summary:
             ],
             "batches": self.batches or {},
             "generator": {
-                "processors": round(self.generator.cpu, 3),
-                "lag_p99_ms": round(self.generator.schedule_delay_p99_ms, 3),
-                "bottleneck": self.generator.saturated,
+                "cpu": round(self.generator.cpu, 3),
+                "schedule_delay_p99_ms": round(self.generator.schedule_delay_p99_ms, 3),
+                "saturated": self.generator.saturated,
             },
-            "slo": {"held": not self.violations, "misses": self.violations} if self.slo.objectives else None,
-            "highest_rate": self.max_passing_rate,
+            "slo": {"met": not self.violations, "violations": self.violations} if self.slo.objectives else None,
+            "max_passing_rate": self.max_passing_rate,
         }
 
     def render(self) -> str:
-        """For a person, and the JSON object."""
+        """Return lines for a person, then the JSON object."""
         figures = self.figures()
         lines = [
             "{requests} requests, {failures} failed, {requests_per_s}/s; p50 {p50_ms} ms, p95 {p95_ms} ms, "
@@ -107,7 +107,7 @@ class Summary:
 
 
 def format_number(number: float) -> str:
-    """Three digits, and no exponent."""
+    """Format with three digits and without exponent."""
     return f"{number:.3g}" if number < 1_000 else f"{number:,.0f}"
 
 
@@ -118,8 +118,8 @@ def bucket_figures(bucket: TimeBucket, seconds: float) -> dict[str, Any]:
     return {
         "requests": latency.count + bucket.failed,
         "failures": bucket.failed,
-        "unsent": bucket.dropped,
-        "unanswered": bucket.in_flight,
+        "dropped": bucket.dropped,
+        "in_flight": bucket.in_flight,
         "offered_per_s": round(bucket.offered / seconds, 2) if seconds else 0.0,
         "requests_per_s": round(bucket.completed / seconds, 2) if seconds else 0.0,
         **latency_figures(latency),
@@ -127,7 +127,7 @@ def bucket_figures(bucket: TimeBucket, seconds: float) -> dict[str, Any]:
 
 
 def latency_figures(histogram: Histogram) -> dict[str, float]:
-    """Percentiles and the mean, in ms."""
+    """Return percentiles, maximum and mean, in ms."""
     figures = {name: histogram.percentile(share) for name, share in PERCENTILES.items()}
     figures |= {"max_ms": histogram.maximum, "mean_ms": histogram.mean}
     return {name: round(ms, 3) for name, ms in figures.items()}

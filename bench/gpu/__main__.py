@@ -48,7 +48,7 @@ def check(options: GpuCheckOptions) -> dict[str, Any]:
     figures["kernels"] = _report("kernels", kernels.count_kernels(options.half, options.device))
     figures["binding"] = _report("binding", _binding(options, half))
     figures["rate"] = _report("rate", _rate(options, half.provider))
-    figures["held"] = _report("held", passed(figures))
+    figures["passed"] = _report("passed", passed(figures))
     return figures
 
 
@@ -57,7 +57,7 @@ def passed(figures: dict[str, Any]) -> dict[str, bool]:
         "full": max(figures["full"]["embedding_max_abs"], figures["full"]["rollout_max_abs"]) <= FULL_MAX_ABS,
         "half": figures["half"]["embedding_min_cosine"] >= HALF_MIN_COSINE,
         "flash": set(figures["kernels"]) == {kernels.FLASH},
-        "rate": figures["rate"]["share"] >= MIN_UTILIZATION,
+        "rate": figures["rate"]["utilization"] >= MIN_UTILIZATION,
     }
 
 
@@ -71,7 +71,7 @@ def _rate(options: GpuCheckOptions, provider: str) -> dict[str, float]:
     state = AppState.open(Settings(models=(options.half,), device=options.device))
     engine = throughput.engine_tflops(state, options.half, tokens=options.tokens, seconds=options.seconds)
     state.close()
-    return {"matmul_tflops": peak, "engine_tflops": engine, "share": engine / peak}
+    return {"matmul_tflops": peak, "engine_tflops": engine, "utilization": engine / peak}
 
 
 def _open(artifact: Path, device: DeviceOption) -> TextEncoder:
@@ -99,7 +99,7 @@ def main() -> int:
         print(f"not checked: {error}", file=sys.stderr)
         return 1
     print(json.dumps(figures))
-    return 0 if all(figures["held"].values()) else 1
+    return 0 if all(figures["passed"].values()) else 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Containers of one image, confined as a careful operator would: started, looked at, and ended with the context.
 
-`ENGINE` is the command that runs them, with its own options ("podman --runtime runc"); `RUN_ARGS` are further ones of
+`CONTAINER_ENGINE` is the command that runs them, with its own options ("podman --runtime runc"); `RUN_ARGS` are further ones of
 its `run`.
 """
 

@@ -106,7 +106,17 @@ def server_statuses(statistics: Path) -> list[str]:
 def run_locust(rate: float, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run Locust in an open loop: `rate` short texts per second, regardless of the responses."""
     run_options = ["--headless", "--only-summary", "--host", f"http://127.0.0.1:{BALANCER_PORT}", "--reports", ""]
-    load_options = ["--rate", str(rate), "--words", "short", "--run-time", f"{seconds}s", "--slo", "fail=0", "TextUser"]
+    load_options = [
+        "--rate",
+        str(rate),
+        "--text-length",
+        "short",
+        "--run-time",
+        f"{seconds}s",
+        "--slo",
+        "fail=0",
+        "TextUser",
+    ]
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests/locustfile.py"), *run_options, *load_options]
     with run_process(command, {**os.environ, "PYTHONPATH": str(ROOT)}) as locust:
         yield locust

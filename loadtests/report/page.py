@@ -14,8 +14,8 @@ from loadtests.summary import Summary
 COLUMNS = {
     "requests": "requests",
     "failures": "failed",
-    "unsent": "dropped",
-    "unanswered": "in flight",
+    "dropped": "dropped",
+    "in_flight": "in flight",
     "offered_per_s": "offered/s",
     "requests_per_s": "ok/s",
     "p50_ms": "p50",

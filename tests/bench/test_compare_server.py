@@ -90,7 +90,7 @@ def test_check_rejects_unreachable_server(url: str) -> None:
 def test_ratios_are_medians_over_rounds() -> None:
     ours = [ClosedLoopResult(100, 10, 20), ClosedLoopResult(50, 20, 40), ClosedLoopResult(90, 11, 22)]
     other = [ClosedLoopResult(50, 20, 30), ClosedLoopResult(25, 40, 60), ClosedLoopResult(90, 11, 30)]
-    assert ratios(ours, other) == {"rate_of_other": 2, "p50_of_other": 0.5}
+    assert ratios(ours, other) == {"rate_over_other": 2, "p50_over_other": 0.5}
     assert medians({"ours": ours}) == {"ours_per_s": 90, "ours_p50_ms": 11, "ours_p99_ms": 22}
 
 

@@ -55,11 +55,11 @@ def test_matmul_rate_is_independent_of_size() -> None:
 
 def test_each_bound_can_fail() -> None:
     good = {"embedding_max_abs": 1e-6, "rollout_max_abs": 1e-6, "embedding_min_cosine": 0.9999}
-    figures = {"full": good, "half": good, "kernels": {kernels.FLASH: 12}, "rate": {"share": 0.46}}
+    figures = {"full": good, "half": good, "kernels": {kernels.FLASH: 12}, "rate": {"utilization": 0.46}}
     assert passed(figures) == dict.fromkeys(("full", "half", "flash", "rate"), True)
     bad = {"embedding_max_abs": 1e-6, "rollout_max_abs": 1e-3, "embedding_min_cosine": 0.99}
     mixed = {kernels.FLASH: 11, "unified unfused path": 1}
-    for name, value in {"full": bad, "half": bad, "kernels": mixed, "rate": {"share": 0.44}}.items():
+    for name, value in {"full": bad, "half": bad, "kernels": mixed, "rate": {"utilization": 0.44}}.items():
         assert list(passed({**figures, name: value}).values()).count(False) == 1
     assert not passed({**figures, "kernels": {}})["flash"], "an empty log proves nothing"
 
@@ -75,7 +75,7 @@ def test_check_runs_on_cpu(tiny: Path) -> None:
     assert figures["kernels"] == {}
     assert figures["rate"]["engine_tflops"] > 0
     assert figures["binding"]["bound_of_plain"] > 0
-    assert (figures["held"]["full"], figures["held"]["half"], figures["held"]["flash"]) == (True, True, False)
+    assert (figures["passed"]["full"], figures["passed"]["half"], figures["passed"]["flash"]) == (True, True, False)
     without = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (without.returncode, without.stdout) == (1, "")
     assert "not checked: device cuda was requested" in without.stderr

@@ -78,19 +78,19 @@ def test_open_loop_counts_stall_in_p99(tmp_path: Path) -> None:
         freeze.join()
     assert found["p99_ms"] >= 3_000
     assert found["offered_per_s"] == pytest.approx(100, rel=0.02), "however long the run took to end"
-    assert found["requests"] + found["unsent"] >= 1_176, "none was left out"
-    assert found["unanswered"] == 0
+    assert found["requests"] + found["dropped"] >= 1_176, "none was left out"
+    assert found["in_flight"] == 0
     assert code == 1
-    assert any("p99" in miss for miss in found["slo"]["misses"])
+    assert any("p99" in miss for miss in found["slo"]["violations"])
 
 
 def test_generator_sustains_1000_per_s_or_reports_saturation(stub: StubServer) -> None:
     """At one of three times: the machine may have kept the stub from answering, too."""
     for _ in range(3):
         code, found, said = run_locust(stub.url, "--rate", "1000", "--run-time", "5s", "TextUser")
-        assert code == int(found["unsent"] > 0)
-        assert ("Load generator saturated" in said) == found["generator"]["bottleneck"]
-        if found["requests_per_s"] >= 950 or found["generator"]["bottleneck"]:
+        assert code == int(found["dropped"] > 0)
+        assert ("Load generator saturated" in said) == found["generator"]["saturated"]
+        if found["requests_per_s"] >= 950 or found["generator"]["saturated"]:
             return
     raise AssertionError(found)
 
@@ -101,7 +101,7 @@ def test_dropped_requests_are_counted(tmp_path: Path) -> None:
         options = ("--rate", "50", "--max-in-flight", "20", "--run-time", "4s", "--warm-up", "0", "--timeout", "3")
         code, found, said = run_locust(stub_server.url, *options, "TextUser")
     assert code == 1
-    assert found["unsent"] > 100
+    assert found["dropped"] > 100
     assert found["requests"] == found["failures"] <= 40
     assert "requests dropped" in said
 
@@ -126,6 +126,7 @@ def test_user_class_gets_valid_responses(both: Server, user: str, tmp_path: Path
     options = ("--users", "3", "--run-time", "3s", "--warm-up", "0.5", "--words", "short")
     code, found, said = run_locust(both.url, *options, user, reports=tmp_path)
     assert code == 0, said
+    assert "deprecated option: name=--words use=--text-length" in said
     assert found["loop"] == "closed"
     assert found["requests"] > 3
     assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"] <= found["max_ms"]
@@ -155,7 +156,7 @@ def test_unreachable_server_counts_as_failures() -> None:
 
 
 def test_steps_report_each_phase(stub: StubServer, tmp_path: Path) -> None:
-    options = ("--rate", "80", "--shape", "steps", "--parts", "4", "--run-time", "8s", "--slo", "fail=0")
+    options = ("--rate", "80", "--shape", "steps", "--steps", "4", "--run-time", "8s", "--slo", "fail=0")
     code, found, _ = run_locust(stub.url, *options, "TextUser", reports=tmp_path)
     assert code == 0
     assert [phase["level"] for phase in found["phases"]] == [20, 40, 60, 80]
@@ -169,9 +170,9 @@ def test_search_reports_max_passing_rate(stub: StubServer) -> None:
     code, found, said = run_locust(stub.url, *options, "TextUser")
     levels = [phase["level"] for phase in found["phases"]]
     assert len(levels) >= 2
-    right = [each["level"] for each in found["phases"] if not each["unsent"] and each["p99_ms"] <= 30]
-    assert found["highest_rate"] == max(right, default=None)
-    assert code == int(found["highest_rate"] is None), said
+    right = [each["level"] for each in found["phases"] if not each["dropped"] and each["p99_ms"] <= 30]
+    assert found["max_passing_rate"] == max(right, default=None)
+    assert code == int(found["max_passing_rate"] is None), said
 
 
 def test_workers_share_rate_and_report_to_master(stub: StubServer) -> None:
@@ -188,8 +189,8 @@ def test_workers_share_rate_and_report_to_master(stub: StubServer) -> None:
         (["--slo", "p99=soon"], "examples:"),
         (["--attention-share", "1.5"], "from 0 to 1"),
         (["--rate", "-1"], "less than 0"),
-        (["--words", "none"], "invalid choice"),
-        (["--items", "0"], "at least 1"),
+        (["--text-length", "none"], "invalid choice"),
+        (["--inputs-per-request", "0"], "at least 1"),
         (["--shape", "steps"], "requires --run-time"),
         (["--shape", "search", "--slo", "p99=1s", "--run-time", "1s"], "requires --slo and --rate"),
     ],
@@ -208,11 +209,11 @@ def test_compare_runs_both_servers(stub: StubServer, capsys: pytest.CaptureFixtu
     lines = capsys.readouterr().out.splitlines()
     found = json.loads(lines[-1])
     assert code == 0
-    assert found["requests_per_s"]["b_of_a"] == pytest.approx(1, rel=0.5)
+    assert found["requests_per_s"]["b_over_a"] == pytest.approx(1, rel=0.5)
     assert any("b / a" in line for line in lines)
 
 
 def test_compare_has_no_ratio_to_zero() -> None:
     figures = compare.compare([dict.fromkeys(compare.FIGURES, 0)], [dict.fromkeys(compare.FIGURES, 1)])
-    assert figures["p99_ms"] == {"a": 0, "b": 1, "b_of_a": None}
+    assert figures["p99_ms"] == {"a": 0, "b": 1, "b_over_a": None}
     assert "p99_ms" in compare.format_table(figures)
