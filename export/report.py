@@ -16,8 +16,8 @@ def format_report(manifest: Manifest) -> str:
             f"  {manifest.architecture}, {_describe_input(manifest)}, {manifest.embedding.dim} dimensions, "
             f"{manifest.embedding.pooling} pooling, {_describe_attention(manifest)}",
             f"  {manifest.precision} for {devices}, {megabytes:.0f} MB, {_describe_fused(manifest)}",
-            f"  compared with the original in float64 on {manifest.parity.num_inputs} inputs (in brackets: its own error in "
-            f"this precision): {format_parity(manifest.parity)}",
+            f"  compared with the original in float64 on {manifest.parity.num_inputs} inputs "
+            f"(in brackets: its own error in this precision): {format_parity(manifest.parity)}",
             *(f"  note: {note}" for note in manifest.notes),
             *quality,
         )

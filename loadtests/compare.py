@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from loadtests.options import add_renamed
+from loadtests.deprecated_options import add_renamed
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 FIGURES = ("requests_per_s", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "failures", "dropped", "in_flight")

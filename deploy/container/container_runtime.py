@@ -1,7 +1,7 @@
-"""Containers of one image, confined as a careful operator would: started, looked at, and ended with the context.
+"""Containers of one image, confined as a careful operator would; they end with the context.
 
-`CONTAINER_ENGINE` is the command that runs them, with its own options ("podman --runtime runc"); `RUN_ARGS` are further ones of
-its `run`.
+`CONTAINER_ENGINE` is the command that runs them, with its own options ("podman --runtime runc"); `RUN_ARGS` are further
+options of its `run`.
 """
 
 import os
