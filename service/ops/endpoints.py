@@ -1,11 +1,12 @@
-"""What operators and readers ask: health, metrics, documentation, the playground."""
+"""Endpoints of operators and readers: health, metrics, documentation, the playground."""
 
 from service.http.endpoints import Dialect, Endpoint
 from service.http.schemas import ErrorResponse
-from service.ops import health, openapi
+from service.ops import docs_page, health, openapi
 from service.playground import ENDPOINTS as PLAYGROUND
 
 _TEXT = {"text/plain": {"schema": {"type": "string"}}}
+_FILE = {kind: {"schema": {"type": "string"}} for kind in ("text/css", "text/javascript", "text/html")}
 _HTML = {"text/html": {"schema": {"type": "string"}}}
 
 OPERATIONS = Dialect(
@@ -17,7 +18,9 @@ OPERATIONS = Dialect(
         Endpoint("GET", "/metrics", health.metrics, "Prometheus metrics", response_content=_TEXT,
                  public=True, is_probe=True),
         Endpoint("GET", "/openapi.json", openapi.openapi, "OpenAPI document", public=True),
-        Endpoint("GET", "/docs", openapi.docs_page, "API documentation page", response_content=_HTML, public=True),
+        Endpoint("GET", "/docs", docs_page.docs_page, "API documentation page", response_content=_HTML, public=True),
+        Endpoint("GET", "/docs/{file}", docs_page.docs_file, "API documentation page: static files",
+                 response_content=_FILE, public=True),
         *PLAYGROUND,
     ),
     ErrorResponse,

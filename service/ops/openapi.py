@@ -1,18 +1,14 @@
-"""OpenAPI document, generated from the dialects and their pydantic models, and a page that shows it.
-
-The page loads nothing from other hosts, so it works offline.
-"""
+"""OpenAPI document, generated from the endpoints and their pydantic models."""
 
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from service import VERSION
 from service.api import DIALECTS
@@ -44,11 +40,6 @@ async def openapi(_request: HttpRequest) -> Response:
     return Response(_openapi_json(), media_type=JSON)
 
 
-async def docs_page(_request: HttpRequest) -> Response:
-    """Return the documentation page."""
-    return HTMLResponse(files(__package__).joinpath("docs.html").read_text(encoding="utf-8"))
-
-
 @cache
 def _openapi_json() -> bytes:
     from service.ops.endpoints import OPERATIONS  # imported here: OPERATIONS includes this page
@@ -72,12 +63,18 @@ def build_openapi(dialects: tuple[Dialect, ...]) -> dict[str, Any]:
             "title": "Headlight",
             "version": VERSION,
             "summary": "Embeddings with their attention.",
+            "description": "Every request may send `X-Queue-Timeout-Ms`, the longest wait in the queue, and "
+            "`X-Request-Id`; every response has `X-Request-Id`, and `Server-Timing` with the stages of its request.",
         },
+        "servers": [{"url": "./", "description": "this server, also behind a path prefix"}],
         "tags": [{"name": dialect.name} for dialect in dialects],
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            },
         },
     }
 
@@ -110,7 +107,7 @@ def _operation(dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if not endpoint.public:
-        operation["security"] = [{}, {"key": []}]
+        operation["security"] = [{}, {"bearer": []}, {"header": []}]
     if endpoint.request_model:
         body = _json_content(endpoint.request_model)
         body[JSON]["examples"] = {name: {"value": value} for name, value in endpoint.examples.items()}

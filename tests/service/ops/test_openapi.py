@@ -1,5 +1,6 @@
 """The OpenAPI document: complete, executed by its own examples, and attacked by schemathesis."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
 
 from service.api import DIALECTS
 from service.app import create_app
+from service.ops import docs_page
 from service.ops.endpoints import OPERATIONS
 from service.ops.openapi import build_openapi
 from tests.conftest import MINILM
@@ -73,6 +75,24 @@ def test_docs_page_loads_no_other_host(both: Server) -> None:
     assert page.headers["content-type"].startswith("text/html")
     assert "http://" not in page.text
     assert "https://" not in page.text
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "connect-src 'self'" in policy
+
+
+def test_swagger_ui_is_the_published_one() -> None:
+    for name, digest in docs_page.SOURCES.items():
+        assert hashlib.sha256(docs_page.FILES[name].body).hexdigest() == digest
+
+
+def test_docs_files_are_compressed_and_revalidated(both: Server) -> None:
+    url = f"{both.url}/docs/swagger-ui-bundle.js"
+    plain, packed = (httpx.get(url, headers={"Accept-Encoding": kind}) for kind in ("identity", "gzip"))
+    assert packed.content == plain.content
+    assert int(packed.headers["content-length"]) < len(plain.content) / 3
+    again = httpx.get(url, headers={"If-None-Match": packed.headers["etag"]})
+    assert again.status_code == 304
+    assert httpx.get(f"{both.url}/docs/passwd").status_code == 404
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS_SERVED)
