@@ -80,8 +80,8 @@ export: .venv/export/.installed  ## export SOURCE as NAME
 	@test -n "$(SOURCE)" -a -n "$(NAME)" || { echo "usage: make export SOURCE=directory NAME=name"; exit 2; }
 	.venv/export/bin/python -m export "$(SOURCE)" --name "$(NAME)" $(ARGS)
 
-docs: .venv/docs/.installed  ## build the documentation site in reports/site
-	.venv/docs/bin/mkdocs build --strict --quiet
+docs: .venv/dev/.installed  ## build the documentation site in reports/site
+	.venv/dev/bin/mkdocs build --strict --quiet
 	@echo "built reports/site/index.html"
 
 ##@ Work on it

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _export(arguments: list[str]) -> str:
-    args = _parser().parse_args(arguments)
+    args = build_parser().parse_args(arguments)
     artifact_dir, options = args.artifacts / args.name, _options(args)
     progress = StepProgress(count_steps(options), before=ExitOnSigterm().check)
     manifest = export(resolve_source(args.source), artifact_dir, options, replace=args.replace, progress=progress)
@@ -72,7 +72,8 @@ def _options(args: argparse.Namespace) -> ExportOptions:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of an export."""
     parser = argparse.ArgumentParser(
         prog="python -m export",
         description="Export a trained encoder to an artifact.",

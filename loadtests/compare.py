@@ -24,7 +24,7 @@ FIGURES = ("requests_per_s", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "failures"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare; return 1 if a run did not finish, or if responses failed."""
-    args = _parse_args(arguments)
+    args = build_parser().parse_args(arguments)
     runs: dict[str, list[dict[str, Any]]] = {"a": [], "b": []}
     for i in range(args.rounds):
         for name in ("a", "b") if i % 2 == 0 else ("b", "a"):  # so that neither always comes after the other
@@ -83,7 +83,8 @@ def format_table(figures: dict[str, dict[str, float | None]]) -> str:
     return "\n".join(rows)
 
 
-def _parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.compare", description="Compare two servers.")
     parser.add_argument("--a", required=True, help="URL of the first server")
     parser.add_argument("--b", required=True, help="URL of the second server")
@@ -97,7 +98,7 @@ def _parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
             help=f"extra Locust options for runs against {name}",
         )
     parser.add_argument("locust", nargs="*", help="after --: Locust's own options")
-    return parser.parse_args(arguments)
+    return parser
 
 
 if __name__ == "__main__":

@@ -18,13 +18,14 @@ class CliOptions:
 
 def parse_args(arguments: Sequence[str]) -> CliOptions:
     """Parse the command line; on an error, print usage and exit."""
-    parsed = vars(_parser().parse_args(arguments))
+    parsed = vars(build_parser().parse_args(arguments))
     host, port = parsed.pop("host"), parsed.pop("port")
     server_options = {name.replace("_", "-"): value for name, value in parsed.items() if value is not None}
     return CliOptions(host, port, [f"--{name}={value}" for name, value in server_options.items()])
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
     parser = argparse.ArgumentParser(
         prog="python -m service",
         description="Serve embeddings over HTTP. Configured by HEADLIGHT_* environment variables, see README.md.",

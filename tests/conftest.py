@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--unit"):
-        sys.modules |= dict.fromkeys(HEAVY_PACKAGES)  # an import of None raises ImportError
+        sys.modules.update(dict.fromkeys(HEAVY_PACKAGES))  # type: ignore[arg-type]  # importing None raises ImportError
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -1,4 +1,4 @@
-"""docs/notebook.md keeps its word: its code runs as it stands, and prints what the page says."""
+"""docs/guides/notebook.md keeps its word: its code runs as it stands, and prints what the page says."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from PIL import Image
 from bench.server import ROOT
 from tests.server import Server
 
-PAGE = (ROOT / "docs/notebook.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/guides/notebook.md").read_text(encoding="utf-8")
 BLOCKS: list[tuple[str, str]] = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", PAGE, re.DOTALL)
 """Code, and what the page says that it prints."""
 
@@ -44,7 +44,7 @@ def notebook(both: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 def run(code: str, names: dict[str, Any]) -> str:
     with redirect_stdout(StringIO()) as printed:
-        exec(compile(code, "docs/notebook.md", "exec"), names)  # noqa: S102 - our own page
+        exec(compile(code, "docs/guides/notebook.md", "exec"), names)  # noqa: S102 - our own page
     return printed.getvalue()
 
 

@@ -9,5 +9,5 @@ one_cell      what is left of attention over a map of one cell?
 convolutions  attention or convolution, at equal parameters and equal steps?
 skipping      what does it cost to skip near-zero weights?
 
-Each experiment writes a result (JSON) and a plot (SVG) to docs/plots, and its figures to docs/attention.md.
+Each experiment writes a result (JSON) and a plot (SVG) to docs/plots, and its figures to docs/explanation/attention.md.
 """

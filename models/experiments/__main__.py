@@ -12,7 +12,7 @@ from models.experiments.experiment import IMAGE_MODEL, TEXT_MODEL, ExperimentCon
 from models.experiments.registry import EXPERIMENTS
 from models.experiments.training import QUICK, TrainingBudget, TrainingPool, process_pool
 
-DOCUMENT = Path("docs/attention.md")
+DOCUMENT = Path("docs/explanation/attention.md")
 PLOTS = Path("docs/plots")
 
 

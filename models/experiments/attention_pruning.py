@@ -39,7 +39,7 @@ from models.scenes.rendering import render_scene
 
 THRESHOLDS = (0.0, 0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 1.0)
 REPORTED_THRESHOLDS = (0.001, 0.01, 0.02, 0.05, 0.1, 1.0)
-"""Thresholds in the table of docs/attention.md; at 1 one weight per row remains."""
+"""Thresholds in the table of docs/explanation/attention.md; at 1 one weight per row remains."""
 
 ENGLISH = Path("LICENSE")
 TOKENS = (16, 64, 256)

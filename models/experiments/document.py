@@ -1,4 +1,4 @@
-"""The figures in docs/attention.md: written between markers from the results, so that none is typed by hand.
+"""The figures in docs/explanation/attention.md: written between markers from the results, none typed by hand.
 
 <!-- figures of NAME -->
 (what the experiment's `word` makes of docs/plots/NAME.json)

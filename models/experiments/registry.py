@@ -1,4 +1,4 @@
-"""Every experiment by its name, in the order of docs/attention.md."""
+"""Every experiment by its name, in the order of docs/explanation/attention.md."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Global memory budget for request bodies (each body is also limited individually).
+"""Backpressure on uploads: a global memory budget for request bodies (each body is also limited individually).
 
 A body counts from its Content-Length, or as it arrives if it has none, until its request is done. Small bodies have a
 separate budget, so that slow uploads of large bodies do not block small requests.

@@ -1,6 +1,7 @@
-"""JSON as bytes that come a piece at a time: what takes the answer can serve others, or send, in between.
+"""Streaming serialization of JSON, in pieces: between them the event loop serves other requests.
 
-Writing holds the interpreter, on whichever thread: 30 MB of attention as JSON is 100 MB and 0.7 s at a stretch.
+A slow client causes backpressure: the next piece is serialized when the previous one is sent. Serializing holds the GIL
+on any thread: 30 MB of attention is 100 MB of JSON and would take 0.7 s at once.
 """
 
 import base64

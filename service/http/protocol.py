@@ -1,10 +1,10 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on what a client may send before any app sees it.
+"""uvicorn's HTTP/1.1 protocol with limits: request line, headers, trailers, and a read timeout for slow clients.
 
-Request line, headers, trailers and the pace at which they and a body come are bounded while they arrive. What breaks a
-bound, or is no HTTP, is answered here, in the shape of the app's own errors, and ends the connection.
+The limits apply while the data arrive, before the app sees the request. A violation, or invalid HTTP, is answered here
+in the format of the app's errors and ends the connection.
 
-This stands under every request. So a request that comes whole costs a few assignments, and a connection has one timer,
-which is set again when it fires and not when a request comes.
+The protocol runs for every request, so one that arrives at once costs a few assignments, and a connection has one
+timer, which is set again when it fires and not when a request comes.
 """
 
 import asyncio

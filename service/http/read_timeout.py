@@ -1,5 +1,7 @@
-"""How long a client may take to send. Who reads the settings tells it at start: a connection is given nothing, for the
-protocol is known to the server by its name alone."""
+"""Read timeout for slow clients.
+
+A process-wide value, because uvicorn instantiates the protocol by its import path and passes no arguments of ours.
+"""
 
 
 class ReadTimeout:

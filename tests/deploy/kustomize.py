@@ -17,7 +17,7 @@ Resource = dict[str, Any]
 
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
-RUNBOOK = ROOT / "docs/operations.md"
+RUNBOOK = ROOT / "docs/guides/kubernetes.md"
 OVERLAYS = ["cpu", "gpu"]
 COMPONENTS = ["api-keys", "monitoring", "keda", "hpa"]
 OTHER_SCALER = {"keda": "hpa", "hpa": "keda"}

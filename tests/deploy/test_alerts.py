@@ -24,7 +24,7 @@ def test_alert_has_one_runbook_entry() -> None:
     entries = re.findall(r"^### (Headlight\w+)$", text, re.MULTILINE)
     assert entries == [rule["alert"] for rule in alerts()]
     for rule in alerts():
-        assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook"] == f"docs/guides/kubernetes.md#{rule['alert'].lower()}"
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
         written = text.split(f"### {rule['alert']}\n")[1].split("\n#")[0]
         assert len(written.split()) > 20

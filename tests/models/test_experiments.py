@@ -1,4 +1,4 @@
-"""The experiments run, what is a theorem holds in them, and docs/attention.md says what they found."""
+"""The experiments run, what is a theorem holds in them, and docs/explanation/attention.md says what they found."""
 
 import json
 from pathlib import Path
