@@ -1,1 +1,1 @@
-"""What is measured and never tested: speed and memory, as ratios within one run, on the machine at hand."""
+"""Benchmarks of speed and memory, as ratios within one run on one machine; nothing here is tested."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: the figures for a person, and as one JSON object on the last line."""
+"""Command `python -m bench`: figures for a person, and one JSON object on the last line."""
 
 import argparse
 import json

@@ -1,4 +1,5 @@
-"""The same encoder behind BentoML's own batching, to compare with (docs/adr/0012-dynamic-batching.md).
+"""BentoML service with BentoML's own batching around the same encoder, for comparison
+(docs/adr/0012-dynamic-batching.md).
 
 `bentoml serve bench.bentoml_service:BentoMLBatching`, with the artifact's directory in BENCH_ARTIFACT.
 """

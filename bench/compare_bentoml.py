@@ -1,4 +1,4 @@
-"""Side by side: this server, and the same encoder behind BentoML's own batching."""
+"""Comparison of this server with the same encoder behind BentoML's own batching, both running."""
 
 import sys
 from collections.abc import Sequence

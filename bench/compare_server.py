@@ -1,4 +1,4 @@
-"""Side by side: this server, and another one that serves the same model by OpenAI's contract and runs already."""
+"""Comparison of this server with another running server of the same model and OpenAI's API."""
 
 import base64
 import http.client

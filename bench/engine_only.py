@@ -1,4 +1,4 @@
-"""The engine without HTTP: clients in the same process, items that are prepared already."""
+"""Measurement of the engine without HTTP: clients in the same process, preprocessed inputs."""
 
 import asyncio
 import time

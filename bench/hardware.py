@@ -1,4 +1,4 @@
-"""What the machine can do at most, and how much of it a model asks for."""
+"""Peak rate of the machine, and the arithmetic of a model."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Just enough of an HTTP/1.1 client to cost little: one request at a time, answers that tell their length."""
+"""Minimal HTTP/1.1 client of low cost: one request at a time, responses with a length."""
 
 import asyncio
 from typing import Self, cast

@@ -1,4 +1,4 @@
-"""Servers side by side, each in its turn: what is slow about the machine for a while is slow for all of them."""
+"""Interleaved measurement of servers: a slow phase of the machine affects all of them."""
 
 import time
 from collections.abc import Mapping, Sequence

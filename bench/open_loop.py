@@ -1,4 +1,4 @@
-"""An open loop: requests are sent when they are due, however long others take, and timed from when they were due.
+"""Open-loop load: requests are sent when due, whatever the others do, and timed from when they were due.
 
 A stalled server is seen in the tail, where clients that wait for each answer would just send less.
 """

@@ -1,4 +1,4 @@
-"""The machine's limit: bare ONNX Runtime sessions on items that are prepared already, batched the best way found."""
+"""Baseline: bare ONNX Runtime sessions on preprocessed inputs, with the best batching found."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Ten times what the server can do: what it still does, and how soon it refuses the rest.
+"""Overload: ten times the server's capacity, its goodput, and the latency of refusals.
 
 The generator takes its share of the same processors (`generator_cpu`), which the peak was measured without. Of
 long texts: ten times as many short ones as two processors can embed is more than one of them can even send.

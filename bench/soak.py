@@ -1,4 +1,4 @@
-"""Many mixed requests after warm-up: is every answer its own, and does memory stay?"""
+"""Soak test: many mixed requests, with a check of every response and of memory."""
 
 import asyncio
 import base64

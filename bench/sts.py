@@ -1,4 +1,4 @@
-"""`python -m bench.sts URL MODEL FILE`: how well the vectors of a served model order pairs of sentences by likeness.
+"""Command `python -m bench.sts URL MODEL FILE`: rank correlation of a served model on pairs of sentences.
 
 FILE is a split of the STS benchmark (Cer et al., SemEval-2017 Task 1), which is not shipped: tab-separated values,
 gzipped or not, with a first line that names the columns, `score`, `sentence1` and `sentence2` among them. The figure is

@@ -1,4 +1,4 @@
-"""Timings that can be compared on a noisy machine: all alternatives in turn, round by round, and medians of those."""
+"""Interleaved timing on a noisy machine: alternatives in turn, round by round, and their medians."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What is sent: seeded prose of a given length and generated scenes, as the bodies of HTTP requests."""
+"""Workloads: seeded prose of a given length and generated scenes, as bodies of HTTP requests."""
 
 import base64
 import io

@@ -1,1 +1,1 @@
-"""How it is run by others than the one who writes it: images, balancers, clusters."""
+"""Deployment: container image, load balancer, Kubernetes."""

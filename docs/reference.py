@@ -121,7 +121,7 @@ def http_api() -> str:
     lines = [
         "# HTTP API",
         "",
-        "The running server describes itself: `/openapi.json` is the OpenAPI document from which this page is made, and",
+        "The running server describes itself: this page is made from its OpenAPI document, `/openapi.json`, and",
         "`/docs` lets you try every example in the browser.",
     ]
     for dialect in dialects:

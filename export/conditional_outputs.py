@@ -1,4 +1,4 @@
-"""Outputs that are computed only when they are asked for.
+"""Conditional outputs: attention and token embeddings are computed in `If` branches, only when requested.
 
 ONNX Runtime computes every output of a graph, whichever are fetched (measured on 1.31: not even
 `only_execute_path_to_fetches` spares one). So all that serves an observed output and not the embedding is moved into

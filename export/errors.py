@@ -1,4 +1,4 @@
-"""Why an export can end without an artifact.
+"""Errors of an export.
 
 ExportError
 ├── OptionError   what was asked for does not go together, or not with this source

@@ -1,4 +1,4 @@
-"""Sources by their hub id: only the files that an export reads are fetched, or are in the cache already."""
+"""Download of sources by their hub id: only the files that an export reads."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""What a Hugging Face directory says about how a picture becomes its encoder's pixels.
+"""Image preprocessing of a Hugging Face directory.
 
 The service does the same on bytes and the graph the rest, to within 1 of 255 of transformers' own processor; what
 could not be done alike is refused. Without do_convert_rgb too transformers makes RGB of a file; with it, one color

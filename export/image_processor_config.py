@@ -1,4 +1,4 @@
-"""The JSON that says how a Hugging Face model's pictures are made, filled in with what its processor's class has.
+"""Configuration of an image processor, completed with the defaults of its class.
 
 As transformers reads it: `image_processor` in processor_config.json goes before preprocessor_config.json, and what is
 absent is as the class has it. What is null is neither: a switch is off, and a number that is needed is missing.

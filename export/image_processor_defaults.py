@@ -1,4 +1,4 @@
-"""transformers' image processors that are known: what each does unless its file says otherwise (transformers 5.23).
+"""Defaults of transformers' known image processors (transformers 5.23).
 
 Names are without their endings: ViTImageProcessor, ViTImageProcessorFast, ViTImageProcessorPil and the
 ViTFeatureExtractor of old files are all ViT.

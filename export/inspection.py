@@ -1,4 +1,4 @@
-"""Looking at what is sealed already: what it is, and whether it still answers as the encoder that it came from."""
+"""Commands `inspect` and `verify`: description of an artifact, and comparison with its source."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Looking through the nodes of an ONNX graph, branches included."""
+"""Iteration over the nodes of an ONNX graph, branches included."""
 
 from collections.abc import Iterable
 

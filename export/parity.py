@@ -1,4 +1,4 @@
-"""Does the graph answer as the trained original does? Measured before sealing, never assumed.
+"""Parity gate: comparison of the graph with the trained original, before an artifact is sealed.
 
 The original runs in float64, one item at a time and unpadded, its attention spelled out. The graph runs the same
 items in batches, ragged where items can be, forwards and backwards, at sizes that tracing never saw.

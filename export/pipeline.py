@@ -1,4 +1,4 @@
-"""The export from end to end: read, trace, reduce, write, compare, seal."""
+"""Pipeline of an export: read, trace, quantize, write, compare, seal."""
 
 from importlib.metadata import version
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One line a step on standard error: what is being done, and how long it took."""
+"""Progress of an export: one line per step on standard error, with its duration."""
 
 import sys
 import time

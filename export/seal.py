@@ -1,4 +1,4 @@
-"""Sealing: an artifact appears whole under its name, or not at all.
+"""Atomic creation of an artifact: it appears complete under its name, or not at all.
 
 All files are written to a hidden directory next to the final one, hashed, verified as the service verifies them, and
 renamed into place.

@@ -1,4 +1,4 @@
-"""The files of a source, before any library opens them: plain, inside the directory, whole, and of a safe kind."""
+"""Checks of a source's files before any library opens them: plain, inside the directory, complete, of a safe kind."""
 
 from pathlib import Path
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""Where the parts of a source lie: sentence-transformers lists its stages in modules.json, by class and by folder.
+"""Layout of a source: sentence-transformers lists its stages in modules.json, by class and folder.
 
 The encoder is the first stage, in the root or in a folder of its own. Stages are known by the whole path of their
 class, which moved in releases 5.4 and 6.0; a class outside sentence-transformers is code that is never run.

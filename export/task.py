@@ -1,4 +1,4 @@
-"""What a checkpoint was trained for, by its files, its config and its weights.
+"""Task of a checkpoint, from its files, config and weights.
 
 A trained head makes a reranker, a classifier or a sparse encoder of it; its encoder's pooled states are vectors that
 nobody trained. Where modules.json describes an embedding model, that is its author's word.

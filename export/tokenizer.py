@@ -1,4 +1,4 @@
-"""The tokenizer of a source as `transformers` reads it, checked against its encoder before anything is traced.
+"""Tokenizer of a source as `transformers` reads it, checked against its encoder before tracing.
 
 tokenizer.json alone is not what a source's author serves: `transformers` applies tokenizer_config.json,
 special_tokens_map.json and added_tokens.json over it, and most of its classes rebuild everything but the vocabulary.

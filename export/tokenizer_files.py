@@ -1,4 +1,4 @@
-"""The files of a source's tokenizer, checked before `transformers` opens them: it checks little by itself."""
+"""Checks of a tokenizer's files before `transformers` opens them."""
 
 import json
 from pathlib import Path

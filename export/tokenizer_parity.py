@@ -1,4 +1,4 @@
-"""Does the service's tokenization equal `transformers`'? Compared id by id before anything is traced.
+"""Comparison of the service's tokenization with that of `transformers`, id by id, before tracing.
 
 `transformers` tokenizes as a source's author does, with its Python classes, truncation and padding; the service reads
 one tokenizer.json with `tokenizers`. Whatever else a source's files ask for shows as a text with other ids.

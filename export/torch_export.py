@@ -1,4 +1,4 @@
-"""The graph of an artifact, traced from one encoder: the embedding, its positions' vectors, its attention.
+"""Tracing of an encoder to a graph: the embedding, token embeddings and attention.
 
 Weights are never copied into the graph in memory: they go from the encoder straight into the file next to it.
 """

@@ -1,4 +1,4 @@
-"""Are the graph's weights the encoder's, bit for bit?
+"""Comparison of the graph's weights with the encoder's, bit for bit.
 
 The items of a comparison touch a few rows of an embedding table, a bias of the keys changes no attention at all, and
 sharp attention hides a wrong key. So the weights themselves are compared: those that keep a parameter's name, and

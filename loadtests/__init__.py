@@ -1,1 +1,1 @@
-"""How fast: Locust, speaking HTTP only. Imports nothing of the rest, so it runs against any such server."""
+"""Load tests with Locust, over HTTP only; they import nothing else of the project, so any such server can be loaded."""

@@ -1,4 +1,4 @@
-"""When requests are meant to start in an open loop: whatever the server does, and however late the last one is."""
+"""Arrival times of an open loop, independent of the server and of earlier requests."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How many items the server put in a batch, from its own metrics: their change over a run."""
+"""Batch sizes from the server's metrics: their change over a run."""
 
 import re
 import urllib.error

@@ -1,4 +1,4 @@
-"""Who conducts a run, phase by phase: on the master, or in the only process."""
+"""Load controller: conducts a run phase by phase, on the master or in the only process."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

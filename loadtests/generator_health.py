@@ -1,4 +1,4 @@
-"""Is it the server that is slow, or what loads it?"""
+"""Health of the load generator: its CPU use, and its delay."""
 
 import time
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Latencies, counted in buckets that grow by 1 %: any percentile to within that, in bounded memory, and addable."""
+"""Histogram of latencies in buckets that grow by 1 %: percentiles within 1 %, bounded memory, additive."""
 
 import math
 from collections import Counter

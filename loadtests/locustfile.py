@@ -1,4 +1,4 @@
-"""What Locust loads: its users, its one shape, and what is to happen when a run ends.
+"""Locustfile: users, the load shape, and the end of a run.
 
 `locust -f loadtests/locustfile.py --host http://127.0.0.1:3000 MixedUser`, or without --headless for the web page.
 """

@@ -1,4 +1,4 @@
-"""What load, for how long: a run is one phase after another.
+"""Phases of a load: level and duration.
 
 Levels are requests a second in an open loop, users in a closed one.
 """

@@ -1,4 +1,4 @@
-"""What one process of a run holds, and what processes tell each other."""
+"""State of one process of a run, and the messages between processes."""
 
 from argparse import Namespace
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""What happened, second by second of the run, by the second in which each request was *meant* to start.
+"""Recorder of results, by the second in which each request was scheduled.
 
 A process records its own; workers send theirs to the master, which adds them up.
 """

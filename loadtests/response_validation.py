@@ -1,4 +1,4 @@
-"""Is an answer right? A wrong one is a failure, however fast it came."""
+"""Validation of responses: a wrong one is a failure, however fast."""
 
 import base64
 import json

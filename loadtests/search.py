@@ -1,4 +1,4 @@
-"""The search for the highest rate that a server holds."""
+"""Search for the highest rate that meets the SLO."""
 
 from collections.abc import Iterator
 

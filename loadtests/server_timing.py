@@ -1,4 +1,4 @@
-"""Where a server says that the time went: the Server-Timing header (W3C, "Server Timing", section 3)."""
+"""Parser of the Server-Timing header (W3C, "Server Timing", section 3)."""
 
 import math
 

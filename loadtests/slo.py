@@ -1,4 +1,4 @@
-"""What a run must hold: `p99=50ms,fail=0,rate=200`."""
+"""Service level objectives of a run: `p99=50ms,fail=0,rate=200`."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Who sends: one user is one client of a closed loop, or a source of arrivals in an open one."""
+"""Users: clients of a closed loop, or a source of arrivals in an open one."""
 
 import random
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""The attention primitive, spelled once.
+"""Attention primitive: weights and outputs.
 
 `attention_weights` is a function of its own, called by the one that applies it. Without `need_weights` the fused kernel
 of torch is used instead; a test holds the two spellings equal. `AttentionRecorder` is how an encoder's layers reach it,

@@ -1,4 +1,4 @@
-"""Attention that skips what is near zero: weights under a threshold are dropped, and the rest of the row rescaled.
+"""Attention pruning: weights below a threshold are dropped, and the rest of the row is rescaled.
 
 A row never becomes empty: its largest weight always stays. This measures what skipping costs in exactness. It saves
 no time here, since the weights are computed before they are dropped.

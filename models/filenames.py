@@ -1,4 +1,4 @@
-"""Names of files in a directory of Hugging Face's libraries; our own checkpoints use the first two."""
+"""File names in directories of Hugging Face's libraries; native checkpoints use the first two."""
 
 from typing import Final
 

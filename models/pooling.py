@@ -1,4 +1,4 @@
-"""From positions to an item's vector, and how much of the vector each position has.
+"""Pooling of positions to an embedding, and the weight of each position in it.
 
 Letters: b items, s longest item, e width.
 """

@@ -1,4 +1,4 @@
-"""A model in another precision."""
+"""Conversion of a model to another precision."""
 
 from typing import TypeVar
 

@@ -1,4 +1,4 @@
-"""Relevance: layers and heads of attention reduced to one matrix or one row per item, in torch so that it exports.
+"""Reductions of attention: layers and heads reduced to one matrix or one row per input, in torch for export.
 
 Letters: b items, h heads, s longest item, m = s - prefix positions that are reported. Every row sums to 1 over the
 item's own positions; rows past an item's length are never read.

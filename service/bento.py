@@ -1,4 +1,4 @@
-"""The outermost room: the BentoML service. BentoML gives lifecycle, workers and builds; the app answers.
+"""BentoML service, the outermost room: BentoML provides lifecycle, workers and builds; the app responds.
 
 The app stands in front of BentoML's and leaves it its own paths. Behind it, each request would pass BentoML's
 tracing, timer and context (0.4 ms of a processor each, and a timer that is kept for the length of its timeout), and

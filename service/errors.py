@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a request, typed; `http.error_responses` and the APIs turn it into HTTP.
+"""Typed errors of requests; `http.error_responses` and the APIs turn them into HTTP responses.
 
 HeadlightError
 ├── BadRequestError         the client must change the request (400)

@@ -1,4 +1,4 @@
-"""How large a model's batches may be, and the runs that it is warmed up with: those largest ones, and the smallest."""
+"""Batch limits of a model, and its warm-up runs: the largest batches and the smallest."""
 
 import logging
 import time

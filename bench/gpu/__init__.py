@@ -1,1 +1,1 @@
-"""Whether a GPU is used as it can be: the provider, the answers, the kernel of attention, the share of its rate."""
+"""Checks that a GPU is used well: provider, accuracy, attention kernel, utilization."""

@@ -1,4 +1,5 @@
-"""`python -m bench.gpu`: figures for a person, and as one JSON object on the last line. Ends with 1 unless all holds.
+"""Command `python -m bench.gpu`: figures for a person, and one JSON object on the last line; exit code 1 unless all
+pass.
 
 Two artifacts of one text model, of BERT-base's size where the rate is to mean something (`make check-gpu` makes them):
 in float32, which the CPU can compute too and is the reference, and in half floats.

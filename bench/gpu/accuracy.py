@@ -1,4 +1,4 @@
-"""How far a device's answers are from the CPU's, at ragged lengths, on the same artifact or on one of less precision.
+"""Differences of a device's outputs from the CPU's, at ragged lengths, of one artifact or of one in lower precision.
 
 Letters: b items, e embedding width.
 """

@@ -1,8 +1,7 @@
-"""Which kernel computed the attention, as ONNX Runtime logs it: its operator has no other word on it, and its profile
-names operators alone.
+"""Kernel of the attention, from ONNX Runtime's verbose log: neither the operator nor the profile names it.
 
-`python -m bench.gpu.kernels ARTIFACT DEVICE` runs one batch with that log on; it is a process of its own for the log
-is the process's, and comes from beneath Python.
+`python -m bench.gpu.kernels ARTIFACT DEVICE` runs one batch with that log on, in its own process, because the log is
+written below Python and for the whole process.
 """
 
 import re

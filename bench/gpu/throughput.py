@@ -1,4 +1,4 @@
-"""What the device's matrix products can do, how much of it the engine gets out of it, and what a bound run costs.
+"""Throughput of a device's matrix products, the part of it that the engine reaches, and the cost of IO binding.
 
 Letters: n side of a square matrix.
 """

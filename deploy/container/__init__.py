@@ -1,1 +1,1 @@
-"""The image: how it is made (`build`, `Dockerfile`), and whether it keeps its promises (`check`, `rolling_restart`)."""
+"""Container image: its build (`build`, `Dockerfile`) and its tests (`check`, `rolling_restart`)."""

@@ -1,4 +1,4 @@
-"""Does an image keep what is promised of it? `python -m deploy.container.check IMAGE`, on Linux with docker or podman.
+"""Test of an image: `python -m deploy.container.check IMAGE`, on Linux with docker or podman.
 
 It starts the image read-only, without capabilities and, where nothing is asked over the host's network, without any.
 One line a promise; ends with 1 where one does not hold. It takes a minute or two.

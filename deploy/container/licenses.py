@@ -1,4 +1,4 @@
-"""The licenses of every package in this environment, as their metadata has them: `python licenses.py > FILE`."""
+"""Licenses of every package in this environment, from their metadata: `python licenses.py > FILE`."""
 
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions

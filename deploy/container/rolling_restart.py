@@ -1,5 +1,4 @@
-"""Three containers behind HAProxy, restarted one after another under load: `python -m deploy.container.rolling_restart
-IMAGE`.
+"""Rolling restart of three containers behind HAProxy under load: `python -m deploy.container.rolling_restart IMAGE`.
 
 It needs haproxy, and Locust for the load (`loadtests/`): run it with a Python that has it. They are restarted for as
 long as Locust runs, and it ends with Locust's own code: 1 where a request failed. `--strict` takes the balancer's

@@ -1,1 +1,1 @@
-"""Graphs of less precision than they were trained in, and how far their answers move."""
+"""Quantization to reduced precision, and its quality."""

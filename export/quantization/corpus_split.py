@@ -1,4 +1,4 @@
-"""What a corpus is for."""
+"""Splits of a corpus."""
 
 from typing import Literal
 

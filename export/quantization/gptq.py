@@ -1,4 +1,4 @@
-"""What calibration decides: how the difficulty of rounding is shared, and which way each weight is rounded.
+"""Calibration of weights: SmoothQuant's scales and GPTQ's rounding.
 
 Smoothing is that of Xiao et al., *SmoothQuant* (2023): a channel of x that is far larger than the others would take
 the whole range of its row, so it is divided by s and its row of the weights multiplied. Weights are then rounded one

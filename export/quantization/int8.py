@@ -1,4 +1,4 @@
-"""Linear layers in bytes, for CPUs: a graph in, the same graph with whole-number products out.
+"""int8 linear layers for CPUs: rewrites a float graph to integer products.
 
 Weights are bytes with a scale for each output, rounded on calibration batches (`export.quantization.gptq`).
 Activations become bytes while the graph runs. What a LayerNormalization made has a bounded range, which calibration

@@ -1,4 +1,4 @@
-"""The linear layers of a graph: every product of something computed with a constant matrix."""
+"""Linear layers of a graph: products of a computed value with a constant matrix."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How far a reduced graph's answers are from the full encoder's, by what embeddings are used for: finding neighbors.
+"""Quality of a quantized graph: cosine, nearest neighbors and batch invariance compared with the full encoder.
 
 The items must be others than those that the reduced graph was calibrated on. Letters: n items, e width.
 """

@@ -1,4 +1,4 @@
-"""An encoder in fewer bits: fitted on one corpus, judged on another."""
+"""Quantization of an encoder: calibrated on one corpus, evaluated on another."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial

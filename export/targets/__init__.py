@@ -1,1 +1,1 @@
-"""What can be exported: one class a modality, behind one abstract `ExportTarget` that tracing and parity work on."""
+"""Export targets: one class per modality behind the abstract `ExportTarget` that tracing and parity use."""

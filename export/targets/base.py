@@ -1,4 +1,4 @@
-"""What tracing, parity and the manifest must know of an encoder, whatever its modality.
+"""Interface of an export target to tracing, parity and the manifest.
 
 An *item* is what one request input becomes: token ids `[n]`, or a picture `[y, x, 3]`.
 Letters: b items, n positions of one item, y, x rows and columns of a picture in px, e width.

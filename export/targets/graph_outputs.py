@@ -1,4 +1,4 @@
-"""What a graph returns: the embedding, the vectors of the positions, and what was seen of the attention on the way.
+"""Outputs of a graph: the embedding, the token embeddings, and the recorded attention.
 
 Letters: b items, s positions of the longest item, h heads, e width.
 """

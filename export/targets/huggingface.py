@@ -1,4 +1,4 @@
-"""A Hugging Face directory as a subject: its config says whether it takes texts, pictures, or has a tower for each."""
+"""Export targets of a Hugging Face directory: its config names the modality, or has a tower for each."""
 
 from collections.abc import Collection
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The image encoder of a Hugging Face directory: its watched form is traced, its own eager attention judges."""
+"""Image target of a Hugging Face directory: the recording form is traced, its own eager attention is the reference."""
 
 from collections.abc import Callable
 from typing import Any

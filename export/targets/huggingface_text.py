@@ -1,4 +1,4 @@
-"""The text encoder of a Hugging Face directory: its packed form is traced, its own eager attention judges."""
+"""Text target of a Hugging Face directory: the packed form is traced, its own eager attention is the reference."""
 
 import copy
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""An image encoder as a subject: pictures in, of one size.
+"""Image target: images of one size.
 
 Letters: b items, y, x rows and columns of the picture in px, n positions, k heads that are asked for, e width.
 """

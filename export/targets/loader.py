@@ -1,4 +1,4 @@
-"""From a directory to a subject: our own checkpoints and Hugging Face's say in config.json which they are."""
+"""Loading of an export target: config.json tells native checkpoints from those of Hugging Face."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Our own checkpoints as subjects: the registry builds the encoder that config.json names."""
+"""Export targets of native checkpoints: the registry builds the encoder that config.json names."""
 
 import copy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A text encoder as a subject: token ids in, packed batches through.
+"""Text target: token ids in packed batches.
 
 Letters: b items, t tokens of all items, s longest item, k heads that are asked for, e width.
 """

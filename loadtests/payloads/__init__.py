@@ -1,1 +1,1 @@
-"""What is sent: seeded, so that the same seed sends the same bytes."""
+"""Payloads of requests; the same seed sends the same bytes."""

@@ -1,4 +1,4 @@
-"""Seeded pictures: colored shapes on a graded ground, as PNG and JPEG files of several sizes."""
+"""Seeded images: colored shapes on a graded ground, as PNG and JPEG files of several sizes."""
 
 import io
 import random

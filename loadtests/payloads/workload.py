@@ -1,4 +1,4 @@
-"""A user's requests, one after another: which kind, how long, with attention or without, all drawn from one seed."""
+"""Requests of a user: kind, length and attention, drawn from one seed."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A run as one page with its plots, and as CSV. The page is whole in itself: it asks for nothing else."""
+"""Report of a run: one self-contained page with plots, and CSV files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The same as CSV: a line for each second, and one for each phase."""
+"""CSV files of a report: a line per second, and one per phase."""
 
 import csv
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Where a curve of latency against rate bends."""
+"""Knee of a curve of latency against rate."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""report.html: what a person reads of a run."""
+"""Page report.html."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The plots of a report, each as SVG text to put into a page."""
+"""Plots of a report, each as SVG text."""
 
 import io
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The array types that cross the artifact's border."""
+"""Array types of an artifact's inputs and outputs."""
 
 from typing import Any
 

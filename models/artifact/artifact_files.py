@@ -1,4 +1,4 @@
-"""The artifact directory: which files it holds, and whether they are the ones that were sealed.
+"""Files of an artifact directory, and their verification.
 
 Knows digests and names; opens no graph. A sealed artifact is complete and unchanged, or it is refused.
 """

@@ -1,4 +1,4 @@
-"""Packing: ragged items laid end to end, so that linear layers never see padding.
+"""Packing of ragged inputs into one sequence, so that linear layers never compute padding.
 
 Letters: b items, t tokens of all items together, s longest item.
 The graph gathers `[t, e]` to `[b, s, e]` by `unpack_index` around attention only, and back by `pack_index`.

@@ -1,1 +1,1 @@
-"""Encoders composed from `models.layers`, each with a config that says all of it, behind one registry."""
+"""Native encoders composed from `models.layers`, each with a complete config, behind one registry."""

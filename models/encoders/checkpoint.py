@@ -1,4 +1,4 @@
-"""One of our own checkpoints: a directory of config.json (the encoder's config) and model.safetensors."""
+"""Native checkpoint: a directory with config.json (the encoder's config) and model.safetensors."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sizes that a config may name, bounded: a mistyped one is refused by its field, not by the memory it asks for."""
+"""Bounded sizes in configs: a mistyped one is refused by its field, not by the memory it would take."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Three encoders over feature maps that differ in one thing only: how a block mixes positions.
+"""Three encoders over feature maps that differ only in how a block mixes positions.
 
 nonlocal      self-attention over the map through 1x1 convolutions, with the three choices of projection
               (Wang et al., "Non-local Neural Networks", 2018)

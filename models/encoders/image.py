@@ -1,4 +1,4 @@
-"""What every image encoder of ours is to training and experiments."""
+"""Interface of native image encoders to training and experiments."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -1,4 +1,4 @@
-"""Every encoder by its kind: a config says which, and all of it."""
+"""Registry of native encoders by their kind."""
 
 from typing import Any, Final, overload
 

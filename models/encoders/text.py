@@ -1,4 +1,4 @@
-"""A text transformer of our own over packed ids, by default of BERT-base's size.
+"""Native text transformer over packed ids, by default of BERT-base's size.
 
 Source: Devlin et al., "BERT" (2019), section 3, with the norm before each sublayer (Xiong et al., 2020).
 Letters: b items, t tokens of all items, s longest item, h heads, e width.

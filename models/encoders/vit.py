@@ -1,4 +1,4 @@
-"""The Vision Transformer: a picture as a sequence of patches.
+"""Vision Transformer: an image as a sequence of patches.
 
 Source: Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021), section 3.1.
 Letters: b items, y, x rows and columns of patches, s = 1 + y*x positions (CLS first), h heads, e width.

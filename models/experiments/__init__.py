@@ -1,4 +1,4 @@
-"""Questions about attention, each answered by an experiment that can be run again: `python -m models.experiments`.
+"""Experiments on attention, each answering one question: `python -m models.experiments`.
 
 projections   do query, key and value need projections of their own, one for all, or none?
 scores        cosine or scaled dot product?

@@ -1,4 +1,4 @@
-"""`python -m models.experiments [NAME...]`: run experiments, write their results and plots, say what came out."""
+"""Command `python -m models.experiments [NAME...]`: run experiments, write their results and plots."""
 
 import argparse
 import sys

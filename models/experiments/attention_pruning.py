@@ -1,4 +1,4 @@
-"""What does it cost to skip near-zero weights (models/attention_pruning.py)?
+"""Experiment: what does it cost to prune near-zero weights (models/attention_pruning.py)?
 
 Measured on trained encoders: the default text model over English of three lengths, and scenes-vit over generated
 scenes, where its weights are at hand. Share skipped: of all weights. Error of outputs: |out - exact| / |exact| of the

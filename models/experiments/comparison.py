@@ -1,4 +1,4 @@
-"""Encoders compared by what they learn: accuracy with its spread over seeds, parameters, arithmetic.
+"""Comparison of trained encoders: accuracy with its spread over seeds, parameters, arithmetic.
 
 Where the ranges of two encoders' seeds overlap, no difference is claimed. Of two equal encoders with three seeds each,
 ranges lie apart once in ten times by chance.

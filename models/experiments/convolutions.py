@@ -1,4 +1,4 @@
-"""Attention or convolution, at equal parameters and equal steps?
+"""Experiment: attention or convolution, at equal parameters and equal steps?
 
 Encoders of models/encoders/feature_map_encoders.py, which differ in nothing but how a block mixes positions, and the
 vision transformer, which knows positions and has patches in place of a convolutional stem. Widths are chosen so that

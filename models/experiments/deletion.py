@@ -1,4 +1,4 @@
-"""Does deleting what is attended to move the embedding further than deleting anything else?
+"""Experiment: does deleting the most attended parts move the embedding further than deleting others?
 
 Parts of an item (tokens, patches) are ranked by their pooled attention, and a share of them is deleted from the top,
 from the bottom, or at random; or by a ranking that knows nothing of the model. *Movement* is 1 - cosine with the

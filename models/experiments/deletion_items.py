@@ -1,4 +1,4 @@
-"""Items of which parts are deleted: how much each part counts by attention, and the vector of what is left.
+"""Inputs of the deletion experiment: the relevance of each part, and the vector of what is left.
 
 Tokens are left out: those behind them move up, and special tokens stay. A patch cannot be left out, for the encoder
 knows pictures of one size only; it is painted in the mean color of its picture, which says nothing of what was there

@@ -1,4 +1,4 @@
-"""The small encoders that experiments compare: pictures of 48 px as 6 x 6 cells, two layers, two heads."""
+"""Small encoders that experiments compare: images of 48 px as 6 x 6 patches, two layers, two heads."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""What an experiment is: it measures a result, draws it, and words it."""
+"""Interface of an experiment: it measures a result, plots it, and summarizes it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How sure a mean over items is: the percentile bootstrap.
+"""Confidence interval of a mean over inputs: the percentile bootstrap.
 
 Source: Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), section 13.3.
 Letters: n items.

@@ -1,4 +1,4 @@
-"""The kernels by which layers mix positions, read off trained encoders, so that attention and convolution compare.
+"""Kernels by which layers mix positions, read from trained encoders, so that attention and convolution compare.
 
 A kernel is the weights that one output position gives to the positions it mixes. Attention's are its rows; those of
 f(x) * x are f(x); a convolution's are its derivative, which needs no opening of the layer.

@@ -1,4 +1,4 @@
-"""What is left of attention over a map of one cell?
+"""Experiment: what is left of attention over a map of one position?
 
 softmax over one key is 1 whatever the score: out = W_o W_v x, a linear map. Query, key and bias have no part in it
 and get no gradient. It happens in practice: a convolutional encoder that halves its map until one cell is left.

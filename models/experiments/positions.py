@@ -1,4 +1,4 @@
-"""What does attention know of order, and what does each kind of position add?
+"""Experiment: what does attention know of order, and what does each kind of position add?
 
 Without positions attention sees a set. Two laws, for any permutation P:
 

@@ -1,4 +1,4 @@
-"""Do query, key and value need projections of their own (`separate`), one for all (`shared`), or none (`none`)?
+"""Experiment: do query, key and value need projections of their own (`separate`), one (`shared`), or none (`none`)?
 
     separate  q = x W_q, k = x W_k, v = x W_v    Vaswani et al. (2017), section 3.2.2
     shared    q = k = v = x W                    scores x W W^T x^T: symmetric, and one's own is |q|^2

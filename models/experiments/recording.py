@@ -1,4 +1,4 @@
-"""What attention layers compute, kept for looking at.
+"""Recording of what attention layers compute.
 
 Letters: b items, h heads, s positions, d width of one head.
 """

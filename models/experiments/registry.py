@@ -1,4 +1,4 @@
-"""Every experiment by its name, in the order of docs/explanation/attention.md."""
+"""Registry of experiments by name, in the order of docs/explanation/attention.md."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""What does dividing the scores by sqrt(d) do?
+"""Experiment: what does dividing the scores by sqrt(d) do?
 
 The score of independent q and k of unit variance has variance d. Divided by sqrt(d) it has variance 1 at any width;
 undivided, softmax is pushed to where one key takes all and the gradient is small: Vaswani et al. (2017),

@@ -1,4 +1,4 @@
-"""Cosine or scaled dot product?
+"""Experiment: cosine or scaled dot product?
 
     dot     softmax(q k^T / sqrt(d))              Vaswani et al. (2017), section 3.2.1
     cosine  softmax(t q k^T / (|q| |k|))          Liu et al., "Swin Transformer V2" (2022), section 3.3; t is learned

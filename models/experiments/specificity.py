@@ -1,4 +1,4 @@
-"""How far does the kernel that mixes positions move with the input, and is it ever negative?
+"""Experiment: how far does the kernel that mixes positions move with the input, and is it ever negative?
 
     attention    out_i = sum_j softmax(q_i k_j) v_j    the kernel is a distribution that the input decides
     f(x) * x     out_i = sum_j f(x_i)_(j-i) x_j        the input decides it, of any sign: Li et al., "Involution" (2021)

@@ -1,4 +1,4 @@
-"""What the small encoders learn: the color of the left one of two objects.
+"""Task of the small encoders: the color of the left one of two objects.
 
 Both objects' colors can be read off any one patch; which of them is meant only by where they stand. Who sees both
 and cannot tell left from right is right half of the time.

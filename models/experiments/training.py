@@ -1,4 +1,4 @@
-"""Small encoders trained side by side: the same scenes, steps, batches and optimizer; only the encoder differs.
+"""Training of small encoders: the same scenes, steps, batches and optimizer; only the encoder differs.
 
 Every run is a function of its config, seed, learning rate and effort. Runs go through one thread each, some side by
 side in processes of their own, and an encoder that two experiments ask for is trained once.

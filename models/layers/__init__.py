@@ -1,1 +1,1 @@
-"""The pieces that encoders are composed from: projections, positions, attention over sequences, maps and windows."""
+"""Layers of native encoders: projections, positions, attention over sequences, maps and windows."""

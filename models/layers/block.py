@@ -1,4 +1,4 @@
-"""A pre-norm transformer block.
+"""Pre-norm transformer block.
 
 Source: Xiong et al., "On Layer Normalization in the Transformer Architecture" (2020).
 Letters: b items, s positions, e width.

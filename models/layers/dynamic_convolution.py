@@ -1,4 +1,4 @@
-"""The data-dependent convolution f(x) * x: a kernel at each position, made from the features that stand there.
+"""Data-dependent convolution f(x) * x: the features of each position make its kernel.
 
 Like attention it mixes by weights that the input decides; unlike attention it compares no two positions, reaches only
 as far as its kernel, and its weights are not a distribution: they may be negative and need not sum to 1.

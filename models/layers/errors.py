@@ -1,4 +1,4 @@
-"""What cannot be built."""
+"""Configuration errors of layers."""
 
 
 class ConfigError(ValueError):

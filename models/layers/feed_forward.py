@@ -1,4 +1,4 @@
-"""The position-wise half of a transformer block.
+"""Feed-forward half of a transformer block.
 
 Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.3; GELU: Hendrycks & Gimpel (2016).
 """

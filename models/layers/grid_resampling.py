@@ -1,4 +1,4 @@
-"""Resampling of attention and of cell vectors from one grid to another, so that layers share one resolution.
+"""Resampling of attention and patch vectors between grids, so that layers share one resolution.
 
 A coarse cell's weight is spread evenly over the fine cells in it, and the fine cells of one coarse cell attend alike.
 The result is a matrix over the fine grid whose rows still sum to 1.

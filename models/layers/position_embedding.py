@@ -1,4 +1,4 @@
-"""What a layer knows of where things are. Codes are added to features, biases to scores; none reads the batch.
+"""Position embeddings, added to features, and position biases, added to scores; neither depends on the batch.
 
 learned     a vector a position
 sinusoidal  sines and cosines of the position, Vaswani et al. (2017), section 3.5; of row and column on a grid

@@ -1,4 +1,4 @@
-"""Where query, key and value come from.
+"""Projections to query, key and value.
 
 separate  three linear maps, as in Vaswani et al. (2017), section 3.2.2
 shared    one linear map for all three: the score matrix is then symmetric

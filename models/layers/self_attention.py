@@ -1,4 +1,4 @@
-"""Multi-head attention over sequences, of itself or of another.
+"""Multi-head attention over sequences: self-attention and cross-attention.
 
 Letters: b items, s query positions, k key positions, e width, h heads, d width of one head.
 Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.2.2.

@@ -1,1 +1,1 @@
-"""From what a caller sends to what a graph takes. Shared by export (parity) and service; needs no torch."""
+"""Preprocessing from a client's input to the graph's, shared by export (parity) and service; free of torch."""

@@ -1,4 +1,4 @@
-"""What can be wrong with a tokenizer's file, with token ids, or with the bytes of a picture.
+"""Errors of tokenizer files, token ids and image files.
 
 TokenizerError          tokenizer.json is none
 TokenIdOutOfRange       an id that another tokenizer made

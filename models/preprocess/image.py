@@ -1,4 +1,4 @@
-"""Picture files to the pixels that a model takes, with the boxes of its cells in the caller's own picture.
+"""Preprocessing of image files to pixels, with the boxes of the patches in the client's own image.
 
 Letters: x, y columns and rows in px. "Original" is the picture as its viewer sees it, turned upright.
 """

@@ -1,4 +1,4 @@
-"""Decoding of a file's bytes to an upright picture in 8-bit RGB. The bytes determine the format, not a file name.
+"""Decoding of image files to upright 8-bit RGB; the bytes determine the format, not a file name.
 
 Only three of Pillow's decoders are used, and only if the size in the header and the cost of decoding it are within the
 limit. The first frame of an animation is used. Color profiles are not applied: pixels are assumed to be sRGB.

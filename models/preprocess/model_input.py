@@ -1,4 +1,4 @@
-"""What batching needs to know of an item, whatever it was made from."""
+"""Interface of a preprocessed input to batching."""
 
 from hashlib import blake2b
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Text to token ids with character offsets, by the artifact's own tokenizer.json.
+"""Tokenization of texts with character offsets, by the artifact's tokenizer.json.
 
 The file is read as data by `tokenizers`; no code comes with it. Truncation and padding that a training script
 left in the file are replaced: the limit is the manifest's, and packing needs no padding.

@@ -1,4 +1,4 @@
-"""A tokenized text, as batching and answers need it."""
+"""Tokenized text for batching and responses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Encoders that others trained: local Hugging Face directories, their own code untouched, their attention ours.
+"""Third-party encoders from local Hugging Face directories: their own code, with our attention.
 
 Only safetensors are read, only code that ships with `transformers` is run, and nothing is fetched.
 """

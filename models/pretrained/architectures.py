@@ -1,4 +1,4 @@
-"""What differs between the image encoders of `transformers` that can be taken.
+"""Image architectures of `transformers`: the differences between them.
 
 A family's own pooling is the first of its `pools`. ViT, DeiT, DINO, MSN: CLS of the last layer, normalized. I-JEPA:
 the mean, for there is no CLS. BEiT: as its `use_mean_pooling` says, the norm after the mean. CLIP: CLS, normalized, and

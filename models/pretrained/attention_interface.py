@@ -1,4 +1,4 @@
-"""How the attention of a `transformers` model reaches ours.
+"""Bridge from the attention of a `transformers` model to ours.
 
 `transformers` asks an attention function by name. Ours is registered under `IMPLEMENTATION_NAME` and hands each call to
 whatever `use_attention` has set around the model's forward pass: not every model passes keyword arguments down to its

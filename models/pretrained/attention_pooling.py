@@ -1,4 +1,4 @@
-"""SigLIP's pooling head, its attention ours: one learned query, the probe, over all positions.
+"""SigLIP's attention pooling head with our attention: one learned query over all positions.
 
 The head of `transformers` is an `nn.MultiheadAttention`, which asks nobody for its attention; its weights are taken
 over here. Source: Zhai et al., "Sigmoid Loss for Language Image Pre-Training" (2023); the head is that of Zhai et al.,

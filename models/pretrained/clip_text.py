@@ -1,4 +1,4 @@
-"""The text towers of CLIP and SigLIP over packed ids.
+"""Text towers of CLIP and SigLIP over packed ids.
 
 Their embeddings refuse a sequence longer than there are positions, which packed items in a row are; the positions of
 each item by itself are within.

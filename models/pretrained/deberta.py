@@ -1,4 +1,4 @@
-"""DeBERTa-v2 and v3 ask `transformers` for no attention function: their attention layers are replaced by ours.
+"""DeBERTa-v2 and v3, whose attention layers are replaced: they use no attention function of `transformers`.
 
 Disentangled attention adds to the score of a query and a key what the query says to their distance (content to
 position, "c2p") and what the key says to it (position to content, "p2c"). Distances share embeddings in buckets that

@@ -1,4 +1,4 @@
-"""The Dense stages that sentence-transformers puts behind the pooling: a linear map and an activation each.
+"""Dense stages of sentence-transformers after the pooling: a linear map and an activation each.
 
 A stage's folder holds `config.json` and `model.safetensors`. Letters: k inputs, n outputs of a stage.
 """

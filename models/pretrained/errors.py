@@ -1,4 +1,4 @@
-"""What can be wrong with an encoder that others trained."""
+"""Errors of third-party encoders."""
 
 
 class PretrainedError(ValueError):

@@ -1,4 +1,4 @@
-"""Float64 throughout, for models whose own code rounds to float32 on the way.
+"""Float64 throughout, for models whose own code rounds intermediate values to float32.
 
 RMS norms and the softmax of many models compute in float32 whatever the model's dtype is. That is more exact in half
 floats, and less in float64, where a reference would carry errors as large as those that it is to find. Rotations keep

@@ -1,4 +1,4 @@
-"""Opening a Hugging Face directory without running or fetching anything that is not already here."""
+"""Loading of a Hugging Face directory without running or fetching foreign code."""
 
 import json
 import re

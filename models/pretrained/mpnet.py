@@ -1,4 +1,4 @@
-"""MPNet asks `transformers` for no attention function: its attention layers are replaced by ours, weights kept.
+"""MPNet, whose attention layers are replaced, weights kept: it uses no attention function of `transformers`.
 
 Its position bias is by the distance of two tokens, for all layers one. Its own code makes it over the sequence that it
 is given, which packed is all items in a row; ours is over the longest item.

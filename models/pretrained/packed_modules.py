@@ -1,4 +1,4 @@
-"""Modules that mix neighboring tokens, over packed items: a convolution must not read across an item's border.
+"""Modules that mix neighboring tokens, for packed inputs: a convolution must not cross an input's border.
 
 A module of a `transformers` model sees all items in a row, `[1, t, e]`. `apply_per_item` runs it over one item a row,
 with zeros past the end, as if each item were alone. The layout comes through a context variable, because `transformers`

@@ -1,4 +1,4 @@
-"""The same checkpoints by `transformers`' own attention: what parity is measured against, in float64.
+"""Reference of parity: the same checkpoints with `transformers`' own attention, in float64.
 
 Nothing here goes through `models.attention` or `models.pretrained.attention_interface`.
 

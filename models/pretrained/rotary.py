@@ -1,4 +1,4 @@
-"""Rotary positions of a config: which can be exported, and which entries `transformers` leaves out."""
+"""Rotary positions of a config: which can be exported, and which entries `transformers` ignores."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Text encoders that others trained, over packed ids: which there are, and what sets each apart.
+"""Text architectures over packed ids: the differences between them.
 
 Letters: b items, t tokens of all items, s longest item, h heads, e width.
 """

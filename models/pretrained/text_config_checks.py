@@ -1,4 +1,4 @@
-"""Config entries of text encoders that `transformers` reads in a way that cannot be packed, or does not read."""
+"""Config entries of text encoders that `transformers` reads in a way that cannot be packed, or ignores."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Opening image encoders that others trained: a local Hugging Face directory, recognized before its weights are read.
+"""Loading of third-party image encoders from a local Hugging Face directory.
 
 Pictures are of the size that the checkpoint was made for, unless its own code takes others: DINOv2 was trained at
 518 px and is mostly given 224. Its positions are then interpolated once, here, as its own code would do for each batch.

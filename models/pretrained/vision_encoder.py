@@ -1,4 +1,4 @@
-"""An image encoder of `transformers` as a `VisionEncoder`: its own code, our attention.
+"""Image encoder of `transformers` as a `VisionEncoder`: its own code, our attention.
 
 What differs by architecture stands in the `VisionPlan`, which `models.pretrained.vision` makes.
 

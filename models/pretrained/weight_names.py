@@ -1,4 +1,4 @@
-"""The names in safetensors files, read independently of `transformers`, which drops some without a word.
+"""Names of the weights in safetensors files, read independently of `transformers`, which ignores some.
 
 Every tensor of a checkpoint is read by the model or is harmless to its vectors for a stated reason. Anything else
 (LoRA, relative positions, prompts, extra norms, biases and gates) was trained and is missed, so it is refused.

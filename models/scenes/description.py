@@ -1,4 +1,4 @@
-"""What a caption says about a scene, and which captions training may see."""
+"""Description of a scene by its caption, and the captions that training may see."""
 
 import zlib
 from dataclasses import dataclass

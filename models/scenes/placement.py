@@ -1,4 +1,4 @@
-"""Where the objects of a description stand. Lengths are shares of the picture's side, so a scene has no resolution."""
+"""Placement of a description's objects; lengths are fractions of the image's side, so a scene has no resolution."""
 
 from dataclasses import dataclass
 

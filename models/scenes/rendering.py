@@ -1,4 +1,4 @@
-"""From a description and its places to pixels and masks.
+"""Rendering of a placed description to pixels and masks.
 
 Letters: y, x rows and columns of the picture, n objects in it.
 """

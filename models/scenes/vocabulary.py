@@ -1,4 +1,4 @@
-"""The words of a caption, and what each looks like."""
+"""Vocabulary of captions, and the colors of its words."""
 
 from typing import Final
 

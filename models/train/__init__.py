@@ -1,4 +1,4 @@
-"""Training of our own image encoders, by recipe: `python -m models.train RECIPE`.
+"""Training of native image encoders by recipe: `python -m models.train RECIPE`.
 
 recipe -> scenes + teacher -> objective -> loop -> checkpoint -> evaluation
 """

@@ -1,4 +1,4 @@
-"""`python -m models.train RECIPE`: train, or go on where the last run stopped, and say how good it became."""
+"""Command `python -m models.train RECIPE`: train, or resume, and evaluate."""
 
 import argparse
 import sys

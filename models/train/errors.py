@@ -1,4 +1,4 @@
-"""Why a training run does not start, or ends early.
+"""Errors of a training run.
 
 TrainError
 ├── RecipeError    the recipe cannot be trained; the message says where

@@ -1,4 +1,4 @@
-"""How good an encoder of scenes is, on scenes and captions that training never saw.
+"""Evaluation of an encoder on scenes and captions that training never saw.
 
 Letters: n scenes and as many captions, e width, y, x rows and columns in px, m cells of the encoder's grid.
 Sources: recall at k as in Radford et al. (2021); the pointing game: Zhang et al., "Top-down Neural Attention by

@@ -1,4 +1,4 @@
-"""The loop: scenes in, a trained encoder out. Resumes by itself from what the last run left.
+"""Training loop, which resumes from the last checkpoint.
 
 Letters: b scenes in a batch, e width.
 """

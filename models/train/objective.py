@@ -1,4 +1,4 @@
-"""Images towards the vectors of their captions: symmetric cross-entropy with a learned temperature.
+"""Training objective: symmetric cross-entropy of images and captions with a learned temperature.
 
 The captions' vectors are frozen, so each image is contrasted with all captions of the recipe, not only with those of
 its batch: 32,000 candidates at the cost of one matrix product.

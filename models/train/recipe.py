@@ -1,4 +1,4 @@
-"""A recipe: every number of a training run, in one TOML file."""
+"""Recipe: every number of a training run, in one TOML file."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Contracts that clients speak already, each a translation of one request type and one result type; and one of ours."""
+"""APIs that other servers' clients already use, each a translation to one request and one result type; and our own."""
 
 from service.api import attention, bentoml, cohere, oip, ollama, openai, tei, weaviate
 

@@ -1,4 +1,4 @@
-"""What `bentoml.SyncHTTPClient` calls: the API named `encode` of the BentoML service.
+"""BentoML's API `encode`, as `bentoml.SyncHTTPClient` calls it.
 
 BentoML describes it (`/schema.json`, made of the service's class); the answer comes from here, with the bounds and the
 errors of every other dialect.

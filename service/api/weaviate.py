@@ -1,4 +1,4 @@
-"""What Weaviate's modules ask of their inference containers: text2vec-transformers and multi2vec-clip.
+"""APIs of Weaviate's inference containers: text2vec-transformers and multi2vec-clip.
 
 Weaviate sends its own answer's fields along, empty; they are ignored as every unknown field is.
 """

@@ -1,1 +1,1 @@
-"""Items in, results out: queue, batches, threads at the graphs. Knows neither HTTP nor ONNX Runtime."""
+"""Engine: queue, dynamic batching, compute threads. Knows neither HTTP nor ONNX Runtime."""

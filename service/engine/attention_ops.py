@@ -1,4 +1,4 @@
-"""Weights of attention condensed: of words instead of tokens, or the largest alone.
+"""Operations on attention weights: words instead of tokens, and top k.
 
 Letters: n positions of one item, u its units (words), k the largest that are kept.
 """

@@ -1,4 +1,4 @@
-"""Which attention a request asks for, held against what a model has."""
+"""Attention options of a request, checked against a model."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Waiting for the next deadline to pass, for when no thread is free to notice."""
+"""Timer for the next deadline, for when no thread is free to notice it."""
 
 import math
 import threading

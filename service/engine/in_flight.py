@@ -1,4 +1,4 @@
-"""The batches that run, and whether one of them may have the whole machine."""
+"""Batches in flight, and whether one of them may use the whole machine."""
 
 import math
 from collections.abc import Iterator

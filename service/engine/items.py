@@ -1,4 +1,4 @@
-"""What passes through the engine: items, their results, and the ticket that a request waits on."""
+"""Types of the engine: items, their results, and requests that wait for them."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Waiting items of one lane by their length, so that a batch is made of neighbors without looking at the others.
+"""Index of one lane's waiting items by length, so that a batch of similar lengths is found without a scan.
 
 Adding, removing and each step to a neighbor cost the same however many wait.
 """

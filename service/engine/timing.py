@@ -1,4 +1,4 @@
-"""Where a request's time went."""
+"""Durations of a request's stages."""
 
 import time
 from collections.abc import Iterator, Sequence

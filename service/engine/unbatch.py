@@ -1,4 +1,4 @@
-"""What each who waits for an item gets of a batch's arrays."""
+"""Slicing of a batch's arrays into each waiter's result."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Every waiting item and request, and which of them the next batch starts with.
+"""Waiting queue: items and requests, and which of them the next batch starts with.
 
 In turn it is the oldest request's, so that nothing starves, and that of the request that got least: one that has not
 begun, else the one whose last turn was longest ago. So a request of thousands of items does not hold up one of one.

@@ -1,4 +1,4 @@
-"""The threads that run batches, and the one that watches them."""
+"""Threads that run batches, and the watchdog."""
 
 import threading
 import time

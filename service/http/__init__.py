@@ -1,1 +1,1 @@
-"""How HTTP is spoken, whatever the dialect: bodies, keys, deadlines, and the path of a request."""
+"""Transport, independent of the API: bodies, keys, deadlines, errors, protocol limits."""

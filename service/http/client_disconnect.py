@@ -1,4 +1,4 @@
-"""Working for a client only as long as it is there: of one that has gone, what is still to be done is dropped."""
+"""Cancellation when the client disconnects: remaining work is dropped."""
 
 import asyncio
 from types import TracebackType

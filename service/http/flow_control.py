@@ -1,4 +1,4 @@
-"""How long a connection has been read from: the client answers for that time, and for no other."""
+"""Reading time of a connection: pauses by the server's own flow control do not count against the client."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""How much a request line and headers may hold."""
+"""Limits on request line and headers."""
 
 from collections.abc import Sequence
 

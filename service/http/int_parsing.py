@@ -1,4 +1,4 @@
-"""Whole numbers in headers and in URLs."""
+"""Integers in headers and URLs."""
 
 from service.errors import InvalidParameter
 

@@ -1,4 +1,4 @@
-"""The body of a refusal, in the OpenAI dialect: the one shape that the app and the protocol under it both write."""
+"""Error body in OpenAI's format, shared by the app and the protocol below it."""
 
 from http import HTTPStatus
 

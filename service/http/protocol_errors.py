@@ -1,4 +1,4 @@
-"""What the protocol itself refuses, and how that is written on the wire."""
+"""Errors of the protocol, and their bytes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The body of a request that asks for another protocol, which it does not get.
+"""Handling of requests with an upgrade, which is not made, and their bodies.
 
 httptools takes such a request to end with its headers, and what follows to be no HTTP. Java's own client asks so with
 every POST ("Upgrade: h2c"), and what follows is its body.

@@ -1,4 +1,4 @@
-"""What an operator asks: is it alive, is it ready, what does it count."""
+"""Liveness, readiness, and metrics."""
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response

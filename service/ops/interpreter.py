@@ -1,4 +1,4 @@
-"""What is set for the whole process that serves, by the outermost room: it owns the process."""
+"""Settings of the Python process: garbage collection, thread switches, metrics in memory."""
 
 import gc
 import sys

@@ -1,4 +1,4 @@
-"""How large an answer with attention, or with vectors of positions, may be, and what it may take to compute."""
+"""Limits on the size of attention and token embeddings in a response, and on the memory to compute them."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The path of a request, whatever its dialect: choose models, prepare on threads, queue, wait, finish."""
+"""The use case: select models, preprocess, queue, wait, finish."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
-"""A request's texts made tokens: brief ones at once, for to wake a thread costs several times as much; others on
-threads, a few at a time, and after each few, others have a turn.
+"""Tokenization and truncation of a request's texts.
+
+Short texts are tokenized on the event loop, because waking a thread costs several times as much; others on threads, a
+few texts at a time, in turn with other requests.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The one request that every dialect translates to, and the one result that they answer from."""
+"""The request type that every API translates to, and the result type that responses are written from."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

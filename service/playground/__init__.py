@@ -1,4 +1,4 @@
-"""A page to look at embeddings and the attention behind them, with scenes to try: asked of this server alone.
+"""Playground: a page that shows embeddings and their attention, with example scenes.
 
 The page is files that are read when the service starts; what it shows, it asks of the API as any client does.
 """

@@ -1,4 +1,4 @@
-"""Scenes to try: drawn by `models.scenes` of captions that no model of ours was trained on, the same in every run."""
+"""Example scenes, drawn by `models.scenes` from captions that no model was trained on; the same in every run."""
 
 import asyncio
 from functools import cache

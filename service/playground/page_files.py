@@ -1,4 +1,4 @@
-"""The page's own files. What a URL names is looked up among them, and never opened."""
+"""Files of the page; a URL selects one of them and never opens a path."""
 
 from importlib.resources import files
 from typing import Final

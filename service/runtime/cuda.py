@@ -1,4 +1,4 @@
-"""NVIDIA's driver, which no package brings: it is the host's, and comes into a container by `--gpus all`."""
+"""Check of NVIDIA's driver, which belongs to the host and comes into a container by `--gpus all`."""
 
 import ctypes
 

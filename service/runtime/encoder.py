@@ -1,4 +1,4 @@
-"""One served model without HTTP: texts or pictures in, arrays out. Import it to run in bulk.
+"""Served model without HTTP: texts or images in, arrays out. Import it for bulk work.
 
 Three stages, as a request passes them: `preprocess` (any thread), `run` (an engine's thread), `postprocess` (any
 thread). Letters: b items, e embedding width.

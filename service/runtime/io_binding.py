@@ -1,4 +1,4 @@
-"""A run on a device with memory of its own: each input is copied there once, each output back once, by IO binding.
+"""IO binding: a run that copies each input to the device once, and each output back once.
 
 An input goes to where the graph reads it: what only chooses a branch stays with the processor. An output is copied at
 the end of the run, while other threads go on, and is not copied again: the array is a view of ONNX Runtime's tensor.

@@ -1,4 +1,4 @@
-"""Execution providers: which one is wanted, how it is set up, and which one a session really got.
+"""Execution providers: selection, options, and verification of what a session uses.
 
 ONNX Runtime goes on with the next provider, or with CPU, without an error; here that is one when a device was asked for
 by name. Why each option is what it is: docs/adr/0019-gpu.md.

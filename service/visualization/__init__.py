@@ -1,1 +1,1 @@
-"""Pictures of attention: heat maps, shaded texts, mosaics. Knows numpy and Pillow, and neither HTTP nor any model."""
+"""Images of attention: heat maps, shaded texts, small multiples. Uses numpy and Pillow only."""

@@ -1,4 +1,4 @@
-"""In which order the characters of a line stand, where some are written from right to left.
+"""Visual order of a line's characters with right-to-left text.
 
 What Unicode's bidirectional algorithm (UAX 9) says of texts without embeddings and isolates, on whole lines; of the
 numbers, that they stand from left to right.

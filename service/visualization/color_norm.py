@@ -1,4 +1,4 @@
-"""Values as places on the color map."""
+"""Mapping of values to the colormap."""
 
 from dataclasses import dataclass
 from typing import Self

@@ -1,4 +1,4 @@
-"""The color map with its least and largest value, and under it what is shown."""
+"""Colorbar with minimum and maximum, and a caption."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The colormap, computed by formula: dark indigo for the least, over magenta and orange, to yellow for the largest.
+"""Colormap, computed by formula: dark indigo, magenta, orange, yellow.
 
 It is a cubic Bezier curve in OKLab, resampled so that equal steps of value are equal distances, with lightness that
 only rises: who sees no hue still sees the order. OKLab and its matrices: Bjorn Ottosson, "A perceptual color space for

@@ -1,4 +1,4 @@
-"""A picture under the colors of its cells' weights.
+"""Heat map: an image under the colors of its patches' weights.
 
 Cell by cell, not smoothed: a model gives one weight for each cell, and in between there is none to show.
 """

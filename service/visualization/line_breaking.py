@@ -1,4 +1,4 @@
-"""Wrapping: what is to be drawn of a text, in lines that fit."""
+"""Line breaking."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

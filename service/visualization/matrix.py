@@ -1,4 +1,4 @@
-"""Who attends to whom: one matrix, with the names of its rows and columns where they can be read."""
+"""Attention matrix with the names of its rows and columns."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""A page: how wide it is, and the measures that follow from that. Pictures stand on it one under the other."""
+"""Page layout: width, measures, and blocks stacked vertically."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

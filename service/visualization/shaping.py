@@ -1,4 +1,4 @@
-"""A text as what is drawn of it: characters with their marks, Arabic letters in the forms that join."""
+"""Shaping of a text: characters with combining marks, and joined Arabic forms."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""A text with each token on its weight's color."""
+"""Text heat map: each token on its weight's color."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A text and its tokens set in type: as large as there is room for, in lines."""
+"""Layout of a text and its tokens in lines, as large as fits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby

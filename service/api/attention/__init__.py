@@ -1,4 +1,4 @@
-"""Headlight's own: attention that is no part of an embedding's answer."""
+"""Headlight's own API: comparison of two inputs, and images of attention."""
 
 from service.api.attention.endpoints import DIALECT
 

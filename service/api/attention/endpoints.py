@@ -1,4 +1,4 @@
-"""What this dialect answers."""
+"""Endpoints of `/v1/attention`."""
 
 from service.api.attention.image import PNG, attention_image
 from service.api.attention.image_request import AttentionImageRequest

@@ -1,4 +1,4 @@
-"""`POST /v1/attention/image`: attention as a picture that a person can read."""
+"""`POST /v1/attention/image`: attention drawn as an image."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The request of `/v1/attention/image`, as pydantic models."""
+"""Request models of `/v1/attention/image`."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, ClassVar, Self

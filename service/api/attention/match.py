@@ -1,4 +1,4 @@
-"""`POST /v1/attention/match`: two inputs, their similarity, and what of it is owed to which part."""
+"""`POST /v1/attention/match`: the similarity of two inputs, and the part of each token or patch in it."""
 
 import asyncio
 from functools import partial

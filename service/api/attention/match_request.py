@@ -1,4 +1,4 @@
-"""`POST /v1/attention/match`: the request and its answer, as pydantic models."""
+"""Request and response models of `/v1/attention/match`."""
 
 from typing import Annotated, ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""From a request's result to what is drawn of it."""
+"""Renderer of a request's result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

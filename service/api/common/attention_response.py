@@ -1,4 +1,4 @@
-"""Answers aligned to what the caller sent: characters of a text, pixels of a picture. Shared by the dialects."""
+"""Attention in responses, aligned to characters of a text or pixels of an image."""
 
 from collections.abc import Sequence
 from typing import Any

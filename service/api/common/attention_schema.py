@@ -1,4 +1,4 @@
-"""Which attention a request asks for, in the dialects that are asked: as a pydantic model."""
+"""Request model of attention options."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Texts, token ids and images as JSON, alike in several dialects."""
+"""Texts, token ids and images in JSON, as several APIs have them."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""Texts, token ids and images as JSON, alone or in one list."""
+"""Texts, token ids and images in JSON, alone or mixed in one list."""
 
 from typing import Annotated, Any
 

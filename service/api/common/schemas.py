@@ -1,4 +1,4 @@
-"""What answers stand on, as pydantic models: for the OpenAPI document alone."""
+"""Response models that several APIs share, for the OpenAPI document only."""
 
 from pydantic import BaseModel, Field
 

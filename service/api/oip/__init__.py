@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, version 2, with the extension for binary tensors."""
+"""Open Inference Protocol, version 2, with the extension for binary tensors."""
 
 from service.api.oip.endpoints import DIALECT
 

@@ -1,4 +1,4 @@
-"""An inference request of the Open Inference Protocol, and what it asks to embed."""
+"""Inference request of the Open Inference Protocol, and its inputs."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar

@@ -1,4 +1,4 @@
-"""Tensors of a request: as JSON, or as bytes behind the JSON."""
+"""Tensors of a request: in JSON, or in binary after the JSON."""
 
 import math
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""The OpenAI contract, extended with images, token ids and attention."""
+"""OpenAI API, extended with images, token ids and attention."""
 
 from service.api.openai.endpoints import DIALECT
 

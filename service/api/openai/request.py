@@ -1,4 +1,4 @@
-"""The OpenAI dialect's request, as pydantic models: validation and the OpenAPI document come from here."""
+"""Request models of the OpenAI API, for validation and the OpenAPI document."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, Self

@@ -1,4 +1,4 @@
-"""From results to the OpenAI dialect's answers: vectors, and attention aligned to the caller's own text or image."""
+"""Responses of the OpenAI API: embeddings, and attention aligned to the client's own text or image."""
 
 from collections.abc import Iterator
 from typing import Any

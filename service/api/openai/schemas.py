@@ -1,4 +1,4 @@
-"""The OpenAI dialect's answers as pydantic models, for the OpenAPI document alone: answers are written without them."""
+"""Response models of the OpenAI API, for the OpenAPI document only: responses are serialized without them."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The contract of text-embeddings-inference."""
+"""API of text-embeddings-inference."""
 
 from service.api.tei.endpoints import DIALECT
 

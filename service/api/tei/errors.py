@@ -1,4 +1,4 @@
-"""Errors as text-embeddings-inference tells them."""
+"""Errors in text-embeddings-inference's format."""
 
 from http import HTTPStatus
 

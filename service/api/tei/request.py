@@ -1,4 +1,4 @@
-"""The text-embeddings-inference dialect's requests and answers, as pydantic models.
+"""Request and response models of text-embeddings-inference.
 
 `model` is ours: that server has one model, here the first that takes texts is meant unless another is named.
 """

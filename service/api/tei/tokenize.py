@@ -1,4 +1,4 @@
-"""Texts to tokens and back: `/tokenize` and `/decode`."""
+"""`/tokenize` and `/decode`: texts to tokens and back."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Pages of other origins: none may ask, unless they are configured."""
+"""CORS: no other origin may send requests unless configured."""
 
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware

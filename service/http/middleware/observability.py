@@ -1,4 +1,4 @@
-"""Counting, timing, logging and tracing of every request, by route template: a made-up path is no route at all.
+"""Observability of every request: count, duration, log line and trace, by route template, never by path.
 
 Metrics, logs and traces contain nothing of a request's content.
 """
