@@ -55,7 +55,7 @@ def assert_output_matches(printed: str, documented: str) -> None:
     np.testing.assert_allclose(found, expected, atol=0.011)
 
 
-def test_notebook_cells_print_documented_output(notebook: dict[str, Any]) -> None:
+def test_notebook_patches_print_documented_output(notebook: dict[str, Any]) -> None:
     assert len(BLOCKS) == 5
     assert notebook["text"].values.sum() == pytest.approx(1, abs=2e-3)
 

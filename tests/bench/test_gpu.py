@@ -53,7 +53,7 @@ def test_matmul_rate_is_independent_of_size() -> None:
     assert 0.2 < small / large < 5
 
 
-def test_each_bound_can_fail() -> None:
+def test_check_gpu_bounds_can_fail() -> None:
     good = {"embedding_max_abs": 1e-6, "rollout_max_abs": 1e-6, "embedding_min_cosine": 0.9999}
     figures = {"full": good, "half": good, "kernels": {kernels.FLASH: 12}, "rate": {"utilization": 0.46}}
     assert passed(figures) == dict.fromkeys(("full", "half", "flash", "rate"), True)

@@ -12,14 +12,14 @@ from tests.conftest import MINILM
 from tests.server import Server
 
 
-def test_the_client(server: Server, expected: np.ndarray, expected_64: np.ndarray) -> None:
+def test_client_embeds_texts(server: Server, expected: np.ndarray, expected_64: np.ndarray) -> None:
     with bentoml.SyncHTTPClient(server.url) as client:
         assert_same(client.encode(texts=TEXTS), expected)
         assert_same(client.encode(TEXTS, MINILM, 64), expected_64)
         assert_same(client.encode(texts=TEXTS, model=None, dimensions=None), expected)
 
 
-def test_the_async_client(server: Server, expected: np.ndarray) -> None:
+def test_async_client_embeds_texts(server: Server, expected: np.ndarray) -> None:
     async def ask() -> np.ndarray:
         async with bentoml.AsyncHTTPClient(server.url) as client:
             return np.concatenate(await asyncio.gather(*(client.encode([text], model=MINILM) for text in TEXTS)))

@@ -47,7 +47,7 @@ def test_truncation(client: cohere.ClientV2, server: Server, end: str, kept: str
     assert_same(answer.embeddings.float_ or [], embed(server, [kept], truncate=False))
 
 
-def test_pictures(both: Server) -> None:
+def test_images(both: Server) -> None:
     url = to_data_url(encode(gradient_image()))
     with cohere.ClientV2("unused", base_url=both.url) as client:
         answer = client.embed(model="scenes-vit", input_type="image", images=[url], embedding_types=["float"])

@@ -36,7 +36,7 @@ def test_texts_are_sent_without_length_check(embeddings: Made, expected: np.ndar
     assert_same(client.embed_query(TEXTS[0]), expected[0])
 
 
-def test_from_a_coroutine(embeddings: Made, expected: np.ndarray) -> None:
+def test_encode_works_from_a_coroutine(embeddings: Made, expected: np.ndarray) -> None:
     async def ask() -> list[list[float]]:
         async with openai.DefaultAsyncHttpxClient() as connections:
             client = embeddings(check_embedding_ctx_length=False, http_async_client=connections)
@@ -50,13 +50,15 @@ def test_dimensions_and_chunks(embeddings: Made, expected_64: np.ndarray) -> Non
     assert_same(client.embed_documents(TEXTS), expected_64)
 
 
-def test_an_error_is_the_openai_clients(embeddings: Made) -> None:
+def test_error_is_the_openai_clients(embeddings: Made) -> None:
     client = embeddings(check_embedding_ctx_length=False, model=NO_SUCH_MODEL)
     with pytest.raises(openai.NotFoundError, match=MINILM):
         client.embed_documents(TEXTS)
 
 
-def test_by_default_another_vocabularys_ids_are_refused(embeddings: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_client_sends_ids_of_another_vocabulary_and_is_refused(
+    embeddings: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # tiktoken's own class with a vocabulary of bytes alone, under the name that it takes for models it does not know.
     # The ids are where most of cl100k_base's are: past all of this model's.
     ids = {bytes([value]): 60_000 + value for value in range(256)}
@@ -75,7 +77,7 @@ def test_ids_as_tiktoken_makes_them_are_refused(embeddings: Made) -> None:
     assert caught.value.code == "invalid_tokens"
 
 
-def test_the_models_own_ids_are_its_text(embeddings: Made, expected: np.ndarray) -> None:
+def test_models_own_ids_are_its_text(embeddings: Made, expected: np.ndarray) -> None:
     # Of TEXTS[0], as the model's own tokenizer makes them: [CLS] the lamp warns ships . [SEP]
     ids = [101, 1996, 10437, 19428, 3719, 1012, 102]
     answer = embeddings().client.create(input=[ids], model=MINILM)

@@ -25,15 +25,15 @@ def test_texts_and_queries(server: Server, expected: np.ndarray) -> None:
     assert_same(client(server).get_query_embedding(TEXTS[0]), expected[0])
 
 
-def test_from_a_coroutine(server: Server, expected: np.ndarray) -> None:
+def test_encode_works_from_a_coroutine(server: Server, expected: np.ndarray) -> None:
     assert_same(asyncio.run(client(server).aget_text_embedding_batch(TEXTS)), expected)
 
 
-def test_a_long_text_is_truncated(server: Server) -> None:
+def test_long_text_is_truncated(server: Server) -> None:
     assert_same(client(server).get_text_embedding(TOO_LONG), embed(server, [RIGHT_TRUNCATED])[0])
 
 
-def test_a_refusal_is_never_taken_for_vectors(server: Server) -> None:
+def test_refusal_is_never_taken_for_vectors(server: Server) -> None:
     strict = client(server, truncate_text=False)
     with pytest.raises(ValidationError) as caught:
         strict.get_text_embedding_batch(["lamp", TOO_LONG])

@@ -27,7 +27,7 @@ def test_texts(client: ollama.Client, expected: np.ndarray, expected_64: np.ndar
     assert_same(client.embed(MINILM, TEXTS, dimensions=64).embeddings, expected_64)
 
 
-def test_the_async_client(server: Server, expected: np.ndarray) -> None:
+def test_async_client_embeds_texts(server: Server, expected: np.ndarray) -> None:
     async def ask() -> ollama.EmbedResponse:
         async with ollama.AsyncClient(server.url) as client:
             answer: ollama.EmbedResponse = await client.embed(MINILM, TEXTS)
@@ -36,7 +36,7 @@ def test_the_async_client(server: Server, expected: np.ndarray) -> None:
     assert_same(asyncio.run(ask()).embeddings, expected)
 
 
-def test_the_route_before_it(client: ollama.Client, expected: np.ndarray) -> None:
+def test_legacy_route_works(client: ollama.Client, expected: np.ndarray) -> None:
     vector = np.array(client.embeddings(MINILM, TEXTS[0]).embedding)
     assert_same(vector / np.linalg.norm(vector), expected[0])  # Ollama does not normalize this one
 
@@ -48,15 +48,15 @@ def test_long_text_is_truncated_by_default(client: ollama.Client, server: Server
     assert caught.value.status_code == 400
 
 
-def test_a_tag_is_no_other_model(client: ollama.Client, expected: np.ndarray) -> None:
+def test_tag_is_no_other_model(client: ollama.Client, expected: np.ndarray) -> None:
     assert_same(client.embed(f"{MINILM}:latest", TEXTS).embeddings, expected)
 
 
-def test_the_models(client: ollama.Client) -> None:
+def test_client_lists_models(client: ollama.Client) -> None:
     assert MINILM in [(model.model or "").removesuffix(":latest") for model in client.list().models]
 
 
-def test_an_unknown_model_is_its_own_error(client: ollama.Client) -> None:
+def test_unknown_model_is_its_own_error(client: ollama.Client) -> None:
     with pytest.raises(ollama.ResponseError, match=MINILM) as caught:
         client.embed(NO_SUCH_MODEL, TEXTS)
     assert caught.value.status_code == 404

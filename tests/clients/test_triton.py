@@ -42,12 +42,12 @@ def test_texts_as_json_and_in_binary(
         assert in_binary == (asked is None or binary)
 
 
-def test_a_compressed_request(client: triton.InferenceServerClient, expected: np.ndarray) -> None:
+def test_compressed_request_is_decoded(client: triton.InferenceServerClient, expected: np.ndarray) -> None:
     result = client.infer(MINILM, [tensor(TEXTS)], request_compression_algorithm="gzip")
     assert_same(result.as_numpy("embedding"), expected)
 
 
-def test_a_request_keeps_its_id(client: triton.InferenceServerClient) -> None:
+def test_request_keeps_its_id(client: triton.InferenceServerClient) -> None:
     answer = client.infer(MINILM, [tensor(TEXTS)], request_id="17").get_response()
     assert (answer["id"], answer["model_name"]) == ("17", MINILM)
 

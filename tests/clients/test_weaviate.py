@@ -93,12 +93,12 @@ def vectorize(connection: http.client.HTTPConnection, texts: Sequence[str], imag
     return answer
 
 
-def test_an_object_is_vectorized(connection: http.client.HTTPConnection, expected: np.ndarray) -> None:
+def test_object_is_vectorized(connection: http.client.HTTPConnection, expected: np.ndarray) -> None:
     config = {"pooling_strategy": "masked_mean", "task_type": "passage"}
     assert_same([vectors(connection, text, **config) for text in TEXTS], expected)
 
 
-def test_a_query_is_vectorized(connection: http.client.HTTPConnection, expected_64: np.ndarray) -> None:
+def test_query_is_vectorized(connection: http.client.HTTPConnection, expected_64: np.ndarray) -> None:
     config = {"pooling_strategy": "masked_mean", "task_type": "query", "dimensions": 64}
     assert_same([vectors(connection, text, **config) for text in TEXTS], expected_64)
 
@@ -108,24 +108,24 @@ def test_line_separators_arrive(connection: http.client.HTTPConnection, server: 
     assert_same(vectors(connection, text, task_type="passage"), embed(server, [text])[0])
 
 
-def test_an_error_is_read(connection: http.client.HTTPConnection, expected: np.ndarray) -> None:
+def test_error_is_read(connection: http.client.HTTPConnection, expected: np.ndarray) -> None:
     with pytest.raises(VectorizeFailed, match=r"fail with status 400: .*dimensions"):
         vectors(connection, TEXTS[0], task_type="passage", dimensions=385)
     assert_same(vectors(connection, TEXTS[0], task_type="passage"), expected[0])  # on the same connection
 
 
 @pytest.mark.parametrize("path", ["/.well-known/ready", "/.well-known/live"])
-def test_it_is_ready(connection: http.client.HTTPConnection, path: str) -> None:
+def test_triton_client_checks_readiness(connection: http.client.HTTPConnection, path: str) -> None:
     assert send(connection, "GET", path) == (204, b"")
 
 
-def test_it_tells_of_itself(connection: http.client.HTTPConnection) -> None:
+def test_server_metadata_describes_the_server(connection: http.client.HTTPConnection) -> None:
     status, body = send(connection, "GET", "/meta")
     assert status == 200
     assert unmarshal(body, {})
 
 
-def test_texts_and_pictures(both: Server) -> None:
+def test_texts_and_images(both: Server) -> None:
     picture = encode(gradient_image())
     connection = http.client.HTTPConnection(both.url.removeprefix("http://"), timeout=30)
     bare = base64.b64encode(picture).decode()

@@ -35,7 +35,7 @@ def graph() -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("wanted", [(), ("doubled",), ("summed",), ("doubled", "summed"), (BEFORE,), OUTPUTS[1:]])
-def test_only_what_is_asked_for_is_there(wanted: tuple[str, ...]) -> None:
+def test_conditional_outputs_are_empty_unless_requested(wanted: tuple[str, ...]) -> None:
     model = graph()
     make_outputs_conditional(model)
     onnx.checker.check_model(model)

@@ -38,7 +38,7 @@ def test_positions_start_behind_the_padding_of_roberta(tmp_path: Path) -> None:
         (-5, "lacks a required size: position_offset "),
     ],
 )
-def test_a_roberta_without_padding_is_refused(tmp_path: Path, padding: int | None, message: str) -> None:
+def test_roberta_without_padding_is_refused(tmp_path: Path, padding: int | None, message: str) -> None:
     source = write_roberta(tmp_path)
     update_json(source / "config.json", pad_token_id=padding)
     assert f"config.json {message}" in export_error(source)
@@ -54,7 +54,7 @@ def test_source_with_two_towers_requires_modality_option(tmp_path: Path) -> None
         load_target(write_text("clip", tmp_path), ExportOptions())
 
 
-def test_a_source_takes_what_it_takes(tmp_path: Path) -> None:
+def test_source_takes_what_it_takes(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="takes text inputs, not image"):
         load_target(write_bert(tmp_path), ExportOptions(modality="image"))
 
@@ -80,7 +80,7 @@ def test_a_source_takes_what_it_takes(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_config_that_cannot_be_is_refused_in_one_line(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_config_that_cannot_be_is_refused_in_one_line(tmp_path: Path, changes: dict[str, object]) -> None:
     source = write_bert(tmp_path)
     update_json(source / "config.json", **changes)
     assert export_error(source)
@@ -96,7 +96,7 @@ def test_a_config_that_cannot_be_is_refused_in_one_line(tmp_path: Path, changes:
         ('{"hidden_size": 32}', r"config\.json has no model_type; add"),
     ],
 )
-def test_a_config_that_is_malformed_or_of_an_unknown_model_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_config_that_is_malformed_or_of_an_unknown_model_is_refused(tmp_path: Path, text: str, message: str) -> None:
     source = write_bert(tmp_path)
     (source / "config.json").write_text(text)
     assert re.search(message, export_error(source))

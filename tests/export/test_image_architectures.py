@@ -11,7 +11,7 @@ from tests.trained_weights import MAX_DEVIATION
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_an_image_encoder_exports(name: str, tmp_path: Path) -> None:
+def test_image_encoder_exports(name: str, tmp_path: Path) -> None:
     write_checkpoint(name, tmp_path / "source")
     sample = SAMPLES[name]
     manifest = export(tmp_path / "source", tmp_path / "artifacts" / "model", ExportOptions(modality="image"))

@@ -156,7 +156,7 @@ def test_dinov3_scales_numbers_and_not_bytes(name: str, tmp_path: Path) -> None:
     assert (processor.mean, processor.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def test_the_nested_file_goes_first(tmp_path: Path) -> None:
+def test_nested_file_goes_first(tmp_path: Path) -> None:
     write(tmp_path, CONFIGS["vit"])
     (tmp_path / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
     assert read_image_processor(tmp_path).interpolation == "bilinear"
@@ -204,7 +204,7 @@ VIT = "ViTImageProcessor"
         ({"image_processor_type": VIT, "image_std": [0.5, 0, 0.5]}, "image_std.1 Input should be greater than 0"),
     ],
 )
-def test_what_cannot_be_done_alike_is_refused(config: Config, reason: str, tmp_path: Path) -> None:
+def test_processor_options_that_cannot_be_reproduced_are_refused(config: Config, reason: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError) as refusal:
         read_image_processor(write(tmp_path, config))
     message = str(refusal.value)
@@ -214,7 +214,7 @@ def test_what_cannot_be_done_alike_is_refused(config: Config, reason: str, tmp_p
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[]", b"{", b"\xff"])
-def test_a_file_that_says_nothing(content: bytes | None, tmp_path: Path) -> None:
+def test_processor_file_without_entries_uses_defaults(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "preprocessor_config.json").write_bytes(content)
     with pytest.raises(SourceError, match=r"preprocessor_config\.json") as refusal:
@@ -222,14 +222,14 @@ def test_a_file_that_says_nothing(content: bytes | None, tmp_path: Path) -> None
     assert "copy it from the original" in str(refusal.value)
 
 
-def test_a_nested_processor_that_is_none(tmp_path: Path) -> None:
+def test_nested_processor_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": "CLIPImageProcessor"}))
     with pytest.raises(SourceError, match=r"processor_config\.json: image_processor is not an object"):
         read_image_processor(tmp_path)
 
 
 @pytest.mark.parametrize("off", [False, None])
-def test_what_is_off_does_nothing(off: bool | None, tmp_path: Path) -> None:
+def test_disabled_cache_keeps_nothing(off: bool | None, tmp_path: Path) -> None:
     switches = {"do_rescale": off, "do_normalize": off, "do_center_crop": off}
     unused = {"rescale_factor": 0, "image_std": None, "crop_size": None}
     processor = read_image_processor(

@@ -80,7 +80,7 @@ def test_observed_attention_is_quantized_too(tiny_source: Path, exports: ExportC
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
-def test_pictures(exports: ExportCache, tmp_path: Path) -> None:
+def test_images(exports: ExportCache, tmp_path: Path) -> None:
     subject, full = _opened(write_checkpoint("vit", tmp_path), "vit", exports)
     batches = list(subject.validation_batches(np.random.default_rng(0)))
     reduced = quantize(full, [_feeds(subject, batch) for batch in batches])
@@ -106,7 +106,7 @@ def _gemm(opset: int = 21, *, finite: bool = True) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
 
 
-def test_a_gemm_keeps_its_bias_and_its_rows_their_own_scales() -> None:
+def test_gemm_keeps_its_bias_and_its_rows_their_own_scales() -> None:
     model = _gemm()
     x = np.random.default_rng(1).normal(size=(64, 7)).astype(np.float32)
     x[0] *= 1000
@@ -119,7 +119,7 @@ def test_a_gemm_keeps_its_bias_and_its_rows_their_own_scales() -> None:
     assert np.abs((wanted - found) / scale).max() < 0.06, "7 products, each off by up to 1/128 of the largest weight"
 
 
-def test_what_cannot_be_quantized() -> None:
+def test_quantization_refuses_unsuitable_graphs() -> None:
     x = -np.ones((4, 7), np.float32)
     with pytest.raises(ValueError, match="at least one batch"):
         quantize(_gemm(), [])
@@ -148,7 +148,7 @@ def test_rounding_errs_less_on_what_it_saw_than_to_the_nearest() -> None:
     ].any()
 
 
-def test_quality_of_the_same_of_noise_and_of_an_embedding_that_hears_its_neighbours() -> None:
+def test_quality_of_the_same_of_noise_and_of_an_embedding_that_hears_its_neighbors() -> None:
     items = [np.array([i]) for i in range(40)]
     vectors = np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32)
     noise = np.random.default_rng(1).normal(size=(40, 16)).astype(np.float32)

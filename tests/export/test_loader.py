@@ -12,7 +12,7 @@ from tests import encoders, hf_vision
 
 
 @pytest.mark.parametrize("write", [encoders.write_checkpoint, hf_vision.write_checkpoint])
-def test_a_limit_of_tokens_is_for_texts(write: Callable[[str, Path], object], tmp_path: Path) -> None:
+def test_limit_of_tokens_is_for_texts(write: Callable[[str, Path], object], tmp_path: Path) -> None:
     write("vit", tmp_path)
     with pytest.raises(OptionError, match="max-tokens requires a text encoder; this one takes images"):
         load_target(tmp_path, ExportOptions(max_tokens=8))

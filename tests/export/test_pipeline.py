@@ -46,7 +46,7 @@ def _copied(artifact: Path, directory: Path) -> onnx.ModelProto:
     return onnx.load(artifact / "model.onnx", load_external_data=False)
 
 
-def test_the_default_model(minilm: Path) -> None:
+def test_default_model_is_used(minilm: Path) -> None:
     manifest = verify(minilm)
     assert (manifest.embedding.dim, manifest.embedding.pooling, manifest.embedding.normalize) == (384, "mean", True)
     assert manifest.text is not None
@@ -71,7 +71,7 @@ def test_attention_is_fused_and_what_can_be_observed_waits_in_a_branch(minilm: P
     assert "Softmax" in {node.op_type for node in all_nodes(graph)}
 
 
-def test_what_is_not_asked_for_is_not_computed(tiny: Path, tmp_path: Path) -> None:
+def test_unrequested_outputs_are_not_computed(tiny: Path, tmp_path: Path) -> None:
     outputs = Manifest.read(tiny).graph.outputs
     feeds = {**pack([np.arange(5), np.arange(9)])}
     for wanted, softmaxes in (
@@ -104,12 +104,12 @@ def test_weights_lie_in_a_file_of_their_own(minilm: Path) -> None:
     assert (minilm / "model.onnx").stat().st_size < 1_000_000
 
 
-def test_the_graph_carries_no_paths_of_the_machine(tiny: Path) -> None:
+def test_graph_carries_no_paths_of_the_machine(tiny: Path) -> None:
     assert str(Path.home()).encode() not in (tiny / "model.onnx").read_bytes()
     assert b".py" not in (tiny / "model.onnx").read_bytes()
 
 
-def test_a_cls_model_and_a_roberta_without_sentence_transformers_files(exports: ExportCache, tmp_path: Path) -> None:
+def test_cls_model_and_a_roberta_without_sentence_transformers_files(exports: ExportCache, tmp_path: Path) -> None:
     cls = Manifest.read(exports(write_bert(tmp_path / "b", pooling="cls_token", normalize=False), "tiny"))
     assert (cls.embedding.pooling, cls.embedding.normalize) == ("cls", False)
     roberta = Manifest.read(exports(write_roberta(tmp_path / "r"), "roberta"))
@@ -120,7 +120,7 @@ def test_a_cls_model_and_a_roberta_without_sentence_transformers_files(exports: 
 
 
 @pytest.mark.usefixtures("traced")
-def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(parity.TOLERANCES["fp32"], "weights", 0.0)
     monkeypatch.setattr(parity, "TIMES_ORIGINAL", 0)
     said = r"weights \S+ > 0.0e\+00 \(error of the reference in this precision: \S+\).*; --allow-lossy exports it"
@@ -129,7 +129,7 @@ def test_a_failed_parity_seals_nothing(tiny_source: Path, tmp_path: Path, monkey
     assert list((tmp_path / "artifacts").iterdir()) == []
 
 
-def test_a_graph_that_answers_nan_fails_parity(tiny: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graph_that_answers_nan_fails_parity(tiny: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = parity._run
     monkeypatch.setattr(parity, "_run", lambda *a: {name: array * np.nan for name, array in run(*a).items()})
     measured = parity.measure(tiny, load_target(tiny_source, ExportOptions()))
@@ -153,7 +153,7 @@ def test_broken_weights_and_a_tokenizer_of_another_model_are_refused(tmp_path: P
     assert list((tmp_path / "artifacts").iterdir()) == []
 
 
-def test_an_unfused_attention_seals_nothing(
+def test_unfused_attention_seals_nothing(
     tiny_conv_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A count that is not the expected one: an encoder without attention is the fastest to trace."""
@@ -176,7 +176,9 @@ def test_artifact_is_replaced_only_with_replace_option(tiny_source: Path, tmp_pa
 
 
 @pytest.mark.usefixtures("traced")
-def test_the_command_line(tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line_options_are_validated(
+    tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = [str(tiny_source), "--name", "cli", "--artifacts", str(tmp_path)]
     assert main(arguments) == 0
     assert "sealed" in capsys.readouterr().out
@@ -185,7 +187,7 @@ def test_the_command_line(tiny_source: Path, tmp_path: Path, capsys: pytest.Capt
     assert "exists; pass --replace" in capsys.readouterr().err
 
 
-def test_an_artifact_is_inspected_and_verified_again(
+def test_artifact_is_inspected_and_verified_again(
     tiny: Path, tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["inspect", str(tiny)]) == 0
@@ -237,7 +239,7 @@ def test_lossy_is_not_broken(tiny_source: Path, tmp_path: Path, monkeypatch: pyt
         export(tiny_source, tmp_path / "artifacts" / "x", ExportOptions(precision="int8", allow_lossy=True))
 
 
-def test_a_place_that_cannot_be_written(tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_output_is_refused(tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert main([str(tiny_source), "--name", "x", "--artifacts", str(tmp_path / "file")]) == 1
     assert "cannot write to" in capsys.readouterr().err
@@ -255,7 +257,7 @@ def test_terminated_export_leaves_no_files(tiny_source: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["../evil", ".hidden", "a/b", ""])
-def test_a_name_that_leaves_the_directory_is_refused(name: str, tmp_path: Path) -> None:
+def test_name_that_leaves_the_directory_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stop:
         main([str(tmp_path), "--name", name])
     assert stop.value.code == 2

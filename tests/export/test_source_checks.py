@@ -22,13 +22,13 @@ from tests.export.sources import (
 )
 
 
-def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="is not a directory"):
         load_target(tmp_path / "nowhere", ExportOptions())
 
 
 @pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
+def test_missing_file_is_named(tmp_path: Path, missing: str) -> None:
     source = write_bert(tmp_path)
     (source / missing).unlink()
     with pytest.raises(SourceError, match=missing):
@@ -42,13 +42,13 @@ def test_pickled_weights_are_rejected_with_conversion_advice(tmp_path: Path) -> 
         load_target(source, ExportOptions())
 
 
-def test_an_adapter_is_refused(tmp_path: Path) -> None:
+def test_adapter_is_refused(tmp_path: Path) -> None:
     (write_bert(tmp_path) / "adapter_config.json").write_text("{}")
     with pytest.raises(SourceError, match=r"adapter_config\.json belongs to an adapter; merge it"):
         load_target(tmp_path, ExportOptions())
 
 
-def test_a_link_out_of_the_directory_is_refused_and_a_hubs_cache_is_not(tmp_path: Path) -> None:
+def test_link_out_of_the_directory_is_refused_and_a_hubs_cache_is_not(tmp_path: Path) -> None:
     source = write_bert(tmp_path / "models--a--b" / "snapshots" / "1")
     blob = tmp_path / "models--a--b" / "blobs" / "2"
     blob.parent.mkdir()
@@ -93,7 +93,7 @@ def test_links_in_a_loop_and_what_is_no_file_are_refused(tmp_path: Path) -> None
         ("absent.safetensors", r"has no absent\.safetensors"),
     ],
 )
-def test_a_shard_that_is_elsewhere_or_no_safetensors_is_refused(tmp_path: Path, name: str, message: str) -> None:
+def test_shard_that_is_elsewhere_or_no_safetensors_is_refused(tmp_path: Path, name: str, message: str) -> None:
     source = write_bert(tmp_path)
     (source / "model.safetensors").unlink()
     (source / "evil.bin").write_bytes(b"pickled")
@@ -125,7 +125,7 @@ def test_stale_index_next_to_whole_weights_is_ignored(tmp_path: Path, name: str)
 @pytest.mark.parametrize(
     ("content", "message"), [(LFS_POINTER, "is a Git LFS pointer.*git lfs pull"), (HTML_PAGE, "is an HTML page")]
 )
-def test_what_stands_for_a_file_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_broken_download_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
     source = write_bert(tmp_path)
     (source / name).write_text(content)
     assert re.search(rf"{re.escape(name)} {message}", export_error(source))

@@ -50,7 +50,7 @@ def test_limits_come_from_sentence_transformers_and_never_exceed_positions(tmp_p
         ('{"pooling_mode_cls_token": true}', "cls"),  # releases before 5.4 took the absent mean as on
     ],
 )
-def test_both_ways_of_writing_the_pooling_mode(tmp_path: Path, config: str, pooling: str) -> None:
+def test_pooling_mode_is_read_in_both_notations(tmp_path: Path, config: str, pooling: str) -> None:
     source = write_bert(tmp_path)
     (source / "1_Pooling" / "config.json").write_text(config)
     assert st_config.read_st_config(source_layout.find_layout(source)).pooling == pooling
@@ -120,7 +120,7 @@ def test_prompts_and_lower_case_are_honoured(tmp_path: Path) -> None:
     assert normalizer == {"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}
 
 
-def test_a_prompt_left_out_of_the_pooling_is_refused(tmp_path: Path) -> None:
+def test_prompt_left_out_of_the_pooling_is_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     (source / "config_sentence_transformers.json").write_text('{"prompts": {"query": "q: "}}')
     (source / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean", "include_prompt": false}')
@@ -418,7 +418,7 @@ def test_dense_stage_without_modules_is_of_half_a_copy(tmp_path: Path) -> None:
     assert re.search(r"2_Dense is of a Dense stage, and modules\.json.* is missing", export_error(source))
 
 
-def test_what_is_read_without_modules_is_noted(tmp_path: Path) -> None:
+def test_files_without_modules_json_are_noted(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     write_json(source / "config_sentence_transformers.json", {"prompts": {"query": "the ", "document": ""}})
     write_json(source / "sentence_bert_config.json", {"max_seq_length": 16, "do_lower_case": False})

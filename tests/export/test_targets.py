@@ -27,7 +27,7 @@ NAMES = ["text-relative", "vit-relative", "alternet", "nonlocal-shared", "dynami
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_encoder_of_ours_exports(name: str, exports: ExportCache, tmp_path: Path) -> None:
+def test_encoder_of_ours_exports(name: str, exports: ExportCache, tmp_path: Path) -> None:
     artifact = exports(write_checkpoint(name, tmp_path), name)
     manifest = Manifest.read(artifact)
     assert manifest.architecture == CONFIGS[name]["kind"]
@@ -42,7 +42,7 @@ def test_an_encoder_of_ours_exports(name: str, exports: ExportCache, tmp_path: P
     assert "Softmax" not in {node.op_type for node in always}
 
 
-def test_a_picture_graph_takes_any_batch_and_tells_attention_on_the_grid(exports: ExportCache, tmp_path: Path) -> None:
+def test_image_graph_takes_any_batch_and_tells_attention_on_the_grid(exports: ExportCache, tmp_path: Path) -> None:
     artifact = exports(write_checkpoint("alternet", tmp_path), "alternet")
     manifest = Manifest.read(artifact)
     assert manifest.image is not None
@@ -58,7 +58,7 @@ def test_a_picture_graph_takes_any_batch_and_tells_attention_on_the_grid(exports
             np.testing.assert_allclose(array.sum(axis=-1), 1, atol=1e-5)
 
 
-def test_the_space_of_a_config_is_the_artifacts(tmp_path: Path) -> None:
+def test_space_of_a_config_is_the_artifacts(tmp_path: Path) -> None:
     source = write_checkpoint("conv", tmp_path / "source")
     config = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps({**config, "space": "all-MiniLM-L6-v2"}))
@@ -77,7 +77,7 @@ def test_the_space_of_a_config_is_the_artifacts(tmp_path: Path) -> None:
         ({"width": 3 * 16_384}, "does not fit config.json"),
     ],
 )
-def test_a_checkpoint_that_cannot_be_is_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
+def test_checkpoint_that_cannot_be_is_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
     source = write_checkpoint("vit", tmp_path / "source")
     config = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps({**config, **change}))
@@ -103,7 +103,7 @@ def test_text_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["vit", "conv"])
-def test_pictures_in_half_floats(name: str, tmp_path: Path) -> None:
+def test_images_in_half_floats(name: str, tmp_path: Path) -> None:
     manifest = export(
         write_checkpoint(name, tmp_path / "source"), tmp_path / "artifacts" / "half", ExportOptions(device="cuda")
     )
@@ -112,7 +112,7 @@ def test_pictures_in_half_floats(name: str, tmp_path: Path) -> None:
     assert manifest.quality.mean_cosine >= 0.999
 
 
-def test_one_head_is_enough(tmp_path: Path) -> None:
+def test_attention_with_one_head_works(tmp_path: Path) -> None:
     config = VitConfig(image_px=32, patch_px=16, width=16, layers=1, heads=1, embedding_width=8)
     manifest = export(write_image_encoder(config, tmp_path / "source"), tmp_path / "artifacts" / "one")
     assert manifest.attention == AttentionSpec(heads=(1,))

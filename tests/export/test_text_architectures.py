@@ -21,7 +21,7 @@ UNLIKE = ["albert-inner", "deberta-v2-xlarge", "qwen3-sliding"]
 
 
 @pytest.mark.parametrize("kind", [*CONFIGS, *UNLIKE])
-def test_a_text_encoder_exports(kind: str, exports: ExportCache, tmp_path: Path) -> None:
+def test_text_encoder_exports(kind: str, exports: ExportCache, tmp_path: Path) -> None:
     manifest = Manifest.read(exports(write_text(kind, tmp_path), kind, ExportOptions(modality="text")))
     assert kind in CONFIGS or kind.startswith(f"{manifest.architecture}-")
     assert manifest.attention is not None

@@ -46,7 +46,7 @@ def rows(encoder: AnyEncoder, items: list[InputArray]) -> list[Floats]:
 
 
 @pytest.mark.parametrize("pooling", POOLS)
-def test_the_pooling_of_a_texts_tokens_is_its_embedding(pooling: str, exports: ExportCache, tmp_path: Path) -> None:
+def test_pooling_of_a_texts_tokens_is_its_embedding(pooling: str, exports: ExportCache, tmp_path: Path) -> None:
     source = write_bert(tmp_path, pooling=pooling, normalize=pooling != "cls_token")
     encoder = open_encoder(exports(source, "tiny"), device="cpu")
     found = rows(encoder, texts())
@@ -57,7 +57,7 @@ def test_the_pooling_of_a_texts_tokens_is_its_embedding(pooling: str, exports: E
     assert np.abs(np.diff(found[2], axis=0)).max() > 0.01, "one vector for all"
 
 
-def test_what_follows_the_pooling_is_done_to_each_token(exports: ExportCache, tmp_path: Path) -> None:
+def test_head_after_pooling_is_applied_to_each_token(exports: ExportCache, tmp_path: Path) -> None:
     artifact = exports(write_text("clip", tmp_path), "clip", ExportOptions(modality="text"))
     encoder = open_encoder(artifact, device="cpu")
     found = rows(encoder, texts())
@@ -67,7 +67,7 @@ def test_what_follows_the_pooling_is_done_to_each_token(exports: ExportCache, tm
 
 
 @pytest.mark.parametrize(("name", "prefix"), [("vit", 1), ("alternet", 0), ("conv", 0)])
-def test_a_picture_has_a_vector_for_each_cell(name: str, prefix: int, exports: ExportCache, tmp_path: Path) -> None:
+def test_image_has_a_vector_for_each_patch(name: str, prefix: int, exports: ExportCache, tmp_path: Path) -> None:
     encoder = open_encoder(exports(write_checkpoint(name, tmp_path), name), device="cpu")
     items = list(random_images(3).numpy())
     found = np.stack(rows(encoder, items))
@@ -83,7 +83,7 @@ def test_a_picture_has_a_vector_for_each_cell(name: str, prefix: int, exports: E
         np.testing.assert_array_equal(cells, np.broadcast_to(cells[:, :, :1, :, :1], cells.shape))
 
 
-def test_neither_neighbours_nor_what_else_is_asked_for_matter(tiny: Path) -> None:
+def test_token_embeddings_depend_on_neither_batch_nor_other_outputs(tiny: Path) -> None:
     encoder = open_encoder(tiny, device="cpu")
     together = rows(encoder, texts())
     for item, by_itself in zip(texts(), together, strict=True):

@@ -76,7 +76,7 @@ def test_other_files_of_tokens_are_applied(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("files", [["tokenizer.json"], ["tokenizer.json", "tokenizer_config.json"]])
-def test_a_vocabulary_alone_is_enough(files: list[str], tmp_path: Path) -> None:
+def test_vocabulary_alone_is_enough(files: list[str], tmp_path: Path) -> None:
     directory = source(write_word_piece(tmp_path))
     (directory / "vocab.txt").write_text("\n".join(WORD_PIECES))
     for name in files:
@@ -84,7 +84,7 @@ def test_a_vocabulary_alone_is_enough(files: list[str], tmp_path: Path) -> None:
     assert tokens(directory, "Ab") == ["[CLS]", "a", "##b", "[SEP]"]
 
 
-def test_without_a_vocabulary_there_is_no_tokenizer(tmp_path: Path) -> None:
+def test_tokenizer_without_vocabulary_is_refused(tmp_path: Path) -> None:
     directory = source(write_word_piece(tmp_path))
     (directory / "tokenizer.json").unlink()
     assert re.search(r"has no tokenizer\.json; save the fast tokenizer there", refused(directory))
@@ -116,13 +116,13 @@ def test_sentence_transformers_lowers_case_before_all_else(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("tokenizer_class", ["PreTrainedTokenizerFast", None])
-def test_a_file_that_no_class_is_named_for_is_read_as_it_is(tokenizer_class: str | None, tmp_path: Path) -> None:
+def test_file_that_no_class_is_named_for_is_read_as_it_is(tokenizer_class: str | None, tmp_path: Path) -> None:
     """A RoBERTa whose file is of word pieces: the class of its model_type would read them as byte-level BPE."""
     directory = source(write_word_piece(tmp_path, tokenizer_class=tokenizer_class), "roberta")
     assert tokens(directory, "Ab") == ["[CLS]", "a", "##b", "[SEP]"]
 
 
-def test_a_class_of_another_algorithm_is_refused(tmp_path: Path) -> None:
+def test_class_of_another_algorithm_is_refused(tmp_path: Path) -> None:
     directory = source(write_word_piece(tmp_path, tokenizer_class="RobertaTokenizer"), "roberta")
     assert "tokenizer_class 'RobertaTokenizer' builds a BPE tokenizer of the WordPiece" in refused(directory)
     directory = source(write_word_piece(tmp_path, tokenizer_class="XLMRobertaTokenizer"), "roberta")
@@ -148,7 +148,7 @@ def _compare(directory: Path, text: str, limits: TextSpec, reference: Any, *, lo
     tokenizer_parity.compare_ids(directory, text, limits, reference, lower_case=lower_case)
 
 
-def test_the_gate_names_the_first_text_that_differs(tmp_path: Path) -> None:
+def test_gate_names_the_first_text_that_differs(tmp_path: Path) -> None:
     directory = source(write_word_piece(tmp_path))
     text, _ = tokenizer.read_tokenizer(directory, SPEC, lower_case=False)
     reference = AutoTokenizer.from_pretrained(directory)
@@ -297,7 +297,7 @@ def test_vocabulary_that_cannot_tokenize_is_named(tmp_path: Path) -> None:
     assert re.search(r"vocab\.txt", refused(directory))
 
 
-def test_a_token_that_only_a_class_has_added_is_left_out(tmp_path: Path) -> None:
+def test_token_that_only_a_class_has_added_is_left_out(tmp_path: Path) -> None:
     """RoBERTa's class adds a <mask> to a vocabulary without one; no text of the source's author holds it."""
     directory = source(write_byte_level(tmp_path), "roberta")
     file = directory / "tokenizer.json"
@@ -312,14 +312,14 @@ def test_a_token_that_only_a_class_has_added_is_left_out(tmp_path: Path) -> None
     assert tokens(directory, "<mask>", limits=limits)[1:-1] == ["<", "m", "a", "s", "k", ">"]
 
 
-def test_a_tokenizer_that_makes_nothing_of_nothing_is_refused(tmp_path: Path) -> None:
+def test_tokenizer_that_makes_nothing_of_nothing_is_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     update_json(source / "tokenizer.json", post_processor=None)
     with pytest.raises(SourceError, match=r"no token for an empty text, which would have no vector.*cannot be served"):
         load_target(source, ExportOptions())
 
 
-def test_a_limit_without_room_for_a_text_is_refused(tmp_path: Path) -> None:
+def test_limit_without_room_for_a_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="max-tokens 2 leaves no room for text: 2 are special tokens"):
         load_target(write_bert(tmp_path), ExportOptions(max_tokens=2))
 
@@ -338,7 +338,7 @@ def test_a_limit_without_room_for_a_text_is_refused(tmp_path: Path) -> None:
         ({"max_len": 16, "model_max_length": None}, 40),
     ],
 )
-def test_the_length_that_the_tokenizer_keeps_is_the_limit(config: dict[str, Any], limit: int, tmp_path: Path) -> None:
+def test_length_that_the_tokenizer_keeps_is_the_limit(config: dict[str, Any], limit: int, tmp_path: Path) -> None:
     """tokenizer.json keeps a truncation to 8 tokens, which transformers replaces and does not cut at."""
     source = write_bert(tmp_path)
     (source / "tokenizer_config.json").write_text(json.dumps(config))
@@ -348,7 +348,7 @@ def test_the_length_that_the_tokenizer_keeps_is_the_limit(config: dict[str, Any]
     assert text_spec(source, max_tokens=30).max_tokens == 30
 
 
-def test_a_length_of_nothing_is_refused(tmp_path: Path) -> None:
+def test_length_of_nothing_is_refused(tmp_path: Path) -> None:
     source = write_bert(tmp_path)
     (source / "tokenizer_config.json").write_text('{"model_max_length": 0}')
     assert re.search(r"tokenizer_config\.json is invalid: .*model_max_length", export_error(source))
@@ -368,7 +368,7 @@ def test_texts_of_siglip_have_one_length_and_their_own_padding(tmp_path: Path) -
     assert "pad_token is '<pad>', of the id 0, not 3" in refused(source, wrong)
 
 
-def test_a_fixed_length_cannot_be_changed(tmp_path: Path) -> None:
+def test_fixed_length_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="padded to 40 tokens"):
         text_spec(write_text("siglip", tmp_path), modality="text", max_tokens=8)
 
@@ -379,7 +379,7 @@ def test_padding_without_a_token_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{}", '{"version": "1.0"'])
-def test_a_file_that_is_no_tokenizer_is_refused(tmp_path: Path, text: str) -> None:
+def test_file_that_is_no_tokenizer_is_refused(tmp_path: Path, text: str) -> None:
     source = write_bert(tmp_path)
     (source / "tokenizer.json").write_text(text)
     assert re.search(r"tokenizer\.json cannot be read", export_error(source))

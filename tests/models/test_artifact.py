@@ -16,13 +16,13 @@ def artifact(tiny: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny, tmp_path / "tiny"))
 
 
-def test_a_sealed_artifact_verifies(artifact: Path) -> None:
+def test_sealed_artifact_verifies(artifact: Path) -> None:
     assert verify(artifact).name == "tiny"
     assert list_artifacts(artifact.parent) == [artifact]
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "weights.bin", "tokenizer.json"])
-def test_a_flipped_byte_is_found(artifact: Path, name: str) -> None:
+def test_flipped_byte_is_found(artifact: Path, name: str) -> None:
     data = bytearray((artifact / name).read_bytes())
     data[len(data) // 2] ^= 1
     (artifact / name).write_bytes(data)
@@ -30,7 +30,7 @@ def test_a_flipped_byte_is_found(artifact: Path, name: str) -> None:
         verify(artifact)
 
 
-def test_a_missing_file_a_short_file_and_a_link_are_refused(artifact: Path) -> None:
+def test_missing_file_a_short_file_and_a_link_are_refused(artifact: Path) -> None:
     weights = artifact / "weights.bin"
     elsewhere = weights.rename(artifact.parent / "weights.bin")
     with pytest.raises(ArtifactError, match=r"weights.bin is missing"):
@@ -55,20 +55,20 @@ def test_another_format_is_named(artifact: Path) -> None:
         Manifest.read(artifact)
 
 
-def test_a_path_that_leaves_the_directory_is_refused(artifact: Path) -> None:
+def test_path_that_leaves_the_directory_is_refused(artifact: Path) -> None:
     edit(artifact, files={"../weights.bin": {"bytes": 1, "sha256": "0" * 64}})
     with pytest.raises(ArtifactError, match="not a valid manifest"):
         verify(artifact)
 
 
-def test_a_manifest_that_lists_too_little_is_refused(artifact: Path) -> None:
+def test_manifest_that_lists_too_little_is_refused(artifact: Path) -> None:
     edit(artifact, files={})
     with pytest.raises(ArtifactError, match=r"does not list model.onnx"):
         verify(artifact)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "x"}', "\x00"])
-def test_what_is_no_manifest_is_refused(artifact: Path, text: str) -> None:
+def test_malformed_manifest_is_refused(artifact: Path, text: str) -> None:
     (artifact / "manifest.json").write_text(text)
     with pytest.raises(ArtifactError, match=r"manifest.json"):
         Manifest.read(artifact)

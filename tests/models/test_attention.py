@@ -78,7 +78,7 @@ def test_large_vectors_stay_in_range_in_float16() -> None:
     torch.testing.assert_close(out, attend(q, k, v)[0])
 
 
-def test_a_fully_masked_row_is_zero_and_its_gradient_finite() -> None:
+def test_fully_masked_row_is_zero_and_its_gradient_finite() -> None:
     q, k, v = (torch.randn(1, 1, 3, 4, requires_grad=True) for _ in range(3))
     bias = torch.zeros(3, 3)
     bias[1] = -math.inf
@@ -98,7 +98,7 @@ def test_softmax_runs_in_float32_and_answers_in_the_input_type() -> None:
 
 
 @pytest.mark.parametrize("watching", [False, True])
-def test_an_observer_keeps_weights_only_when_it_watches(watching: bool) -> None:
+def test_observer_keeps_weights_only_when_it_watches(watching: bool) -> None:
     q = torch.randn(1, 2, 3, 4)
     recorder = AttentionRecorder(watching)
     recorder.attend(q, q, q)

@@ -36,14 +36,14 @@ def test_rows_sum_to_one_and_keep_their_largest(seed: int, threshold: float, pos
     assert (kept[(weights >= threshold)] > 0).all()
 
 
-def test_what_is_kept_keeps_its_proportions() -> None:
+def test_pruned_weights_keep_their_proportions() -> None:
     weights = torch.tensor([[0.5, 0.25, 0.15, 0.1], [0.25, 0.25, 0.25, 0.25]])
     expected = torch.tensor([[2 / 3, 1 / 3, 0, 0], [0.25, 0.25, 0.25, 0.25]])
     torch.testing.assert_close(prune_small_weights(weights, 0.2), expected)
     assert prune_small_weights(weights, 0.9).tolist() == [[1.0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]]
 
 
-def test_a_masked_row_stays_zero() -> None:
+def test_masked_row_stays_zero() -> None:
     assert prune_small_weights(torch.zeros(1, 4), 0.1).tolist() == [[0.0, 0.0, 0.0, 0.0]]
 
 

@@ -23,7 +23,7 @@ ACTIVATIONS = {
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("bias", [True, False])
 @torch.no_grad()
-def test_a_stage_computes_its_map_and_activation(name: str, bias: bool, tmp_path: Path) -> None:
+def test_stage_computes_its_map_and_activation(name: str, bias: bool, tmp_path: Path) -> None:
     weights = write_dense(tmp_path, 4, 3, bias=bias, activation_function=name)
     stage, x = read_dense(tmp_path), torch.randn(2, 5, 4)
     mapped = x @ weights["linear.weight"].T + weights.get("linear.bias", torch.zeros(3))
@@ -32,7 +32,7 @@ def test_a_stage_computes_its_map_and_activation(name: str, bias: bool, tmp_path
 
 
 @torch.no_grad()
-def test_a_stage_of_older_releases_is_a_tanh(tmp_path: Path) -> None:
+def test_stage_of_older_releases_is_a_tanh(tmp_path: Path) -> None:
     weights = write_dense(tmp_path, 4, 3)
     x = torch.randn(2, 4)
     expected = torch.tanh(x @ weights["linear.weight"].T + weights["linear.bias"])
@@ -41,7 +41,7 @@ def test_a_stage_of_older_releases_is_a_tanh(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("outputs", [4, 3])
 @torch.no_grad()
-def test_a_residual_is_added(outputs: int, tmp_path: Path) -> None:
+def test_residual_is_added(outputs: int, tmp_path: Path) -> None:
     identity = "torch.nn.modules.linear.Identity"
     weights = write_dense(tmp_path, 4, outputs, activation_function=identity, use_residual=True)
     x = torch.randn(2, 4)
@@ -66,7 +66,7 @@ def test_a_residual_is_added(outputs: int, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_stage_that_cannot_be_exported_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_stage_that_cannot_be_exported_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     write_dense(tmp_path, 4, 3, overrides=changes)
     with pytest.raises(PretrainedError, match=message) as refused:
         read_dense(tmp_path)

@@ -67,7 +67,7 @@ def test_gradients_reach_every_parameter_of_text_encoders(name: str) -> None:
 
 @pytest.mark.parametrize("name", IMAGE_NAMES)
 @torch.no_grad()
-def test_a_picture_never_depends_on_its_neighbours(name: str) -> None:
+def test_image_never_depends_on_its_neighbors(name: str) -> None:
     encoder = build_image_encoder(name)
     together = encoder(random_images(7))
     alone = torch.cat([encoder(picture[None]) for picture in random_images(7)])
@@ -78,7 +78,7 @@ def test_a_picture_never_depends_on_its_neighbours(name: str) -> None:
 
 @pytest.mark.parametrize("name", TEXT_NAMES)
 @torch.no_grad()
-def test_a_text_never_depends_on_its_neighbours(name: str) -> None:
+def test_text_never_depends_on_its_neighbors(name: str) -> None:
     encoder = build_text_encoder(name)
     items = [[1, 4, 5, 2], [1, 2], [1, *range(4, 13), 2]]
     together, _ = run_text(encoder, items)
@@ -88,7 +88,7 @@ def test_a_text_never_depends_on_its_neighbours(name: str) -> None:
 
 @pytest.mark.parametrize("name", attending(IMAGE_NAMES))
 @torch.no_grad()
-def test_watched_and_blind_agree_and_weights_lie_on_the_grid(name: str) -> None:
+def test_recorded_and_blind_agree_and_weights_lie_on_the_grid(name: str) -> None:
     encoder, recorder = build_image_encoder(name), AttentionRecorder(record=True)
     watched = encoder(random_images(3), recorder)
     torch.testing.assert_close(watched, encoder(random_images(3)), atol=1e-5, rtol=1e-4)
@@ -99,7 +99,7 @@ def test_watched_and_blind_agree_and_weights_lie_on_the_grid(name: str) -> None:
 
 
 @torch.no_grad()
-def test_without_position_words_are_a_set() -> None:
+def test_words_without_position_are_a_set() -> None:
     texts = [[1, 4, 5, 6, 2], [1, 6, 4, 5, 2]]
     for name, alike in (("text-set", True), ("text", False), ("text-relative", False)):
         one, other = run_text(build_text_encoder(name), texts)[0]
@@ -107,14 +107,14 @@ def test_without_position_words_are_a_set() -> None:
 
 
 @torch.no_grad()
-def test_without_position_patches_are_a_set() -> None:
+def test_patches_without_position_are_a_set() -> None:
     shuffled = random_images(1).reshape(1, 4, 16, 4, 16, 3).flip(1).reshape(1, 64, 64, 3)
     for position, alike in (("none", True), ("learned", False), ("sinusoidal", False)):
         encoder = registry.build(VitConfig(image_px=64, width=48, layers=2, position=position, embedding_width=8))
         assert torch.allclose(encoder(random_images(1)), encoder(shuffled), atol=1e-5) == alike
 
 
-def test_an_unknown_kind_lists_the_known() -> None:
+def test_unknown_kind_lists_the_known() -> None:
     with pytest.raises(ConfigError, match="'resnet'; known: text, vit, alternet, nonlocal, dynamic-conv, conv"):
         registry.from_dict({"kind": "resnet"})
 
@@ -134,12 +134,12 @@ def test_an_unknown_kind_lists_the_known() -> None:
         ({"kind": "vit", "layers": 0}, "layers: Input should be greater than 0"),
     ],
 )
-def test_a_config_that_cannot_be_is_refused(fields: dict[str, object], message: str) -> None:
+def test_config_that_cannot_be_is_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         registry.build(registry.from_dict(fields))
 
 
-def test_the_defaults_are_the_sources() -> None:
+def test_defaults_are_the_sources() -> None:
     text = TextConfig()
     assert (text.layers, text.width, text.heads) == (12, 768, 12)
     assert VitConfig().image_px // VitConfig().patch_px == 8
@@ -160,7 +160,7 @@ def test_the_defaults_are_the_sources() -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_checkpoint_comes_back(name: str, tmp_path: Path) -> None:
+def test_checkpoint_comes_back(name: str, tmp_path: Path) -> None:
     encoder = build(name)
     again = checkpoint.load(write_checkpoint(name, tmp_path))
     assert again.config == encoder.config
@@ -169,7 +169,7 @@ def test_a_checkpoint_comes_back(name: str, tmp_path: Path) -> None:
         assert torch.equal(tensor, again.state_dict()[key]), key
 
 
-def test_a_broken_checkpoint_is_refused_by_its_file(tmp_path: Path) -> None:
+def test_broken_checkpoint_is_refused_by_its_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json cannot be read"):
         checkpoint.load(tmp_path)
     write_checkpoint("vit", tmp_path)

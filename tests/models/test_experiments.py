@@ -55,7 +55,7 @@ def test_positions_break_the_law() -> None:
     assert positions.displacement(build(encoders.vit(position="sinusoidal")).eval(), pixels) > 1e-4
 
 
-def test_one_cell_attends_to_itself(found: dict[str, Any]) -> None:
+def test_single_patch_attends_to_itself(found: dict[str, Any]) -> None:
     result = found["one_cell"]
     assert result["largest_deviation"] == 0
     assert [own[0] for own in result["own"].values()] == [1, 1, 1]
@@ -64,7 +64,7 @@ def test_one_cell_attends_to_itself(found: dict[str, Any]) -> None:
     assert result["idle_at_64_px"] < result["idle"] / 100
 
 
-def test_a_convolutions_kernel_does_not_move_and_attention_is_never_negative(found: dict[str, Any]) -> None:
+def test_convolutions_kernel_does_not_move_and_attention_is_never_negative(found: dict[str, Any]) -> None:
     for name, kernels in found["specificity"]["kernels"].items():
         attends, convolves = name.startswith("attention"), name.startswith("convolution")
         assert (kernels["negative"] == 0) == attends
@@ -101,7 +101,7 @@ def test_cosine_is_blind_to_length_and_bounded() -> None:
 
 
 @pytest.mark.parametrize("projection", ["shared", "none"])
-def test_without_projections_of_their_own_scores_are_symmetric(projection: Projection) -> None:
+def test_scores_without_own_projections_are_symmetric(projection: Projection) -> None:
     encoder = build(encoders.vit(projection=projection)).eval()
     seen = record_scores(encoder, torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8))
     for scores in seen.scores:
@@ -140,7 +140,7 @@ def test_deleting_the_most_attended_moves_texts_further_than_random(minilm_sourc
     assert deleted.overall["least by rollout"].high < 0
 
 
-def test_deleting_the_most_attended_moves_pictures_further_than_random() -> None:
+def test_deleting_the_most_attended_moves_images_further_than_random() -> None:
     encoder = checkpoint.load(SCENES_VIT_SOURCE)
     assert isinstance(encoder, ImageEncoder)
     deleted = deletion.measure_deletion(image_items(encoder, 8))
@@ -148,7 +148,7 @@ def test_deleting_the_most_attended_moves_pictures_further_than_random() -> None
     assert deleted.overall["least by rollout"].high < 0
 
 
-def test_the_documented_deletions_bear_out_what_is_said_of_them() -> None:
+def test_documented_deletions_bear_out_what_is_said_of_them() -> None:
     result = deletion.DeletionResult.model_validate_json((ROOT / PLOTS / "deletion.json").read_bytes())
     assert not result.quick
     for deleted in result.deleted.values():
@@ -158,7 +158,7 @@ def test_the_documented_deletions_bear_out_what_is_said_of_them() -> None:
         assert min(reductions, key=lambda choice: reductions[choice]) == "most by rollout"
 
 
-def test_what_is_deleted_is_the_start_of_the_order() -> None:
+def test_deletion_removes_the_start_of_the_order() -> None:
     kept = deletion._kept_masks(np.array([2, 0, 1, 3]))
     assert kept.tolist() == [[True, True, False, True]] * 4 + [[False, True, False, True]] * 2
 
@@ -171,7 +171,7 @@ def test_intervals_hold_their_mean_and_close_on_it() -> None:
     assert many.high - many.low < few.high - few.low
 
 
-def test_the_document_says_what_the_results_say() -> None:
+def test_document_says_what_the_results_say() -> None:
     text = (ROOT / DOCUMENT).read_text(encoding="utf-8")
     assert document.block_names(text) == list(EXPERIMENTS)
     assert document.fill(text, ROOT / PLOTS) == text, "run `python -m models.experiments --write-docs`"

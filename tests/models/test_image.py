@@ -40,7 +40,7 @@ def pixels(image: Image.Image | np.ndarray) -> np.ndarray:
     ("format", "options", "off"),
     [("PNG", {}, 0), ("WEBP", {"lossless": True}, 0), ("JPEG", {"quality": 95, "subsampling": 0}, 12)],
 )
-def test_the_three_formats_keep_their_pixels(format: str, options: dict[str, object], off: int) -> None:
+def test_three_formats_keep_their_pixels(format: str, options: dict[str, object], off: int) -> None:
     picture = prepare(encode(gradient_image(), format, **options))
     assert picture.pixels.shape == (32, 48, 3)
     assert picture.pixels.dtype == np.uint8
@@ -66,7 +66,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
 
 
 @pytest.mark.parametrize(("format", "options"), [("PNG", {}), ("WEBP", {"lossless": True, "exact": True})])
-def test_what_is_transparent_is_white(format: str, options: dict[str, object]) -> None:
+def test_transparent_pixels_become_white(format: str, options: dict[str, object]) -> None:
     image = Image.new("RGBA", (48, 32), (255, 0, 0, 0))
     image.paste((0, 0, 255, 128), (0, 0, 24, 32))
     got = prepare(encode(image, format, **options)).pixels
@@ -74,7 +74,7 @@ def test_what_is_transparent_is_white(format: str, options: dict[str, object]) -
     assert got[5, 5].tolist() == pytest.approx([127, 127, 255], abs=1)
 
 
-def test_a_transparent_colour_of_a_palette_or_of_grey_is_white() -> None:
+def test_transparent_color_of_a_palette_or_of_gray_is_white() -> None:
     palette = Image.new("P", (48, 32), 1)
     palette.putpalette([0, 0, 0, 200, 10, 10])
     palette.paste(0, (0, 0, 24, 32))
@@ -84,7 +84,7 @@ def test_a_transparent_colour_of_a_palette_or_of_grey_is_white() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_turns_the_picture_upright(orientation: int) -> None:
+def test_exif_turns_the_image_upright(orientation: int) -> None:
     data = png_with_orientation(gradient_image(), orientation)
     expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     size = (expected.height, expected.width)
@@ -94,19 +94,19 @@ def test_exif_turns_the_picture_upright(orientation: int) -> None:
     assert picture.patch_boxes_px(2, 3)[-1].tolist() == [expected.width * 2 / 3, expected.height / 2, *expected.size]
 
 
-def test_an_orientation_that_is_none_leaves_the_picture() -> None:
+def test_orientation_that_is_none_leaves_the_image() -> None:
     for data in (png_with_orientation(gradient_image(), 99), encode(gradient_image(), exif=b"Exif\0\0no exif at all")):
         np.testing.assert_array_equal(prepare(data).pixels, pixels(gradient_image()))
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP"])
-def test_of_an_animation_the_first_frame_is_taken(format: str) -> None:
+def test_animation_is_decoded_as_its_first_frame(format: str) -> None:
     frames = [Image.new("RGB", (48, 32), color) for color in ("red", "lime")]
     data = encode(frames[0], format, save_all=True, append_images=frames[1:], lossless=True)
     assert prepare(data).pixels[5, 5].tolist() == [255, 0, 0]
 
 
-def test_a_burst_file_is_its_first_jpeg() -> None:
+def test_burst_file_is_its_first_jpeg() -> None:
     frames = [Image.new("RGB", (48, 32), color) for color in ("red", "lime")]
     data = encode(frames[0], "MPO", save_all=True, append_images=frames[1:])
     assert prepare(data).pixels[5, 5].tolist() == pytest.approx([255, 0, 0], abs=2)
@@ -124,7 +124,7 @@ def test_stretch_shows_all_of_the_original() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(96, 24), (24, 96), (97, 41), (13, 50), (24, 24), (640, 7)])
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"])
-def test_the_middle_is_cut_out_of_the_scaled_original(width: int, height: int, interpolation: str) -> None:
+def test_middle_is_cut_out_of_the_scaled_original(width: int, height: int, interpolation: str) -> None:
     image = noisy_image(width, height)
     picture = ImagePreprocessor(spec(20, 24, 28, interpolation))(encode(image))
     scale = 28 / min(width, height)
@@ -135,7 +135,7 @@ def test_the_middle_is_cut_out_of_the_scaled_original(width: int, height: int, i
     assert picture.crop_box_px == pytest.approx((left * x, top * y, (left + 24) * x, (top + 20) * y))
 
 
-def test_the_grid_lies_over_the_middle_alone() -> None:
+def test_grid_lies_over_the_middle_alone() -> None:
     picture = ImagePreprocessor(spec(224, 224, (256, 256)))(encode(gradient_image(512, 128)))
     boxes = picture.patch_boxes_px(2, 2)
     np.testing.assert_allclose(boxes[[0, 3]], [[32, 8, 256, 64], [256, 64, 480, 120]])
@@ -144,7 +144,7 @@ def test_the_grid_lies_over_the_middle_alone() -> None:
     assert np.abs(picture.pixels[inside] - shown[inside]).max() <= 2
 
 
-def test_the_middle_is_never_larger_than_the_whole() -> None:
+def test_middle_is_never_larger_than_the_whole() -> None:
     for scaled_px in (23, (24, 23), (23, 24)):
         with pytest.raises(ValidationError, match="crop does not fit into"):
             spec(24, 24, scaled_px)
@@ -152,7 +152,7 @@ def test_the_middle_is_never_larger_than_the_whole() -> None:
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
 @pytest.mark.parametrize(("width", "height"), [(1, 300), (300, 1), (1203, 5), (5, 1203), (2, 999)])
-def test_a_sliver_is_enlarged_in_part(
+def test_sliver_is_enlarged_in_part(
     width: int, height: int, interpolation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sliver = ImagePreprocessor(spec(224, 224, 256, interpolation))
@@ -168,7 +168,7 @@ def test_extreme_proportions_are_never_scaled_whole() -> None:
     assert picture.pixels.shape == (24, 24, 3), "the whole, 24 px high, would be 9 gigapixels"
 
 
-def test_a_large_jpeg_is_decoded_at_full_size() -> None:
+def test_large_jpeg_is_decoded_at_full_size() -> None:
     """Decoding at a reduced scale would change the brightness of adjacent light and dark pixels."""
     text = Image.fromarray(np.random.default_rng(0).choice([0, 255], (1200, 1600)).astype(np.uint8))
     data = encode(text.convert("RGB"), "JPEG", quality=90)
@@ -210,7 +210,7 @@ def test_other_formats_are_named_as_such(format: str) -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"\xff", b"not an image", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", png_header(9, 9)]
 )
-def test_what_is_no_image(data: bytes) -> None:
+def test_non_image_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidImage):
         prepare(data)
 
@@ -222,7 +222,7 @@ def test_indices_without_a_palette_are_no_image(transparency: str) -> None:
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
-def test_a_file_that_is_cut_off_is_no_image(format: str) -> None:
+def test_file_that_is_cut_off_is_no_image(format: str) -> None:
     data = encode(gradient_image(200, 200), format)
     for kept in (20, len(data) // 2, len(data) - 30):
         with pytest.raises(InvalidImage):
@@ -247,7 +247,7 @@ FILES = [
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's, about what it can read around
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(FILES), st.data())
-def test_broken_files_give_a_picture_or_a_typed_problem(file: bytes, draw: st.DataObject) -> None:
+def test_broken_files_give_a_image_or_a_typed_problem(file: bytes, draw: st.DataObject) -> None:
     data = bytearray(file)
     for _ in range(draw.draw(st.integers(1, 6))):
         data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))

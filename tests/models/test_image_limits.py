@@ -54,7 +54,7 @@ def grey_png(before: bytes) -> bytes:
     ids=["scans", "thin", "segments", "late", "fill", "between", "restarts", "late-fill", "ends", "two-ways", "chunks",
          "profiles"],
 )  # fmt: skip
-def test_what_costs_more_than_its_pixels_is_no_image(make: Callable[[], bytes]) -> None:
+def test_image_that_costs_more_than_its_pixels_is_refused(make: Callable[[], bytes]) -> None:
     file = make()
     began = time.process_time()
     with pytest.raises(InvalidImage):
@@ -81,7 +81,7 @@ def test_scans_are_counted(file: bytes, scans: int) -> None:
     assert count_jpeg_scans(file) == scans
 
 
-def test_a_small_picture_may_have_many_scans() -> None:
+def test_small_image_may_have_many_scans() -> None:
     file = progressive_jpeg(gradient_image(), 90)
     assert decoded(file).size == (48, 32)
     with pytest.raises(InvalidImage, match="100 scans"):
@@ -89,12 +89,12 @@ def test_a_small_picture_may_have_many_scans() -> None:
     assert decoded(progressive_jpeg(gradient_image(), MAX_SCANS - 10), max_pixels=48 * 32).size == (48, 32)
 
 
-def test_a_file_of_many_parts_is_still_one() -> None:
+def test_file_of_many_parts_is_still_one() -> None:
     assert decoded(grey_png(PROFILE + png_chunk(b"aaAa") * 10_000)).size == (4, 4)
     assert decoded(JPEG[:2] + segment(0xFE) * (MAX_SEGMENTS // 2) + JPEG[2:]).size == (48, 32)
 
 
-def test_what_stands_behind_the_end_is_not_counted() -> None:
+def test_tokens_after_the_end_token_are_ignored() -> None:
     """Some cameras fill their files up."""
     for file in (JPEG, PLAIN):
         assert decoded(file + b"\xff" * 100_000).tobytes() == decoded(file).tobytes()

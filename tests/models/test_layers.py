@@ -34,7 +34,7 @@ def test_projection_kinds_hold_what_their_names_say(kind: Projection) -> None:
 
 
 @pytest.mark.parametrize("kind", PROJECTIONS)
-def test_a_1x1_convolution_is_the_linear_map_at_each_cell(kind: Projection) -> None:
+def test_1x1_convolution_is_the_linear_map_at_each_patch(kind: Projection) -> None:
     x = torch.randn(2, 8, 3, 4)
     on_map, on_sequence = MapProjection(8, kind), SequenceProjection(8, kind)
     if on_map.convolution is not None and on_sequence.linear is not None:
@@ -68,7 +68,7 @@ def test_cross_attention_mixes_the_other_sequence() -> None:
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 2, 3))
 
 
-def test_a_layer_is_the_same_blind_and_watched() -> None:
+def test_layer_is_the_same_blind_and_recorded() -> None:
     layer, x = SelfAttention(8, 2), torch.randn(2, 5, 8)
     torch.testing.assert_close(layer(x, AttentionRecorder()), watched(layer, x)[0])
 
@@ -90,12 +90,12 @@ def test_map_attention_is_sequence_attention_row_by_row(projection: Projection) 
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
-def test_a_1x1_map_attends_to_itself(projection: Projection) -> None:
+def test_1x1_map_attends_to_itself(projection: Projection) -> None:
     _, weights = watched(MapAttention(MapAttentionPlan(8, (1, 1), projection=projection)), torch.randn(3, 8, 1, 1))
     assert (weights == 1).all()
 
 
-def test_windows_see_themselves_alone_and_each_its_own_cells() -> None:
+def test_windows_see_themselves_alone_and_each_its_own_patches() -> None:
     layer = MapAttention(MapAttentionPlan(8, (4, 6), heads=2, window=2, relative=True))
     assert layer.relative is not None
     torch.nn.init.normal_(layer.relative.table)
@@ -167,7 +167,7 @@ def test_dynamic_convolution_is_a_convolution_where_its_kernel_is_constant() -> 
         (lambda: upsample_attention(torch.ones(1, 1, 4, 4), (2, 2), (3, 4)), "2 and 3"),
     ],
 )
-def test_what_cannot_be_is_refused_with_both_numbers(build: object, numbers: str) -> None:
+def test_indivisible_sizes_are_refused_with_both_numbers(build: object, numbers: str) -> None:
     assert callable(build)
     with pytest.raises(ConfigError, match=numbers):
         build()

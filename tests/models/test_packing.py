@@ -22,6 +22,6 @@ def test_unpacked_rows_are_the_items_and_pack_inverts_unpack(lengths: list[int],
 
 
 @pytest.mark.parametrize("items", [[], [np.array([], dtype=np.int64)]])
-def test_nothing_cannot_be_packed(items: list[np.ndarray]) -> None:
+def test_packing_refuses_empty_inputs(items: list[np.ndarray]) -> None:
     with pytest.raises(ValueError, match="at least one"):
         pack(items)

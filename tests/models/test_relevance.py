@@ -55,7 +55,7 @@ def test_last_mean_and_max() -> None:
         torch.testing.assert_close(seen[reduction].matrix.double(), wanted, atol=1e-6, rtol=0)  # type: ignore[index]
 
 
-def test_no_attention_reduces_to_nothing() -> None:
+def test_reductions_of_no_layers_are_empty() -> None:
     assert reduce_attention([], EVENLY, 0) == {}
 
 

@@ -20,7 +20,7 @@ def test_captions_read_as_english() -> None:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2]))
 @settings(max_examples=60, deadline=None)
-def test_a_scene_shows_what_it_says(seed: int, things: int) -> None:
+def test_scene_shows_what_it_says(seed: int, things: int) -> None:
     description = draw_description(np.random.default_rng(seed), things)
     assert description.ground not in [thing.color for thing in description.objects]
     scene = render_scene(description, np.random.default_rng(seed), side_px=96)
@@ -40,21 +40,21 @@ def test_a_scene_shows_what_it_says(seed: int, things: int) -> None:
 
 @pytest.mark.parametrize("texture", TEXTURES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_same_numbers_give_the_same_picture(shape: str, texture: str) -> None:
+def test_same_numbers_give_the_same_image(shape: str, texture: str) -> None:
     description = SceneDescription((SceneObject("red", shape),), None, texture, "white")
     one, same, other = (render_scene(description, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(one.pixels, same.pixels)
     assert not np.array_equal(one.masks, other.masks)
 
 
-def test_a_scene_has_no_resolution() -> None:
+def test_scene_has_no_resolution() -> None:
     small, large = (render_scene(ONE, np.random.default_rng(3), side_px=side) for side in (64, 256))
     assert small.placements == large.placements
     shrunk = large.masks.reshape(1, 64, 4, 64, 4).mean(axis=(2, 4)) > 0.5
     assert (shrunk != small.masks).mean() < 0.01
 
 
-def test_what_is_unseen_is_never_trained_on() -> None:
+def test_held_out_captions_are_never_trained_on() -> None:
     rng = np.random.default_rng(0)
     train, unseen = (draw_descriptions(rng, 500, split) for split in ("train", "unseen"))
     captions = [{description.caption for description in found} for found in (train, unseen)]
@@ -63,7 +63,7 @@ def test_what_is_unseen_is_never_trained_on() -> None:
     assert 0.4 < np.mean([len(description.objects) == 1 for description in unseen]) < 0.6
 
 
-def test_what_cannot_be_drawn_is_refused() -> None:
+def test_attention_image_refuses_what_it_cannot_draw() -> None:
     with pytest.raises(ValueError, match="1 or 2 objects, not 3"):
         draw_description(np.random.default_rng(0), 3)
     with pytest.raises(ValueError, match=r"found \d+ distinct descriptions of 1000"):

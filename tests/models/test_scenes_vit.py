@@ -19,14 +19,14 @@ def encoder() -> ImageEncoder:
     return loaded
 
 
-def test_it_is_its_recipes_and_small(encoder: ImageEncoder) -> None:
+def test_scenes_vit_matches_its_recipe_and_is_small(encoder: ImageEncoder) -> None:
     assert encoder.config == Recipe.read("scenes-vit").config()
     assert encoder.config.space == "all-MiniLM-L6-v2"
     assert sum(file.stat().st_size for file in SCENES_VIT_SOURCE.iterdir()) <= 12_000_000
     assert {file.suffix for file in SCENES_VIT_SOURCE.iterdir()} == {".json", ".safetensors"}
 
 
-def test_texts_find_pictures_and_pictures_texts(encoder: ImageEncoder, minilm_source: Path) -> None:
+def test_texts_find_images_and_images_texts(encoder: ImageEncoder, minilm_source: Path) -> None:
     found = retrieval(encoder, Teacher(minilm_source))
     assert found.text_to_image_r1 >= 0.70
     assert found.image_to_text_r1 >= 0.65

@@ -50,7 +50,7 @@ def test_truncation_is_ours_and_said(preprocess: TextPreprocessor) -> None:
     assert over.ids[-1] == SEP
 
 
-def test_the_empty_text_is_its_special_tokens(preprocess: TextPreprocessor) -> None:
+def test_empty_text_is_its_special_tokens(preprocess: TextPreprocessor) -> None:
     assert preprocess([""])[0].ids.tolist() == [CLS, SEP]
 
 
@@ -73,7 +73,7 @@ def test_brief_texts_give_what_they_give_among_others(preprocess: TextPreprocess
         ([], "five", "start", True),
     ],
 )
-def test_what_is_brief(
+def test_short_texts_are_tokenized_inline(
     tmp_path: Path, lengths: list[int], prompt: str, kept: Literal["start", "end"], brief: bool
 ) -> None:
     write_tokenizer(tmp_path)
@@ -94,7 +94,7 @@ def test_what_is_brief(
     ],
 )
 @pytest.mark.parametrize("kept", ["start", "end"])
-def test_a_long_text_is_not_read_to_its_end_and_gives_the_same_tokens(
+def test_long_text_is_not_read_to_its_end_and_gives_the_same_tokens(
     tmp_path: Path, text: str, kept: Literal["start", "end"]
 ) -> None:
     write_tokenizer(tmp_path)
@@ -116,7 +116,7 @@ def test_default_tokenizer_offsets_stay_inside_the_text(minilm_source: Path, tex
         assert (start == end) if special else (0 <= start < end <= len(text))
 
 
-def test_a_prompt_is_tokenized_and_is_no_part_of_the_callers_text(tmp_path: Path) -> None:
+def test_prompt_is_tokenized_and_is_no_part_of_the_callers_text(tmp_path: Path) -> None:
     write_tokenizer(tmp_path)
     spec = limited_to(20, prompts={"query": "old lamp. ", "none": ""}, default_prompt="query")
     preprocess = TextPreprocessor((tmp_path / "tokenizer.json").read_text(), spec)
@@ -129,7 +129,7 @@ def test_a_prompt_is_tokenized_and_is_no_part_of_the_callers_text(tmp_path: Path
         preprocess(["the sea"], prompt="passage")
 
 
-def test_a_default_prompt_has_to_be_one() -> None:
+def test_default_prompt_has_to_be_one() -> None:
     with pytest.raises(ValueError, match="not among the prompts"):
         limited_to(20, default_prompt="query")
 
@@ -171,13 +171,13 @@ def test_tokens_to_look_at_are_not_cut(preprocess: TextPreprocessor) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"version": "1.0", "model": {"type": "WordLevel"}}'])
-def test_what_is_no_tokenizer_is_refused(text: str) -> None:
+def test_malformed_tokenizer_is_refused(text: str) -> None:
     with pytest.raises(TokenizerError):
         TextPreprocessor(text, limited_to(20))
 
 
 @pytest.mark.parametrize("kept", ["start", "end"])
-def test_a_text_of_hardly_any_tokens_is_read_so_far_and_no_further(
+def test_text_of_hardly_any_tokens_is_read_so_far_and_no_further(
     preprocess: TextPreprocessor, kept: Literal["start", "end"]
 ) -> None:
     (tokens,) = preprocess(["x" * (MAX_CHARS + 1)], kept_side=kept)

@@ -41,9 +41,7 @@ from tests.hf_text import write_text
     ],
     ids=str,
 )
-def test_an_entry_that_cannot_be_kept_is_refused(
-    kind: str, changes: dict[str, Any], message: str, tmp_path: Path
-) -> None:
+def test_entry_that_cannot_be_kept_is_refused(kind: str, changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     source = write_text(kind, tmp_path)
     update_json(source / "config.json", **changes)
     with pytest.raises(PretrainedError, match=rf"config\.json has .*{message}") as refused:

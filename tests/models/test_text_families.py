@@ -130,7 +130,7 @@ def test_mobilebert_neighbors_stay_within_an_item(tmp_path: Path) -> None:
     ],
 )
 @torch.no_grad()
-def test_a_decoder_layer_sees_its_window(kind: str, layer: int, before: int, after: int, tmp_path: Path) -> None:
+def test_decoder_layer_sees_its_window(kind: str, layer: int, before: int, after: int, tmp_path: Path) -> None:
     source = write_text(kind, tmp_path, like_trained=False)
     encoder = PretrainedTextEncoder(source, kind.partition("-")[0])
     _, layout = packed(encoder, items_of((31, 3)))

@@ -73,7 +73,7 @@ def curve(directory: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (directory / CURVE_FILE).read_text().splitlines()]
 
 
-def test_a_killed_run_goes_on_to_the_same_curve(tmp_path: Path, teacher: Path) -> None:
+def test_killed_run_goes_on_to_the_same_curve(tmp_path: Path, teacher: Path) -> None:
     recipe = write_recipe(tmp_path, steps=40)
     whole = [str(recipe), "--teacher", str(teacher), "--device", "cpu", "--out", str(tmp_path / "whole")]
     assert main(whole) == 0
@@ -100,7 +100,7 @@ def test_a_killed_run_goes_on_to_the_same_curve(tmp_path: Path, teacher: Path) -
         torch.testing.assert_close(one, other)
 
 
-def test_it_learns_and_reports(tmp_path: Path, teacher: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_learns_and_reports(tmp_path: Path, teacher: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = write_recipe(tmp_path, steps=60)
     out = tmp_path / "run"
     assert main([str(recipe), "--teacher", str(teacher), "--device", "cpu", "--out", str(out), "--evaluate"]) == 0
@@ -151,12 +151,12 @@ def test_recipes_that_cannot_be(
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
-def test_an_unknown_recipe_lists_the_known() -> None:
+def test_unknown_recipe_lists_the_known() -> None:
     with pytest.raises(RecipeError, match="no recipe 'ours'; known: scenes-vit"):
         Recipe.read("ours")
 
 
-def test_a_text_encoder_is_not_trained_on_pictures(tmp_path: Path) -> None:
+def test_text_encoder_is_not_trained_on_images(tmp_path: Path) -> None:
     path = write_recipe(tmp_path)
     text = path.read_text()
     path.write_text("\n".join('encoder = { kind = "text" }' if "kind" in line else line for line in text.splitlines()))
@@ -164,7 +164,7 @@ def test_a_text_encoder_is_not_trained_on_pictures(tmp_path: Path) -> None:
         Recipe.read(str(path)).config()
 
 
-def test_the_rate_rises_and_falls() -> None:
+def test_rate_rises_and_falls() -> None:
     plan = OptimizerConfig(steps=100, warmup_steps=10, learning_rate=1, weight_decay=0)
     shares = [lr_multiplier(step, plan) for step in range(100)]
     assert shares[0] == 0.1
@@ -173,7 +173,7 @@ def test_the_rate_rises_and_falls() -> None:
     assert shares[10:] == sorted(shares[10:], reverse=True)
 
 
-def test_the_contrast_is_the_symmetric_cross_entropy() -> None:
+def test_contrast_is_the_symmetric_cross_entropy() -> None:
     contrast = ContrastiveLoss()
     captions = torch.nn.functional.normalize(torch.randn(5, 8), dim=1)
     chosen = torch.tensor([3, 0])
@@ -189,7 +189,7 @@ def test_recall_counts_rows() -> None:
     assert [recall(likeness, k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
 
 
-def test_coverage_of_cells() -> None:
+def test_coverage_of_patches() -> None:
     scene = render_scene(
         SceneDescription((SceneObject("red", "square"),), None, "plain", "blue"), np.random.default_rng(0)
     )
@@ -206,7 +206,7 @@ def test_coverage_of_cells() -> None:
         (["--device", "cuda"], "no CUDA device found"),
     ],
 )
-def test_what_is_not_there_is_said(
+def test_missing_plots_are_reported(
     arguments: list[str], message: str, tmp_path: Path, teacher: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
@@ -215,7 +215,7 @@ def test_what_is_not_there_is_said(
     assert not out.exists()
 
 
-def test_a_run_that_cannot_be_written_or_resumed(
+def test_run_that_cannot_be_written_or_resumed(
     tmp_path: Path, teacher: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [str(write_recipe(tmp_path)), "--teacher", str(teacher), "--device", "cpu"]
@@ -228,14 +228,14 @@ def test_a_run_that_cannot_be_written_or_resumed(
     assert "is corrupt; remove it to start over" in capsys.readouterr().err
 
 
-def test_a_loss_that_is_no_number_stops(tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loss_that_is_no_number_stops(tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ContrastiveLoss, "forward", lambda _self, images, *_: images.sum() * float("nan"))
     run = TrainingRun(Recipe.read(str(write_recipe(tmp_path))), tmp_path / "run", torch.device("cpu"))
     with pytest.raises(DivergedError, match="the loss is nan at step 0"):
         run.train(Teacher(teacher))
 
 
-def test_an_encoder_without_attention_is_measured_without_pointing(teacher: Path, tmp_path: Path) -> None:
+def test_encoder_without_attention_is_measured_without_pointing(teacher: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, steps=2)
     lines = recipe.read_text().splitlines()
     conv = 'encoder = { kind = "conv", image_px = 32, width = 16, layers = 1, embedding_width = 32 }'

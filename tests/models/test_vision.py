@@ -95,7 +95,7 @@ def no_gradients() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_the_vector_is_the_original_one(case: Cases, name: str) -> None:
+def test_vector_is_the_original_one(case: Cases, name: str) -> None:
     its = case(name)
     want = its.sample.vector(its.model, its.tower(pixel_values=normalize(its.pixels)))
     assert its.vector.shape == (3, its.encoder.embedding_dim) == (3, its.sample.width)
@@ -122,7 +122,7 @@ def test_positions_match_grid_and_prefix(case: Cases, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name not in WINDOWED])
-def test_the_weights_are_those_of_every_layer(case: Cases, name: str) -> None:
+def test_weights_are_those_of_every_layer(case: Cases, name: str) -> None:
     its = case(name)
     want = its.tower(pixel_values=normalize(its.pixels), output_attentions=True).attentions
     assert len(its.weights) == len(want) == 2
@@ -172,7 +172,7 @@ def coarse(whole: Tensor, grid: tuple[int, int], cells: tuple[int, int]) -> Tens
 
 
 @pytest.mark.parametrize("name", ["siglip", "siglip-vision"])
-def test_the_shares_are_what_the_probe_saw(case: Cases, name: str) -> None:
+def test_shares_are_what_the_probe_saw(case: Cases, name: str) -> None:
     its = case(name)
     rows, head = its.rows(), its.tower.head
     want = head.attention(head.probe.expand(3, -1, -1), rows, rows)[1][:, 0]
@@ -181,7 +181,7 @@ def test_the_shares_are_what_the_probe_saw(case: Cases, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_in_float64_the_original_is_met_more_closely(case: Cases, name: str) -> None:
+def test_parity_is_closer_in_float64(case: Cases, name: str) -> None:
     """As closely as eager's softmax, which is always in float32, leaves."""
     its = case(name)
     _, vector, weights, shares = watch(copy.deepcopy(its.encoder).double())
@@ -195,7 +195,7 @@ def test_in_float64_the_original_is_met_more_closely(case: Cases, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["vit", "deit", "dinov3", "beit-cls", "siglip"])
-def test_the_mean_over_cells_if_asked(case: Cases, name: str) -> None:
+def test_mean_over_patches_if_asked(case: Cases, name: str) -> None:
     its = case(name)
     _, vector, _, shares = watch(open_sample(its.directory, "mean"))
     want = its.rows()[:, its.sample.prefix :].mean(dim=1)
@@ -239,7 +239,9 @@ def test_two_encoders_keep_their_own_layers(case: Cases) -> None:
         ("clip-plain", {"architectures": ["CLIPModel"]}, "lack visual_projection.weight"),
     ],
 )
-def test_what_cannot_be_taken(case: Cases, tmp_path: Path, name: str, changes: dict[str, Any], message: str) -> None:
+def test_cohere_request_refuses_unsupported_fields(
+    case: Cases, tmp_path: Path, name: str, changes: dict[str, Any], message: str
+) -> None:
     directory = shutil.copytree(case(name).directory, tmp_path / name)
     config = json.loads((directory / "config.json").read_text())
     (directory / "config.json").write_text(json.dumps({**config, **changes}))
@@ -258,25 +260,25 @@ def test_weights_cut_short(case: Cases, tmp_path: Path, keep: int) -> None:
         open_sample(directory)
 
 
-def test_no_directory(tmp_path: Path) -> None:
+def test_missing_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PretrainedError):
         open_sample(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(("name", "pooling"), [("clip", "mean"), ("beit", "cls"), ("swin", "cls"), ("vit", "last")])
-def test_a_pooling_that_was_never_trained(case: Cases, name: str, pooling: Pooling) -> None:
+def test_pooling_that_was_never_trained(case: Cases, name: str, pooling: Pooling) -> None:
     with pytest.raises(PretrainedError, match=f"can be pooled by .*, not by {pooling}"):
         open_sample(case(name).directory, pooling)
 
 
-def test_pictures_of_another_size(case: Cases) -> None:
+def test_images_of_another_size(case: Cases) -> None:
     with pytest.raises(ValueError, match="takes images of shape"):
         case("dinov3").encoder(random_images(1, 64, 64))
 
 
 @pytest.mark.parametrize("name", ["dinov2", "dinov2-registers", "dinov3"])
 @torch.no_grad()
-def test_what_takes_any_size_is_given_its_processors(name: str, tmp_path: Path) -> None:
+def test_encoder_of_any_size_gets_the_processors_size(name: str, tmp_path: Path) -> None:
     model = write_checkpoint(name, tmp_path, like_trained=False)
     encoder = load_vision(recognise_sample(tmp_path, size_px=(48, 48)))
     assert (encoder.height_px, encoder.width_px, encoder.grid) == (48, 48, (6, 6))
@@ -288,7 +290,7 @@ def test_what_takes_any_size_is_given_its_processors(name: str, tmp_path: Path) 
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
 
 
-def test_what_takes_one_size_refuses_another(tmp_path: Path) -> None:
+def test_encoder_of_one_size_refuses_another(tmp_path: Path) -> None:
     write_checkpoint("vit", tmp_path)
     with pytest.raises(
         PretrainedError, match=r"takes images of \(32, 32\) px, but its image processor produces \(48, 48\)"
@@ -296,7 +298,7 @@ def test_what_takes_one_size_refuses_another(tmp_path: Path) -> None:
         recognise_sample(tmp_path, size_px=(48, 48))
 
 
-def test_the_image_tower_of_a_naflex_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_image_tower_of_a_naflex_is_refused_with_the_way_out(tmp_path: Path) -> None:
     transformers.Siglip2Config().save_pretrained(tmp_path)
     config = read_config(tmp_path)
     with pytest.raises(PretrainedError, match=r"siglip2 in .* own aspect ratio \(NaFlex\).*model_type is siglip"):

@@ -27,7 +27,7 @@ def test_each_file_is_served_as_it_is(server: Server, name: str) -> None:
     assert answer.headers["content-type"].startswith(TYPES[name.rpartition(".")[2]])
 
 
-def test_the_page_is_at_the_root_and_can_load_from_nowhere_else(server: Server) -> None:
+def test_page_is_at_the_root_and_can_load_from_nowhere_else(server: Server) -> None:
     answer = httpx.get(f"{server.url}/")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -41,7 +41,7 @@ def test_the_page_is_at_the_root_and_can_load_from_nowhere_else(server: Server) 
         assert b"innerHTML" not in content.body
 
 
-def test_who_has_a_file_is_not_sent_it_again(server: Server) -> None:
+def test_cached_file_is_not_sent_again(server: Server) -> None:
     url = f"{server.url}/playground/app.js"
     tag = httpx.get(url).headers["etag"]
     for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
@@ -51,12 +51,12 @@ def test_who_has_a_file_is_not_sent_it_again(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "%2e%2e%2fpage_files.py", "..%2fpage_files.py", "page_files.py", "%00"])
-def test_no_other_file_is_served(server: Server, name: str) -> None:
+def test_unknown_file_is_not_served(server: Server, name: str) -> None:
     for folder in ("playground", "playground/scenes"):
         assert httpx.get(f"{server.url}/{folder}/{name}").json()["error"]["code"] == "not_found"
 
 
-def test_the_root_is_read_by_browsers_and_asked_by_clients(server: Server) -> None:
+def test_root_is_read_by_browsers_and_asked_by_clients(server: Server) -> None:
     url = f"{server.url}/"
     head = httpx.head(url)
     assert (head.status_code, head.content) == (200, b"")
@@ -78,7 +78,7 @@ def test_each_method_has_the_errors_of_its_dialect(tiny: Path) -> None:
         assert client.get("/playground/nothing").json()["error"]["code"] == "not_found"
 
 
-def test_the_scenes_are_drawn_of_captions_that_no_training_saw(server: Server) -> None:
+def test_scenes_are_drawn_of_captions_that_no_training_saw(server: Server) -> None:
     listed = httpx.get(f"{server.url}/playground/scenes").json()["data"]
     assert len({scene["caption"] for scene in listed}) == len(listed) == 20
     for scene in listed:
@@ -88,7 +88,7 @@ def test_the_scenes_are_drawn_of_captions_that_no_training_saw(server: Server) -
         assert Image.open(BytesIO(answer.content)).size == (scene["width_px"], scene["height_px"])
 
 
-def test_a_caption_finds_its_scene(both: Server) -> None:
+def test_caption_finds_its_scene(both: Server) -> None:
     listed = httpx.get(f"{both.url}/playground/scenes").json()["data"]
     said = [scene["caption"] for scene in listed]
     texts = httpx.post(f"{both.url}/v1/embeddings", json={"model": MINILM, "input": said}).json()["data"]

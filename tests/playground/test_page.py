@@ -45,7 +45,7 @@ def tab_to(page: Page, wanted: str) -> None:
     raise AssertionError(f"{wanted} is not reached")
 
 
-def test_all_of_a_text_by_keyboard(opened: PlaygroundPage) -> None:
+def test_text_is_reachable_by_keyboard(opened: PlaygroundPage) -> None:
     page = opened.page
     tab_to(page, "text")
     page.keyboard.press("Control+A")
@@ -67,7 +67,7 @@ def test_all_of_a_text_by_keyboard(opened: PlaygroundPage) -> None:
     assert focused(page) not in ("keeper", "lit"), "one stop for all tokens"
 
 
-def test_all_of_a_picture_by_keyboard(opened: PlaygroundPage) -> None:
+def test_image_is_reachable_by_keyboard(opened: PlaygroundPage) -> None:
     page = opened.page
     page.locator(".thumb").first.focus()
     page.keyboard.press("ArrowRight")
@@ -85,7 +85,7 @@ def test_all_of_a_picture_by_keyboard(opened: PlaygroundPage) -> None:
     assert re.fullmatch(r"row 1, column 2: [\d.<]+", page.evaluate("document.activeElement.getAttribute('aria-label')"))
 
 
-def test_what_a_screen_reader_needs_is_there(opened: PlaygroundPage) -> None:
+def test_page_has_labels_for_screen_readers(opened: PlaygroundPage) -> None:
     page = opened.page
     assert page.locator("main, header, footer, nav").count() == 4
     assert "tokens, 384 numbers" in page.inner_text("#status")
@@ -98,7 +98,7 @@ def test_what_a_screen_reader_needs_is_there(opened: PlaygroundPage) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_is_read_well_in_light_and_dark_on_any_width(
+def test_page_is_legible_in_light_and_dark_at_any_width(
     browser: Browser, both: Server, scheme: Any, width: int
 ) -> None:
     page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800}, reduced_motion="reduce")
@@ -122,7 +122,7 @@ def test_it_is_read_well_in_light_and_dark_on_any_width(
     assert_no_errors(opened)
 
 
-def test_the_theme_can_be_chosen(opened: PlaygroundPage) -> None:
+def test_theme_can_be_chosen(opened: PlaygroundPage) -> None:
     page = opened.page
     grounds = []
     for name in ("light", "dark", "system"):
@@ -133,7 +133,7 @@ def test_the_theme_can_be_chosen(opened: PlaygroundPage) -> None:
     assert grounds[0] == grounds[2], "this browser's system is light"
 
 
-def test_every_shade_can_be_read_and_equal_steps_look_equal(opened: PlaygroundPage) -> None:
+def test_colormap_is_readable_and_perceptually_even(opened: PlaygroundPage) -> None:
     worst, spread = opened.page.evaluate("""async () => {
         const { ink, lit, shade } = await import('/playground/colormap.js');
         const linear = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
@@ -158,7 +158,7 @@ def test_every_shade_can_be_read_and_equal_steps_look_equal(opened: PlaygroundPa
     assert spread < 2
 
 
-def test_the_server_s_words_are_shown_and_trying_again_helps(opened: PlaygroundPage) -> None:
+def test_server_s_words_are_shown_and_trying_again_helps(opened: PlaygroundPage) -> None:
     page = opened.page
     shape = {"message": "the queue is full", "type": "overloaded", "param": None, "code": "overloaded"}
     refuse = {"status": 429, "headers": {"Retry-After": "2"}, "json": {"error": shape, "detail": "the queue is full"}}
@@ -185,14 +185,14 @@ def test_unreachable_server_shows_error(opened: PlaygroundPage) -> None:
     opened.console_errors.clear()
 
 
-def test_nothing_is_shown_of_nothing(opened: PlaygroundPage) -> None:
+def test_page_shows_nothing_for_empty_text(opened: PlaygroundPage) -> None:
     opened.type("")
     opened.page.wait_for_selector("#empty:not([hidden])")
     assert opened.page.locator(".token").count() == 0
     assert opened.page.inner_text("#curl") == ""
 
 
-def test_a_key_is_asked_for_kept_in_memory_and_never_written_out(browser: Browser, minilm: Path) -> None:
+def test_key_is_asked_for_kept_in_memory_and_never_written_out(browser: Browser, minilm: Path) -> None:
     with serve(minilm, api_keys='["secret-key"]') as server:
         page = browser.new_page()
         opened = track_page(page, server.url)

@@ -31,7 +31,7 @@ def answered(url: str, picture: bytes) -> Any:
     return answer.raise_for_status().json()["data"][0]["attention"]
 
 
-def test_a_file_is_shaded_patch_by_patch_and_its_curl_gives_the_same(opened: PlaygroundPage, tmp_path: Path) -> None:
+def test_file_is_shaded_patch_by_patch_and_its_curl_gives_the_same(opened: PlaygroundPage, tmp_path: Path) -> None:
     named = tmp_path / "it's a scene.png"
     named.write_bytes(SCENE.read_bytes())
     upload(opened, named)
@@ -59,7 +59,7 @@ def test_patches_lie_where_the_boxes_say_and_nothing_outside_is_shaded(opened: P
         assert shown == pytest.approx(box, abs=0.5)
 
 
-def test_a_patch_shows_what_it_attends_to(opened: PlaygroundPage, tmp_path: Path) -> None:
+def test_patch_shows_what_it_attends_to(opened: PlaygroundPage, tmp_path: Path) -> None:
     (tmp_path / "scene.png").write_bytes(SCENE.read_bytes())
     upload(opened, tmp_path / "scene.png")
     opened.page.select_option("#reduce", "raw")
@@ -74,7 +74,7 @@ def test_a_patch_shows_what_it_attends_to(opened: PlaygroundPage, tmp_path: Path
     assert "CLS" in opened.page.inner_text("#prefix")
 
 
-def test_a_scene_is_picked_and_its_curl_fetches_it(opened: PlaygroundPage, tmp_path: Path) -> None:
+def test_scene_is_picked_and_its_curl_fetches_it(opened: PlaygroundPage, tmp_path: Path) -> None:
     opened.page.locator(".thumb").nth(2).click()
     opened.page.wait_for_selector(".cell[data-weight]")
     opened.wait_until_idle()
@@ -86,7 +86,7 @@ def test_a_scene_is_picked_and_its_curl_fetches_it(opened: PlaygroundPage, tmp_p
     assert before != after
 
 
-def test_a_picture_is_pasted(opened: PlaygroundPage) -> None:
+def test_image_is_pasted(opened: PlaygroundPage) -> None:
     opened.page.evaluate("""async () => {
         const file = await (await fetch('playground/scenes/4.png')).blob();
         const data = new DataTransfer();
@@ -122,7 +122,7 @@ def test_choosing_the_image_model_shows_it_a_scene(opened: PlaygroundPage) -> No
     opened.page.wait_for_selector(".running .token")
 
 
-def test_the_image_model_can_be_chosen_before_the_scenes_have_come(browser: Browser, both: Server) -> None:
+def test_image_model_can_be_chosen_before_the_scenes_have_come(browser: Browser, both: Server) -> None:
     page = browser.new_page()
     opened = track_page(page, both.url)
     held: list[Route] = []

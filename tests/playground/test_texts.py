@@ -78,7 +78,7 @@ def test_any_text_is_cut_where_the_api_says_and_its_curl_gives_what_is_shown(
 
 
 @pytest.mark.parametrize("reduce", ["rollout", "raw"])
-def test_a_token_shows_what_it_attends_to_and_holds_when_clicked(
+def test_token_shows_what_it_attends_to_and_holds_when_clicked(
     opened: PlaygroundPage, reduce: str, tmp_path: Path
 ) -> None:
     opened.type_and_wait(TEXT)
@@ -102,7 +102,7 @@ def test_a_token_shows_what_it_attends_to_and_holds_when_clicked(
     opened.wait_for("document.querySelector('.token[aria-pressed=true]') === null")
 
 
-def test_the_mean_over_heads_is_that_of_the_heads(opened: PlaygroundPage) -> None:
+def test_mean_over_heads_is_that_of_the_heads(opened: PlaygroundPage) -> None:
     opened.type_and_wait(TEXT)
     opened.page.select_option("#reduce", "raw")
     raw = asked(opened.url, TEXT, {"reduce": "raw", "query": "pool", "layers": [5]})["values"][0]
@@ -121,7 +121,7 @@ def test_markup_stays_text(opened: PlaygroundPage) -> None:
     assert opened.page.locator("img[src=x]").count() == 0
 
 
-def test_a_long_text_stays_quick_and_says_that_it_is_cut(opened: PlaygroundPage) -> None:
+def test_long_text_stays_quick_and_says_that_it_is_cut(opened: PlaygroundPage) -> None:
     opened.type_and_wait("lamp " * 400)
     assert opened.page.locator(".running .token").count() == 254
     assert "the rest is left out" in opened.page.inner_text("#readout")
@@ -138,7 +138,7 @@ def test_a_long_text_stays_quick_and_says_that_it_is_cut(opened: PlaygroundPage)
     assert min(opened.page.evaluate(frames) for _ in range(3)) < 150, "a frame a token, on a busy machine"
 
 
-def test_what_was_looked_at_is_remembered_and_ranked(opened: PlaygroundPage) -> None:
+def test_history_is_remembered_and_ranked(opened: PlaygroundPage) -> None:
     for text in ("A cat sleeps on the sofa.", "Interest rates rose again."):
         opened.type_and_wait(text)
         opened.wait_until_remembered()

@@ -16,7 +16,7 @@ TEXTS = ["The Lighthouse keeper reads.", "naïve CAFÉ über", "", "one two thre
 
 
 @pytest.mark.checkpoints
-def test_a_masked_language_model_exports_as_an_encoder(
+def test_masked_language_model_exports_as_an_encoder(
     splade_source: Path, exports: ExportCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing in its files says that its head was trained as SPLADE's, so it is a pre-trained BERT as others are."""

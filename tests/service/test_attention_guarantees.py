@@ -245,7 +245,7 @@ def scaled(scene: Scene, size: tuple[int, int]) -> tuple[Image.Image, Mask]:
 
 
 @pytest.mark.parametrize("size", [(128, 128), (300, 200), (97, 211), (640, 480)])
-def test_the_largest_weight_is_on_the_object_in_pictures_of_any_size(both: Server, size: tuple[int, int]) -> None:
+def test_largest_weight_is_on_the_object_in_images_of_any_size(both: Server, size: tuple[int, int]) -> None:
     """Measured: 0.994 in each."""
     pictures = [scaled(scene, size) for scene in scenes()]
     assert found(both, [(encode(image, "JPEG", quality=90), mask) for image, mask in pictures]) >= FOUND

@@ -56,7 +56,7 @@ def test_embedding_does_not_depend_on_batch(server: Server, texts: list[str]) ->
     np.testing.assert_allclose(together, reverse, atol=1e-5)
 
 
-def test_the_openai_client_unchanged(server: Server, texts: list[str], golden: np.ndarray) -> None:
+def test_openai_client_unchanged(server: Server, texts: list[str], golden: np.ndarray) -> None:
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as client:
         answer = client.embeddings.create(model=MINILM, input=texts[20:24])
         one = client.embeddings.create(model=MINILM, input=texts[20], dimensions=64, encoding_format="float")

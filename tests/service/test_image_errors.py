@@ -143,7 +143,7 @@ def test_prefix_position_needs_raw_weights(client: httpx.Client) -> None:
     assert client.post(URL, json=body).json()["data"][0]["attention"]["shape"] == [2, 2, 17]
 
 
-def test_an_image_for_a_text_model_is_refused(client: httpx.Client) -> None:
+def test_image_for_a_text_model_is_refused(client: httpx.Client) -> None:
     body = {"model": "tiny", "input": ["the lamp", GOOD]}
     assert_error(client.post(URL, json=body), 400, "invalid_input", "input[1]")
     assert_error(
@@ -173,7 +173,7 @@ def test_options_in_the_url(client: httpx.Client, query: str, code: str, param: 
     assert_error(answer, 400, code, param)
 
 
-def test_a_number_in_the_url_may_begin_with_zeros(client: httpx.Client) -> None:
+def test_number_in_the_url_may_begin_with_zeros(client: httpx.Client) -> None:
     url = f"{URL}?model={MODEL}&dimensions=00000000000000000007"
     answer = client.post(url, content=encode(gradient_image()), headers={"Content-Type": "image/png"})
     assert len(answer.json()["data"][0]["embedding"]) == 7

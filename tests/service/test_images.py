@@ -88,7 +88,7 @@ def test_reductions_cover_patches_only(images: Server, reduce: str) -> None:
         assert pool["attention"]["tokens"] is None
 
 
-def test_the_last_layers_pool_is_what_cls_attends_to(images: Server, original: ImageEncoder) -> None:
+def test_last_layers_pool_is_what_cls_attends_to(images: Server, original: ImageEncoder) -> None:
     (entry,) = ask(images, FILES[:1], attention={"reduce": "last"})
     from_cls = watched(original, FILES[0])[1][-1].mean(0)[0, 1:]
     np.testing.assert_allclose(entry["attention"]["values"], from_cls / from_cls.sum(), atol=1e-5)
@@ -122,7 +122,7 @@ def test_image_encodings_are_equivalent(images: Server) -> None:
 
 
 @pytest.mark.parametrize("kind", ["image/png", "image/jpeg", "image/webp; q=1"])
-def test_the_image_can_be_the_body(images: Server, kind: str) -> None:
+def test_image_can_be_the_body(images: Server, kind: str) -> None:
     def post(query: str) -> dict[str, Any]:
         url = f"{images.url}/v1/embeddings?model={MODEL}&{query}"
         answer = httpx.post(url, content=FILES[0], headers={"Content-Type": kind})
@@ -136,13 +136,13 @@ def test_the_image_can_be_the_body(images: Server, kind: str) -> None:
     assert "attention" not in post("attention=false&encoding_format=base64")
 
 
-def test_an_answer_does_not_depend_on_its_neighbours(images: Server) -> None:
+def test_answer_does_not_depend_on_its_neighbors(images: Server) -> None:
     together = [entry["embedding"] for entry in ask(images, FILES * 20)]
     alone = [ask(images, [file])[0]["embedding"] for file in FILES]
     np.testing.assert_allclose(together, alone * 20, atol=1e-6)
 
 
-def test_the_openai_client_sends_images_by_their_modality(images: Server) -> None:
+def test_openai_client_sends_images_by_their_modality(images: Server) -> None:
     with openai.OpenAI(base_url=f"{images.url}/v1", api_key="unused", max_retries=0) as client:
         answer = client.embeddings.create(
             model=MODEL, input=[to_data_url(file) for file in FILES], extra_body={"modality": "image"}
@@ -152,7 +152,7 @@ def test_the_openai_client_sends_images_by_their_modality(images: Server) -> Non
     )
 
 
-def test_a_model_without_attention_embeds_and_says_so(images: Server) -> None:
+def test_model_without_attention_embeds_and_says_so(images: Server) -> None:
     assert len(ask(images, FILES, model="tiny-conv")[0]["embedding"]) == 12
     body = {"model": "tiny-conv", "input": {"image": to_data_url(FILES[0])}, "attention": True}
     error = httpx.post(f"{images.url}/v1/embeddings", json=body).json()["error"]

@@ -13,6 +13,6 @@ import service.bento, service.runtime.encoder
 """
 
 
-def test_the_service_imports_without_torch() -> None:
+def test_service_imports_without_torch() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

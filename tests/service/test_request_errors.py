@@ -111,7 +111,7 @@ def test_invalid_request(client: httpx.Client, change: dict[str, Any], code: str
 
 
 @pytest.mark.parametrize("field", ["model", "input"])
-def test_a_missing_field_is_named(client: httpx.Client, field: str) -> None:
+def test_missing_field_is_named(client: httpx.Client, field: str) -> None:
     body = {key: value for key, value in GOOD.items() if key != field}
     assert_error(client.post(URL, json=body), 400, "invalid_input", field)
 
@@ -163,7 +163,7 @@ def test_disconnected_client_is_not_computed(client: httpx.Client) -> None:
     assert batches() - before < 600 / 2, "each of these texts fills a batch"
 
 
-def test_an_unknown_model(client: httpx.Client) -> None:
+def test_unknown_model_is_refused(client: httpx.Client) -> None:
     message = assert_error(client.post(URL, json={**GOOD, "model": "gpt"}), 404, "model_not_found", "model")
     assert MINILM in message
 
@@ -186,7 +186,7 @@ def test_unsupported_media_type(client: httpx.Client, headers: dict[str, str]) -
     assert_error(client.post(URL, content=b"{}", headers=headers), 415, "unsupported_media_type")
 
 
-def test_a_missing_content_type_is_json(client: httpx.Client) -> None:
+def test_missing_content_type_is_json(client: httpx.Client) -> None:
     assert client.post(URL, content=json.dumps(GOOD)).status_code == 200
 
 

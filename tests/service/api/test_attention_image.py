@@ -50,7 +50,7 @@ def weights(served: Server, model: str, input: object, attention: object = True)
     return found
 
 
-def test_the_heaviest_cell_has_the_maps_end(served: Server) -> None:
+def test_heaviest_patch_has_the_maps_end(served: Server) -> None:
     """On a gray picture, whose own color in the answer is known."""
     image = {"image": to_data_url(encode(Image.new("RGB", (64, 64), (128, 128, 128))))}
     attention = weights(served, "tiny-image", image)
@@ -77,7 +77,7 @@ def test_the_heaviest_cell_has_the_maps_end(served: Server) -> None:
     ],
     ids=["EXIF", "CMYK", "alpha", "palette", "WebP", "1x1", "1x10000", "10000x1"],
 )
-def test_every_kind_of_picture(served: Server, file: bytes) -> None:
+def test_every_kind_of_image(served: Server, file: bytes) -> None:
     pixels = drawn(post(served, "tiny-image", {"image": to_data_url(file)}))
     assert 400 <= pixels.shape[1] <= 2_000
     assert pixels.shape[0] * pixels.shape[1] < MAX_PAGE_PIXELS * 1.2
@@ -85,7 +85,7 @@ def test_every_kind_of_picture(served: Server, file: bytes) -> None:
     np.testing.assert_array_equal(drawn(raw), pixels)
 
 
-def test_a_picture_is_drawn_as_its_viewer_sees_it(served: Server) -> None:
+def test_image_is_drawn_as_its_viewer_sees_it(served: Server) -> None:
     """EXIF's sixth orientation: the file lies on its side."""
     upright, on_its_side = (
         drawn(post(served, "tiny-image", {"image": to_data_url(file)}, width_px=400))
@@ -115,7 +115,7 @@ def test_every_reduction_of_either_modality(served: Server, reduce: str, query: 
     assert len(np.unique(drawn(answer))) > 20
 
 
-def test_one_layer_and_head_of_one_query_is_a_heat_map(served: Server) -> None:
+def test_image_of_one_layer_head_and_query_is_a_heat_map(served: Server) -> None:
     image = {"image": to_data_url(encode(Image.new("RGB", (64, 64), (128, 128, 128))))}
     attention = {"reduce": "raw", "query": 0, "layers": [1], "heads": [0]}
     values = np.array(weights(served, "tiny-image", image, attention)["values"])[0, 0, 1:]
@@ -187,35 +187,35 @@ def test_top_k_is_refused(served: Server) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
 
 
-def test_a_model_without_attention_says_so(served: Server) -> None:
+def test_model_without_attention_says_so(served: Server) -> None:
     error = post(served, "tiny-conv", {"image": to_data_url(GOOD)}).json()["error"]
     assert (error["code"], error["param"]) == ("invalid_parameter", "attention")
 
 
-def test_a_picture_over_the_limit(served: Server) -> None:
+def test_image_over_the_pixel_limit_is_refused(served: Server) -> None:
     error = post(served, "tiny-image", {"image": to_data_url(encode(gradient_image(800, 600)))}).json()["error"]
     assert (error["code"], error["param"]) == ("image_too_large", "input")
 
 
-def test_a_body_that_is_neither(served: Server) -> None:
+def test_body_that_is_neither_json_nor_image_is_refused(served: Server) -> None:
     answer = httpx.post(f"{served.url}{URL}", content=b"x", headers={"Content-Type": "text/plain"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
 
 
-def test_the_nastiest_texts_are_drawn(served: Server) -> None:
+def test_nastiest_texts_are_drawn(served: Server) -> None:
     with httpx.Client(base_url=served.url, timeout=60) as client:
         for text in nasty_strings(150):
             assert drawn(client.post(URL, json={"model": "tiny", "input": text, "width_px": 240})).shape[1] == 240
 
 
-def test_a_text_far_over_the_models_limit_is_bounded(served: Server) -> None:
+def test_text_far_over_the_models_limit_is_bounded(served: Server) -> None:
     began = time.monotonic()
     pixels = drawn(post(served, input="the lamp " * 100_000, width_px=4_096))
     assert pixels.shape[0] * pixels.shape[1] < MAX_PAGE_PIXELS * 1.2
     assert time.monotonic() - began < 30
 
 
-def test_a_deadline_that_is_none(served: Server) -> None:
+def test_malformed_deadline_is_refused(served: Server) -> None:
     answer = httpx.post(
         f"{served.url}{URL}", json={"model": "tiny", "input": "a"}, headers={"X-Request-Timeout-Ms": "x"}
     )

@@ -51,7 +51,7 @@ def unit(rows: Any) -> Floats:
     return scaled
 
 
-def test_two_texts(client: TestClient) -> None:
+def test_match_of_two_texts(client: TestClient) -> None:
     found = ask(client, *TEXTS)
     vectors = [unit(embedding_of(client, text)["embedding"]) for text in TEXTS]
     assert (found["object"], found["model"]) == ("attention.match", "tiny")
@@ -68,7 +68,7 @@ def test_two_texts(client: TestClient) -> None:
     assert "pairs" not in found
 
 
-def test_a_contribution_is_what_is_missing_without_it(client: TestClient) -> None:
+def test_contribution_is_what_is_missing_without_it(client: TestClient) -> None:
     found = ask(client, *TEXTS)
     rows, other = tokens_of(client, TEXTS[0]), unit(embedding_of(client, TEXTS[1])["embedding"])
     length = np.linalg.norm(rows.mean(axis=0))
@@ -94,7 +94,7 @@ def test_words_instead_of_tokens(client: TestClient) -> None:
     assert np.shape(by_word["pairs"]) == tuple(len(side["tokens"]) for side in by_word["inputs"])
 
 
-def test_two_pictures(client: TestClient) -> None:
+def test_match_of_two_images(client: TestClient) -> None:
     found = ask(client, *PICTURES, model="tiny-image", pairs=True)
     assert [side["modality"] for side in found["inputs"]] == ["image", "image"]
     for side in found["inputs"]:
@@ -105,12 +105,12 @@ def test_two_pictures(client: TestClient) -> None:
             assert sum(side["contributions"]) == pytest.approx(found["similarity"], abs=1e-5)
 
 
-def test_an_item_with_itself(client: TestClient) -> None:
+def test_match_of_an_input_with_itself(client: TestClient) -> None:
     assert ask(client, TEXTS[0], TEXTS[0])["similarity"] == pytest.approx(1, abs=1e-6)
     assert ask(client, "", "")["similarity"] == pytest.approx(1, abs=1e-6)
 
 
-def test_a_model_without_attention_says_so_by_null(client: TestClient) -> None:
+def test_model_without_attention_says_so_by_null(client: TestClient) -> None:
     found = ask(client, *PICTURES, model="tiny-conv")
     assert [side["relevance"] for side in found["inputs"]] == [None, None]
     assert all(np.isfinite(side["similarities"]).all() for side in found["inputs"])
@@ -139,13 +139,13 @@ def test_token_ids_are_taken_too(client: TestClient) -> None:
         ({"inputs": ["one", "two"], "pairs": "yes"}, "invalid_input", "pairs"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(client: TestClient, body: object, code: str, param: str) -> None:
+def test_match_refuses_incomparable_inputs(client: TestClient, body: object, code: str, param: str) -> None:
     answer = client.post(URL, json=body)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (400, code, param), error
 
 
-def test_an_unknown_model_is_none(client: TestClient) -> None:
+def test_unknown_model_is_none(client: TestClient) -> None:
     answer = client.post(URL, json={"inputs": ["one", "two"], "model": "none"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
 
@@ -158,6 +158,6 @@ def test_pairs_past_what_is_given_are_refused(tiny: Path) -> None:
         assert client.post(URL, json={"inputs": ["lamp", "lamp"], "pairs": True}).status_code == 200
 
 
-def test_the_answer_of_every_picture_is_its_own_in_base64_too(client: TestClient) -> None:
+def test_answer_of_every_image_is_its_own_in_base64_too(client: TestClient) -> None:
     bare = base64.b64encode(encode(gradient_image(90, 60))).decode()
     assert ask(client, {"image": bare}, PICTURES[0])["similarity"] == pytest.approx(1, abs=1e-6)

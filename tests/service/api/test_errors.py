@@ -75,7 +75,7 @@ def test_unexpected_exception_is_logged_and_not_exposed(faulty: TestClient, capl
         ["the old lamp", {"image": "bm8gcGljdHVyZQ=="}],
     ],
 )
-def test_a_refused_request_is_freed_without_the_collector(
+def test_refused_request_is_freed_without_the_collector(
     serving: ClientFactory,
     inputs: list[object],
 ) -> None:

@@ -87,7 +87,7 @@ def test_image_files(both: Server) -> None:
     assert is_close(embedding(httpx.post(both.url + path, content=content, headers=headers)), expected)
 
 
-def test_what_is_there(server: Server) -> None:
+def test_endpoints_respond(server: Server) -> None:
     for path in ("/v2/health/live", "/v2/health/ready", f"/v2/models/{MINILM}/ready"):
         assert httpx.get(server.url + path).status_code == 200
     assert "binary_tensor_data" in httpx.get(f"{server.url}/v2").json()["extensions"]
@@ -182,12 +182,12 @@ def test_two_tensors_of_one_name_are_refused(server: Server) -> None:
 
 
 @pytest.mark.parametrize("shape", [[3_000_000, 1], [1, 3_000_000], [3_000_000]])
-def test_more_than_is_taken_is_known_by_its_shape(server: Server, shape: list[int]) -> None:
+def test_tensor_over_the_limit_is_refused_by_its_shape(server: Server, shape: list[int]) -> None:
     tensor = {"name": "input_ids", "shape": shape, "datatype": "INT64", "data": [1]}
     assert post(server, INFER, {"inputs": [tensor]}).status_code == 400
 
 
-def test_what_is_at_fault_is_named_as_it_was_sent(both: Server) -> None:
+def test_error_names_the_field_as_sent(both: Server) -> None:
     ids = {"name": "input_ids", "shape": [2, 1], "datatype": "INT64", "data": [4, 2**40]}
     mask = {"name": "attention_mask", "shape": [2, 1], "datatype": "INT64", "data": [1, 1]}
     image = {"name": "image", "shape": [3], "datatype": "BYTES"} | {"data": [to_data_url(PICTURE), "aGk=", ""]}

@@ -56,7 +56,7 @@ def test_weaviate(client: TestClient, expected: dict[str, list[float]]) -> None:
     assert not np.allclose(client.post("/vectors", json=unknown).json()["vector"], expected["query"], atol=1e-3)
 
 
-def test_an_unknown_prompt_names_those_there_are(client: TestClient) -> None:
+def test_unknown_prompt_names_those_there_are(client: TestClient) -> None:
     answer = client.post("/embed", json={"inputs": TEXT, "prompt_name": "riddle"})
     assert (answer.status_code, answer.json()["error"]) == (
         422, "prompt_name: unknown prompt; available: query, document",

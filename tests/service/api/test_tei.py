@@ -34,7 +34,7 @@ def test_vectors_as_they_are_pooled_have_the_same_direction(server: Server) -> N
 
 
 @pytest.mark.parametrize("side", ["left", "Left"])
-def test_a_long_text_is_cut_from_the_left_on_request(server: Server, side: str) -> None:
+def test_long_text_is_cut_from_the_left_on_request(server: Server, side: str) -> None:
     tokenizer = Tokenizer.from_file(str(DEFAULT_SOURCE / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(256, direction="left")
@@ -75,7 +75,7 @@ def test_ids_become_text_again(server: Server) -> None:
     assert with_special.json() == ["[CLS] the old lamp [SEP]"] * 2
 
 
-def test_the_vectors_of_the_tokens_are_what_is_pooled(server: Server) -> None:
+def test_vectors_of_the_tokens_are_what_is_pooled(server: Server) -> None:
     found = post(server, "/embed_all", {"inputs": TEXTS}).json()
     ids = post(server, "/tokenize", {"inputs": TEXTS}).json()
     assert [len(text) for text in found] == [len(tokens) for tokens in ids]

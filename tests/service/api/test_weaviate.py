@@ -14,7 +14,7 @@ BASE64 = base64.b64encode(PICTURE).decode()
 
 
 @pytest.mark.parametrize("path", ["/vectors", "/vectors/"])
-def test_a_text_as_text2vec_transformers_sends_it(server: Server, path: str) -> None:
+def test_text_as_text2vec_transformers_sends_it(server: Server, path: str) -> None:
     config = {"pooling_strategy": "masked_mean", "task_type": "passage"}
     body = {"text": TEXTS[0], "dims": 0, "vector": None, "error": "", "config": config}
     answer = post(server, path, body)
@@ -39,7 +39,7 @@ def test_texts_and_images_as_multi2vec_clip_sends_them(both: Server) -> None:
     assert post(both, "/vectorize", {"images": [BASE64]}).json()["textVectors"] == []
 
 
-def test_it_is_asked_whether_it_is_there(server: Server) -> None:
+def test_triton_client_checks_liveness(server: Server) -> None:
     assert httpx.get(f"{server.url}/.well-known/ready").status_code == 204
     assert httpx.get(f"{server.url}/.well-known/live").status_code == 204
     assert isinstance(httpx.get(f"{server.url}/meta").json(), dict)

@@ -14,7 +14,7 @@ from tests.service.engine.fakes import FakeModel
 from tests.service.engine.requests import ALL_QUERIES, make_items, occupy_engine, submit
 
 
-def test_a_full_queue_refuses_at_once_and_takes_again_when_drained(engine: Engine, model: FakeModel) -> None:
+def test_full_queue_refuses_at_once_and_takes_again_when_drained(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         waiting = submit(engine, make_items(50, 50, 50, 50))
@@ -46,7 +46,7 @@ def test_overload_says_when_the_queue_will_have_drained(roomy: Engine, model: Fa
     asyncio.run(scenario())
 
 
-def test_a_client_of_thousands_of_texts_does_not_shut_out_one_of_one(engine: Engine, model: FakeModel) -> None:
+def test_client_of_thousands_of_texts_does_not_shut_out_one_of_one(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         bulk = submit(engine, make_items(*[50] * 100))  # 25 times the queue, taken for it was empty
@@ -65,7 +65,7 @@ def test_a_client_of_thousands_of_texts_does_not_shut_out_one_of_one(engine: Eng
     asyncio.run(scenario())
 
 
-def test_what_there_is_no_room_for_is_known_before_it_is_prepared(engine: Engine, model: FakeModel) -> None:
+def test_capacity_is_checked_before_preprocessing(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         engine.check_capacity("m", 1, tokens=10_000)  # nothing waits: of any size
         first = occupy_engine(model, engine)

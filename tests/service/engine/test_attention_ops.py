@@ -23,7 +23,7 @@ def test_to_a_word_goes_what_its_tokens_are_given() -> None:
     np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-6)
 
 
-def test_from_a_word_comes_the_mean_of_what_its_tokens_give() -> None:
+def test_word_row_is_the_mean_of_its_tokens_rows() -> None:
     matrices = distributions(2, 3, 7, 7)
     found = mean_from_words(sum_to_words(matrices, STARTS), STARTS)
     assert found.shape == (2, 3, 4, 4)
@@ -37,7 +37,7 @@ def test_from_a_word_comes_the_mean_of_what_its_tokens_give() -> None:
 
 
 @pytest.mark.parametrize("k", [1, 3, 7, 8])
-def test_the_largest_of_each_row_largest_first(k: int) -> None:
+def test_largest_of_each_row_largest_first(k: int) -> None:
     rows = distributions(4, 7)
     found = top_k(rows, k)
     assert found.indices is not None

@@ -40,7 +40,7 @@ def test_until_nothing_stirs(gathers: BatchDelayPolicy) -> None:
     assert gathers.deadline(1, running_batches=1) == NOW + MAX_DELAY_S
 
 
-def test_not_for_what_is_enough_nor_while_little_runs(gathers: BatchDelayPolicy) -> None:
+def test_batch_delay_skips_large_batches_and_idle_machines(gathers: BatchDelayPolicy) -> None:
     assert gathers.deadline(ENOUGH, running_batches=1) == -math.inf
     assert gathers.deadline(1, running_batches=0) == -math.inf
     assert BatchDelayPolicy(ENOUGH, threads=4).deadline(1, running_batches=2) == -math.inf
@@ -54,7 +54,7 @@ def test_until_all_who_were_answered_are_back(gathers: BatchDelayPolicy) -> None
     assert gathers.deadline(1, running_batches=1) == -math.inf
 
 
-def test_those_of_two_batches_are_waited_for_together_but_not_those_of_long_ago(gathers: BatchDelayPolicy) -> None:
+def test_batch_delay_expects_recent_clients_of_all_batches(gathers: BatchDelayPolicy) -> None:
     gathers.on_batch_done(1, SOON)
     for _ in range(3):
         gathers.on_request(SOON)
@@ -95,7 +95,7 @@ async def answered_and_held(engine: Engine, model: FakeModel) -> SubmittedReques
     return occupy_engine(model, engine)
 
 
-def test_the_first_who_is_back_waits_for_the_second(patient: Engine, model: FakeModel) -> None:
+def test_first_who_is_back_waits_for_the_second(patient: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         held = await answered_and_held(patient, model)
         first = submit(patient, make_items(3), timeout_s=2 * FOR_EVER_S)
@@ -110,7 +110,7 @@ def test_the_first_who_is_back_waits_for_the_second(patient: Engine, model: Fake
     assert [3, 4] in [sorted(batch) for batch in model.batches]
 
 
-def test_all_who_are_back_wait_for_nobody(patient: Engine, model: FakeModel) -> None:
+def test_batch_delay_ends_when_all_clients_returned(patient: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         held = await answered_and_held(patient, model)
         back = [submit(patient, make_items(1), timeout_s=2 * FOR_EVER_S) for _ in range(3)]
@@ -183,7 +183,7 @@ def test_waiting_ends_when_nobody_comes(patient: Engine, model: FakeModel, monke
     asyncio.run(scenario())
 
 
-def test_an_engine_that_closes_waits_for_nobody(patient: Engine, model: FakeModel) -> None:
+def test_closing_engine_delays_no_batch(patient: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         held = await answered_and_held(patient, model)
         second_request = submit(patient, make_items(3), timeout_s=2 * FOR_EVER_S)
@@ -195,7 +195,7 @@ def test_an_engine_that_closes_waits_for_nobody(patient: Engine, model: FakeMode
     asyncio.run(scenario())
 
 
-def test_each_in_a_shared_batch_is_answered_with_what_it_asked_for(patient: Engine, model: FakeModel) -> None:
+def test_shared_batch_gives_each_request_its_outputs(patient: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first, second = occupy_engine(model, patient), submit(patient, make_items(5))
         model.wait_for_run()

@@ -11,7 +11,7 @@ from tests.service.engine.fakes import FAILING_ID, FakeModel
 from tests.service.engine.requests import make_items, occupy_engine, submit
 
 
-def test_one_bad_item_among_many_costs_few_runs_and_one_traceback(
+def test_bad_item_among_many_costs_few_runs_and_one_traceback(
     engine: Engine, model: FakeModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
@@ -31,7 +31,7 @@ def test_one_bad_item_among_many_costs_few_runs_and_one_traceback(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_model_that_runs_nothing_any_more_ends_the_engine(engine: Engine, model: FakeModel) -> None:
+def test_model_that_runs_nothing_any_more_ends_the_engine(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         waiting = [submit(engine, make_items(1)) for _ in range(64)]

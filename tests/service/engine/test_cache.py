@@ -6,7 +6,7 @@ import pytest
 from service.engine.cache import ENTRY_BYTES, EmbeddingCache
 
 
-def test_the_cache_is_bounded_and_drops_the_least_used() -> None:
+def test_cache_is_bounded_and_drops_the_least_used() -> None:
     cost = 4 * 8 + ENTRY_BYTES
     cache = EmbeddingCache(3 * cost)
     vectors = {name: np.full(8, i, dtype=np.float32) for i, name in enumerate("abcd")}
@@ -20,7 +20,7 @@ def test_the_cache_is_bounded_and_drops_the_least_used() -> None:
 
 
 @pytest.mark.parametrize("max_bytes", [0, ENTRY_BYTES])
-def test_what_does_not_fit_is_not_kept(max_bytes: int) -> None:
+def test_cache_does_not_keep_oversized_values(max_bytes: int) -> None:
     cache = EmbeddingCache(max_bytes)
     cache.put(("m", b"a"), np.zeros(8, dtype=np.float32))
     assert cache.get(("m", b"a")) is None

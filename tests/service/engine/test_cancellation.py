@@ -33,7 +33,7 @@ async def results(request: Request, engine: Engine, ticket: EngineRequest) -> li
         return await engine.results(ticket)
 
 
-def test_a_watched_request_is_freed_without_the_collector(model: FakeModel, engine: Engine) -> None:
+def test_recorded_request_is_freed_without_the_collector(model: FakeModel, engine: Engine) -> None:
     async def scenario() -> None:
         before = occupy_engine(model, engine)
         request, ticket = from_client(leaves=False), submit(engine, make_items(3)).ticket
@@ -53,7 +53,7 @@ def test_a_watched_request_is_freed_without_the_collector(model: FakeModel, engi
     asyncio.run(scenario())
 
 
-def test_a_client_that_goes_takes_its_request_along(model: FakeModel, engine: Engine) -> None:
+def test_client_that_goes_takes_its_request_along(model: FakeModel, engine: Engine) -> None:
     async def scenario() -> None:
         before = occupy_engine(model, engine)
         ticket = submit(engine, make_items(3)).ticket
@@ -66,7 +66,7 @@ def test_a_client_that_goes_takes_its_request_along(model: FakeModel, engine: En
     assert model.batches == [[1]]
 
 
-def test_a_server_that_stops_is_no_client_that_goes(model: FakeModel, engine: Engine) -> None:
+def test_server_that_stops_is_no_client_that_goes(model: FakeModel, engine: Engine) -> None:
     async def scenario() -> None:
         before = occupy_engine(model, engine)
         waiting = asyncio.create_task(results(from_client(leaves=False), engine, submit(engine, make_items(3)).ticket))

@@ -18,7 +18,7 @@ from tests.service.engine.requests import make_items, occupy_engine, submit
 
 
 @pytest.mark.parametrize("bad", [FAILING_ID, NAN_ID])
-def test_a_bad_item_costs_only_its_own_request(engine: Engine, model: FakeModel, bad: int) -> None:
+def test_bad_item_costs_only_its_own_request(engine: Engine, model: FakeModel, bad: int) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         good, worse, good_too = (
@@ -35,7 +35,7 @@ def test_a_bad_item_costs_only_its_own_request(engine: Engine, model: FakeModel,
     asyncio.run(scenario())
 
 
-def test_a_failure_of_identical_items_fails_all_who_wait(engine: Engine, model: FakeModel) -> None:
+def test_failure_of_identical_items_fails_all_who_wait(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         bad = FakeItem(np.full(4, FAILING_ID), key=b"same")
@@ -64,7 +64,7 @@ def test_too_little_memory_costs_a_batch_and_no_more(engine: Engine, monkeypatch
     asyncio.run(scenario())
 
 
-def test_what_a_preparing_thread_raises_is_the_requests_outcome(engine: Engine) -> None:
+def test_preprocessing_error_is_the_requests_result(engine: Engine) -> None:
     def fail() -> None:
         raise InvalidInput("no")
 
@@ -78,7 +78,7 @@ def test_what_a_preparing_thread_raises_is_the_requests_outcome(engine: Engine) 
     asyncio.run(scenario())
 
 
-def test_a_request_past_its_deadline_is_dropped_unexecuted(engine: Engine, model: FakeModel) -> None:
+def test_request_past_its_deadline_is_dropped_unexecuted(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         late = submit(engine, make_items(7), timeout_s=0.01)
@@ -92,7 +92,7 @@ def test_a_request_past_its_deadline_is_dropped_unexecuted(engine: Engine, model
     assert model.batches == [[1]]
 
 
-def test_a_request_that_has_begun_is_finished_past_its_deadline(
+def test_request_that_has_begun_is_finished_past_its_deadline(
     engine: Engine, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = SimpleNamespace(monotonic=lambda: time.monotonic() + 2 * WAIT_TIMEOUT_S)
@@ -108,7 +108,7 @@ def test_a_request_that_has_begun_is_finished_past_its_deadline(
     asyncio.run(scenario())
 
 
-def test_a_deadline_passes_while_every_thread_is_busy(engine: Engine, model: FakeModel) -> None:
+def test_deadline_passes_while_every_thread_is_busy(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         with pytest.raises(DeadlineExceeded):
@@ -137,7 +137,7 @@ def test_short_deadline_expires_in_time_while_all_threads_are_busy(
     asyncio.run(scenario())
 
 
-def test_a_cancelled_request_is_dropped_unexecuted(engine: Engine, model: FakeModel) -> None:
+def test_cancelled_request_is_dropped_unexecuted(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         given_up = asyncio.create_task(submit(engine, make_items(7)).wait())

@@ -19,7 +19,7 @@ def test_results_come_back_in_the_requests_order(engine: Engine) -> None:
     asyncio.run(scenario())
 
 
-def test_batches_hold_neighbours_in_length_within_the_token_budget(engine: Engine, model: FakeModel) -> None:
+def test_batches_hold_neighbors_in_length_within_the_token_budget(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         waiting = [submit(engine, make_items(n)) for n in (40, 3, 45, 5, 39, 4)]
@@ -31,7 +31,7 @@ def test_batches_hold_neighbours_in_length_within_the_token_budget(engine: Engin
     assert all(sum(batch) <= 100 for batch in model.batches)
 
 
-def test_one_client_with_many_items_does_not_starve_another(engine: Engine, model: FakeModel) -> None:
+def test_client_with_many_items_does_not_starve_another(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         many, one = submit(engine, make_items(*[10] * 18)), submit(engine, make_items(20))
@@ -42,7 +42,7 @@ def test_one_client_with_many_items_does_not_starve_another(engine: Engine, mode
     assert [len(batch) for batch in model.batches] == [1, 10, 9]
 
 
-def test_a_short_request_does_not_wait_for_a_long_one(roomy: Engine, model: FakeModel) -> None:
+def test_short_request_does_not_wait_for_a_long_one(roomy: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         model.gate.clear()
         long = submit(roomy, make_items(*[50] * 40))
@@ -71,7 +71,7 @@ def test_attention_has_a_lane_of_its_own(engine: Engine, model: FakeModel) -> No
     assert model.batches == [[1], [4, 8], [4, 8]]
 
 
-def test_a_batch_has_the_machine_only_when_nothing_else_runs_or_waits(
+def test_batch_has_the_machine_only_when_nothing_else_runs_or_waits(
     model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(in_flight, "CONTENTION_WINDOW_S", 60.0)

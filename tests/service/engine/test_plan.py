@@ -68,7 +68,7 @@ def manifest(*heads: int) -> Manifest:
         (AttentionOptions(reduce="raw", heads=(1, 0, 1), top_k=1), "attention.heads", "duplicates"),
     ],
 )
-def test_what_the_layers_do_not_have_is_refused(query: AttentionOptions, param: str, says: str) -> None:
+def test_missing_layers_and_heads_are_refused(query: AttentionOptions, param: str, says: str) -> None:
     with pytest.raises(InvalidParameter, match=says) as refusal:
         query.plan(manifest(2, 2, 4))
     assert refusal.value.param == param
@@ -83,7 +83,7 @@ def test_vectors_of_positions_are_cut_from_padding() -> None:
     assert cut.base is None, "a view would keep the batch alive"
 
 
-def test_a_model_without_attention_is_asked_for_none() -> None:
+def test_model_without_attention_is_asked_for_none() -> None:
     with pytest.raises(InvalidParameter, match="no attention") as refusal:
         AttentionOptions().plan(manifest())
     assert refusal.value.param == "attention"
@@ -109,7 +109,7 @@ PICTURE = PreprocessedImage(np.zeros((8, 8, 3), np.uint8), IMAGE.num_tokens, 8, 
         (AttentionOptions(reduce="raw", query=1, layers=(2, 0), heads="max", top_k=4), (2, 4)),
     ],
 )
-def test_reductions_are_over_cells_and_raw_weights_over_all_positions(
+def test_reductions_are_over_patches_and_raw_weights_over_all_positions(
     query: AttentionOptions, shape: tuple[int, ...]
 ) -> None:
     plan = query.plan(manifest(2, 2, 4))
@@ -146,7 +146,7 @@ def test_heads_combined_need_not_be_equally_many() -> None:
     )
 
 
-def test_pictures_have_no_words() -> None:
+def test_images_have_no_words() -> None:
     with pytest.raises(InvalidParameter, match="text model") as refusal:
         AttentionOptions(words=True).plan(manifest(2))
     assert refusal.value.param == "attention.units"

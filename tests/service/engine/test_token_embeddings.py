@@ -15,7 +15,7 @@ from tests.service.engine.fakes import NAN_ID, FakeItem, FakeModel
 from tests.service.engine.requests import ALL_QUERIES, POOLED, VECTORS, make_items, occupy_engine, run_engine, submit
 
 
-def test_each_item_gets_a_vector_for_each_of_its_positions(engine: Engine, model: FakeModel) -> None:
+def test_token_embeddings_have_one_vector_per_position(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         asked = submit(engine, [FakeItem(np.arange(5)), FakeItem(np.arange(3) + 7)], vectors=VECTORS)
@@ -34,7 +34,7 @@ def test_each_item_gets_a_vector_for_each_of_its_positions(engine: Engine, model
     assert model.batches[1] == [5, 3]
 
 
-def test_who_does_not_ask_gets_none_and_waits_apart(engine: Engine, model: FakeModel) -> None:
+def test_requests_without_token_embeddings_get_none_and_batch_separately(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         same = FakeItem(np.arange(4), key=b"same")
@@ -96,7 +96,7 @@ def test_vectors_are_charged_with_attention_by_the_bytes_they_return(roomy: Engi
     asyncio.run(scenario())
 
 
-def test_a_bad_item_costs_only_its_own_request(engine: Engine, model: FakeModel) -> None:
+def test_bad_item_costs_only_its_own_request(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         first = occupy_engine(model, engine)
         good, bad = (submit(engine, make_items(4, value=value), vectors=VECTORS) for value in (1, NAN_ID))
@@ -108,7 +108,7 @@ def test_a_bad_item_costs_only_its_own_request(engine: Engine, model: FakeModel)
     asyncio.run(scenario())
 
 
-def test_a_value_that_is_not_finite_fails_its_own_item_alone() -> None:
+def test_value_that_is_not_finite_fails_its_own_item_alone() -> None:
     lane = BatchKey("fake", (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS))
     items = [QueueItem(lane, item, [Waiter(cast("EngineRequest", None), 0, None)]) for item in make_items(3, 2, 2)]
     rows = np.zeros((3, 3, 2), np.float32)

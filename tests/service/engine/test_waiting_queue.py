@@ -54,14 +54,14 @@ def requests(loop: asyncio.AbstractEventLoop) -> Requests:
     return Requests(loop)
 
 
-def test_a_batch_is_made_of_the_nearest_in_length(requests: Requests) -> None:
+def test_batch_is_made_of_the_nearest_in_length(requests: Requests) -> None:
     for n in (40, 3, 45, 5, 39, 4):
         requests.add(n)
     assert sorted(requests.take()) == [39, 40]
     assert (requests.waiting.items, requests.waiting.tokens) == (4, 3 + 45 + 5 + 4)
 
 
-def test_no_batch_is_mostly_padding(requests: Requests) -> None:
+def test_batch_is_never_mostly_padding(requests: Requests) -> None:
     requests.add(60)
     requests.add(1, 2, 3)
     taken = requests.take()
@@ -69,7 +69,7 @@ def test_no_batch_is_mostly_padding(requests: Requests) -> None:
     assert len(taken) * 60 <= 2 * sum(taken)
 
 
-def test_lanes_never_mix_and_observed_batches_are_bounded_in_cells(requests: Requests) -> None:
+def test_lanes_never_mix_and_observed_batches_are_bounded_in_patches(requests: Requests) -> None:
     requests.add(*[10] * 8)
     requests.add(*[10] * 20, lane=SEEN)
     batches = [requests.waiting.take_batch(LIMITS) for _ in range(3)]
@@ -110,7 +110,7 @@ def test_identical_items_that_are_asked_for_different_things_wait_apart(requests
     assert requests.waiting.items == 2
 
 
-def test_what_is_withdrawn_leaves_but_not_from_under_another(requests: Requests) -> None:
+def test_cancelled_item_leaves_unless_another_request_waits(requests: Requests) -> None:
     mine, other = requests.add(7, 8, key=None), requests.add(9)
     shared, also = requests.add(5, key=b"same"), requests.add(5, key=b"same")
     requests.waiting.cancel(mine)
@@ -154,7 +154,7 @@ def test_taking_does_not_look_at_all_that_waits(requests: Requests) -> None:
     assert touched < 100 * len(taken)
 
 
-def test_what_is_answered_is_not_kept_until_its_deadline(requests: Requests) -> None:
+def test_answered_request_is_freed_before_its_deadline(requests: Requests) -> None:
     answered, gone = weakref.ref(requests.add(5)), weakref.ref(requests.add(6))
     requests.take()
     left = gone()
@@ -180,7 +180,7 @@ def test_deadlines_of_what_is_answered_do_not_pile_up(requests: Requests, monkey
     assert requests.waiting.expired(95) == patient[::-1]
 
 
-def test_the_next_deadline_is_of_one_that_has_not_begun(requests: Requests) -> None:
+def test_next_deadline_is_of_one_that_has_not_begun(requests: Requests) -> None:
     requests.add(3, deadline=5.0)
     requests.take()
     assert requests.waiting.next_deadline() == float("inf")
@@ -193,7 +193,7 @@ def shared(requests: Requests, tokens: int) -> list[tuple[BatchKey, int]]:
 
 
 @pytest.mark.parametrize("first", [PLAIN, SEEN])
-def test_a_small_batch_is_filled_with_those_of_which_attention_is_asked_or_not(
+def test_small_batch_is_filled_with_those_of_which_attention_is_asked_or_not(
     requests: Requests, first: BatchKey
 ) -> None:
     other = SEEN if first is PLAIN else PLAIN
@@ -204,7 +204,7 @@ def test_a_small_batch_is_filled_with_those_of_which_attention_is_asked_or_not(
     assert sorted(shared(requests, 16)) == [(other, 6), (other, 7)]
 
 
-def test_a_batch_that_is_large_enough_is_of_one_lane(requests: Requests) -> None:
+def test_batch_that_is_large_enough_is_of_one_lane(requests: Requests) -> None:
     requests.add(5, 5, 5, 5)
     requests.add(5, lane=SEEN)
     assert shared(requests, 16) == [(PLAIN, 5)] * 4
@@ -219,7 +219,7 @@ def test_a_batch_that_is_large_enough_is_of_one_lane(requests: Requests) -> None
     ],
     ids=["of another model", "vectors", "vectors and attention"],
 )
-def test_others_share_no_batch(requests: Requests, other: BatchKey) -> None:
+def test_incompatible_requests_share_no_batch(requests: Requests, other: BatchKey) -> None:
     requests.add(5, lane=PLAIN)
     requests.add(5, lane=other)
     assert shared(requests, 16) == [(PLAIN, 5)]

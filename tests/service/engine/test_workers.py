@@ -34,7 +34,7 @@ def test_closing_finishes_what_is_queued_and_takes_no_more(engine: Engine, model
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_fault_in_the_thread_answers_every_request_and_shows(engine: Engine, model: FakeModel) -> None:
+def test_fault_in_the_thread_answers_every_request_and_shows(engine: Engine, model: FakeModel) -> None:
     async def scenario() -> None:
         model.gate.clear()
         running = submit(engine, make_items(3, value=CRASHING_ID))
@@ -52,7 +52,7 @@ def test_a_fault_in_the_thread_answers_every_request_and_shows(engine: Engine, m
     asyncio.run(scenario())
 
 
-def test_a_stuck_batch_is_given_up_and_the_engine_goes_on(model: FakeModel) -> None:
+def test_stuck_batch_is_given_up_and_the_engine_goes_on(model: FakeModel) -> None:
     async def scenario(engine: Engine) -> None:
         stuck = occupy_engine(model, engine)
         with pytest.raises(InferenceFailed, match="too long"):
@@ -70,7 +70,7 @@ def test_a_stuck_batch_is_given_up_and_the_engine_goes_on(model: FakeModel) -> N
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_when_every_replacement_is_stuck_too_the_engine_ends(model: FakeModel) -> None:
+def test_engine_ends_when_every_replacement_thread_is_stuck(model: FakeModel) -> None:
     async def scenario(engine: Engine) -> None:
         for _ in range(2):
             stuck = occupy_engine(model, engine)

@@ -25,7 +25,7 @@ PROTANOPIA = np.array([[0.1523, 1.0526, -0.2049], [0.1145, 0.7863, 0.0992], [-0.
 severity 1; on linear light."""
 
 
-def test_the_published_example_of_oklab() -> None:
+def test_published_example_of_oklab() -> None:
     """White and the three primaries, as Ottosson's reference implementation gives them."""
     expected = [[1.0, 0, 0], [0.62796, 0.22486, 0.12585], [0.86644, -0.23389, 0.17950], [0.45201, -0.03246, -0.31153]]
     srgb = np.array([[1.0, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
@@ -33,7 +33,7 @@ def test_the_published_example_of_oklab() -> None:
     np.testing.assert_allclose(to_srgb(to_oklab(srgb)), srgb, atol=1e-6)
 
 
-def test_srgb_has_every_colour_of_it() -> None:
+def test_srgb_has_every_color_of_it() -> None:
     srgb = to_srgb(oklab_path())
     assert srgb.min() >= 0
     assert srgb.max() <= 1
@@ -46,19 +46,19 @@ def test_equal_steps_are_equal_distances() -> None:
     assert drawn.max() / drawn.min() < 1.1
 
 
-def test_it_gets_lighter_all_the_way() -> None:
+def test_colormap_lightness_increases() -> None:
     assert np.diff(oklab_path()[:, 0]).min() > 0.001
     assert np.diff(to_oklab(COLORMAP[::3] / 255)[:, 0]).min() > 0
 
 
-def test_it_gets_lighter_for_the_colour_blind_too() -> None:
+def test_colormap_lightness_increases_for_the_color_blind() -> None:
     light = np.where(COLORMAP / 255 <= 0.04045, COLORMAP / 255 / 12.92, ((COLORMAP / 255 + 0.055) / 1.055) ** 2.4)
     for seen in (PROTANOPIA, DEUTERANOPIA, TRITANOPIA):
         lightness = to_oklab(_encoded((light @ seen.T).clip(0, 1)))[:, 0]
         assert np.diff(lightness[::15]).min() > 0.01
 
 
-def test_every_colour_can_be_written_on() -> None:
+def test_colormap_colors_contrast_with_ink() -> None:
     for place in np.linspace(0, 1, LEVELS):
         ground = color_at(float(place))
         assert contrast_ratio(contrasting_ink(ground), ground) >= 4.5

@@ -26,7 +26,7 @@ GRAY = Image.new("RGB", (100, 100), (128, 128, 128))
 
 
 @pytest.mark.parametrize("width_px", [200, 400, 4096])
-def test_each_cell_is_under_its_colour(width_px: int) -> None:
+def test_patch_has_its_color(width_px: int) -> None:
     pixels = draw(GRAY, [0.1, 0.2, 0.3, 0.4], boxes(2, 2, (0, 0, 100, 100)), width_px)
     page = Page(width_px)
     top, cell = page.margin_px, page.content_width_px / 2
@@ -36,12 +36,12 @@ def test_each_cell_is_under_its_colour(width_px: int) -> None:
         np.testing.assert_allclose(pixels[y, x], expected, atol=1.5)
 
 
-def test_cells_may_begin_within_a_px_and_leave_no_gap() -> None:
+def test_patches_may_begin_within_a_px_and_leave_no_gap() -> None:
     pixels = draw(GRAY, np.ones(49), boxes(7, 7, (0, 0, 100, 100)))
     assert (pixels[8:392, 8:392] == pixels[200, 200]).all()
 
 
-def test_what_the_model_does_not_see_is_grey() -> None:
+def test_pixels_outside_the_crop_are_gray() -> None:
     picture = Image.new("RGB", (300, 100), (200, 30, 30))
     pixels = draw(picture, [0.0, 1.0], boxes(1, 2, (100.5, 0, 199.5, 100)))
     middle = pixels[8 + 64]
@@ -51,14 +51,14 @@ def test_what_the_model_does_not_see_is_grey() -> None:
     np.testing.assert_allclose([seen.min(), seen.max()], [384 * 100.5 / 300, 384 * 199.5 / 300], atol=1.5)
 
 
-def test_the_picture_is_still_there() -> None:
+def test_image_is_still_there() -> None:
     pixels = draw(gradient_image(96, 96), np.ones(4), boxes(2, 2, (0, 0, 96, 96)))[8:392, 8:392]
     under = np.asarray(gradient_image(96, 96).convert("L").resize((384, 384))).astype(float)
     assert np.corrcoef(pixels.sum(-1).ravel(), under.ravel())[0, 1] > 0.8
     assert pixels.sum(-1).std() > 30
 
 
-def test_the_marked_cell_is_outlined() -> None:
+def test_marked_patch_is_outlined() -> None:
     pixels = draw(GRAY, [0.0, 1.0], boxes(1, 2, (0, 0, 100, 100)), marked=1)
     white = np.argwhere((pixels[:392] == 255).all(-1))
     assert white[:, 1].min() == 200
@@ -66,7 +66,7 @@ def test_the_marked_cell_is_outlined() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 10_000), (10_000, 1), (3, 4), (5_000, 2_000)])
 @pytest.mark.parametrize("width_px", [200, 4096])
-def test_any_shape_is_drawn_and_bounded(size: tuple[int, int], width_px: int) -> None:
+def test_heatmap_of_any_shape_is_drawn_and_bounded(size: tuple[int, int], width_px: int) -> None:
     pixels = draw(Image.new("RGB", size, "red"), np.arange(49.0), boxes(7, 7, (0, 0, *size)), width_px)
     assert pixels.shape[1] == width_px
     assert pixels.shape[0] * pixels.shape[1] < MAX_PAGE_PIXELS * 1.2
@@ -74,7 +74,7 @@ def test_any_shape_is_drawn_and_bounded(size: tuple[int, int], width_px: int) ->
 
 
 @pytest.mark.parametrize("width_px", [200, 400, 4096])
-def test_the_legend_goes_from_end_to_end_between_its_numbers(width_px: int) -> None:
+def test_legend_goes_from_end_to_end_between_its_numbers(width_px: int) -> None:
     page = Page(width_px)
     bar, note = colorbar(page, ColorNorm(0.0123, 0.456), ["a model"])
     row = np.asarray(bar)[1]

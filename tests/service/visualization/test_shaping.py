@@ -9,7 +9,7 @@ def drawn(text: str) -> list[str]:
     return [one.text for one in split_characters(text)]
 
 
-def test_every_code_point_is_of_one_character() -> None:
+def test_code_point_belongs_to_one_character() -> None:
     text = "a\u0301 \U0001f468\u200d\U0001f469\r\n\u05d0\u05b0!"
     found = split_characters(text)
     assert [one.start for one in found[1:]] == [one.end for one in found[:-1]]
@@ -29,7 +29,7 @@ def test_arabic_letters_join() -> None:
     assert drawn("\u0628\u200c\u0628") == ["\ufe8f", "\ufe8f"], "a non-joiner between them"
 
 
-def test_what_the_font_has() -> None:
+def test_font_coverage_is_known() -> None:
     assert all(map(has_glyph, "aZ\u00e9\u05d0\ufe91\u21b5"))
     assert not any(map(has_glyph, "\u65e5\U0001f642\x00\U0010ffff\ue000\ufffe"))
     assert printable("a\u65e5") == "aU+65E5"

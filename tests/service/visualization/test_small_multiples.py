@@ -19,7 +19,7 @@ def draw(values: np.ndarray, shape: float = 1.0, width_px: int = 800) -> np.ndar
 
 
 @pytest.mark.parametrize("width_px", [400, 4096])
-def test_the_largest_weight_is_the_maps_end_in_its_own_panel(width_px: int) -> None:
+def test_largest_weight_is_the_maps_end_in_its_own_panel(width_px: int) -> None:
     values = np.full((3, 4, 5, 5), 0.01)
     values[1, 2, 3, 4] = 0.9
     pixels = draw(values, width_px=width_px)
@@ -51,7 +51,7 @@ def test_too_many_panels_are_refused() -> None:
         draw(np.ones((2, 100, 2, 2)), width_px=200)
 
 
-def test_no_peak_is_lost_between_px() -> None:
+def test_heatmap_keeps_peaks_between_px() -> None:
     values = np.zeros((1, 1000))
     values[0, 777] = 1.0
     small = resample(values, 10, 1)
@@ -78,6 +78,6 @@ def test_rows_and_columns_of_a_matrix_have_their_names() -> None:
     assert left + 2 * cell <= column_names[:, 1].min() <= column_names[:, 1].max() < left + 3 * cell
 
 
-def test_a_matrix_too_large_for_names_is_drawn_without() -> None:
+def test_matrix_too_large_for_names_is_drawn_without() -> None:
     made = matrix(np.eye(300), ["lamp"] * 300, width_px=400, caption=["a model"])
     assert made.width == 400

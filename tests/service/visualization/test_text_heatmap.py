@@ -39,7 +39,7 @@ def where(image: Image.Image, wanted: object) -> np.ndarray:
 
 
 @pytest.mark.parametrize("width_px", [200, 400, 800, 4096])
-def test_each_tokens_ground_is_its_weights_colour(width_px: int) -> None:
+def test_token_ground_has_the_color_of_its_weight(width_px: int) -> None:
     image = draw(TEXT, tokens(TEXT, [1, 16, 4, 10]), width_px)
     assert image.width == width_px
     for place in (0, 1, 0.2, 0.6):
@@ -55,7 +55,7 @@ def test_special_tokens_have_no_part_in_the_scale() -> None:
     assert len(where(draw("one two", of), COLORMAP[0])) > 40
 
 
-def test_more_than_one_line_is_as_long_as_the_page() -> None:
+def test_wrapped_lines_fit_the_page() -> None:
     text = " ".join(["lamp"] * 200)
     image = draw(text, tokens(text, [0.1 + i for i in range(200)]), 400)
     margin = Page(400).margin_px
@@ -88,12 +88,12 @@ def test_overlapping_tokens_are_shaded_as_one() -> None:
     )
 
 
-def test_the_marked_token_has_a_ring() -> None:
+def test_marked_token_has_a_ring() -> None:
     plain, marked = (draw(TEXT, [Token(TEXT, 0, 26, 1.0, marked=marked)]) for marked in (False, True))
     assert len(where(marked, INK)) > len(where(plain, INK)) + 200
 
 
-def test_what_the_model_did_not_see_is_not_shaded() -> None:
+def test_truncated_text_is_not_shaded() -> None:
     text = "lamp " * 1000
     seen = [Token("lamp", 5 * i, 5 * i + 4, float(i)) for i in range(5)]
     long, short = draw(text, seen, truncated=True), draw(text[:24], seen)
@@ -101,7 +101,7 @@ def test_what_the_model_did_not_see_is_not_shaded() -> None:
     assert len(where(long, COLORMAP[-1])) == len(where(short, COLORMAP[-1]))
 
 
-def test_a_long_text_is_bounded() -> None:
+def test_long_text_is_bounded() -> None:
     began = time.process_time()
     text = "lamp, " * 100_000
     image = draw(text, [Token("lamp", 6 * i, 6 * i + 4, i % 7) for i in range(8_000)], 4096)
@@ -109,7 +109,7 @@ def test_a_long_text_is_bounded() -> None:
     assert time.process_time() - began < 20
 
 
-def test_the_nastiest_strings() -> None:
+def test_nastiest_strings() -> None:
     source = Random(1)
     began = time.process_time()
     for text in nasty_strings(500):
