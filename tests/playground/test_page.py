@@ -135,7 +135,7 @@ def test_theme_can_be_chosen(opened: PlaygroundPage) -> None:
 
 def test_colormap_is_readable_and_perceptually_even(opened: PlaygroundPage) -> None:
     worst, spread = opened.page.evaluate("""async () => {
-        const { ink, lit, shade } = await import('/playground/colormap.js');
+        const { contrastingInk: ink, imageColor: lit, textColor: shade } = await import('/playground/colormap.js');
         const linear = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
         const share = [0.2126, 0.7152, 0.0722];
         const light = (rgb) => rgb.reduce((sum, value, i) => sum + linear(value / 255) * share[i], 0);

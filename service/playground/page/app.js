@@ -1,118 +1,119 @@
-// The page: what is shown to which model, the answer, and what follows from it.
+// The page: the selected input and model, the response, and all that shows it.
 
-import { ApiError, embed, hasKey, models, setKey, url } from "./api.js";
+import { ApiError, embed, hasKey, fetchModels, setKey, url } from "./api.js";
 import { dot } from "./arrays.js";
-import { css, shade } from "./colormap.js";
+import { toCss, textColor } from "./colormap.js";
 import { compare, paint as paintCompared } from "./compare.js";
-import { command } from "./curl.js";
-import { $, debounced, option } from "./dom.js";
-import { ofFile, ofText, pictureIn } from "./inputs.js";
-import { neighbors, remember } from "./history.js";
+import { curlCommand } from "./curl.js";
+import { $, debounce, option } from "./dom.js";
+import { imageInput, textInput, imageFileIn } from "./inputs.js";
+import { showNeighbors, remember } from "./history.js";
 import * as scenes from "./scenes.js";
-import { View } from "./view.js";
+import { AttentionCard } from "./view.js";
 
-const TYPING_MS = 250;
-const REMEMBERED_MS = 1500;
-const FIRST_NUMBERS = 8;
+const TYPING_DEBOUNCE_MS = 250;
+const REMEMBER_AFTER_MS = 1500;
+const PREVIEW_VALUES = 8;
 
-let served = [];
-let input = ofText($("text").value);
-let answered = null;
-let asking = new AbortController();
-let searching = new AbortController();
-let comparing = new AbortController();
+let models = [];
+let input = textInput($("text").value);
+let result = null;
+let embedController = new AbortController();
+let searchController = new AbortController();
+let compareController = new AbortController();
 
-const view = new View(describe, fail);
+const view = new AttentionCard(showCurlCommand, showError);
 
-const model = () => served.find((each) => each.id === $("model").value);
+const model = () => models.find((each) => each.id === $("model").value);
 
-/** The chosen model, or the one that takes such an input: of its space, if there is one. */
-function takes(kind) {
+/** The selected model, or one that accepts the modality, if possible in the same space. */
+function modelFor(kind) {
   const now = model();
-  const able = served.filter((each) => each.modality === kind);
-  return now?.modality === kind ? now : able.find((each) => each.space === now?.space) ?? able[0];
+  const candidates = models.filter((each) => each.modality === kind);
+  return now?.modality === kind ? now : candidates.find((each) => each.space === now?.space) ?? candidates[0];
 }
 
 async function start() {
   $("busy").hidden = false;
   try {
-    served = await models();
+    models = await fetchModels();
   } catch (error) {
-    fail(error, start);
+    showError(error, start);
     return;
   } finally {
     $("busy").hidden = true;
   }
-  $("model").replaceChildren(...served.map((each) => option(each.id, `${each.id} (${each.modality})`)));
-  const texts = takes("text");
+  $("model").replaceChildren(...models.map((each) => option(each.id, `${each.id} (${each.modality})`)));
+  const texts = modelFor("text");
   if (texts) $("model").value = texts.id;
-  offerPictures();
-  if (texts || input.kind === "image") look();
-  else nothing();
+  showImageInputs();
+  if (texts || input.kind === "image") embedInput();
+  else clearResult();
 }
 
-function offerPictures() {
-  const pictures = takes("image");
+function showImageInputs() {
+  const pictures = modelFor("image");
   $("drop").hidden = $("scenes-box").hidden = !pictures;
-  const pair = shared();
+  const pair = textImagePair();
   $("search").disabled = !pair;
   $("search-note").textContent = pair ? "" : "This server has no text model and image model with the same embedding space.";
-  if (pictures && !$("scenes").hasChildNodes()) scenes.offer(pick, (error) => fail(error, () => {})).catch((error) => fail(error, offerPictures));
+  if (pictures && !$("scenes").hasChildNodes()) scenes.showScenes(selectInput, (error) => showError(error, () => {})).catch((error) => showError(error, showImageInputs));
 }
 
-/** A text model and an image model in one space, the chosen one if it is of one. */
-function shared() {
-  const [image] = [model(), ...served].filter((each) => each?.modality === "image"
-    && served.some((other) => other.modality === "text" && other.space === each.space));
-  return image && { image, text: served.find((each) => each.modality === "text" && each.space === image.space) };
+/** A text model and an image model in one space, the selected model among them if possible. */
+function textImagePair() {
+  const [image] = [model(), ...models].filter((each) => each?.modality === "image"
+    && models.some((other) => other.modality === "text" && other.space === each.space));
+  return image && { image, text: models.find((each) => each.modality === "text" && each.space === image.space) };
 }
 
-function pick(picked, of = takes(picked.kind)) {
+function selectInput(picked, of = modelFor(picked.kind)) {
   input = picked;
   if (of) $("model").value = of.id;
   if (picked.kind === "text") $("text").value = picked.text;
-  look();
+  embedInput();
 }
 
-/** Ask for the embedding and its attention; what was asked before and is not answered is given up. */
-async function look() {
-  asking.abort();
-  asking = new AbortController();
-  const { signal } = asking;
-  const of = takes(input.kind);
+/** Request the embedding and its attention; an earlier request in flight is aborted. */
+async function embedInput() {
+  embedController.abort();
+  embedController = new AbortController();
+  const { signal } = embedController;
+  const of = modelFor(input.kind);
   settle.later(null);
+  $("compared").hidden = true; // it was of another input
   if (!of || (input.kind === "text" && input.text === "")) {
-    nothing();
+    clearResult();
     return;
   }
   $("model").value = of.id;
-  facts(of);
+  showModelFacts(of);
   $("busy").hidden = false;
   try {
     const first = view.first;
     const found = await embed(of, input, of.attention && { reduce: first.reduce, query: "pool" }, signal);
     if (signal.aborted) return;
-    answered = { model: of, input, vector: found.embedding, truncated: found.truncated };
-    forgive();
+    result = { model: of, input, vector: found.embedding, truncated: found.truncated };
+    clearError();
     $("empty").hidden = true;
-    tell();
+    showEmbedding();
     await view.show(of, input, found, first);
-    announce(found);
-    settle.later(answered);
+    announceToScreenReader(found);
+    settle.later(result);
   } catch (error) {
     if (error.name !== "AbortError") {
-      nothing();
-      fail(error, look);
+      clearResult();
+      showError(error, embedInput);
     }
   } finally {
     if (!signal.aborted) $("busy").hidden = true;
   }
 }
 
-function nothing() {
-  answered = null;
+function clearResult() {
+  result = null;
   view.clear();
-  forgive();
+  clearError();
   $("busy").hidden = true;
   $("empty").hidden = false;
   $("embedding-facts").textContent = "No embedding yet.";
@@ -120,64 +121,64 @@ function nothing() {
   $("strip").hidden = $("copy-vector").hidden = true;
 }
 
-/** Remembered is what was looked at for a moment, not each letter on the way. */
+/** Inputs viewed for a moment are remembered, not each typed letter. */
 const settle = {
-  later: debounced((what) => {
-    if (what && what === answered) remember(what.model, what.input, what.vector);
-  }, REMEMBERED_MS),
+  later: debounce((what) => {
+    if (what && what === result) remember(what.model, what.input, what.vector);
+  }, REMEMBER_AFTER_MS),
 };
 
-function facts(of) {
+function showModelFacts(of) {
   const size = of.modality === "text" ? `up to ${of.max_tokens} tokens` : `${of.image.columns_px} × ${of.image.rows_px} px`;
   const heads = of.attention && `${of.attention.layers} layers, ${[of.attention.heads].flat().join("/")} heads`;
   $("model-facts").textContent = [of.architecture, size, heads].filter(Boolean).join(" · ");
 }
 
 /** The embedding, its neighbors and the request. */
-function tell() {
-  const { model: of, input: shown, vector } = answered;
+function showEmbedding() {
+  const { model: of, input: shown, vector } = result;
   const length = Math.sqrt(dot(vector, vector));
-  $("embedding-facts").textContent = `${vector.length} numbers, of length ${length.toFixed(3)}. The first ${Math.min(FIRST_NUMBERS, vector.length)}:`;
-  $("numbers").textContent = vector.slice(0, FIRST_NUMBERS).map((value) => value.toFixed(4).replace("-", "−")).join("  ");
+  $("embedding-facts").textContent = `${vector.length} numbers, of length ${length.toFixed(3)}. The first ${Math.min(PREVIEW_VALUES, vector.length)}:`;
+  $("numbers").textContent = vector.slice(0, PREVIEW_VALUES).map((value) => value.toFixed(4).replace("-", "−")).join("  ");
   $("strip").hidden = $("copy-vector").hidden = false;
-  strip(vector);
-  neighbors(of, shown, vector, (which, what) => pick(what, which));
-  describe();
+  drawEmbeddingStrip(vector);
+  showNeighbors(of, shown, vector, (which, what) => selectInput(what, which));
+  showCurlCommand();
 }
 
-function strip(vector) {
+function drawEmbeddingStrip(vector) {
   const canvas = $("strip");
   canvas.width = vector.length;
   const context = canvas.getContext("2d");
   const largest = Math.max(...vector.map(Math.abs)) || 1;
   vector.forEach((value, i) => {
-    context.fillStyle = css(shade(value / largest));
+    context.fillStyle = toCss(textColor(value / largest));
     context.fillRect(i, 0, 1, 1);
   });
 }
 
-function describe() {
-  if (!answered) return;
-  const seen = answered.model.attention ? view.view : null;
+function showCurlCommand() {
+  if (!result) return;
+  const seen = result.model.attention ? view.view : null;
   const { query } = view;
-  $("curl").textContent = command(url("v1/embeddings"), {
-    model: answered.model, input: answered.input, view: seen, query, keyed: hasKey(),
+  $("curl").textContent = curlCommand(url("v1/embeddings"), {
+    model: result.model, input: result.input, view: seen, query, withKey: hasKey(),
   });
 }
 
-function announce({ attention, embedding }) {
+function announceToScreenReader({ attention, embedding }) {
   const parts = attention?.tokens ? `${attention.tokens.length} tokens` : attention?.grid ? `${attention.values.length} patches` : "";
-  $("status").textContent = `${answered.model.id}: ${[parts, `${embedding.length} numbers`].filter(Boolean).join(", ")}`;
+  $("status").textContent = `${result.model.id}: ${[parts, `${embedding.length} numbers`].filter(Boolean).join(", ")}`;
 }
 
-/** An error in words, with a way on. */
-function fail(error, again) {
+/** Show an error, and a way to retry. */
+function showError(error, again) {
   const wait = error.retryAfterS ? ` Try again in ${error.retryAfterS} s.` : "";
   $("error-text").textContent = `${sentence(error.message)}${wait}`;
   $("error").hidden = false;
   $("empty").hidden = true;
   $("retry").hidden = !(error instanceof ApiError);
-  $("retry").onclick = () => { forgive(); again(); };
+  $("retry").onclick = () => { clearError(); again(); };
   if (error.status === 401) {
     $("error-text").textContent += " Enter it above, under “Key”.";
     $("key-box").open = true;
@@ -187,15 +188,15 @@ function fail(error, again) {
 
 const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
-function forgive() {
+function clearError() {
   $("error").hidden = true;
 }
 
-async function take(file) {
+async function loadFile(file) {
   try {
-    pick(await ofFile(file, file.name));
+    selectInput(await imageInput(file, file.name));
   } catch (error) {
-    fail(error, () => {});
+    showError(error, () => {});
   }
 }
 
@@ -208,34 +209,34 @@ async function copy(button, text) {
   setTimeout(() => { button.textContent = before; }, 1500);
 }
 
-const typed = debounced(look, TYPING_MS);
-$("text").oninput = () => { input = ofText($("text").value); typed(); };
+const embedDebounced = debounce(embedInput, TYPING_DEBOUNCE_MS);
+$("text").oninput = () => { input = textInput($("text").value); embedDebounced(); };
 $("model").onchange = async () => {
   const of = model();
   try {
-    if (of.modality !== input.kind) input = of.modality === "text" ? ofText($("text").value) : await scenes.first();
+    if (of.modality !== input.kind) input = of.modality === "text" ? textInput($("text").value) : await scenes.firstScene();
   } catch (error) {
-    return fail(error, () => {});
+    return showError(error, () => {});
   }
-  look();
+  embedInput();
 };
 
 $("choose").onclick = () => $("file").click();
-$("file").onchange = () => { if ($("file").files[0]) take($("file").files[0]); $("file").value = ""; };
+$("file").onchange = () => { if ($("file").files[0]) loadFile($("file").files[0]); $("file").value = ""; };
 addEventListener("paste", (event) => {
-  const file = pictureIn(event.clipboardData);
-  if (file) { event.preventDefault(); take(file); }
+  const file = imageFileIn(event.clipboardData);
+  if (file) { event.preventDefault(); loadFile(file); }
 });
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
 addEventListener("dragover", () => $("drop").classList.add("over"));
 for (const name of ["dragleave", "drop"]) addEventListener(name, () => $("drop").classList.remove("over"));
-addEventListener("drop", (event) => { if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]); });
+addEventListener("drop", (event) => { if (event.dataTransfer.files[0]) loadFile(event.dataTransfer.files[0]); });
 
-$("search").oninput = debounced(async () => {
-  searching.abort();
-  searching = new AbortController();
+$("search").oninput = debounce(async () => {
+  searchController.abort();
+  searchController = new AbortController();
   const text = $("search").value;
-  const pair = shared();
+  const pair = textImagePair();
   if (!text || !pair) {
     $("found").replaceChildren();
     $("search-note").textContent = "";
@@ -243,24 +244,24 @@ $("search").oninput = debounced(async () => {
   }
   $("search-note").textContent = "Searching…";
   try {
-    await scenes.search(text, pair.text, pair.image, searching.signal);
+    await scenes.search(text, pair.text, pair.image, searchController.signal);
     $("search-note").textContent = "Nearest first by cosine similarity:";
   } catch (error) {
     if (error.name !== "AbortError") $("search-note").textContent = sentence(error.message);
   }
-}, TYPING_MS);
+}, TYPING_DEBOUNCE_MS);
 
 $("compare").onclick = async () => {
-  comparing.abort();
-  const { signal } = (comparing = new AbortController());
+  compareController.abort();
+  const { signal } = (compareController = new AbortController());
   $("compared").hidden = true;
   const note = (text) => { $("compare-note").textContent = text; };
-  if (!answered) return note("Provide an input first.");
-  const other = await scenes.chosen() || ($("other").value && ofText($("other").value));
+  if (!result) return note("Provide an input first.");
+  const other = await scenes.selectedScene() || ($("other").value && textInput($("other").value));
   if (!other) return note("Type another text, or choose a scene.");
   note("Comparing…");
   try {
-    await compare(answered.model, [answered.input, other], signal);
+    await compare(result.model, [result.input, other], signal);
     note("");
   } catch (error) {
     if (error.name !== "AbortError") note(sentence(error.message));
@@ -271,24 +272,24 @@ $("key-form").onsubmit = (event) => {
   event.preventDefault();
   setKey($("key").value);
   $("key-box").open = false;
-  forgive();
+  clearError();
   start();
 };
 $("copy").onclick = () => copy($("copy"), $("curl").textContent);
-$("copy-vector").onclick = () => copy($("copy-vector"), JSON.stringify(answered.vector));
+$("copy-vector").onclick = () => copy($("copy-vector"), JSON.stringify(result.vector));
 
 const THEMES = ["system", "light", "dark"];
-function theme(name) {
+function setTheme(name) {
   document.documentElement.dataset.theme = name === "system" ? "" : name;
   $("theme").textContent = `Theme: ${name}`;
   view.paint();
   paintCompared();
-  if (answered) strip(answered.vector);
+  if (result) drawEmbeddingStrip(result.vector);
 }
 $("theme").onclick = () => {
   const now = document.documentElement.dataset.theme || "system";
-  theme(THEMES[(THEMES.indexOf(now) + 1) % THEMES.length]);
+  setTheme(THEMES[(THEMES.indexOf(now) + 1) % THEMES.length]);
 };
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme(document.documentElement.dataset.theme || "system"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(document.documentElement.dataset.theme || "system"));
 
 start();

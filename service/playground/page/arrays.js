@@ -1,6 +1,6 @@
 // Arrays as the service sends them in base64: little-endian float16, row by row.
 
-function half(bits) {
+function float16ToNumber(bits) {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;
@@ -9,13 +9,13 @@ function half(bits) {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-const HALVES = Float32Array.from({ length: 65536 }, (_, bits) => half(bits));
+const FLOAT16_TABLE = Float32Array.from({ length: 65536 }, (_, bits) => float16ToNumber(bits));
 
 /** Base64 of float16 -> Float32Array. */
-export function halves(encoded) {
+export function decodeFloat16(encoded) {
   const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
   const view = new DataView(bytes.buffer);
-  return Float32Array.from({ length: bytes.length / 2 }, (_, i) => HALVES[view.getUint16(2 * i, true)]);
+  return Float32Array.from({ length: bytes.length / 2 }, (_, i) => FLOAT16_TABLE[view.getUint16(2 * i, true)]);
 }
 
 /** The mean of several arrays of one length, number by number. */

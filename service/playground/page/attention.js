@@ -3,10 +3,10 @@
 // Letters: n positions, m of them without the prefix (all of a text, the patches of an image), p = n - m before them.
 
 import { embed } from "./api.js";
-import { halves, mean } from "./arrays.js";
+import { decodeFloat16, mean } from "./arrays.js";
 
 /** A larger matrix than this is not fetched whole, but row by row. */
-const LARGEST_VALUES = 2_000_000;
+const MAX_MATRIX_VALUES = 2_000_000;
 
 export const headsOf = (model, layer) =>
   Array.isArray(model.attention.heads) ? model.attention.heads[layer] : model.attention.heads;
@@ -15,44 +15,43 @@ export const headsOf = (model, layer) =>
  *
  * The query is "pool", "all", or a position counted after the prefix.
  */
-export function asked(view, query, prefix = 0) {
+export function attentionOptions(view, query, prefix = 0) {
   if (view.reduce !== "raw") return { reduce: view.reduce, query };
   const heads = view.head === "mean" ? "all" : [view.head];
   return { reduce: "raw", query: typeof query === "number" ? query + prefix : query, layers: [view.layer], heads };
 }
 
 export class Attention {
-  /** `answered` are weights that came with the embedding, by the view they were asked for. */
   constructor(model, input) {
     this.model = model;
     this.input = input;
     this.prefix = model.grid?.prefix ?? 0;
-    this.kept = new Map();
+    this.cache = new Map();
   }
 
-  /** Keep the answer to what was asked with the embedding: nobody asks it again. */
+  /** Store the attention that came with the embedding, so that it is not requested again. */
   keep(view, attention) {
-    this.kept.set(name(view, "pool"), Promise.resolve(attention));
+    this.cache.set(cacheKey(view, "pool"), Promise.resolve(attention));
   }
 
-  /** `{prefix [p], values [m]}`: what the positions count in the embedding. */
+  /** `{prefix [p], values [m]}`: the weight of each position in the embedding. */
   async pooled(view, signal) {
     const found = await this.fetched(view, "pool", signal);
-    return this.split(view, rows(found, view, 0, 1));
+    return this.split(view, selectRow(found, view, 0, 1));
   }
 
-  /** The same of one position: what it attends to. */
+  /** The same for one position: what it attends to. */
   async of(view, position, signal) {
     const raw = view.reduce === "raw";
     const m = this.positions;
     const n = raw ? m + this.prefix : m;
     const size = n * n * (raw ? headsOf(this.model, view.layer) : 1);
-    if (size > LARGEST_VALUES) {
+    if (size > MAX_MATRIX_VALUES) {
       const found = await this.fetched(view, raw ? position + this.prefix : position, signal);
-      return this.split(view, rows(found, view, 0, 1));
+      return this.split(view, selectRow(found, view, 0, 1));
     }
     const found = await this.fetched(view, "all", signal);
-    return this.split(view, rows(found, view, raw ? position + this.prefix : position, n));
+    return this.split(view, selectRow(found, view, raw ? position + this.prefix : position, n));
   }
 
   split(view, values) {
@@ -61,24 +60,24 @@ export class Attention {
   }
 
   fetched(view, query, signal) {
-    const key = name(view, query);
-    if (!this.kept.has(key)) {
-      const wanted = { ...asked({ ...view, head: "mean" }, query), encoding: "base64" };
-      const coming = embed(this.model, this.input, wanted, signal).then(({ attention }) => ({
+    const key = cacheKey(view, query);
+    if (!this.cache.has(key)) {
+      const options = { ...attentionOptions({ ...view, head: "mean" }, query), encoding: "base64" };
+      const pending = embed(this.model, this.input, options, signal).then(({ attention }) => ({
         ...attention,
-        values: halves(attention.values),
+        values: decodeFloat16(attention.values),
       }));
-      coming.catch(() => this.kept.delete(key));
-      this.kept.set(key, coming);
+      pending.catch(() => this.cache.delete(key));
+      this.cache.set(key, pending);
     }
-    return this.kept.get(key);
+    return this.cache.get(key);
   }
 }
 
-const name = (view, query) => `${view.reduce}/${view.reduce === "raw" ? view.layer : ""}/${query}`;
+const cacheKey = (view, query) => `${view.reduce}/${view.reduce === "raw" ? view.layer : ""}/${query}`;
 
 /** Return one row of the `[n, n]` weights, or, from `[1, h, n, n]`, of the chosen head or the mean over heads. */
-function rows({ shape, values }, view, row, count) {
+function selectRow({ shape, values }, view, row, count) {
   const n = shape.at(-1);
   if (view.reduce !== "raw") return values.slice(row * n, (row + 1) * n);
   const of = (head) => values.slice((head * count + row) * n, (head * count + row + 1) * n);

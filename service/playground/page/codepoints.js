@@ -1,7 +1,7 @@
 // The service counts code points, JavaScript's strings UTF-16 units: one converts to the other here.
 
 /** Where each code point of `text` begins in UTF-16 units, and where the last one ends: `[code points + 1]`. */
-export function boundaries(text) {
+export function utf16Offsets(text) {
   const found = [];
   let at = 0;
   for (const point of text) {
@@ -16,8 +16,8 @@ export function boundaries(text) {
  * A text as its tokens cut it: `{text, tokens}` in order, `tokens` the indices of those that stand there, none in the
  * gaps between. Tokens that share characters (an emoji in several bytes) are one piece.
  */
-export function pieces(text, tokens) {
-  const units = boundaries(text);
+export function tokenSpans(text, tokens) {
+  const units = utf16Offsets(text);
   const last = units.length - 1;
   const found = [];
   let end = 0;
@@ -38,5 +38,5 @@ export function pieces(text, tokens) {
 }
 
 /** Control characters as their pictures (U+2400…): they stand in the text, so they must be seen. */
-export const visible = (text) =>
+export const showControlCharacters = (text) =>
   text.replace(/[\0-\x08\x0b-\x1f]/g, (found) => String.fromCharCode(0x2400 + found.charCodeAt(0))).replace(/\x7f/g, "␡");

@@ -1,46 +1,46 @@
-// Color maps that are even to the eye: lightness runs in a straight line through OKLab (Ottosson, 2020), so equal steps
+// Perceptually uniform colormaps: lightness runs in a straight line through OKLab (Ottosson, 2020), so equal steps
 // of a weight look like equal steps. Each is `[lightness, chroma, hue in degrees]` at equal distances.
 
-const LIT = [[0.2, 0.04, 290], [0.35, 0.13, 300], [0.5, 0.18, 350], [0.65, 0.19, 35], [0.8, 0.17, 70], [0.95, 0.12, 105]];
-const PAPER = [[0.975, 0.012, 95], [0.895, 0.09, 90], [0.815, 0.14, 75], [0.735, 0.17, 60], [0.655, 0.19, 45]];
-const NIGHT = [[0.27, 0.012, 285], [0.41, 0.09, 300], [0.55, 0.17, 345], [0.69, 0.18, 35], [0.83, 0.16, 75]];
-const COLDER = { paper: [[0.975, 0.005, 250], [0.8, 0.1, 250], [0.625, 0.17, 255]], night: [[0.27, 0.01, 260], [0.48, 0.11, 250], [0.7, 0.13, 235]] };
+const IMAGE_STOPS = [[0.2, 0.04, 290], [0.35, 0.13, 300], [0.5, 0.18, 350], [0.65, 0.19, 35], [0.8, 0.17, 70], [0.95, 0.12, 105]];
+const LIGHT_STOPS = [[0.975, 0.012, 95], [0.895, 0.09, 90], [0.815, 0.14, 75], [0.735, 0.17, 60], [0.655, 0.19, 45]];
+const DARK_STOPS = [[0.27, 0.012, 285], [0.41, 0.09, 300], [0.55, 0.17, 345], [0.69, 0.18, 35], [0.83, 0.16, 75]];
+const NEGATIVE_STOPS = { paper: [[0.975, 0.005, 250], [0.8, 0.1, 250], [0.625, 0.17, 255]], night: [[0.27, 0.01, 260], [0.48, 0.11, 250], [0.7, 0.13, 235]] };
 
 /** Whether the page is dark now: chosen, or as the system is. */
-export const dark = () =>
+export const isDark = () =>
   (document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
-/** Over pictures, in light and dark: what is attended to is lit. Share 0 to 1 -> `[r, g, b]`, 0 to 255. */
-export const lit = (share) => along(LIT, share);
+/** Color over images, in light and dark mode: fraction 0 to 1 -> `[r, g, b]`, 0 to 255. */
+export const imageColor = (fraction) => interpolate(IMAGE_STOPS, fraction);
 
-/** Behind text. Share -1 to 1; below 0 it turns blue. */
-export function shade(share) {
-  if (share < 0) return along(COLDER[dark() ? "night" : "paper"], -share);
-  return along(dark() ? NIGHT : PAPER, share);
+/** Color behind text: fraction -1 to 1; blue below 0. */
+export function textColor(fraction) {
+  if (fraction < 0) return interpolate(NEGATIVE_STOPS[isDark() ? "night" : "paper"], -fraction);
+  return interpolate(isDark() ? DARK_STOPS : LIGHT_STOPS, fraction);
 }
 
-export const css = ([r, g, b]) => `rgb(${r}, ${g}, ${b})`;
+export const toCss = ([r, g, b]) => `rgb(${r}, ${g}, ${b})`;
 
-/** Black or white, whichever is read better: at least 4.58 to 1 on any color. */
-export function ink(rgb) {
-  const luminance = 0.2126 * linear(rgb[0]) + 0.7152 * linear(rgb[1]) + 0.0722 * linear(rgb[2]);
+/** Black or white, whichever contrasts more: at least 4.58 to 1 on any color. */
+export function contrastingInk(rgb) {
+  const luminance = 0.2126 * toLinear(rgb[0]) + 0.7152 * toLinear(rgb[1]) + 0.0722 * toLinear(rgb[2]);
   return luminance > 0.1791 ? "#000" : "#fff";
 }
 
 /** A gradient for a legend, from `from` to 1. */
 export function gradient(map, from = 0) {
-  const stops = Array.from({ length: 21 }, (_, i) => css(map(from + ((1 - from) * i) / 20)));
+  const stops = Array.from({ length: 21 }, (_, i) => toCss(map(from + ((1 - from) * i) / 20)));
   return `linear-gradient(to right, ${stops.join(", ")})`;
 }
 
-function along(stops, share) {
-  const at = Math.min(Math.max(share || 0, 0), 1) * (stops.length - 1);
+function interpolate(stops, fraction) {
+  const at = Math.min(Math.max(fraction || 0, 0), 1) * (stops.length - 1);
   const below = Math.min(Math.floor(at), stops.length - 2);
-  const [from, to] = [lab(stops[below]), lab(stops[below + 1])];
+  const [from, to] = [polarToLab(stops[below]), polarToLab(stops[below + 1])];
   return rgb(from.map((value, i) => value + (at - below) * (to[i] - value)));
 }
 
-function lab([lightness, chroma, hue]) {
+function polarToLab([lightness, chroma, hue]) {
   const angle = (hue * Math.PI) / 180;
   return [lightness, chroma * Math.cos(angle), chroma * Math.sin(angle)];
 }
@@ -53,8 +53,8 @@ function rgb([lightness, a, b]) {
     4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
     -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
     -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
-  ].map((value) => Math.round(255 * encoded(Math.min(Math.max(value, 0), 1))));
+  ].map((value) => Math.round(255 * toSrgb(Math.min(Math.max(value, 0), 1))));
 }
 
-const encoded = (value) => (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055);
-const linear = (value) => (value <= 10.31 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+const toSrgb = (value) => (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055);
+const toLinear = (value) => (value <= 10.31 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);

@@ -1,10 +1,10 @@
-// Two inputs and what makes them alike: each part of one against the whole of the other, or against one of its parts.
+// Comparison of two inputs: each part of one with the whole of the other, or with one of its parts.
 
 import { match } from "./api.js";
-import { gradient, shade } from "./colormap.js";
-import { $, element, figure, option } from "./dom.js";
-import { Passage } from "./text-view.js";
-import { Picture } from "./image-view.js";
+import { gradient, textColor } from "./colormap.js";
+import { $, element, formatNumber, option } from "./dom.js";
+import { TextView } from "./text-view.js";
+import { ImageView } from "./image-view.js";
 
 const MEASURES = [
   ["contributions", "contribution to the similarity"],
@@ -21,7 +21,7 @@ export async function compare(model, inputs, signal) {
   $("measure").replaceChildren(...measures.map(([name, label]) => option(name, label)));
   const drawings = answer.inputs.map((side, i) => drawing(side, inputs[i], i));
   shown = { answer, drawings, pointed: null };
-  $("similarity").textContent = figure(answer.similarity);
+  $("similarity").textContent = formatNumber(answer.similarity);
   $("meaning").textContent = answer.meaning ?? "";
   $("sides").replaceChildren(...drawings.map((one) => element("div", {}, one.node)));
   $("compared").hidden = false;
@@ -35,7 +35,7 @@ function drawing(side, input, i) {
   };
   const on = { point, pin: () => {} };
   const label = i === 0 ? "First input" : "Second input";
-  return side.tokens ? new Passage(input.text, side.tokens, label, on) : new Picture(input.url, side.grid, input.size, label, on, shade);
+  return side.tokens ? new TextView(input.text, side.tokens, label, on) : new ImageView(input.url, side.grid, input.size, label, on, textColor);
 }
 
 /** Shade each side up to its own largest. */
@@ -49,7 +49,7 @@ export function paint() {
   }
   drawings.forEach((one, i) => one.show(values[i], one.scale(values[i]), pointed?.side === i ? [pointed.position] : null));
   const signed = values.some((of) => of.some((value) => value < 0));
-  $("compare-legend").style.backgroundImage = gradient(shade, signed ? -1 : 0);
+  $("compare-legend").style.backgroundImage = gradient(textColor, signed ? -1 : 0);
   $("least").textContent = signed ? "against" : "0";
   $("most").textContent = "for";
 }

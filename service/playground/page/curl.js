@@ -1,48 +1,48 @@
-// The request that gives what is on the screen, for a shell.
+// The curl command of the request that is shown.
 
-import { asked } from "./attention.js";
+import { attentionOptions } from "./attention.js";
 
 const RAW_TYPES = new Set(["image/png", "image/jpeg", "image/webp"]);
 
-/** A word of a POSIX shell: within single quotes all stands for itself but the quote. */
-export const quoted = (word) => `'${word.replaceAll("'", "'\\''")}'`;
+/** Quote a word for a POSIX shell. */
+export const shellQuote = (word) => `'${word.replaceAll("'", "'\\''")}'`;
 
-/** A file's name, unless it holds what a terminal would not show: somebody else may have named it. */
-const plain = (name) => (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u.test(name) ? name : "picture");
+/** A file's name, unless it has characters that a terminal would not show: others may have named it. */
+const safeFileName = (name) => (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u.test(name) ? name : "picture");
 
 /** `view` is null without attention; `query` a position or "pool". A key is named, and never written out. */
-export function command(endpoint, { model, input, view, query, keyed }) {
-  const key = keyed ? [`  -H "Authorization: Bearer $API_KEY"`] : [];
-  const attention = view && json(view, query, model);
-  if (input.kind === "image") return lines([...fetched(input), ...image(endpoint, model, input, attention, key)]);
+export function curlCommand(endpoint, { model, input, view, query, withKey }) {
+  const key = withKey ? [`  -H "Authorization: Bearer $API_KEY"`] : [];
+  const attention = view && attentionJson(view, query, model);
+  if (input.kind === "image") return joinLines([...downloadCommand(input), ...imageCommand(endpoint, model, input, attention, key)]);
   const body = { model: model.id, input: input.text, ...(attention && { attention }) };
-  return lines([`curl -s ${quoted(endpoint)}`, "  -H 'Content-Type: application/json'", ...key, `  -d ${quoted(written(body))}`]);
+  return joinLines([`curl -s ${shellQuote(endpoint)}`, "  -H 'Content-Type: application/json'", ...key, `  -d ${shellQuote(toSafeJson(body))}`]);
 }
 
-/** A scene is the server's own: the file comes from there. */
-const fetched = ({ address, name }) => (address ? [`curl -s -o ${quoted(plain(name))} ${quoted(address)} &&`] : []);
+/** The download of an example scene from the server. */
+const downloadCommand = ({ address, name }) => (address ? [`curl -s -o ${shellQuote(safeFileName(name))} ${shellQuote(address)} &&`] : []);
 
-function image(endpoint, model, input, attention, key) {
-  const file = quoted(plain(input.name));
+function imageCommand(endpoint, model, input, attention, key) {
+  const file = shellQuote(safeFileName(input.name));
   const simple = !attention || (attention.reduce !== "raw" && attention.query === "pool");
   if (simple && RAW_TYPES.has(input.type)) {
     const query = new URLSearchParams({ model: model.id, ...(attention && { attention: attention.reduce }) });
-    return [`curl -s ${quoted(`${endpoint}?${query}`)}`, `  -H ${quoted(`Content-Type: ${input.type}`)}`, ...key, `  --data-binary @${file}`];
+    return [`curl -s ${shellQuote(`${endpoint}?${query}`)}`, `  -H ${shellQuote(`Content-Type: ${input.type}`)}`, ...key, `  --data-binary @${file}`];
   }
-  const [before, after] = written({ model: model.id, input: [{ image: "\n" }], ...(attention && { attention }) }).split("\\n");
+  const [before, after] = toSafeJson({ model: model.id, input: [{ image: "\n" }], ...(attention && { attention }) }).split("\\n");
   return [
-    `{ printf %s ${quoted(before)}; base64 < ${file} | tr -d '\\n'; printf %s ${quoted(after)}; } |`,
-    `  curl -s ${quoted(endpoint)} -H 'Content-Type: application/json'`, ...key, "  --data-binary @-",
+    `{ printf %s ${shellQuote(before)}; base64 < ${file} | tr -d '\\n'; printf %s ${shellQuote(after)}; } |`,
+    `  curl -s ${shellQuote(endpoint)} -H 'Content-Type: application/json'`, ...key, "  --data-binary @-",
   ];
 }
 
-function json(view, query, model) {
-  const found = asked(view, query, model.grid?.prefix ?? 0);
+function attentionJson(view, query, model) {
+  const found = attentionOptions(view, query, model.grid?.prefix ?? 0);
   return view.reduce === "raw" && view.head === "mean" ? { ...found, heads: "mean" } : found;
 }
 
-/** JSON that any shell and terminal takes: what is not to be seen is escaped. */
-const written = (body) => JSON.stringify(body).replace(/[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+/** JSON with invisible characters escaped, safe in shells and terminals. */
+const toSafeJson = (body) => JSON.stringify(body).replace(/[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
   (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
-const lines = (parts) => parts.map((part, i) => (i < parts.length - 1 && !/[|&]$/.test(part) ? `${part} \\` : part)).join("\n");
+const joinLines = (parts) => parts.map((part, i) => (i < parts.length - 1 && !/[|&]$/.test(part) ? `${part} \\` : part)).join("\n");

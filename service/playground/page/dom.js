@@ -17,7 +17,7 @@ export function element(tag, properties = {}, ...children) {
 export const option = (value, text) => element("option", { value }, text);
 
 /** Runs `act` when calls have ceased for `ms`. */
-export function debounced(act, ms) {
+export function debounce(act, ms) {
   let timer;
   return (...values) => {
     clearTimeout(timer);
@@ -26,7 +26,7 @@ export function debounced(act, ms) {
 }
 
 /** A number for people: three significant digits, never in exponents. */
-export function figure(value) {
+export function formatNumber(value) {
   const size = Math.abs(value);
   if (size === 0) return "0";
   if (size < 0.0001) return (value < 0 ? "−" : "") + "<0.0001";

@@ -1,12 +1,12 @@
-// A picture with its heat map: a button for each cell, where the cell lies in the picture as it was given.
+// An image with its heat map: a button for each patch, at its box in the original image.
 
-import { css, lit } from "./colormap.js";
-import { element, figure } from "./dom.js";
-import { rove } from "./roving-tabindex.js";
+import { toCss, imageColor } from "./colormap.js";
+import { element, formatNumber } from "./dom.js";
+import { rovingTabindex } from "./roving-tabindex.js";
 
-export class Picture {
-  /** `on` as Passage's. `size` is `[width, height]` of the original in px, upright; `map` gives a share its color. */
-  constructor(source, grid, size, label, on, map = lit) {
+export class ImageView {
+  /** `on` as in TextView. `size` is `[width, height]` of the original in px, upright; `map` gives a share its color. */
+  constructor(source, grid, size, label, on, map = imageColor) {
     this.grid = grid;
     this.map = map;
     this.image = element("img", { src: source, alt: "", class: "seen", width: size[0], height: size[1] });
@@ -20,7 +20,7 @@ export class Picture {
     this.node = element("div", { class: "picture", role: "group", "aria-label": label }, this.image, region, ...this.cells);
     this.node.style.setProperty("--across", size[0] / size[1]);
     const toPositions = (callback) => (i) => callback(i < 0 ? null : [i]);
-    rove(this.node, this.cells, { columns: grid.columns, point: toPositions(on.point), pin: toPositions(on.pin) });
+    rovingTabindex(this.node, this.cells, { columns: grid.columns, point: toPositions(on.point), pin: toPositions(on.pin) });
   }
 
   put(node, [x0, y0, x1, y1], [width, height]) {
@@ -40,10 +40,10 @@ export class Picture {
 
   show(values, largest, chosen) {
     this.cells.forEach((cell, i) => {
-      cell.style.setProperty("--shade", css(this.map(values[i] / largest)));
+      cell.style.setProperty("--shade", toCss(this.map(values[i] / largest)));
       cell.dataset.weight = values[i];
-      cell.title = figure(values[i]);
-      cell.setAttribute("aria-label", `${this.place(i)}: ${figure(values[i])}`);
+      cell.title = formatNumber(values[i]);
+      cell.setAttribute("aria-label", `${this.place(i)}: ${formatNumber(values[i])}`);
       cell.setAttribute("aria-pressed", String(Boolean(chosen?.includes(i))));
     });
   }
@@ -56,7 +56,7 @@ export class Picture {
     const boxText = (box) => box.map((edge) => Math.round(edge)).join(", ");
     return {
       head: ["Patch", "Box in px", "Weight"],
-      rows: this.grid.boxes_px.map((box, i) => [this.place(i), boxText(box), figure(values[i])]),
+      rows: this.grid.boxes_px.map((box, i) => [this.place(i), boxText(box), formatNumber(values[i])]),
     };
   }
 }

@@ -1,9 +1,9 @@
-// What is shown to a model: a text, or a picture from a file, the clipboard or the scenes.
+// Inputs: a text, or an image from a file, the clipboard or the scenes.
 
-export const ofText = (text) => ({ kind: "text", text, name: text });
+export const textInput = (text) => ({ kind: "text", text, name: text });
 
-/** A picture file as an input. Throws an Error in words where the browser cannot show it. */
-export async function ofFile(file, name, address = null) {
+/** Read an image file as an input. Throws an Error with a message if the browser cannot decode it. */
+export async function imageInput(file, name, address = null) {
   const url = URL.createObjectURL(file);
   const image = new Image();
   image.src = url;
@@ -26,5 +26,5 @@ function base64(file) {
   });
 }
 
-/** The first picture among what was dropped or pasted. */
-export const pictureIn = (transfer) => [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/"));
+/** The first image file of a drop or paste. */
+export const imageFileIn = (transfer) => [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/"));

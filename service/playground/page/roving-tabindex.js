@@ -4,7 +4,7 @@
  * Make `items`, elements within `group`, one tab stop. `columns` is the number of items in a row, 0 for running text.
  * `point(index)` is called on hover and focus (-1 for none), `pin(index)` on click and Enter.
  */
-export function rove(group, items, { columns = 0, point, pin }) {
+export function rovingTabindex(group, items, { columns = 0, point, pin }) {
   const index = new Map(items.map((item, i) => [item, i]));
   const found = (event) => index.get(event.target.closest?.("[data-at]")) ?? -1;
   let current = 0;

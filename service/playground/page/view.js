@@ -1,18 +1,18 @@
-// The card that shows a text or a picture with its attention, and what the pointer or the keyboard asks of it.
+// The card that shows a text or an image with its attention, and responds to pointer and keyboard.
 
 import { Attention, headsOf } from "./attention.js";
-import { gradient, lit, shade } from "./colormap.js";
-import { $, element, figure, option } from "./dom.js";
-import { Passage } from "./text-view.js";
-import { Picture } from "./image-view.js";
+import { gradient, imageColor, textColor } from "./colormap.js";
+import { $, element, formatNumber, option } from "./dom.js";
+import { TextView } from "./text-view.js";
+import { ImageView } from "./image-view.js";
 
-export class View {
+export class AttentionCard {
   /** `changed()` is called when what is shown changes, `failed(error)` when it cannot be. */
   constructor(changed, failed) {
     this.changed = changed;
     this.failed = failed;
     this.shown = null; // {model, input, drawing, weights, leaving, truncated}
-    this.pinned = this.pointed = null; // positions, of what is clicked and of what is hovered or focused
+    this.pinned = this.pointed = null; // positions that are clicked, and hovered or focused
     this.painted = null; // {found, pooled, positions}
     for (const id of ["reduce", "layer", "head"]) $(id).onchange = () => this.chosen();
     $("opacity").oninput = () => $("figure").style.setProperty("--opacity", `${$("opacity").value}%`);
@@ -20,35 +20,35 @@ export class View {
     $("figure").style.setProperty("--opacity", "60%");
   }
 
-  /** Which attention the controls say. */
+  /** The attention selected by the controls. */
   get view() {
     const head = $("head").value;
     return { reduce: $("reduce").value, layer: Number($("layer").value), head: head === "mean" ? head : Number(head) };
   }
 
-  /** Whose attention is shown: a position's, or "pool". */
+  /** The query whose attention is shown: a position, or "pool". */
   get query() {
     return this.painted?.positions?.[0] ?? "pool";
   }
 
-  /** What to ask with the embedding: raw weights are asked for apart. */
+  /** The attention to request with the embedding; raw weights are requested separately. */
   get first() {
     return { ...this.view, reduce: this.view.reduce === "raw" ? "rollout" : this.view.reduce };
   }
 
-  /** Layers and heads to choose among. */
+  /** Fill the lists of layers and heads. */
   offer(model) {
     const { layers } = model.attention;
-    fill($("layer"), Array.from({ length: layers }, (_, i) => [i, String(i + 1)]), String(layers - 1));
+    fillSelect($("layer"), Array.from({ length: layers }, (_, i) => [i, String(i)]), String(layers - 1));
     this.offerHeads(model);
   }
 
   offerHeads(model) {
     const heads = headsOf(model, Number($("layer").value));
-    fill($("head"), [["mean", "mean over heads"], ...Array.from({ length: heads }, (_, i) => [i, String(i + 1)])], "mean");
+    fillSelect($("head"), [["mean", "mean over heads"], ...Array.from({ length: heads }, (_, i) => [i, String(i)])], "mean");
   }
 
-  /** Nothing, and why. */
+  /** Show nothing. */
   clear() {
     this.shown?.leaving.abort();
     this.shown = this.painted = this.pinned = this.pointed = null;
@@ -65,8 +65,8 @@ export class View {
     }
     const on = { point: (positions) => this.point(positions), pin: (positions) => this.pin(positions) };
     const drawing = attention.tokens
-      ? new Passage(input.text, attention.tokens, "The text’s tokens, shaded by weight", on)
-      : new Picture(input.url, attention.grid, input.size, "The image’s patches, shaded by weight", on);
+      ? new TextView(input.text, attention.tokens, "The text’s tokens, shaded by weight", on)
+      : new ImageView(input.url, attention.grid, input.size, "The image’s patches, shaded by weight", on);
     const weights = new Attention(model, input);
     weights.positions = (attention.tokens ?? attention.grid.boxes_px).length;
     weights.keep(first, { ...attention, values: Float64Array.from(attention.values) });
@@ -99,19 +99,19 @@ export class View {
   }
 
   point(positions) {
-    if (same(positions, this.pointed)) return;
+    if (samePosition(positions, this.pointed)) return;
     this.pointed = positions;
     this.refresh();
   }
 
-  /** Hold on to what is clicked; a second click lets go. */
+  /** Pin what is clicked; a second click releases it. */
   pin(positions) {
-    this.pinned = same(positions, this.pinned) ? null : positions;
+    this.pinned = samePosition(positions, this.pinned) ? null : positions;
     if (!positions) this.pointed = null;
     this.refresh();
   }
 
-  /** Ask for what is missing, then paint; who comes later wins. */
+  /** Request what is missing, then paint; the latest call wins. */
   async refresh() {
     const { shown, view } = this;
     if (!shown) return;
@@ -135,11 +135,11 @@ export class View {
     const { drawing } = this.shown;
     const largest = drawing.scale(found.values);
     drawing.show(found.values, largest, this.pinned);
-    $("legend").style.backgroundImage = gradient(drawing instanceof Picture ? lit : shade);
+    $("legend").style.backgroundImage = gradient(drawing instanceof ImageView ? imageColor : textColor);
     const more = found.values.some((value) => value > largest * 1.0001);
-    $("largest").textContent = `${figure(largest)}${more ? " and more" : ""}`;
+    $("largest").textContent = `${formatNumber(largest)}${more ? " and more" : ""}`;
     $("prefix").hidden = found.prefix.length === 0;
-    $("prefix").textContent = `Prefix positions: ${[...found.prefix].map((value, i) => `${i === 0 ? "CLS" : `register ${i}`} ${figure(value)}`).join(", ")}`;
+    $("prefix").textContent = `Prefix positions: ${[...found.prefix].map((value, i) => `${i === 0 ? "CLS" : `register ${i}`} ${formatNumber(value)}`).join(", ")}`;
     $("readout").textContent = this.sentence(pooled, positions);
     this.tabulate();
     this.changed();
@@ -151,8 +151,8 @@ export class View {
     const where = this.view.reduce === "raw" ? "for the pooled output in this layer" : "in the embedding";
     if (!positions) return `Weight of each part ${where}. Hover over one to see what it attends to.${cut}`;
     const own = positions.reduce((sum, i) => sum + pooled.values[i], 0);
-    const held = same(positions, this.pinned) ? " Held: press Escape or click again to release." : "";
-    return `${drawing.name(positions)} counts ${figure(own)} ${where}; shaded is what it attends to.${held}`;
+    const held = samePosition(positions, this.pinned) ? " Held: press Escape or click again to release." : "";
+    return `${drawing.name(positions)} counts ${formatNumber(own)} ${where}; shaded is what it attends to.${held}`;
   }
 
   tabulate() {
@@ -164,10 +164,10 @@ export class View {
   }
 }
 
-const same = (a, b) => a?.[0] === b?.[0];
+const samePosition = (a, b) => a?.[0] === b?.[0];
 
-/** Options, with the value that was chosen where it is still there. */
-function fill(select, entries, otherwise) {
+/** Fill a select; keep its value if it is still an option. */
+function fillSelect(select, entries, otherwise) {
   const before = select.value;
   select.replaceChildren(...entries.map(([value, text]) => option(value, text)));
   select.value = entries.some(([value]) => String(value) === before) ? before : otherwise;
