@@ -13,7 +13,7 @@ from bench.timing import RunLength
 from bench.workloads import Workload, default_workloads, single_client_workloads
 from models.preprocess.model_input import ModelInput
 from service.bootstrap import AppState
-from service.engine.attention_options import AttentionOptions
+from service.engine.plan import AttentionOptions
 from service.ops.interpreter import tune_interpreter
 from service.runtime.encoder import AnyEncoder
 from service.settings import Settings

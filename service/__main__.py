@@ -13,7 +13,7 @@ from models.artifact.errors import ArtifactError
 from service import bentoml_worker
 from service.cli import parse_args
 from service.model_loader import verify_artifacts
-from service.runtime import cuda
+from service.runtime import providers
 from service.runtime.providers import CPU, ProviderUnavailable, select_provider
 from service.settings import PREFIX, Settings
 
@@ -42,7 +42,7 @@ def preflight(settings: Settings) -> None:
     """Raise ArtifactError or ProviderUnavailable if a model cannot be served."""
     for _, manifest in verify_artifacts(settings):
         if select_provider(settings.device, manifest.graph.devices) != CPU and settings.device != "auto":
-            cuda.require_cuda_driver()
+            providers.require_cuda_driver()
 
 
 def _exit_with_error(reason: str) -> int:

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from models.artifact import tensors
 from service.cpu import concurrent_batches
-from service.engine.attention_options import AttentionOptions
-from service.engine.length_index import BatchLimits
-from service.engine.plan import FLOAT_BYTES
+from service.engine.plan import FLOAT_BYTES, AttentionOptions
+from service.engine.waiting_queue import BatchLimits
 from service.runtime.encoder import EMBEDDING_AND_TOKENS, EMBEDDING_ONLY, AnyEncoder
 from service.runtime.providers import CPU
 from service.settings import Settings

@@ -25,7 +25,7 @@ from models.artifact.specs import Precision
 from service.bootstrap import AppState
 from service.runtime import providers
 from service.runtime.encoder import TextEncoder
-from service.runtime.io_binding import IoBindingRunner
+from service.runtime.session import IoBindingRunner
 
 CHAIN_LENGTH, REPEATS = 10, 8
 """Products one after another in a run, and runs, the best of which counts."""

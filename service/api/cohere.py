@@ -12,10 +12,10 @@ from starlette.responses import Response
 from models.artifact.arrays import Floats
 from models.preprocess.text import KeptSide
 from service.errors import HeadlightError, InvalidInput
-from service.http import error_responses, json_stream, responses
+from service.http import error_responses, responses
 from service.http.endpoints import Dialect, Endpoint
-from service.http.json_stream import to_base64
 from service.http.request import HttpRequest
+from service.http.responses import to_base64
 from service.http.validation import Dimensions, RequestModel
 from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbedRequest, Image, Input
@@ -115,7 +115,7 @@ def _binary(vectors: Floats) -> object:
 
 
 _ENCODERS: Mapping[str, Callable[[Floats], object]] = {
-    "float": json_stream.JsonArray,
+    "float": responses.JsonArray,
     "base64": _base64,
     "binary": _binary,
     "ubinary": _ubinary,
@@ -157,7 +157,7 @@ async def embedding(request: HttpRequest) -> Response:
 def error_response(error: HeadlightError) -> Response:
     """`{"message": "..."}`."""
     return error_responses.error_response(
-        error, json_stream.dump({"message": error_responses.message_with_param(error)})
+        error, responses.dump({"message": error_responses.message_with_param(error)})
     )
 
 

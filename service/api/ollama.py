@@ -13,9 +13,9 @@ from service import VERSION
 from service.api.common.inputs import as_list
 from service.http import error_responses, responses
 from service.http.endpoints import Dialect, Endpoint
-from service.http.json_stream import JsonArray
+from service.http.error_responses import PlainError
 from service.http.request import HttpRequest
-from service.http.schemas import PlainError
+from service.http.responses import JsonArray
 from service.http.validation import RequestModel, integral
 from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbedRequest, EmbedResult

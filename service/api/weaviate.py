@@ -13,9 +13,9 @@ from service.bootstrap import AppState
 from service.errors import EmptyInput
 from service.http import error_responses, responses
 from service.http.endpoints import Dialect, Endpoint
-from service.http.json_stream import JsonArray
+from service.http.error_responses import PlainError
 from service.http.request import HttpRequest
-from service.http.schemas import PlainError
+from service.http.responses import JsonArray
 from service.http.validation import Dimensions, RequestModel
 from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbedRequest, Image

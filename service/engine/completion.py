@@ -5,16 +5,53 @@ GIL with the thread that dispatches the remaining results.
 """
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from models.artifact.arrays import Floats
 from service.engine.admission import Admission
-from service.engine.cache import EmbeddingCache
+from service.engine.batch_executor import UnbatchedResult
 from service.engine.items import EngineRequest, ItemOutput, QueueItem, Waiter
-from service.engine.unbatch import UnbatchedResult
 from service.engine.waiting_queue import WaitingQueue
 from service.errors import DeadlineExceeded, HeadlightError, InferenceFailed
 from service.ops.metrics import Metrics
+
+ENTRY_BYTES = 400
+"""Overhead of an entry without its vector: two objects, the key, and its place in the order."""
+
+CacheKey = tuple[str, bytes]
+"""Model and digest of what its graph is given."""
+
+
+class EmbeddingCache:
+    """LRU cache of at most `max_bytes`; 0 disables it. Not thread-safe: the engine holds its lock around each call."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._bytes = 0
+        self._embeddings: OrderedDict[CacheKey, Floats] = OrderedDict()
+
+    def get(self, key: CacheKey) -> Floats | None:
+        embedding = self._embeddings.get(key)
+        if embedding is not None:
+            self._embeddings.move_to_end(key)
+        return embedding
+
+    def put(self, key: CacheKey, embedding: Floats) -> None:
+        """`embedding` must be its own array: a view would keep a batch alive."""
+        if key in self._embeddings or _entry_bytes(embedding) > self.max_bytes:
+            return
+        self._embeddings[key] = embedding
+        self._bytes += _entry_bytes(embedding)
+        while self._bytes > self.max_bytes:
+            _, evicted = self._embeddings.popitem(last=False)
+            self._bytes -= _entry_bytes(evicted)
+
+
+def _entry_bytes(embedding: Floats) -> int:
+    return embedding.nbytes + ENTRY_BYTES
+
 
 Completion = tuple[EngineRequest, HeadlightError | None]
 """None: with its results."""

@@ -5,15 +5,73 @@ patches), h heads, l layers, e width of a vector.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from models.artifact import tensors
-from models.artifact.arrays import Floats
+from models.artifact.arrays import Floats, Ints
+from models.artifact.manifest import AttentionSpec, Manifest
+from models.artifact.tensors import Combination, Reduction
 from models.preprocess.model_input import ModelInput
 from models.preprocess.tokenized_text import get_word_offsets
-from service.engine.attention_ops import AttentionWeights, mean_from_words, stack, sum_to_words, top_k, word_row
+from service.errors import InvalidParameter
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionWeights:
+    """As they are answered: `values` `[..., n]`; or the largest `[..., k]` and, alike in shape, whose `indices`."""
+
+    values: Floats
+    indices: Ints | None = None
+
+
+def sum_to_words(values: Floats, starts: Ints) -> Floats:
+    """Attention *to* words: `[..., n]` -> `[..., u]`, what their tokens are given, added up.
+
+    `starts` `[u]` is each word's first token. Rows keep their sum. Source of both rules: Clark et al., "What Does BERT
+    Look At?" (2019), section 4.1.
+    """
+    sums: Floats = np.add.reduceat(values, starts, axis=-1)
+    return sums
+
+
+def mean_from_words(values: Floats, starts: Ints) -> Floats:
+    """Attention *from* words: `[..., n, m]` -> `[..., u, m]`, the mean of their tokens' rows."""
+    lengths = np.diff(starts, append=values.shape[-2]).astype(np.float32)
+    sums: Floats = np.add.reduceat(values, starts, axis=-2)
+    return sums / lengths[:, None]
+
+
+def word_row(values: Floats, starts: Ints, word: int) -> Floats:
+    """Return the row of one word: `[..., n, m]` -> `[..., m]`."""
+    end = starts[word + 1] if word + 1 < len(starts) else values.shape[-2]
+    row: Floats = values[..., starts[word] : end, :].mean(axis=-2)
+    return row
+
+
+def stack(weights: Sequence[AttentionWeights]) -> AttentionWeights:
+    """One of several alike, along a new first axis."""
+    indices = [each.indices for each in weights if each.indices is not None]
+    return AttentionWeights(np.stack([each.values for each in weights]), np.stack(indices) if indices else None)
+
+
+def top_k(values: Floats, k: int) -> AttentionWeights:
+    """Of each row of `[..., n]` the k largest, largest first, or all where there are fewer.
+
+    Equal ones come in their order; which of them are kept where not all are is not said.
+    """
+    k = min(k, values.shape[-1])
+    # A full sort of all heads' rows of a long text is several times as slow.
+    indices = np.argpartition(values, values.shape[-1] - k, axis=-1)[..., -k:]
+    values_at_k = np.take_along_axis(values, indices, axis=-1)
+    order = np.lexsort((indices, -values_at_k), axis=-1)
+    return AttentionWeights(
+        np.take_along_axis(values_at_k, order, axis=-1), np.take_along_axis(indices, order, axis=-1)
+    )
+
 
 FLOAT_BYTES, INDEX_BYTES = 4, 8
 
@@ -140,3 +198,69 @@ class AttentionPlan:
         if isinstance(self.query, int):
             return selected[..., self.query, :] if words is None else word_row(selected, words.first_tokens, self.query)
         return mean_from_words(selected, words.first_tokens) if words is not None and self.query == "all" else selected
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionOptions:
+    """`query` says whose attention: the pooled item's, everyone's, or that of one token, cell or (raw) position.
+
+    `layers` and `heads` (None for all) choose among raw weights only, and so does a combination of all heads. `words`
+    puts a text's tokens together; of each row the `top_k` largest are kept, or all.
+    """
+
+    reduce: Reduction | Literal["raw"] = "rollout"
+    query: Literal["pool", "all"] | int = "pool"
+    layers: tuple[int, ...] | None = None
+    heads: tuple[int, ...] | Combination | None = None
+    top_k: int | None = None
+    words: bool = False
+
+    def plan(self, manifest: Manifest) -> AttentionPlan:
+        """How to answer this from that model. Raises InvalidParameter for what the model does not have."""
+        if manifest.attention is None:
+            raise InvalidParameter("this model has no attention", "attention")
+        if self.reduce != "raw" and (self.layers, self.heads) != (None, None):
+            param = "attention.heads" if self.layers is None else "attention.layers"
+            raise InvalidParameter("layers and heads require reduce=raw", param)
+        if self.words and manifest.text is None:
+            raise InvalidParameter("units=words requires a text model", "attention.units")
+        for name, chosen in (("layers", self.layers), ("heads", self.heads)):
+            if isinstance(chosen, tuple) and len(set(chosen)) < len(chosen):
+                raise InvalidParameter(f"{name} must not contain duplicates", f"attention.{name}")
+        layers = self._layers(manifest.attention)
+        return AttentionPlan(
+            reduce=self.reduce,
+            query=self.query,
+            layers=layers,
+            heads=self._heads(layers, manifest.attention) if self.reduce == "raw" else (),
+            prefix=manifest.num_prefix_tokens,
+            max_heads=max(manifest.attention.heads),
+            top_k=self.top_k,
+            words=self.words,
+        )
+
+    def _layers(self, attention: AttentionSpec) -> tuple[int, ...]:
+        for layer in self.layers or ():
+            if not 0 <= layer < attention.num_layers:
+                raise InvalidParameter(
+                    f"layer {layer} is out of range: layers are 0 to {attention.num_layers - 1}", "attention.layers"
+                )
+        return tuple(range(attention.num_layers)) if self.layers is None else self.layers
+
+    def _heads(self, layers: tuple[int, ...], attention: AttentionSpec) -> tuple[int, ...] | Combination:
+        """Return the heads to take of each of `layers`; all of them must have those heads."""
+        if isinstance(self.heads, str):
+            return self.heads
+        counts = [attention.heads[layer] for layer in layers]
+        if self.heads is None and len(set(counts)) > 1:
+            head_counts = ", ".join(map(str, counts))
+            raise InvalidParameter(
+                f"these layers have {head_counts} heads; choose layers with equal counts, or heads that all have",
+                "attention.layers",
+            )
+        for head in self.heads or ():
+            if not 0 <= head < min(counts):
+                raise InvalidParameter(
+                    f"head {head} is out of range: 0 to {min(counts) - 1} in the chosen layers", "attention.heads"
+                )
+        return tuple(range(counts[0])) if self.heads is None else self.heads

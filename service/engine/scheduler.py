@@ -6,22 +6,82 @@ Identical items that wait together wait as one.
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from models.preprocess.model_input import ModelInput
 from service.engine.admission import Admission, QueueLimits
 from service.engine.batch_delay import BatchDelayPolicy
-from service.engine.cache import EmbeddingCache
-from service.engine.completion import CompletionDispatcher
-from service.engine.deadline_timer import DeadlineTimer
-from service.engine.in_flight import InFlightBatches
+from service.engine.batch_executor import UnbatchedResult
+from service.engine.completion import CompletionDispatcher, EmbeddingCache
 from service.engine.items import Batch, BatchKey, EngineRequest, QueueItem, Waiter
-from service.engine.length_index import BatchLimits
 from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
-from service.engine.unbatch import UnbatchedResult
-from service.engine.waiting_queue import WaitingQueue
+from service.engine.waiting_queue import BatchLimits, WaitingQueue
 from service.errors import HeadlightError, NotReady, Overloaded
 from service.ops.metrics import Metrics
+
+CONTENTION_WINDOW_S = 0.1
+"""How long after two requests or batches met none is taken to be alone: many clients that each wait for their answer
+leave moments in which nothing waits, and a batch that spreads over the machine then is in the way of the next."""
+
+
+class InFlightBatches:
+    """Not thread-safe: the queue holds its lock around each call."""
+
+    def __init__(self) -> None:
+        self._batches: set[Batch] = set()
+        self._last_contention = -math.inf
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self._batches)
+
+    @property
+    def tokens(self) -> int:
+        return sum(batch.tokens for batch in self._batches)
+
+    def mark_contended(self, now: float) -> None:
+        """When a request came, or a batch was taken, something else ran or waited."""
+        self._last_contention = now
+
+    def is_uncontended(self, now: float) -> bool:
+        """No batch runs, and for a while none had company."""
+        return not self._batches and now - self._last_contention > CONTENTION_WINDOW_S
+
+    def begin(self, batch: Batch) -> None:
+        self._batches.add(batch)
+
+    def end(self, batch: Batch) -> None:
+        """Remove a batch that has ended or was given up."""
+        self._batches.discard(batch)
+
+
+class DeadlineTimer:
+    """Of what waits, by one who watches. The lock is the queue's: it is held around each call, and let go while
+    `wait_for_next` waits.
+    """
+
+    def __init__(self, waiting: WaitingQueue, lock: threading.RLock) -> None:
+        self._waiting = waiting
+        self._earlier = threading.Condition(lock)
+        self._wakes_at = math.inf
+
+    def on_new_deadline(self, deadline: float) -> None:
+        """Wake the watcher earlier if this deadline of a new request is sooner."""
+        if deadline < self._wakes_at:
+            self._earlier.notify()
+
+    def wait_for_next(self, max_wait_s: float, stopped: threading.Event) -> None:
+        """Wait until the next deadline, or so long. What sets `stopped` must `wake` who waits."""
+        now = time.monotonic()
+        self._wakes_at = min(now + max_wait_s, self._waiting.next_deadline())
+        if not stopped.is_set():
+            self._earlier.wait(max(0.0, self._wakes_at - now))
+
+    def wake(self) -> None:
+        """End the wait."""
+        self._earlier.notify()
 
 
 class Scheduler:

@@ -8,7 +8,7 @@ from contextlib import suppress
 import orjson
 
 from service.errors import BodyTooLarge, InvalidJson, Overloaded, UnsupportedMediaType
-from service.http import json_limits
+from service.http import body_limits
 from service.http.request import HttpRequest
 
 JSON = "application/json"
@@ -68,12 +68,12 @@ def _reserve(request: HttpRequest, size: int) -> None:
     request.reserved_body_bytes = size
 
 
-def parse_json(body: bytes, max_containers: int = json_limits.MAX_CONTAINERS) -> object:
+def parse_json(body: bytes, max_containers: int = body_limits.MAX_CONTAINERS) -> object:
     """Parse strict JSON of at most `max_containers` lists and objects, within `json_limits`. Raises InvalidJson.
 
     NaN and Infinity literals, lone surrogates and numbers outside float64 are rejected.
     """
-    json_limits.check_json_limits(body, max_containers)
+    body_limits.check_json_limits(body, max_containers)
     try:
         parsed: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:

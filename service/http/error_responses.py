@@ -3,11 +3,29 @@
 from http import HTTPStatus
 
 import orjson
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service import errors
-from service.http import openai_error
+from service.http import protocol_errors
+
+
+class ErrorObject(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorResponse(BaseModel):
+    error: ErrorObject
+    detail: str
+
+
+class PlainError(BaseModel):
+    error: str
+
 
 STATUS_BY_ERROR: dict[type[errors.HeadlightError], HTTPStatus] = {
     errors.BadRequestError: HTTPStatus.BAD_REQUEST,
@@ -45,13 +63,13 @@ def simple_error_response(error: errors.HeadlightError) -> Response:
 
 def error_response(error: errors.HeadlightError, body: bytes, status: HTTPStatus | None = None) -> Response:
     """Return a response with a dialect's `body`, the error's headers, and `status` or the error's own status."""
-    return Response(body, status or http_status(error), _headers(error), openai_error.MEDIA_TYPE)
+    return Response(body, status or http_status(error), _headers(error), protocol_errors.MEDIA_TYPE)
 
 
 def openai_error_response(error: errors.HeadlightError) -> Response:
     """`{"error": {"message", "type", "param", "code"}, "detail"}`: also for paths that are no dialect's."""
     return error_response(
-        error, openai_error.openai_error_body(http_status(error), error.message, error.code, error.param)
+        error, protocol_errors.openai_error_body(http_status(error), error.message, error.code, error.param)
     )
 
 

@@ -8,17 +8,175 @@ timer, which is set again when it fires and not when a request comes.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.http.accept_gate import ACCEPT_GATE, restore_min_ttl
-from service.http.head_limits import MAX_HEADERS, MAX_HEADERS_BYTES, MAX_REQUEST_LINE_BYTES, check_head_size
-from service.http.protocol_errors import HEADERS_TOO_LARGE, INVALID_HTTP, REQUEST_TIMEOUT, ProtocolErrorResponse
-from service.http.read_timeout import READ_TIMEOUT
-from service.http.rejecting_protocol import LINGERING_CLOSE_S, RejectingProtocol
-from service.http.request_progress import COMPLETE, READING_BODY, READING_HEADERS, REJECTED
-from service.http.upgrade import framing_headers, resume_body_parser
+from service.http.protocol_errors import (
+    HEADERS_TOO_LARGE,
+    INVALID_HTTP,
+    REQUEST_TIMEOUT,
+    URI_TOO_LONG,
+    ProtocolErrorResponse,
+)
+from service.http.read_timeout import (
+    COMPLETE,
+    READ_TIMEOUT,
+    READING_BODY,
+    READING_HEADERS,
+    REJECTED,
+    RequestProgress,
+    TimedFlowControl,
+)
+
+MAX_REQUEST_LINE_BYTES = 8 * 2**10
+MAX_HEADERS_BYTES = 64 * 2**10
+MAX_HEADERS = 100
+HEADER_OVERHEAD_BYTES = len(b": \r\n")
+REQUEST_LINE_OVERHEAD_BYTES = len(b"GET  HTTP/1.1")
+
+
+def check_head_size(
+    target: bytes, headers: Sequence[tuple[bytes, bytes]], buffered_bytes: int = 0
+) -> ProtocolErrorResponse | None:
+    """Return the error for a request's head that exceeds a limit so far, or None.
+
+    `buffered_bytes` may be target, headers or a header that is not complete, which the parser keeps to itself.
+    """
+    if len(target) + REQUEST_LINE_OVERHEAD_BYTES > MAX_REQUEST_LINE_BYTES:
+        return URI_TOO_LONG
+    if len(headers) > MAX_HEADERS or buffered_bytes > MAX_REQUEST_LINE_BYTES + MAX_HEADERS_BYTES:
+        return HEADERS_TOO_LARGE
+    if sum(len(name) + len(value) + HEADER_OVERHEAD_BYTES for name, value in headers) > MAX_HEADERS_BYTES:
+        return HEADERS_TOO_LARGE
+    return None
+
+
+FRAMING_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
+
+
+def framing_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the header lines that announce a body; empty if there is none."""
+    return b"".join(b"%s: %s\r\n" % header for header in headers if header[0] in FRAMING_HEADERS)
+
+
+def resume_body_parser(protocol: HttpToolsProtocol, framing: bytes) -> httptools.HttpRequestParser:
+    """Return a parser positioned at the start of that body, for it and the requests after it."""
+    parser = httptools.HttpRequestParser(_SkipFirstHead(protocol))
+    parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n")
+    return parser
+
+
+class _SkipFirstHead:
+    """Keeps the first head from the protocol, which knows the real one."""
+
+    def __init__(self, protocol: HttpToolsProtocol) -> None:
+        self._protocol = protocol
+        self._in_first_head = True
+        self.on_body = protocol.on_body
+        self.on_message_complete = protocol.on_message_complete
+
+    def on_message_begin(self) -> None:
+        if not self._in_first_head:
+            self._protocol.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._in_first_head:
+            self._protocol.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_first_head:
+            self._protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self._in_first_head:
+            self._protocol.on_headers_complete()
+        self._in_first_head = False
+
+
+LINGERING_CLOSE_S = 1.0
+"""Time after a rejection in which the client's data is read and discarded: closing a connection with unread bytes
+resets it, and the client may never see the response."""
+
+
+class RejectingProtocol(HttpToolsProtocol, ABC):
+    """uvicorn's protocol with `reject`; a subclass says when, and what happens `on_timer`."""
+
+    _progress: RequestProgress
+    _pending_rejection: ProtocolErrorResponse | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _timer_due: float = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._progress = RequestProgress()
+        self.flow = self._timed_flow = TimedFlowControl(transport, self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None  # it leads back here
+
+    def on_response_complete(self) -> None:
+        if self._pending_rejection is None or self.pipeline:
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self._write_rejection(self._pending_rejection)
+
+    @abstractmethod
+    def on_timer(self) -> None:
+        """Handle the end of the time set by `set_timer`."""
+
+    def set_timer(self, seconds: float) -> None:
+        """Set the connection's only timer, replacing its previous setting."""
+        if self._timer:
+            self._timer.cancel()
+        self._timer_due = self.loop.time() + seconds
+        self._timer = self.loop.call_later(seconds, self.on_timer)
+
+    def reject(self, rejection: ProtocolErrorResponse) -> None:
+        """Stop reading requests, and send the rejection after the responses to earlier requests."""
+        in_body = self._progress.state is READING_BODY
+        self._progress.state = REJECTED
+        if in_body:
+            self._reject_in_body(rejection)
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self._pending_rejection = rejection
+        else:
+            self._write_rejection(rejection)
+
+    def _reject_in_body(self, rejection: ProtocolErrorResponse) -> None:
+        """Reject a request while its body arrives: remove it from the pipeline, or signal a disconnect to the app."""
+        cycle = self.cycle
+        if self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()
+            self._pending_rejection = rejection
+            return
+        cycle.disconnected, cycle.waiting_for_100_continue = True, False
+        cycle.message_event.set()
+        if cycle.response_started:
+            self.transport.close()
+        else:
+            cycle.scope["state"]["rejection"] = rejection  # the app's own response is not sent
+            self._write_rejection(rejection)
+
+    def _write_rejection(self, rejection: ProtocolErrorResponse) -> None:
+        self._pending_rejection = None
+        if self.transport.is_closing():
+            return
+        self.transport.write(rejection.to_bytes(self.server_state.default_headers))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+        self._progress.since = self._timed_flow.reading_time()
+        self.set_timer(LINGERING_CLOSE_S)
+
 
 LOOP_STALL_S = 0.1
 """Timer delay from which the event loop counts as stalled: it did not read the client's data in that time."""

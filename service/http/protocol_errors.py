@@ -4,7 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from service.http import openai_error
+import orjson
+
+MEDIA_TYPE = "application/json"
+
+
+def openai_error_body(status: HTTPStatus, message: str, code: str, param: str | None = None) -> bytes:
+    """`{"error": {"message", "type", "param", "code"}, "detail"}`."""
+    error_type = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    body = {"error": {"message": message, "type": error_type, "param": param, "code": code}, "detail": message}
+    return orjson.dumps(body)
 
 
 @dataclass(frozen=True)
@@ -17,11 +26,11 @@ class ProtocolErrorResponse:
 
     def to_bytes(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """Return the whole response, with the server's own `headers` first."""
-        body = openai_error.openai_error_body(self.status, self.message, self.code)
+        body = openai_error_body(self.status, self.message, self.code)
         lines = [
             f"HTTP/1.1 {self.status.value} {self.status.phrase}".encode(),
             *(name + b": " + value for name, value in headers),
-            f"content-type: {openai_error.MEDIA_TYPE}".encode(),
+            f"content-type: {MEDIA_TYPE}".encode(),
             f"content-length: {len(body)}".encode(),
             b"connection: close",
         ]

@@ -1,13 +1,42 @@
 """A request on its way through the app: its headers, the app's state, and the record of the request."""
 
+import asyncio
+import time
 from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from service.bootstrap import AppState
 from service.engine.items import EngineRequest
+from service.errors import InvalidParameter
 from service.ops.request_record import RequestRecord
+
+MAX_DIGITS = 12
+"""A number of more stands for one that is more than enough."""
+
+
+def parse_header_int(text: str, name: str, expectation: str) -> int:
+    """Parse the integer in the header `name`. Raises InvalidParameter with the `expectation`."""
+    number = _parse_digits(text)
+    if number is None:
+        raise InvalidParameter(f"the header must be {expectation}", name)
+    return number
+
+
+def parse_query_int(text: str) -> object:
+    """Parse an integer as JSON would; return other text unchanged."""
+    number = _parse_digits(text.removeprefix("-"))
+    return text if number is None else -number if text.startswith("-") else number
+
+
+def _parse_digits(text: str) -> int | None:
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= MAX_DIGITS else 10**MAX_DIGITS
 
 
 class HttpRequest(Request):
@@ -27,3 +56,71 @@ class HttpRequest(Request):
         self.reserved_body_bytes = 0
         lines: Sequence[tuple[bytes, bytes]] = scope["headers"]
         self.header_values = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(lines)}
+
+
+HEADER, DEPRECATED_HEADER = "x-queue-timeout-ms", "x-request-timeout-ms"
+
+
+def request_deadline(request: HttpRequest, max_ms: int) -> float:
+    """Return the time, on `time.monotonic`'s clock, until which the request may wait in the queue.
+
+    Raises InvalidParameter if the header is not a count of milliseconds.
+    """
+    header = HEADER if HEADER in request.header_values else DEPRECATED_HEADER
+    header_value = request.header_values.get(header)
+    if header_value is None:
+        return time.monotonic() + max_ms / 1000
+    expectation = "an integer number of milliseconds, at least 1"
+    if (requested_ms := parse_header_int(header_value, header, expectation)) == 0:
+        raise InvalidParameter(f"the header must be {expectation}", header)
+    return time.monotonic() + min(requested_ms, max_ms) / 1000
+
+
+POLL_AFTER_S = 0.1
+"""From then on it is watched whether the client is there: most requests are answered sooner, and watching costs."""
+
+
+class CancelOnDisconnect:
+    """`async with CancelOnDisconnect(request):` what takes its time. When the client goes, the task is cancelled in
+    there, and ClientDisconnect raised.
+
+    The request's body must have been read: what the server says next can then only be that the client has gone.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._disconnected = False
+        self._task: asyncio.Task[object] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(POLL_AFTER_S, self._start_watching)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        task = self._task
+        self._stop()
+        if self._disconnected and task and task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise ClientDisconnect from None
+        # else it is done, or the server is stopping
+
+    def _start_watching(self) -> None:
+        self._watcher = asyncio.get_running_loop().create_task(self._poll_disconnect())
+
+    async def _poll_disconnect(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        if self._task:
+            self._disconnected = self._task.cancel()
+
+    def _stop(self) -> None:
+        """None is kept: each leads back here, and the request with its answer would stay for the collector."""
+        if self._timer:
+            self._timer.cancel()
+        if self._watcher:
+            self._watcher.cancel()
+        self._timer = self._watcher = self._task = None

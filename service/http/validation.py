@@ -19,7 +19,7 @@ from service.errors import (
     TooManyInputs,
     UnsupportedMediaType,
 )
-from service.http import body, json_limits
+from service.http import body, body_limits
 from service.http.request import HttpRequest
 
 CONTAINERS_PER_INPUT = 8
@@ -63,7 +63,7 @@ async def read_json(request: HttpRequest) -> object:
 
 def parse_request_json(request: HttpRequest, content: bytes) -> object:
     """Parse the JSON of a request's body. Raises InvalidJson."""
-    return body.parse_json(content, max(json_limits.MAX_CONTAINERS, CONTAINERS_PER_INPUT * max_inputs(request)))
+    return body.parse_json(content, max(body_limits.MAX_CONTAINERS, CONTAINERS_PER_INPUT * max_inputs(request)))
 
 
 def max_inputs(request: HttpRequest) -> int:

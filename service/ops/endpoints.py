@@ -1,7 +1,7 @@
 """Endpoints of operators and readers: health, metrics, documentation, the playground."""
 
 from service.http.endpoints import Dialect, Endpoint
-from service.http.schemas import ErrorResponse
+from service.http.error_responses import ErrorResponse
 from service.ops import docs_page, health, openapi
 from service.playground import ENDPOINTS as PLAYGROUND
 

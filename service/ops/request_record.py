@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from service.engine.timing import Timing
+from service.engine.items import Timing
 
 
 @dataclass(slots=True)

@@ -7,18 +7,15 @@ import numpy as np
 
 from models.preprocess.model_input import ModelInput
 from service.bootstrap import AppState
-from service.engine.items import EngineRequest
+from service.engine.items import EngineRequest, Timing
 from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
-from service.engine.timing import Timing
 from service.errors import (
     ContextLengthExceeded,
     InvalidInput,
     InvalidParameter,
     TooManyInputs,
 )
-from service.http.client_disconnect import CancelOnDisconnect
-from service.http.deadline import request_deadline
-from service.http.request import HttpRequest
+from service.http.request import CancelOnDisconnect, HttpRequest, request_deadline
 from service.pipeline import preprocess
 from service.pipeline.attention_limits import AttentionSizeLimits
 from service.pipeline.types import EmbeddingOutput, EmbedRequest, EmbedResult, Image, Input, TokenIds, modality

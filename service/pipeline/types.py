@@ -9,9 +9,8 @@ from models.artifact.arrays import Floats
 from models.artifact.manifest import Modality
 from models.preprocess.model_input import ModelInput
 from models.preprocess.text import KeptSide
-from service.engine.attention_ops import AttentionWeights
-from service.engine.attention_options import AttentionOptions
-from service.engine.timing import Timing
+from service.engine.items import Timing
+from service.engine.plan import AttentionOptions, AttentionWeights
 from service.runtime.encoder import AnyEncoder
 
 

@@ -4,11 +4,29 @@ ONNX Runtime goes on with the next provider, or with CPU, without an error; here
 by name. Why each option is what it is: docs/adr/0019-gpu.md.
 """
 
+import ctypes
 from typing import Final, Literal
 
 import onnxruntime
 
 from models.artifact.specs import Device, Precision
+
+DRIVER_LIBRARY = "libcuda.so.1"
+
+
+def require_cuda_driver() -> None:
+    """Raise ProviderUnavailable if there is no driver, or it offers no GPU."""
+    try:
+        driver = ctypes.CDLL(DRIVER_LIBRARY)
+    except OSError as error:
+        raise ProviderUnavailable(
+            f"a GPU was requested, but NVIDIA's driver ({DRIVER_LIBRARY}) was not found; containers need --gpus all"
+        ) from error
+    count = ctypes.c_int()
+    code = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    if code or not count.value:
+        raise ProviderUnavailable(f"a GPU was requested, but NVIDIA's driver reports none (CUDA error {code})")
+
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"

@@ -12,8 +12,8 @@ from models.artifact import tensors
 from models.artifact.arrays import Floats, InputArray
 from models.artifact.manifest import AttentionSpec, Manifest, TextSpec
 from models.preprocess.text import TextPreprocessor
-from service.engine.attention_options import AttentionOptions
-from service.engine.length_index import BatchLimits
+from service.engine.plan import AttentionOptions
+from service.engine.waiting_queue import BatchLimits
 from service.runtime.encoder import EMBEDDING_AND_TOKENS, EMBEDDING_ONLY, TextEncoder
 from service.runtime.session import Session
 from service.warmup import warm_up

@@ -11,7 +11,7 @@ import numpy as np
 from models.artifact.arrays import Floats
 from models.artifact.specs import EmbeddingSpec
 from models.preprocess.tokenized_text import get_word_offsets
-from service.engine.attention_ops import mean_from_words, sum_to_words
+from service.engine.plan import mean_from_words, sum_to_words
 from service.pipeline.types import EmbeddingOutput
 
 EPSILON = 1e-12

@@ -7,7 +7,7 @@ from service.api.attention.match_request import MatchRequest, MatchResponse
 from service.api.common.inputs import IMAGE_TYPES
 from service.api.common.schemas import PIXEL
 from service.http.endpoints import Dialect, Endpoint
-from service.http.schemas import ErrorResponse
+from service.http.error_responses import ErrorResponse
 
 _MATCH_EXAMPLES = {
     "two texts": {"model": "all-MiniLM-L6-v2", "inputs": ["The lamp warns ships.", "A light for sailors."]},

@@ -13,9 +13,7 @@ from service.api.common.inputs import is_image
 from service.bootstrap import AppState
 from service.errors import DeadlineExceeded, InvalidParameter
 from service.http import body
-from service.http.client_disconnect import CancelOnDisconnect
-from service.http.deadline import request_deadline
-from service.http.request import HttpRequest
+from service.http.request import CancelOnDisconnect, HttpRequest, request_deadline
 from service.pipeline.embed import embed_http
 from service.pipeline.preprocess import decode_base64_image
 from service.pipeline.types import EmbeddingOutput, Image, Input

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchem
 from service.api.common.attention_schema import AttentionRequest
 from service.api.common.inputs import IMAGE_SCHEMA, TEXT_SCHEMA, ImageInput, TextInput, exactly_one_key
 from service.errors import InvalidParameter
-from service.http import int_parsing
+from service.http import request
 from service.http.validation import RequestModel, integral
 from service.pipeline.types import EmbedRequest, Image, Input
 from service.visualization.page import MAX_WIDTH_PX, MIN_WIDTH_PX
@@ -51,7 +51,7 @@ class AttentionImageOptions(RequestModel):
             raise InvalidParameter(f"unknown query parameter; known are {', '.join(known)}", "query")
         fields: dict[str, object] = {name: query[name] for name in ("model",) if name in query}
         if "width_px" in query:
-            fields["width_px"] = int_parsing.parse_query_int(query["width_px"])
+            fields["width_px"] = request.parse_query_int(query["width_px"])
         fields["attention"] = {name: _QUERY_PARSERS[name](query[name]) for name in _QUERY_PARSERS if name in query}
         return cls.parse(fields, max_inputs=1)
 
@@ -85,12 +85,12 @@ class AttentionImageRequest(AttentionImageOptions):
 def _indices(text: str) -> object:
     """`0,3` as indices; a word, such as all, as it is."""
     parts = text.split(",")
-    return list(map(int_parsing.parse_query_int, parts)) if parts[0].isdecimal() else text
+    return list(map(request.parse_query_int, parts)) if parts[0].isdecimal() else text
 
 
 _QUERY_PARSERS: dict[str, Callable[[str], object]] = {
     "reduce": str,
-    "query": int_parsing.parse_query_int,
+    "query": request.parse_query_int,
     "layers": _indices,
     "heads": _indices,
 }

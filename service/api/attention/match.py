@@ -13,9 +13,8 @@ from service.api.common.attention_schema import Units
 from service.engine.plan import FLOAT_BYTES
 from service.errors import AttentionTooLarge, InvalidParameter
 from service.http import responses
-from service.http.client_disconnect import CancelOnDisconnect
-from service.http.json_stream import JsonArray
-from service.http.request import HttpRequest
+from service.http.request import CancelOnDisconnect, HttpRequest
+from service.http.responses import JsonArray
 from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbedResult, TokenIds
 

@@ -13,7 +13,7 @@ from service.api.common.multimodal_inputs import (
     to_multimodal_input,
 )
 from service.api.common.schemas import Grid, Token
-from service.engine.attention_options import AttentionOptions
+from service.engine.plan import AttentionOptions
 from service.errors import InvalidInput
 from service.http.validation import RequestModel
 from service.pipeline.types import EmbedRequest

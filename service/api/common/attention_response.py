@@ -13,8 +13,8 @@ from models.preprocess.model_input import ModelInput
 from models.preprocess.tokenized_text import TokenizedText, TokenOffset
 from service.api.common.attention_schema import AttentionRequest, Units
 from service.api.common.float16 import to_float16
-from service.engine.attention_ops import AttentionWeights
-from service.http.json_stream import Base64Array, JsonArray
+from service.engine.plan import AttentionWeights
+from service.http.responses import Base64Array, JsonArray
 from service.pipeline.types import EmbeddingOutput
 
 PX_DECIMALS = 2

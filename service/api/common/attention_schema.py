@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from models.artifact.tensors import Reduction
-from service.engine.attention_options import AttentionOptions
+from service.engine.plan import AttentionOptions
 from service.http.validation import integral
 
 Indices = Annotated[

@@ -9,10 +9,10 @@ from models.artifact.arrays import Floats
 from service import VERSION as SERVER_VERSION
 from service.api.oip.request import EMBEDDING, IDS, IMAGE, TEXT, InferRequest, to_inputs
 from service.errors import InvalidInput, UnsupportedMediaType
-from service.http import body, error_responses, int_parsing, json_stream, responses
+from service.http import body, error_responses, responses
 from service.http.endpoints import Dialect, Endpoint
+from service.http.error_responses import PlainError
 from service.http.request import HttpRequest
-from service.http.schemas import PlainError
 from service.http.validation import max_inputs, parse_request_json
 from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbedRequest
@@ -127,7 +127,7 @@ async def _split_body(request: HttpRequest) -> tuple[bytes, bytes]:
     if json_length is None:
         return content, b""
     description = "the length of the JSON in bytes"
-    length = int_parsing.parse_header_int(json_length, HEADER_LENGTH, description)
+    length = request.parse_header_int(json_length, HEADER_LENGTH, description)
     if length > len(content):
         raise InvalidInput(f"the header must be {description}", HEADER_LENGTH)
     return content[:length], content[length:]
@@ -139,11 +139,11 @@ async def _infer_response(payload: InferRequest, encoder: AnyEncoder, vectors: F
     if payload.id is not None:
         response["id"] = payload.id
     if not payload.wants_binary():
-        tensor["data"] = json_stream.JsonArray(vectors.reshape(-1))
+        tensor["data"] = responses.JsonArray(vectors.reshape(-1))
         return await responses.streaming_json(response)
     packed = vectors.astype("<f4").tobytes()
     tensor["parameters"] = {"binary_data_size": len(packed)}
-    header = json_stream.dump(response)
+    header = responses.dump(response)
     return Response(header + packed, headers={HEADER_LENGTH: str(len(header))}, media_type=BINARY)
 
 

@@ -8,8 +8,8 @@ from service.api.openai import response, schemas
 from service.api.openai.request import EmbeddingOptions, EmbeddingsRequest
 from service.http import body, responses
 from service.http.endpoints import Dialect, Endpoint
+from service.http.error_responses import ErrorResponse
 from service.http.request import HttpRequest
-from service.http.schemas import ErrorResponse
 from service.pipeline.embed import embed_http
 from service.pipeline.types import Image
 

@@ -9,7 +9,7 @@ from models.artifact.manifest import Modality
 from service.api.common.attention_schema import Attention
 from service.api.common.multimodal_inputs import MULTIMODAL_INPUT_DESCRIPTION, MultimodalInputs, to_multimodal_input
 from service.errors import InvalidParameter
-from service.http import int_parsing
+from service.http import request
 from service.http.validation import Dimensions, RequestModel
 from service.pipeline.types import EmbedRequest, Input
 
@@ -35,7 +35,7 @@ class EmbeddingOptions(RequestModel):
         if query.get("truncate") in ("true", "false"):
             fields["truncate"] = query["truncate"] == "true"
         if "dimensions" in query:
-            fields["dimensions"] = int_parsing.parse_query_int(query["dimensions"])
+            fields["dimensions"] = request.parse_query_int(query["dimensions"])
         if attention is not None:
             fields["attention"] = attention == "true" if attention in ("true", "false") else {"reduce": attention}
         return cls.parse(fields, max_inputs=1)

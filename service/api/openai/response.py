@@ -8,7 +8,7 @@ from starlette.responses import Response
 from service.api.common import attention_response
 from service.api.openai.request import EmbeddingOptions
 from service.http import responses
-from service.http.json_stream import CHUNK_BYTES, JSON_NUMBER_BYTES, StreamedList, to_base64
+from service.http.responses import CHUNK_BYTES, JSON_NUMBER_BYTES, StreamedList, to_base64
 from service.pipeline.types import EmbedResult
 from service.runtime.encoder import AnyEncoder
 

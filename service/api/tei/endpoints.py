@@ -24,8 +24,8 @@ from service.api.tei.request import (
 from service.api.tei.tokenize import decode, tokenize
 from service.http import responses, validation
 from service.http.endpoints import Dialect, Endpoint
-from service.http.json_stream import JsonArray, StreamedList
 from service.http.request import HttpRequest
+from service.http.responses import JsonArray, StreamedList
 from service.http.validation import max_inputs
 from service.pipeline.embed import embed_http, text_encoder
 from service.pipeline.types import EmbedRequest, EmbedResult

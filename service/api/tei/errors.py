@@ -5,7 +5,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from service import errors
-from service.http import error_responses, json_stream
+from service.http import error_responses, responses
 
 _TYPES: dict[type[errors.HeadlightError], tuple[str, HTTPStatus | None]] = {
     errors.EmptyInput: ("Empty", HTTPStatus.BAD_REQUEST),
@@ -24,5 +24,5 @@ def error_response(error: errors.HeadlightError) -> Response:
     """`{"error": "...", "error_type": "..."}`, in that server's statuses."""
     kind, status = next(_TYPES[base] for base in type(error).__mro__ if base in _TYPES)
     return error_responses.error_response(
-        error, json_stream.dump({"error": error_responses.message_with_param(error), "error_type": kind}), status
+        error, responses.dump({"error": error_responses.message_with_param(error), "error_type": kind}), status
     )

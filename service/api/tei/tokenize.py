@@ -11,9 +11,8 @@ from models.preprocess.errors import TokenIdOutOfRange
 from models.preprocess.tokenized_text import TokenOffset
 from service import errors
 from service.api.tei.request import DecodeRequest, TokenizeRequest
-from service.http import body, json_stream, responses
-from service.http.client_disconnect import CancelOnDisconnect
-from service.http.request import HttpRequest
+from service.http import body, responses
+from service.http.request import CancelOnDisconnect, HttpRequest
 from service.pipeline.embed import check_prompt, text_encoder
 
 MAX_CHARACTERS = 100_000
@@ -31,7 +30,7 @@ async def tokenize(request: HttpRequest) -> Response:
 
     def run() -> bytes:
         tokens = partial(encoder.tokenize, prompt=payload.prompt_name, special=payload.add_special_tokens)
-        return b"[" + b",".join(json_stream.dump(_token_entries(text, tokens(text))) for text in payload.inputs) + b"]"
+        return b"[" + b",".join(responses.dump(_token_entries(text, tokens(text))) for text in payload.inputs) + b"]"
 
     async with CancelOnDisconnect(request):
         response_json = await asyncio.get_running_loop().run_in_executor(state.tokenizer_pool, run)

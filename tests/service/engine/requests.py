@@ -9,8 +9,8 @@ import numpy as np
 from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
 from service.engine.items import EngineRequest, ItemOutput
-from service.engine.length_index import BatchLimits
 from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
+from service.engine.waiting_queue import BatchLimits
 from service.ops.metrics import Metrics
 from tests.polling import WAIT_TIMEOUT_S
 from tests.service.engine.fakes import FakeItem, FakeModel

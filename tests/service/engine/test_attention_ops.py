@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.artifact.arrays import Floats
-from service.engine.attention_ops import mean_from_words, sum_to_words, top_k, word_row
+from service.engine.plan import mean_from_words, sum_to_words, top_k, word_row
 
 STARTS = np.array([0, 1, 4, 5])
 """Of seven tokens: one, three, one, two."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.engine import batch_delay, in_flight
+from service.engine import batch_delay, scheduler
 from service.engine.batch_delay import IDLE_GAP_S, MAX_DELAY_S, BatchDelayPolicy
 from service.engine.engine import Engine
 from tests.polling import WAIT_TIMEOUT_S
@@ -79,7 +79,7 @@ def patient(model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engin
     """Two batches at a time, and no end of waiting for those who were answered."""
     monkeypatch.setattr(batch_delay, "MAX_DELAY_S", FOR_EVER_S)
     monkeypatch.setattr(batch_delay, "IDLE_GAP_S", FOR_EVER_S)
-    monkeypatch.setattr(in_flight, "CONTENTION_WINDOW_S", FOR_EVER_S)
+    monkeypatch.setattr(scheduler, "CONTENTION_WINDOW_S", FOR_EVER_S)
     yield from run_engine(model, max_queue_tokens=200, concurrent_batches=2, preferred_batch_tokens=ENOUGH)
 
 

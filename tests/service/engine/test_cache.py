@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.engine.cache import ENTRY_BYTES, EmbeddingCache
+from service.engine.completion import ENTRY_BYTES, EmbeddingCache
 
 
 def test_cache_is_bounded_and_drops_the_least_used() -> None:

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from service.engine import batch_executor, completion, workers
+from service.engine import batch_executor, completion
 from service.engine.engine import Engine
 from service.errors import DeadlineExceeded, InferenceFailed, InvalidInput
 from tests.polling import WAIT_TIMEOUT_S
@@ -122,7 +122,7 @@ def test_deadline_passes_while_every_thread_is_busy(engine: Engine, model: FakeM
 def test_short_deadline_expires_in_time_while_all_threads_are_busy(
     engine: Engine, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "WATCHDOG_INTERVAL_S", 8.0)
+    monkeypatch.setattr(engine, "WATCHDOG_INTERVAL_S", 8.0)
 
     async def scenario() -> None:
         first = occupy_engine(model, engine)

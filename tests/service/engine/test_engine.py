@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from service.engine import in_flight
+from service.engine import scheduler
 from service.engine.engine import Engine
 from tests.service.engine.fakes import FakeItem, FakeModel
 from tests.service.engine.requests import POOLED, make_items, occupy_engine, run_engine, submit
@@ -74,7 +74,7 @@ def test_attention_has_a_lane_of_its_own(engine: Engine, model: FakeModel) -> No
 def test_batch_has_the_machine_only_when_nothing_else_runs_or_waits(
     model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_flight, "CONTENTION_WINDOW_S", 60.0)
+    monkeypatch.setattr(scheduler, "CONTENTION_WINDOW_S", 60.0)
 
     async def scenario(engine: Engine) -> None:
         await submit(engine, make_items(3)).wait()

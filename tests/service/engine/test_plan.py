@@ -7,8 +7,7 @@ from models.artifact import tensors
 from models.artifact.arrays import Floats
 from models.artifact.manifest import AttentionSpec, Deviation, EmbeddingSpec, GraphSpec, ImageSpec, Manifest, Parity
 from models.preprocess.image import PreprocessedImage
-from service.engine.attention_options import AttentionOptions
-from service.engine.plan import TokenEmbeddingPlan
+from service.engine.plan import AttentionOptions, TokenEmbeddingPlan
 from service.errors import InvalidParameter
 
 IMAGE = ImageSpec(

@@ -1,6 +1,6 @@
 """How long the queue takes to empty."""
 
-from service.engine.throughput import MAX_RETRY_AFTER_S, ThroughputEstimator
+from service.engine.admission import MAX_RETRY_AFTER_S, ThroughputEstimator
 
 
 def test_retry_after_is_the_time_that_as_many_tokens_took() -> None:

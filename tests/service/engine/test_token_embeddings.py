@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from models.artifact import tensors
+from service.engine.batch_executor import unbatch
 from service.engine.engine import Engine
 from service.engine.items import BatchKey, EngineRequest, QueueItem, Waiter
-from service.engine.unbatch import unbatch
 from service.errors import InferenceFailed, Overloaded
 from tests.service.engine.fakes import NAN_ID, FakeItem, FakeModel
 from tests.service.engine.requests import ALL_QUERIES, POOLED, VECTORS, make_items, occupy_engine, run_engine, submit

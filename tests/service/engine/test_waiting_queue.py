@@ -12,8 +12,7 @@ import pytest
 from models.artifact import tensors
 from service.engine import waiting_queue
 from service.engine.items import BatchKey, EngineRequest, QueueItem, Waiter
-from service.engine.length_index import BatchLimits
-from service.engine.waiting_queue import WaitingQueue
+from service.engine.waiting_queue import BatchLimits, WaitingQueue
 from tests.service.engine.fakes import FakeItem, ids_of_length
 
 PLAIN = BatchKey("fake", (tensors.EMBEDDING,))

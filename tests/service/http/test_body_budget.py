@@ -10,7 +10,7 @@ import pytest
 
 from service.bootstrap import AppState
 from service.errors import Overloaded
-from service.http.body_budget import MAX_FULL_SIZE_BODIES, MAX_SMALL_BODY_BYTES, SMALL_BODY_DIVISOR, BodyMemoryBudget
+from service.http.body_limits import MAX_FULL_SIZE_BODIES, MAX_SMALL_BODY_BYTES, SMALL_BODY_DIVISOR, BodyMemoryBudget
 from tests.polling import eventually
 from tests.raw_http import RawConnection
 from tests.server import serve

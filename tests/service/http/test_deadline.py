@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from service.http.deadline import DEPRECATED_HEADER, HEADER
+from service.http.request import DEPRECATED_HEADER, HEADER
 from tests.service.conftest import URL, VALID_BODY
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.http.flow_control import TimedFlowControl
+from service.http.read_timeout import TimedFlowControl
 
 
 class Loop(asyncio.BaseEventLoop):

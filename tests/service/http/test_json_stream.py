@@ -5,26 +5,26 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from service.http import json_stream
-from service.http.json_stream import Base64Array, JsonArray, StreamedList
+from service.http import responses
+from service.http.responses import Base64Array, JsonArray, StreamedList
 
 SHAPES = [(3,), (1, 1), (40_000,), (7, 16_385), (2, 3, 100, 101), (3, 2, 200, 200), (1, 100_000)]
-MAX_CHUNK_BYTES = 3 * json_stream.CHUNK_BYTES
+MAX_CHUNK_BYTES = 3 * responses.CHUNK_BYTES
 """A piece is measured before it is written, by what a number is on average."""
 
 
 def joined_json(content: object) -> bytes:
-    return b"".join(json_stream.iter_json(content))
+    return b"".join(responses.iter_json(content))
 
 
 def max_chunk_bytes(content: object) -> int:
-    return max(map(len, json_stream.iter_json(content)))
+    return max(map(len, responses.iter_json(content)))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_json_array_equals_orjson(shape: tuple[int, ...]) -> None:
     array = np.random.default_rng(0).random(shape, dtype=np.float32)
-    assert joined_json({"values": JsonArray(array)}) == json_stream.dump({"values": array})
+    assert joined_json({"values": JsonArray(array)}) == responses.dump({"values": array})
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (0,), (3, 2**15)])
@@ -32,7 +32,7 @@ def test_json_array_equals_orjson(shape: tuple[int, ...]) -> None:
 def test_base64_array_equals_b64encode(shape: tuple[int, ...], dtype: str) -> None:
     array = 100 * np.random.default_rng(0).random(shape, dtype=np.float32)
     found = joined_json({"values": Base64Array(array, lambda part: part.astype(dtype))})
-    assert found == json_stream.dump({"values": json_stream.to_base64(array, dtype)})
+    assert found == responses.dump({"values": responses.to_base64(array, dtype)})
 
 
 @pytest.mark.parametrize("count", [0, 1, 32, 1_000])
@@ -40,7 +40,7 @@ def test_streamed_list_of_arrays(count: int) -> None:
     vectors = [np.full(400, i, dtype=np.float32) for i in range(count)]
     made = ({"index": i, "embedding": JsonArray(vector)} for i, vector in enumerate(vectors))
     expected = [{"index": i, "embedding": vector} for i, vector in enumerate(vectors)]
-    assert joined_json({"data": StreamedList(made), "after": 1}) == json_stream.dump({"data": expected, "after": 1})
+    assert joined_json({"data": StreamedList(made), "after": 1}) == responses.dump({"data": expected, "after": 1})
 
 
 def test_streamed_list_is_lazy() -> None:
@@ -51,7 +51,7 @@ def test_streamed_list_is_lazy() -> None:
             made.append(i)
             yield i
 
-    writing = json_stream.iter_json(StreamedList(entries()))
+    writing = responses.iter_json(StreamedList(entries()))
     while not made:
         next(writing)
     assert made == [0]
@@ -59,7 +59,7 @@ def test_streamed_list_is_lazy() -> None:
 
 def test_nul_in_strings_is_not_a_placeholder() -> None:
     content = {"\0": "a\0b", "values": JsonArray(np.zeros(2, np.float32)), "after": "\0\0"}
-    assert joined_json(content) == json_stream.dump({**content, "values": np.zeros(2, np.float32)})
+    assert joined_json(content) == responses.dump({**content, "values": np.zeros(2, np.float32)})
 
 
 def test_unserializable_value_raises_type_error() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.http.request_progress import (
+from service.http.read_timeout import (
     COMPLETE,
     IDLE_NEW,
     MIN_BODY_BYTES_PER_S,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from starlette.types import Message
 
-from service.http import json_stream, responses
-from service.http.json_stream import JsonArray, StreamedList
+from service.http import responses
+from service.http.responses import JsonArray, StreamedList
 
 SMALL = np.zeros(100, dtype=np.float32)
 LARGE = np.random.default_rng(0).random((12, 100, 200), dtype=np.float32)
@@ -57,25 +57,25 @@ def run_exchange(content: object, **given: Any) -> FakeConnection:
 
 def test_small_response_has_content_length() -> None:
     found = run_exchange({"values": JsonArray(SMALL)})
-    assert found.body == json_stream.dump({"values": SMALL})
+    assert found.body == responses.dump({"values": SMALL})
     assert found.headers[b"content-length"] == str(len(found.body)).encode()
     assert len(found.sent) == 2
 
 
 def test_large_response_is_streamed() -> None:
     found = run_exchange({"values": JsonArray(LARGE)})
-    assert found.body == json_stream.dump({"values": LARGE})
+    assert found.body == responses.dump({"values": LARGE})
     assert b"content-length" not in found.headers
     assert found.headers[b"content-type"] == b"application/json"
     assert (
         len(found.sent)
-        > len(found.body) / (3 * json_stream.CHUNK_BYTES) - responses.MAX_BUFFERED_BYTES / json_stream.CHUNK_BYTES
+        > len(found.body) / (3 * responses.CHUNK_BYTES) - responses.MAX_BUFFERED_BYTES / responses.CHUNK_BYTES
     )
 
 
 def test_http_1_0_response_is_buffered() -> None:
     found = run_exchange({"values": JsonArray(LARGE)}, http_version="1.0")
-    assert found.body == json_stream.dump({"values": LARGE})
+    assert found.body == responses.dump({"values": LARGE})
     assert found.headers[b"content-length"] == str(len(found.body)).encode()
 
 
@@ -108,4 +108,4 @@ def test_streaming_yields_to_other_tasks(content: JsonArray) -> None:
         background.cancel()
         return turns
 
-    assert asyncio.run(run()) >= len(b"".join(content.iter_json())) / (3 * json_stream.CHUNK_BYTES)
+    assert asyncio.run(run()) >= len(b"".join(content.iter_json())) / (3 * responses.CHUNK_BYTES)

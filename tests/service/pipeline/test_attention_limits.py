@@ -2,8 +2,7 @@
 
 import pytest
 
-from service.engine.attention_options import AttentionOptions
-from service.engine.plan import TokenEmbeddingPlan
+from service.engine.plan import AttentionOptions, TokenEmbeddingPlan
 from service.errors import AttentionTooLarge
 from service.pipeline.attention_limits import AttentionSizeLimits
 from service.settings import Settings

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 
 from service.__main__ import main
-from service.runtime import cuda, providers
+from service.runtime import providers
 
 
 class Driver:
@@ -29,14 +29,14 @@ class Driver:
 
 @pytest.mark.parametrize(("code", "gpus"), [(100, 0), (35, 4), (0, 0)])
 def test_cuda_driver_without_gpu_is_rejected(code: int, gpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", {cuda.DRIVER_LIBRARY: Driver(code, gpus)}.__getitem__)
+    monkeypatch.setattr(ctypes, "CDLL", {providers.DRIVER_LIBRARY: Driver(code, gpus)}.__getitem__)
     with pytest.raises(providers.ProviderUnavailable, match=rf"reports none \(CUDA error {code}\)"):
-        cuda.require_cuda_driver()
+        providers.require_cuda_driver()
 
 
 def test_cuda_driver_with_gpu_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", {cuda.DRIVER_LIBRARY: Driver(0, 1)}.__getitem__)
-    cuda.require_cuda_driver()
+    monkeypatch.setattr(ctypes, "CDLL", {providers.DRIVER_LIBRARY: Driver(0, 1)}.__getitem__)
+    providers.require_cuda_driver()
 
 
 def test_missing_cuda_driver_fails_at_startup(
@@ -45,7 +45,7 @@ def test_missing_cuda_driver_fails_at_startup(
     monkeypatch.setenv("HEADLIGHT_MODELS", json.dumps([str(tiny)]))
     monkeypatch.setenv("HEADLIGHT_DEVICE", "cuda")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
-    monkeypatch.setattr(cuda, "DRIVER_LIBRARY", "libnowhere.so.1")
+    monkeypatch.setattr(providers, "DRIVER_LIBRARY", "libnowhere.so.1")
     assert main(["--port", "0"]) == 1
     stderr = capsys.readouterr().err
     assert stderr.startswith("cannot start: a GPU was requested, but NVIDIA's driver (libnowhere.so.1) was not found")

@@ -12,7 +12,7 @@ from models.artifact.arrays import Floats, InputArray
 from models.artifact.manifest import Manifest
 from models.artifact.output_selection import output_selection_inputs
 from models.artifact.packing import pack
-from service.runtime.io_binding import IoBindingRunner
+from service.runtime.session import IoBindingRunner
 
 LENGTHS = [[5], [1, 9, 30], [3, 40, 1, 1, 7]]
 WANTED = [
