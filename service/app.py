@@ -18,8 +18,7 @@ from service.api import DIALECTS
 from service.bootstrap import AppState
 from service.http import error_responses
 from service.http.endpoints import PathHandler, handle_unexpected_error
-from service.http.middleware.cors import LazyCorsMiddleware
-from service.http.middleware.observability import ObservabilityMiddleware
+from service.http.middleware import LazyCorsMiddleware, ObservabilityMiddleware
 from service.ops.endpoints import OPERATIONS
 from service.settings import Settings
 

@@ -10,7 +10,7 @@ from service.cpu import concurrent_batches
 from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
 from service.errors import ModelNotFound, NotReady
-from service.http.api_keys import ApiKeyStore
+from service.http.auth import ApiKeyStore
 from service.http.body_limits import BodyMemoryBudget
 from service.model_loader import load_models
 from service.ops.access_log import AccessLog

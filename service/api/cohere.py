@@ -156,9 +156,7 @@ async def embedding(request: HttpRequest) -> Response:
 
 def error_response(error: HeadlightError) -> Response:
     """`{"message": "..."}`."""
-    return error_responses.error_response(
-        error, responses.dump({"message": error_responses.message_with_param(error)})
-    )
+    return error_responses.error_response(error, responses.dump({"message": error_responses.message_with_param(error)}))
 
 
 DIALECT = Dialect(

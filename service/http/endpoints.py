@@ -103,7 +103,7 @@ class PathHandler:
         _, endpoint = match
         request.record.is_probe = endpoint.is_probe
         if not endpoint.public:
-            auth.require_api_key(request)
+            auth.require_api_key(request.header_values, request.app_state.api_keys)
         return await endpoint.handler(request)
 
 

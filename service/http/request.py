@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from service.bootstrap import AppState
 from service.engine.items import EngineRequest
 from service.errors import InvalidParameter
-from service.ops.request_record import RequestRecord
+from service.ops.access_log import RequestRecord
 
 MAX_DIGITS = 12
 """A number of more stands for one that is more than enough."""

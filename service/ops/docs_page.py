@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from service.errors import NotFound
 from service.http.request import HttpRequest
-from service.playground.static_asset import StaticAsset
+from service.http.static_files import StaticAsset
 
 VERSION: Final = "5.35.0"
 SOURCES: Final = {

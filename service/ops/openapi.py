@@ -2,18 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
-import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from starlette.responses import Response
 
 from service import VERSION
-from service.api import DIALECTS
 from service.http.endpoints import Dialect, Endpoint
-from service.http.request import HttpRequest
 
 JSON = "application/json"
 
@@ -33,18 +28,6 @@ ERROR_DESCRIPTIONS = {
     503: "deadline_exceeded or not_ready; see Retry-After.",
 }
 _PARAMETER = re.compile(r"{(\w+)}")
-
-
-async def openapi(_request: HttpRequest) -> Response:
-    """Return the OpenAPI document."""
-    return Response(_openapi_json(), media_type=JSON)
-
-
-@cache
-def _openapi_json() -> bytes:
-    from service.ops.endpoints import OPERATIONS  # imported here: OPERATIONS includes this page
-
-    return orjson.dumps(build_openapi((*DIALECTS, OPERATIONS)))
 
 
 def build_openapi(dialects: tuple[Dialect, ...]) -> dict[str, Any]:

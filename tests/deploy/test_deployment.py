@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from service.app import create_app
 from service.cli import GRACEFUL_SHUTDOWN_TIMEOUT_S
 from service.engine.admission import SMALL_RESERVE_DIVISOR
-from service.http.api_keys import ApiKeyStore
+from service.http.auth import ApiKeyStore
 from service.settings import Settings
 from tests.deploy.kustomize import (
     KUBERNETES,

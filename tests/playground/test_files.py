@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from service.app import create_app
-from service.playground.page_files import FILES
+from service.playground.endpoints import FILES
 from service.settings import Settings
 from tests.conftest import MINILM
 from tests.server import Server

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from service.http import api_keys
-from service.http.api_keys import ApiKeyStore
+from service.http import auth
+from service.http.auth import ApiKeyStore
 from service.ops.endpoints import OPERATIONS
 from tests.service.conftest import URL, VALID_BODY, ClientFactory
 
@@ -59,7 +59,7 @@ def test_empty_key_is_invalid() -> None:
 
 
 def test_key_file_is_reloaded_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_keys, "RELOAD_INTERVAL_S", 0.0)
+    monkeypatch.setattr(auth, "RELOAD_INTERVAL_S", 0.0)
     file = tmp_path / "keys"
     file.write_text("# ours\nold\n\n  spaced  \n")
     keys = ApiKeyStore(("fixed",), file)

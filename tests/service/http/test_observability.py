@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from service.bootstrap import AppState
-from service.http.middleware.observability import ObservabilityMiddleware
+from service.http.middleware import ObservabilityMiddleware
 from tests.service.conftest import URL, VALID_BODY, ClientFactory
 
 PRIVATE = "a-private-text"

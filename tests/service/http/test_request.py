@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from starlette.types import Message
 
 from service.http.request import HttpRequest
-from service.ops.request_record import RequestRecord
+from service.ops.access_log import RequestRecord
 
 
 async def receive() -> Message:

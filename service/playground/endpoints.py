@@ -1,8 +1,13 @@
-"""Example scenes, drawn by `models.scenes` from captions that no model was trained on; the same in every run."""
+"""Playground: a page that shows embeddings and their attention, with example scenes.
+
+The page is files that are read when the service starts; what it shows, it asks of the API as any client does.
+"""
 
 import asyncio
 from functools import cache
+from importlib.resources import files
 from io import BytesIO
+from typing import Final
 
 import numpy as np
 import orjson
@@ -12,8 +17,32 @@ from starlette.responses import Response
 from models.scenes.description import draw_descriptions
 from models.scenes.rendering import Scene, render_scene
 from service.errors import NotFound
+from service.http.endpoints import Endpoint
 from service.http.request import HttpRequest
-from service.playground.static_asset import StaticAsset
+from service.http.static_files import StaticAsset
+
+INDEX = "index.html"
+_MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+FILES: Final = {
+    found.name: StaticAsset(found.read_bytes(), _MEDIA_TYPES[found.name.rpartition(".")[2]])
+    for found in files(__package__).joinpath("page").iterdir()
+    if found.name.rpartition(".")[2] in _MEDIA_TYPES
+}
+
+
+async def index(request: HttpRequest) -> Response:
+    """Return the page."""
+    return FILES[INDEX].respond(request)
+
+
+async def static_file(request: HttpRequest) -> Response:
+    """One of the files that it loads. Raises NotFound."""
+    asset = FILES.get(request.path_params["file"])
+    if asset is None:
+        raise NotFound("no such file")
+    return asset.respond(request)
+
 
 SCENE_COUNT, SIDE_PX = 20, 160
 SEED = 11
@@ -60,3 +89,15 @@ def _png(scene: Scene) -> bytes:
     file = BytesIO()
     Image.fromarray(scene.pixels).save(file, "PNG")
     return file.getvalue()
+
+
+_HTML = {"text/html": {"schema": {"type": "string"}}}
+_FILE = {kind: {"schema": {"type": "string"}} for kind in ("text/css", "text/javascript", "image/svg+xml")}
+_PNG = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
+
+ENDPOINTS = (
+    Endpoint("GET", "/", index, "Playground page", response_content=_HTML, public=True),
+    Endpoint("GET", "/playground/scenes", scenes, "Example scenes with captions", public=True),
+    Endpoint("GET", "/playground/scenes/{scene}", scene_image, "Scene image", response_content=_PNG, public=True),
+    Endpoint("GET", "/playground/{file}", static_file, "Playground static files", response_content=_FILE, public=True),
+)
