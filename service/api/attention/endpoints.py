@@ -1,11 +1,8 @@
 """Endpoints of `/v1/attention`."""
 
-from service.api.attention.image import PNG, attention_image
-from service.api.attention.image_request import AttentionImageRequest
-from service.api.attention.match import match
-from service.api.attention.match_request import MatchRequest, MatchResponse
-from service.api.common.inputs import IMAGE_TYPES
-from service.api.common.schemas import PIXEL
+from service.api.attention.image import PNG, AttentionImageRequest, attention_image
+from service.api.attention.match import MatchRequest, MatchResponse, match
+from service.api.common.inputs import IMAGE_TYPES, PIXEL
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import ErrorResponse
 

@@ -1,22 +1,174 @@
 """`POST /v1/attention/match`: the similarity of two inputs, and the part of each token or patch in it."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
+from pydantic import BaseModel, Field, StrictBool, StrictStr, WithJsonSchema
 from starlette.responses import Response
 
-from service.api.attention.attribution import InputAttribution, SimilarityAttribution, attribute_similarity, num_parts
-from service.api.attention.match_request import MatchRequest
-from service.api.common import attention_response
-from service.api.common.attention_schema import Units
-from service.engine.plan import FLOAT_BYTES
-from service.errors import AttentionTooLarge, InvalidParameter
+from models.artifact.arrays import Floats
+from models.artifact.manifest import Modality
+from models.artifact.specs import EmbeddingSpec
+from models.preprocess.tokenized_text import get_word_offsets
+from service.api.common import attention
+from service.api.common.attention import Units
+from service.api.common.inputs import (
+    INPUT_SCHEMA,
+    MULTIMODAL_INPUT_DESCRIPTION,
+    Grid,
+    MultimodalInput,
+    Token,
+    to_multimodal_input,
+)
+from service.engine.plan import FLOAT_BYTES, AttentionOptions, mean_from_words, sum_to_words
+from service.errors import AttentionTooLarge, InvalidInput, InvalidParameter
 from service.http import responses
 from service.http.request import CancelOnDisconnect, HttpRequest
 from service.http.responses import JsonArray
+from service.http.validation import RequestModel
 from service.pipeline.embed import embed_http
-from service.pipeline.types import EmbedResult, TokenIds
+from service.pipeline.types import EmbeddingOutput, EmbedRequest, EmbedResult, TokenIds
+
+_TWO_SCHEMA = {"type": "array", "items": INPUT_SCHEMA, "minItems": 2, "maxItems": 2}
+
+
+class MatchRequest(RequestModel):
+    """What each part of one input has to do with how near it lies to another."""
+
+    INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("inputs",)
+    INPUT_DESCRIPTION: ClassVar[str] = MULTIMODAL_INPUT_DESCRIPTION
+
+    inputs: Annotated[list[MultimodalInput], Field(fail_fast=True), WithJsonSchema(_TWO_SCHEMA)]
+    model: StrictStr | None = Field(None, description="Default: the first model that accepts the first input.")
+    units: Units = Field("tokens", description="The parts of a text.")
+    pairs: StrictBool = Field(False, description="Also return the cosine of each pair of parts.")
+
+    def to_embed_request(self) -> EmbedRequest:
+        """Convert to an EmbedRequest. Raises InvalidInput unless there are two inputs."""
+        if len(self.inputs) != 2:
+            raise InvalidInput(f"inputs must contain exactly two items, not {len(self.inputs)}", "inputs")
+        return EmbedRequest(
+            [to_multimodal_input(value) for value in self.inputs],
+            model=self.model,
+            attention=AttentionOptions(),
+            attention_optional=True,
+            return_token_embeddings=True,
+            input_path="inputs[{}]".format,
+        )
+
+
+class MatchedInput(BaseModel):
+    """One of the two, part by part: tokens or words of a text, cells of an image."""
+
+    index: int
+    model: str
+    modality: Modality
+    truncated: bool
+    similarities: list[float] = Field(description="Cosine of each part's vector with the other input's embedding.")
+    contributions: list[float] | None = Field(
+        description="Sums to the similarity; null if the embedding is not the mean of its parts' vectors."
+    )
+    relevance: list[float] | None = Field(description="Attention rollout, sums to 1; null without attention.")
+    tokens: list[Token] | None
+    grid: Grid | None
+
+
+class MatchResponse(BaseModel):
+    """How near two inputs lie, and what of it is owed to which part."""
+
+    object: Literal["attention.match"]
+    model: str
+    similarity: float = Field(description="Cosine of the two embeddings.")
+    meaning: str
+    inputs: list[MatchedInput]
+    pairs: list[list[float]] = Field([], description="With pairs: one row for each part of the first input.")
+
+
+EPSILON = 1e-12
+"""What keeps a vector of zeros from a division by zero."""
+
+
+@dataclass(frozen=True)
+class InputAttribution:
+    """One of two items: `part_embeddings` `[u, e]` are the vectors of its parts, not scaled.
+
+    `similarities` `[u]` are their cosines with the other item's vector: late interaction, with one vector on the other
+    side. `contributions` `[u]` add up to the cosine of the two items, where the item's vector is the mean of its
+    positions'; they are None where it is not. `relevance` `[u]` is rollout, None where there is no attention.
+    """
+
+    output: EmbeddingOutput
+    part_embeddings: Floats
+    similarities: Floats
+    contributions: Floats | None
+    relevance: Floats | None
+
+
+@dataclass(frozen=True)
+class SimilarityAttribution:
+    """`similarity` is the cosine of the items; `pairs` `[u, u]`, where asked for, of each part with each."""
+
+    similarity: float
+    inputs: tuple[InputAttribution, InputAttribution]
+    pairs: Floats | None
+
+
+def attribute_similarity(outputs: Sequence[EmbeddingOutput], *, words: bool, pairs: bool) -> SimilarityAttribution:
+    """Of two items that came with the vectors of their positions. Raises ValueError for other than two."""
+    a, b = outputs
+    embeddings = _l2_normalize(a.embedding), _l2_normalize(b.embedding)
+    attributions = _attribute_input(a, embeddings[1], words), _attribute_input(b, embeddings[0], words)
+    pair_similarities = (
+        _l2_normalize(attributions[0].part_embeddings) @ _l2_normalize(attributions[1].part_embeddings).T
+        if pairs
+        else None
+    )
+    return SimilarityAttribution(float(embeddings[0] @ embeddings[1]), attributions, pair_similarities)
+
+
+def num_parts(output: EmbeddingOutput, *, words: bool) -> int:
+    """How many parts an item has."""
+    parts = get_word_offsets(output.prepared) if words else None
+    return (
+        output.prepared.num_tokens - output.encoder.manifest.num_prefix_tokens
+        if parts is None
+        else len(parts.first_tokens)
+    )
+
+
+def _attribute_input(output: EmbeddingOutput, other_embedding: Floats, words: bool) -> InputAttribution:
+    assert output.token_embeddings is not None
+    manifest = output.encoder.manifest
+    rows = output.token_embeddings[manifest.num_prefix_tokens :]
+    contributions = _contributions(rows, other_embedding, manifest.embedding)
+    relevance = output.attention.values if output.attention else None
+    parts = get_word_offsets(output.prepared) if words else None
+    if parts is None:
+        return InputAttribution(output, rows, _l2_normalize(rows) @ other_embedding, contributions, relevance)
+    word_embeddings = mean_from_words(rows, parts.first_tokens)
+    per_word = [None if each is None else sum_to_words(each, parts.first_tokens) for each in (contributions, relevance)]
+    return InputAttribution(output, word_embeddings, _l2_normalize(word_embeddings) @ other_embedding, *per_word)
+
+
+def _contributions(rows: Floats, other_embedding: Floats, spec: EmbeddingSpec) -> Floats | None:
+    """`[m]`, adding up to the cosine: the item's vector is the mean of `rows` `[m, e]`, whatever its length is."""
+    if (spec.token_embeddings, spec.pooling) != ("pooled", "mean"):
+        return None
+    length = np.linalg.norm(rows.mean(axis=0))
+    contributions: Floats = rows @ other_embedding / np.float32(len(rows) * max(float(length), EPSILON))
+    return contributions
+
+
+def _l2_normalize(vectors: Floats) -> Floats:
+    """Scaled to length 1, `[..., e]`."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    normalized: Floats = vectors / np.maximum(lengths, np.float32(EPSILON))
+    return normalized
+
 
 MEANING = (
     "attribution, not cause: the direction of the parts' vectors and the attention they receive; the similarity "
@@ -70,5 +222,5 @@ def _input_object(index: int, attribution: InputAttribution, units: Units) -> di
         "similarities": attribution.similarities,
         "contributions": attribution.contributions,
         "relevance": attribution.relevance,
-        **attention_response.alignment(attribution.output, units),
+        **attention.alignment(attribution.output, units),
     }

@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, RootModel, StrictInt, StrictStr, WithJsonSchema
 
+from models.artifact.manifest import Modality
 from service.errors import UnsupportedMediaType
 from service.http import body
 from service.http.request import HttpRequest
-from service.pipeline.types import Input, TokenIds
+from service.pipeline.types import Image, Input, TokenIds
 
 MAX_TOKEN_IDS = 131_072
 """Of one text: more than any model's limit, and so few that checking them takes no time."""
@@ -89,3 +90,68 @@ Strings = Annotated[
 
 class Vectors(RootModel[list[list[float]]]):
     """One for each input."""
+
+
+MULTIMODAL_INPUT_DESCRIPTION = 'an input must be a string, token ids, {"text": string} or {"image": string}'
+"""What is said of one that is none."""
+
+_INPUT_SCHEMAS: list[dict[str, Any]] = [{"type": "string"}, IDS_SCHEMA, TEXT_SCHEMA, IMAGE_SCHEMA]
+INPUT_SCHEMA = {"anyOf": _INPUT_SCHEMAS}
+INPUTS_SCHEMA = {
+    "anyOf": [*_INPUT_SCHEMAS, {"type": "array", "items": INPUT_SCHEMA, "minItems": 1}],
+}
+
+
+MultimodalInput = (
+    StrictStr
+    | Ids
+    | Annotated[TextInput, BeforeValidator(exactly_one_key)]
+    | Annotated[ImageInput, BeforeValidator(exactly_one_key)]
+)
+# fail_fast: an error for each of a million wrong elements would take seconds and gigabytes.
+MultimodalInputs = Annotated[
+    list[MultimodalInput],
+    Field(min_length=1, fail_fast=True),
+    BeforeValidator(as_list),
+    WithJsonSchema(INPUTS_SCHEMA),
+]
+
+
+def to_multimodal_input(
+    value: str | list[int] | TextInput | ImageInput, default_modality: Modality | None = None
+) -> Input:
+    """Convert to a pipeline input; a string is an image if `default_modality` is "image", otherwise a text."""
+    match value:
+        case TextInput():
+            return value.text
+        case ImageInput():
+            return Image(value.image)
+        case str() if default_modality == "image":
+            return Image(value)
+    return to_input(value)
+
+
+PIXEL = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+)
+"""The smallest picture, for examples."""
+
+
+class Token(BaseModel):
+    """A token and where it stands in the caller's own text, in code points; start == end marks a special token."""
+
+    text: str
+    start: int
+    end: int
+
+
+class Grid(BaseModel):
+    """What the weights of an image stand on: `prefix` positions that are no part of it, then its cells row by row."""
+
+    rows: int
+    columns: int
+    prefix: int = Field(description="Positions before the patches, such as CLS, with raw; 0 with every reduction.")
+    boxes_px: list[tuple[float, float, float, float]] = Field(
+        description="x0, y0, x1, y1 of each patch in the submitted image, after EXIF orientation."
+    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.artifact.arrays import Floats
-from service.api.common.float16 import to_float16
+from service.api.common.attention import to_float16
 
 MAX_FLOAT16 = 65_519.0
 ALL_FLOAT16 = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float32)

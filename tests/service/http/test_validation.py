@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.api.common.multimodal_inputs import MULTIMODAL_INPUT_DESCRIPTION
-from service.api.openai.request import EmbeddingsRequest
+from service.api.common.inputs import MULTIMODAL_INPUT_DESCRIPTION
+from service.api.openai import EmbeddingsRequest
 from service.errors import BadRequestError
 from service.http.validation import RequestModel
 
