@@ -12,9 +12,9 @@ from bench.server import run_server
 from bench.timing import RunLength
 from bench.workloads import Workload, default_workloads, single_client_workloads
 from models.preprocess.model_input import ModelInput
+from service.bento import tune_interpreter
 from service.bootstrap import AppState
 from service.engine.plan import AttentionOptions
-from service.ops.interpreter import tune_interpreter
 from service.runtime.encoder import AnyEncoder
 from service.settings import Settings
 
@@ -49,7 +49,7 @@ class Scenario:
         self._state = state
         self._workload = workload
         self._url = url
-        self._encoder: AnyEncoder = state.models[workload.model]
+        self._encoder: AnyEncoder = state.models.get(workload.model)
         self._items: list[ModelInput] = [self._prepare(source) for source in workload.inputs]
         self._plan = AttentionOptions().plan(self._encoder.manifest) if workload.attention else None
 

@@ -1,7 +1,6 @@
-"""`python -m service`: look at what is to be served, then serve it, in this one process.
+"""Command `python -m service`: check, then serve, in this process.
 
-What can be known to fail (settings, artifacts, the device, the address) is looked at first, and ends the process with
-one line.
+Settings, artifacts, device, address and uvicorn's version are checked first; an error ends the process with one line.
 """
 
 import sys
@@ -10,8 +9,9 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from models.artifact.errors import ArtifactError
-from service import bentoml_worker
+from service import bento
 from service.cli import parse_args
+from service.http.protocol import UnsupportedUvicorn, check_uvicorn
 from service.model_loader import verify_artifacts
 from service.runtime import providers
 from service.runtime.providers import CPU, ProviderUnavailable, select_provider
@@ -22,9 +22,10 @@ def main(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM or SIGINT; return 1 if startup fails."""
     options = parse_args(arguments)
     try:
+        check_uvicorn()
         preflight(Settings())
-        listening_socket = bentoml_worker.bind(options.host, options.port)
-    except (ArtifactError, ProviderUnavailable) as error:
+        listening_socket = bento.bind(options.host, options.port)
+    except (ArtifactError, ProviderUnavailable, UnsupportedUvicorn) as error:
         return _exit_with_error(str(error))
     except ValidationError as error:
         first_error = error.errors(include_url=False)[0]
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         return _exit_with_error(f"{setting_name}{first_error['msg']}")
     except OSError as error:
         return _exit_with_error(f"{options.host} port {options.port}: {error.strerror}")
-    bentoml_worker.serve(listening_socket, options.server_args)
+    bento.serve(listening_socket, options.server_args)
     return 0
 
 

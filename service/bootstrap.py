@@ -5,21 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
 
-from models.artifact.manifest import Modality
 from service.cpu import concurrent_batches
 from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
-from service.errors import ModelNotFound, NotReady
+from service.errors import NotReady
 from service.http.auth import ApiKeyStore
 from service.http.body_limits import BodyMemoryBudget
-from service.model_loader import load_models
+from service.model_loader import CPU_BATCH_TOKENS, batch_limits, load_models, warm_up
 from service.ops.access_log import AccessLog
 from service.ops.metrics import Metrics
 from service.ops.tracing import Tracing
-from service.runtime.encoder import AnyEncoder
+from service.pipeline.model_registry import ModelRegistry
 from service.runtime.providers import CPU
 from service.settings import Settings
-from service.warmup import CPU_BATCH_TOKENS, batch_limits, warm_up
+from service.shutdown import Lifecycle, Phase
 
 logger = logging.getLogger(__name__)
 
@@ -38,16 +37,14 @@ WATCHDOG_FACTOR, WATCHDOG_MIN_S = 100, 60.0
 
 @dataclass
 class AppState:
-    """Warmed up when it exists; `ready` while all of its engine is at work, until it is `terminating`.
+    """State of a running app, warmed up when it exists.
 
-    `terminating` is only said: everything is still served. Once `draining`, no request is taken any more.
-
-    What is not brief the event loop neither tokenizes nor decodes: `tokenizer_pool` and `image_pool` are the threads
-    that do, as few as bound what decoded pictures take, each up to `max_image_pixels` several times over.
+    `tokenizer_pool` and `image_pool` are the threads that tokenize long texts and decode images. They are few, which
+    bounds the memory of decoded images: each takes several times `max_image_pixels`.
     """
 
     settings: Settings
-    models: dict[str, AnyEncoder]
+    models: ModelRegistry
     engine: Engine
     metrics: Metrics
     tokenizer_pool: ThreadPoolExecutor
@@ -55,13 +52,13 @@ class AppState:
     api_keys: ApiKeyStore
     tracing: Tracing | None
     access_log: AccessLog | None
-    terminating: bool = False
-    draining: bool = False
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
     body_budget: BodyMemoryBudget = field(default_factory=BodyMemoryBudget)
 
     @property
     def ready(self) -> bool:
-        return not (self.terminating or self.draining) and self.engine.alive
+        """Whether readiness succeeds."""
+        return self.lifecycle.phase is Phase.READY and self.engine.alive
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -103,12 +100,13 @@ class AppState:
         access_log = AccessLog() if settings.access_log else None
         api_keys = ApiKeyStore(tuple(key.get_secret_value() for key in settings.api_keys), settings.api_keys_file)
         return cls(
-            settings, models, engine, metrics, tokenizer_pool, image_pool, api_keys, Tracing.from_env(), access_log
-        )
+            settings, ModelRegistry(models, engine), engine, metrics, tokenizer_pool, image_pool, api_keys,
+            Tracing.from_env(), access_log,
+        )  # fmt: skip
 
     def close(self) -> None:
-        """Fail readiness, then finish the queued requests."""
-        self.draining = True
+        """Finish the queued requests, then release everything."""
+        self.lifecycle.advance(Phase.DRAINED)
         self.engine.close()
         self.tokenizer_pool.shutdown()
         self.image_pool.shutdown()
@@ -125,31 +123,4 @@ class AppState:
     def check_ready(self) -> None:
         """Raise NotReady during shutdown, or while a batch is stuck."""
         if not self.ready:
-            raise NotReady("the server is not ready")
-
-    def get_model(self, name: str) -> AnyEncoder:
-        """Return the served model of that name. Raises ModelNotFound, or NotReady while draining."""
-        self._check_accepting()
-        if name not in self.models:
-            raise ModelNotFound(f"unknown model; available: {', '.join(self.models)}", "model")
-        return self.models[name]
-
-    def default_model(self, modality: Modality) -> AnyEncoder:
-        """Return the default model of a modality, the first served. Raises ModelNotFound or NotReady."""
-        self._check_accepting()
-        for encoder in self.models.values():
-            if encoder.manifest.modality == modality:
-                return encoder
-        raise ModelNotFound(f"no {modality} model is available", "model")
-
-    def sibling_for(self, encoder: AnyEncoder, modality: Modality) -> AnyEncoder | None:
-        """Return the model itself, or the first that embeds that modality into the same space."""
-        if encoder.manifest.modality == modality:
-            return encoder
-        space = encoder.manifest.embedding.space
-        candidates = (other for other in self.models.values() if other.manifest.modality == modality)
-        return next((other for other in candidates if other.manifest.embedding.space == space), None)
-
-    def _check_accepting(self) -> None:
-        if self.draining or not self.engine.accepting:
             raise NotReady("the server is not ready")

@@ -64,7 +64,7 @@ def matmul_tflops(provider: str, precision: Precision, n: int) -> float:
 
 def engine_tflops(state: AppState, artifact: Path, *, tokens: int, seconds: float) -> float:
     """Rate of a model's matrix products and attention through the engine, all items of one length."""
-    (encoder,) = state.models.values()
+    (encoder,) = state.models
     assert isinstance(encoder, TextEncoder), "a text model is required"
     inputs_per_request = max(1, state.settings.max_batch_tokens // tokens)
     requests = [

@@ -13,11 +13,11 @@ from models.artifact.arrays import Floats
 from models.preprocess.text import KeptSide
 from service.errors import HeadlightError, InvalidInput
 from service.http import error_responses, responses
+from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
 from service.http.request import HttpRequest
 from service.http.responses import to_base64
 from service.http.validation import Dimensions, RequestModel
-from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbedRequest, Image, Input
 from service.runtime.encoder import TextEncoder
 
@@ -131,7 +131,7 @@ def _embed_request(request: HttpRequest, payload: CohereRequest) -> EmbedRequest
     """With the model's own prompt for this type of input, where it has one."""
     embed_request = payload.to_embed_request()
     state = request.app_state
-    encoder = state.get_model(payload.model)
+    encoder = state.models.get(payload.model)
     prompt = PROMPTS.get(payload.input_type or "")
     has_prompt = isinstance(encoder, TextEncoder) and prompt in encoder.prompts
     return replace(embed_request, prompt=prompt) if has_prompt else embed_request

@@ -12,12 +12,12 @@ from starlette.responses import Response
 from service import VERSION
 from service.api.common.inputs import as_list
 from service.http import error_responses, responses
+from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import PlainError
 from service.http.request import HttpRequest
 from service.http.responses import JsonArray
 from service.http.validation import RequestModel, integral
-from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbedRequest, EmbedResult
 from service.runtime.encoder import AnyEncoder
 
@@ -101,7 +101,7 @@ async def legacy_embeddings(request: HttpRequest) -> Response:
 async def tags(request: HttpRequest) -> Response:
     """List the served models."""
     state = request.app_state
-    return responses.json_response({"models": [_model_entry(encoder) for encoder in state.models.values()]})
+    return responses.json_response({"models": [_model_entry(encoder) for encoder in state.models]})
 
 
 async def version(_request: HttpRequest) -> Response:
@@ -114,7 +114,7 @@ async def _embed(
     normalize: bool = True,
 ) -> EmbedResult | None:  # fmt: skip
     state = request.app_state
-    width = state.get_model(model).manifest.embedding.dim
+    width = state.models.get(model).manifest.embedding.dim
     if not texts:
         request.record.model = model
         return None

@@ -7,8 +7,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictStr
 from starlette.responses import Response
 
 from models.artifact.manifest import Modality, Pooling
-from service.api.common import attention
-from service.api.common.attention import Attention
+from service.api.common.attention import Attention, attention_object, grid_info
 from service.api.common.inputs import (
     IMAGE_TYPES,
     MULTIMODAL_INPUT_DESCRIPTION,
@@ -21,12 +20,12 @@ from service.api.common.inputs import (
 )
 from service.errors import InvalidParameter
 from service.http import body, request, responses
+from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import ErrorResponse
 from service.http.request import HttpRequest
 from service.http.responses import CHUNK_BYTES, JSON_NUMBER_BYTES, StreamedList, to_base64
 from service.http.validation import Dimensions, RequestModel
-from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbedRequest, EmbedResult, Image, Input
 from service.runtime.encoder import AnyEncoder
 
@@ -173,7 +172,7 @@ async def embeddings_response(options: EmbeddingOptions, result: EmbedResult) ->
             vector = to_base64(item.embedding, "<f4") if options.encoding_format == "base64" else item.embedding
             entry = {"object": "embedding", "index": i, "embedding": vector, "truncated": item.prepared.truncated}
             if options.attention is not None and item.attention is not None:
-                entry["attention"] = attention.attention_object(options.attention, item.attention, item)
+                entry["attention"] = attention_object(options.attention, item.attention, item)
             yield entry
 
     usage = {"prompt_tokens": result.num_tokens, "total_tokens": result.num_tokens}
@@ -199,7 +198,7 @@ def model_object(encoder: AnyEncoder) -> dict[str, Any]:
         "space": manifest.embedding.space,
         "max_tokens": manifest.text.max_tokens if manifest.text else None,
         "image": {"rows_px": image.height_px, "columns_px": image.width_px} if image else None,
-        "grid": attention.grid_info(image) if image else None,
+        "grid": grid_info(image) if image else None,
         "pooling": manifest.embedding.pooling,
         "precision": manifest.precision,
         "attention": {"layers": attention.num_layers, "heads": _heads(attention.heads)} if attention else None,
@@ -245,7 +244,7 @@ async def embeddings(request: HttpRequest) -> Response:
 async def models(request: HttpRequest) -> Response:
     """List the served models and their properties."""
     state = request.app_state
-    return responses.json_response({"object": "list", "data": list(map(model_object, state.models.values()))})
+    return responses.json_response({"object": "list", "data": list(map(model_object, state.models))})
 
 
 _QUERY = [
@@ -257,7 +256,7 @@ _QUERY = [
 async def model(request: HttpRequest) -> Response:
     """One of them."""
     state = request.app_state
-    return responses.json_response(model_object(state.get_model(request.path_params["model"])))
+    return responses.json_response(model_object(state.models.get(request.path_params["model"])))
 
 
 def _embeddings(path: str) -> Endpoint:

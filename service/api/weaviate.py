@@ -12,12 +12,12 @@ from starlette.responses import Response
 from service.bootstrap import AppState
 from service.errors import EmptyInput
 from service.http import error_responses, responses
+from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import PlainError
 from service.http.request import HttpRequest
 from service.http.responses import JsonArray
 from service.http.validation import Dimensions, RequestModel
-from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbedRequest, Image
 from service.runtime.encoder import AnyEncoder, TextEncoder
 
@@ -68,7 +68,7 @@ async def vectors(request: HttpRequest) -> Response:
     payload = await VectorsRequest.read(request)
     config = payload.config or VectorConfig()
     state = request.app_state
-    encoder = state.default_model("text")
+    encoder = state.models.default("text")
     known_prompts = encoder.prompts if isinstance(encoder, TextEncoder) else ()
     result = await embed_http(
         request,
@@ -92,7 +92,7 @@ async def vectorize(request: HttpRequest) -> Response:
     if not texts and not images:
         raise EmptyInput("texts and images must not both be empty")
     state = request.app_state
-    model = _multimodal_model(state) or state.default_model("image" if images else "text")
+    model = _multimodal_model(state) or state.models.default("image" if images else "text")
     count = len(texts)
 
     def input_path(index: int) -> str:
@@ -109,7 +109,7 @@ async def vectorize(request: HttpRequest) -> Response:
 async def meta(request: HttpRequest) -> Response:
     """Describe the default text model, or the default image model if there is no text model."""
     state = request.app_state
-    encoders = sorted(state.models.values(), key=lambda encoder: encoder.manifest.modality != "text")
+    encoders = sorted(state.models, key=lambda encoder: encoder.manifest.modality != "text")
     manifest = encoders[0].manifest
     return responses.json_response(
         {"model": {"_name_or_path": manifest.name, "model_type": manifest.architecture,
@@ -133,8 +133,8 @@ async def live(request: HttpRequest) -> Response:
 
 def _multimodal_model(state: AppState) -> AnyEncoder | None:
     """Return the first image model that shares its space with a text model, or None."""
-    images = (encoder for encoder in state.models.values() if encoder.manifest.modality == "image")
-    return next((encoder for encoder in images if state.sibling_for(encoder, "text")), None)
+    images = (encoder for encoder in state.models if encoder.manifest.modality == "image")
+    return next((encoder for encoder in images if state.models.sibling(encoder, "text")), None)
 
 
 _TEXT = {"a text": {"text": "A lamp.", "config": {"pooling_strategy": "masked_mean", "task_type": "passage"}}}

@@ -17,7 +17,6 @@ from starlette.types import Receive, Scope, Send
 from service.errors import HeadlightError, InternalError, MethodNotAllowed
 from service.http import auth, body, error_responses
 from service.http.request import HttpRequest
-from service.pipeline import embed
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ class PathHandler:
             response = await self._respond(request)
             await response(scope, receive, send)
         finally:
-            embed.release_engine_requests(request)
+            _release_engine_requests(request)
 
     async def _respond(self, request: HttpRequest) -> Response:
         try:
@@ -118,3 +117,10 @@ async def handle_unexpected_error(request: Request, error: Exception) -> Respons
         if isinstance(handler, PathHandler)
         else error_responses.openai_error_response(internal_error)
     )
+
+
+def _release_engine_requests(request: HttpRequest) -> None:
+    """Release the attention bytes reserved for the request, after its response is sent or abandoned."""
+    for engine_request in request.engine_requests:
+        request.app_state.engine.on_response_sent(engine_request)
+    request.engine_requests = ()  # they hold the results

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.bootstrap import AppState
 from service.http.error_responses import CLIENT_CLOSED_REQUEST
 from service.ops.access_log import RequestRecord
+from service.shutdown import Phase
 
 EXPOSED_HEADERS = ("x-request-id", "server-timing", "retry-after")
 
@@ -73,7 +74,8 @@ class ObservabilityMiddleware:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
                 record.response_started()
-                headers = [*_response_headers(record), *(_CONNECTION_CLOSE if state.terminating else ())]
+                is_closing = state.lifecycle.phase > Phase.READY
+                headers = [*_response_headers(record), *(_CONNECTION_CLOSE if is_closing else ())]
                 message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 

@@ -12,10 +12,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
 import httptools
+import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.http.accept_gate import ACCEPT_GATE, restore_min_ttl
 from service.http.protocol_errors import (
     HEADERS_TOO_LARGE,
     INVALID_HTTP,
@@ -32,6 +32,7 @@ from service.http.read_timeout import (
     RequestProgress,
     TimedFlowControl,
 )
+from service.shutdown import ACCEPT_GATE, restore_min_ttl
 
 MAX_REQUEST_LINE_BYTES = 8 * 2**10
 MAX_HEADERS_BYTES = 64 * 2**10
@@ -180,6 +181,25 @@ class RejectingProtocol(HttpToolsProtocol, ABC):
 
 LOOP_STALL_S = 0.1
 """Timer delay from which the event loop counts as stalled: it did not read the client's data in that time."""
+
+
+REQUIRED_OF_UVICORN = ("_unset_keepalive_if_required", "on_body", "on_header", "on_headers_complete",
+                       "on_message_begin", "on_message_complete", "on_response_complete", "on_url")  # fmt: skip
+"""Methods of uvicorn's httptools protocol that this one overrides or calls, most of them private."""
+
+
+def check_uvicorn() -> None:
+    """Raise UnsupportedUvicorn if uvicorn's protocol lacks a method that this one builds on."""
+    missing = [name for name in REQUIRED_OF_UVICORN if not hasattr(HttpToolsProtocol, name)]
+    if missing:
+        raise UnsupportedUvicorn(
+            f"uvicorn {uvicorn.__version__} is not supported: its HTTP protocol has no {', '.join(missing)}; "
+            "install the version that pyproject.toml names"
+        )
+
+
+class UnsupportedUvicorn(Exception):
+    """The installed uvicorn differs from the one that the protocol was written for."""
 
 
 class _HeadTooLarge(Exception):

@@ -16,7 +16,6 @@ from service.errors import (
     InvalidParameter,
     TooManyInputs,
 )
-from service.http.request import CancelOnDisconnect, HttpRequest, request_deadline
 from service.pipeline import preprocess
 from service.pipeline.types import EmbeddingOutput, EmbedRequest, EmbedResult, Image, Input, TokenIds, modality
 from service.runtime.encoder import AnyEncoder, TextEncoder
@@ -71,28 +70,6 @@ CHARS_PER_TOKEN = 5
 takes as long as all else of a refusal; a text of longer words may be refused a little early."""
 
 
-async def embed_http(request: HttpRequest, embed_request: EmbedRequest) -> EmbedResult:
-    """Embed. Raises BadRequestError, ModelNotFound, Unavailable, InferenceFailed, or ClientDisconnect."""
-    state = request.app_state
-    if embed_request.model is not None:
-        request.record.model = state.get_model(embed_request.model).name
-    deadline = request_deadline(request, state.settings.queue_timeout_ms)
-    request.engine_requests = engine_requests = list[EngineRequest]()
-    async with CancelOnDisconnect(request):
-        result = await embed(state, embed_request, deadline, engine_requests)
-    record = request.record
-    record.model, record.timing = result.encoder.name, result.timing
-    record.num_inputs, record.num_tokens = len(result.outputs), result.num_tokens
-    return result
-
-
-def release_engine_requests(request: HttpRequest) -> None:
-    """Release the attention bytes reserved for the request, after its response is sent or abandoned."""
-    for engine_request in request.engine_requests:
-        request.app_state.engine.on_response_sent(engine_request)
-    request.engine_requests = ()  # they hold the results
-
-
 async def embed(
     state: AppState, embed_request: EmbedRequest, deadline: float, engine_requests: list[EngineRequest]
 ) -> EmbedResult:
@@ -104,9 +81,9 @@ async def embed(
     if count > max_inputs:
         raise TooManyInputs(f"too many inputs: {count} (maximum {max_inputs})", embed_request.input_path(max_inputs))
     encoder = (
-        state.get_model(embed_request.model)
+        state.models.get(embed_request.model)
         if embed_request.model is not None
-        else state.default_model(modality(embed_request.inputs[0]))
+        else state.models.default(modality(embed_request.inputs[0]))
     )
     groups = _group_by_model(state, encoder, embed_request)
     state.engine.check_capacity(
@@ -124,7 +101,7 @@ async def embed(
 
 def text_encoder(state: AppState, name: str | None) -> TextEncoder:
     """Return the named model, or the first that accepts texts. Raises InvalidInput, ModelNotFound or NotReady."""
-    encoder = state.default_model("text") if name is None else state.get_model(name)
+    encoder = state.models.default("text") if name is None else state.models.get(name)
     if not isinstance(encoder, TextEncoder):
         raise InvalidInput("this model accepts images, not texts", "model")
     return encoder
@@ -156,7 +133,7 @@ def _group_by_model(
     groups = {}
     for kind in dict.fromkeys(modalities):
         indices = [i for i, found in enumerate(modalities) if found == kind]
-        target = state.sibling_for(encoder, kind)
+        target = state.models.sibling(encoder, kind)
         if target is None:
             accepted = "texts, not images" if kind == "image" else "images, not texts"
             raise InvalidInput(f"this model accepts {accepted}", embed_request.input_path(indices[0]))

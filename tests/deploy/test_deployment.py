@@ -13,6 +13,7 @@ from service.cli import GRACEFUL_SHUTDOWN_TIMEOUT_S
 from service.engine.admission import SMALL_RESERVE_DIVISOR
 from service.http.auth import ApiKeyStore
 from service.settings import Settings
+from service.shutdown import Phase
 from tests.deploy.kustomize import (
     KUBERNETES,
     OVERLAYS,
@@ -70,7 +71,7 @@ def test_probe_paths_exist(resources: tuple[Resource, ...], tiny: Path) -> None:
             assert request["port"] in {3000, *ports}
         ready = one["readinessProbe"]["httpGet"]["path"]
         state: Any = client.app.state.headlight  # type: ignore[attr-defined]
-        state.terminating = True
+        state.lifecycle.advance(Phase.UNREADY)
         assert client.get(ready).status_code == 503
         assert client.get(one["livenessProbe"]["httpGet"]["path"]).status_code == 200
 

@@ -14,9 +14,9 @@ from models.artifact.manifest import AttentionSpec, Manifest, TextSpec
 from models.preprocess.text import TextPreprocessor
 from service.engine.plan import AttentionOptions
 from service.engine.waiting_queue import BatchLimits
+from service.model_loader import warm_up
 from service.runtime.encoder import EMBEDDING_AND_TOKENS, EMBEDDING_ONLY, TextEncoder
 from service.runtime.session import Session
-from service.warmup import warm_up
 from tests.service.conftest import URL, ClientFactory
 
 LAYERS, HEADS, TOKENS = 24, 16, 8_192

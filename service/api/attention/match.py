@@ -14,8 +14,7 @@ from models.artifact.arrays import Floats
 from models.artifact.manifest import Modality
 from models.artifact.specs import EmbeddingSpec
 from models.preprocess.tokenized_text import get_word_offsets
-from service.api.common import attention
-from service.api.common.attention import Units
+from service.api.common.attention import Units, alignment
 from service.api.common.inputs import (
     INPUT_SCHEMA,
     MULTIMODAL_INPUT_DESCRIPTION,
@@ -27,10 +26,10 @@ from service.api.common.inputs import (
 from service.engine.plan import FLOAT_BYTES, AttentionOptions, mean_from_words, sum_to_words
 from service.errors import AttentionTooLarge, InvalidInput, InvalidParameter
 from service.http import responses
+from service.http.embedding import embed_http
 from service.http.request import CancelOnDisconnect, HttpRequest
 from service.http.responses import JsonArray
 from service.http.validation import RequestModel
-from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbeddingOutput, EmbedRequest, EmbedResult, TokenIds
 
 _TWO_SCHEMA = {"type": "array", "items": INPUT_SCHEMA, "minItems": 2, "maxItems": 2}
@@ -222,5 +221,5 @@ def _input_object(index: int, attribution: InputAttribution, units: Units) -> di
         "similarities": attribution.similarities,
         "contributions": attribution.contributions,
         "relevance": attribution.relevance,
-        **attention.alignment(attribution.output, units),
+        **alignment(attribution.output, units),
     }

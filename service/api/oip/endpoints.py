@@ -10,11 +10,11 @@ from service import VERSION as SERVER_VERSION
 from service.api.oip.request import EMBEDDING, IDS, IMAGE, TEXT, InferRequest, to_inputs
 from service.errors import InvalidInput, UnsupportedMediaType
 from service.http import body, error_responses, responses
+from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import PlainError
-from service.http.request import HttpRequest
+from service.http.request import HttpRequest, parse_header_int
 from service.http.validation import max_inputs, parse_request_json
-from service.pipeline.embed import embed_http
 from service.pipeline.types import EmbedRequest
 from service.runtime.encoder import AnyEncoder
 
@@ -127,7 +127,7 @@ async def _split_body(request: HttpRequest) -> tuple[bytes, bytes]:
     if json_length is None:
         return content, b""
     description = "the length of the JSON in bytes"
-    length = request.parse_header_int(json_length, HEADER_LENGTH, description)
+    length = parse_header_int(json_length, HEADER_LENGTH, description)
     if length > len(content):
         raise InvalidInput(f"the header must be {description}", HEADER_LENGTH)
     return content[:length], content[length:]
@@ -150,8 +150,8 @@ async def _infer_response(payload: InferRequest, encoder: AnyEncoder, vectors: F
 def _encoder(request: HttpRequest) -> AnyEncoder:
     state = request.app_state
     if request.path_params.get("version", VERSION) != VERSION:
-        return state.get_model("")
-    return state.get_model(request.path_params["model"])
+        return state.models.get("")
+    return state.models.get(request.path_params["model"])
 
 
 def _model_endpoints(path: str) -> tuple[Endpoint, ...]:

@@ -27,11 +27,12 @@ from service.api.tei.request import (
     TokenVectors,
 )
 from service.http import body, error_responses, responses, validation
+from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
 from service.http.request import CancelOnDisconnect, HttpRequest
 from service.http.responses import JsonArray, StreamedList
 from service.http.validation import max_inputs
-from service.pipeline.embed import check_prompt, embed_http, text_encoder
+from service.pipeline.embed import check_prompt, text_encoder
 from service.pipeline.types import EmbedRequest, EmbedResult
 from service.runtime.providers import CPU
 

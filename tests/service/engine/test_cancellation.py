@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from service.engine.engine import Engine
 from service.engine.items import EngineRequest, ItemOutput
-from service.http import request
+from service.http.request import CancelOnDisconnect
 from tests.polling import eventually
 from tests.service.engine.fakes import FakeModel
 from tests.service.engine.requests import make_items, occupy_engine, submit
@@ -17,7 +17,7 @@ from tests.service.engine.requests import make_items, occupy_engine, submit
 
 @pytest.fixture(autouse=True)
 def watched_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request, "POLL_AFTER_S", 0)
+    monkeypatch.setattr("service.http.request.POLL_AFTER_S", 0)
 
 
 def from_client(*, leaves: bool) -> Request:
@@ -29,7 +29,7 @@ def from_client(*, leaves: bool) -> Request:
 
 
 async def results(request: Request, engine: Engine, ticket: EngineRequest) -> list[ItemOutput]:
-    async with request.CancelOnDisconnect(request):
+    async with CancelOnDisconnect(request):
         return await engine.results(ticket)
 
 

@@ -122,7 +122,7 @@ def test_deadline_passes_while_every_thread_is_busy(engine: Engine, model: FakeM
 def test_short_deadline_expires_in_time_while_all_threads_are_busy(
     engine: Engine, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "WATCHDOG_INTERVAL_S", 8.0)
+    monkeypatch.setattr("service.engine.engine.WATCHDOG_INTERVAL_S", 8.0)
 
     async def scenario() -> None:
         first = occupy_engine(model, engine)

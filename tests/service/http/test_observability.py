@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.bootstrap import AppState
 from service.http.middleware import ObservabilityMiddleware
+from service.shutdown import Lifecycle, Phase
 from tests.service.conftest import URL, VALID_BODY, ClientFactory
 
 PRIVATE = "a-private-text"
@@ -90,10 +91,10 @@ def test_successful_probes_are_not_logged(client: TestClient, caplog: pytest.Log
     caplog.set_level(logging.INFO)
     assert client.get("/readyz").status_code == 200
     assert access_log_lines(client, caplog) == []
-    client.app.state.headlight.draining = True  # type: ignore[attr-defined]
+    lifecycle: Lifecycle = client.app.state.headlight.lifecycle  # type: ignore[attr-defined]
+    lifecycle.advance(Phase.UNREADY)
     assert client.get("/readyz").status_code == 503
     assert [line["route"] for line in access_log_lines(client, caplog)] == ["/readyz"]
-    client.app.state.headlight.draining = False  # type: ignore[attr-defined]
 
 
 def test_access_log_can_be_disabled(serving: ClientFactory, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.http import protocol
 from tests.raw_http import RawConnection, RawResponse
 from tests.server import Server, serve
 
@@ -225,3 +226,10 @@ def test_upgrade_request_with_late_chunked_body(connection: RawConnection) -> No
     connection.send(b"0\r\n\r\n" + GOOD)
     assert_embedded(connection.read_response())
     assert_embedded(connection.read_response())
+
+
+def test_unexpected_uvicorn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    protocol.check_uvicorn()
+    monkeypatch.setattr(protocol, "REQUIRED_OF_UVICORN", ("on_url", "on_telepathy"))
+    with pytest.raises(protocol.UnsupportedUvicorn, match=r"uvicorn [\d.]+ is not supported: .* no on_telepathy"):
+        protocol.check_uvicorn()
