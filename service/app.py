@@ -18,7 +18,7 @@ from service.api import DIALECTS
 from service.bootstrap import AppState
 from service.http import error_responses
 from service.http.endpoints import PathHandler, handle_unexpected_error
-from service.http.middleware import LazyCorsMiddleware, ObservabilityMiddleware
+from service.http.middleware import LazyCorsMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from service.ops.endpoints import OPERATIONS
 from service.settings import Settings
 
@@ -39,6 +39,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         routes=list(_routes()),
         # Faults are answered within these: their answers are counted and have an id too.
         middleware=[
+            Middleware(TrailingSlashMiddleware),
             Middleware(ObservabilityMiddleware),
             Middleware(LazyCorsMiddleware),
             Middleware(ServerErrorMiddleware, handler=handle_unexpected_error),

@@ -1,11 +1,13 @@
 """Errors of tokenizer files, token ids and image files.
 
-TokenizerError          tokenizer.json is none
-TokenIdOutOfRange       an id that another tokenizer made
+TokenizerError          a malformed tokenizer.json
+TokenIdError            ids of another tokenizer
+├── TokenIdOutOfRange   an id outside the vocabulary
+└── MissingSpecialTokens   ids without the special tokens that the tokenizer adds
 ImageDecodeError
-├── InvalidImage        no picture, or a broken one
-├── UnsupportedImageFormat   a picture, but no JPEG, PNG or WebP
-└── TooManyPixels       refused by its header, undecoded
+├── InvalidImage        not an image, or a broken one
+├── UnsupportedImageFormat   an image other than JPEG, PNG or WebP
+└── TooManyPixels       too large by its header; not decoded
 """
 
 
@@ -13,8 +15,25 @@ class TokenizerError(ValueError):
     """The message is the library's, about the file."""
 
 
-class TokenIdOutOfRange(ValueError):
-    """One id of a text is none of the model's `size` tokens."""
+class TokenIdError(ValueError):
+    """Token ids that another tokenizer made; the message is for a person."""
+
+
+class MissingSpecialTokens(TokenIdError):
+    """The ids lack the special tokens that this model's tokenizer adds around each text."""
+
+    def __init__(self, prefix: list[str], suffix: list[str]) -> None:
+        expected = " and ".join(
+            f"{' '.join(tokens)} at the {place}" for tokens, place in ((prefix, "start"), (suffix, "end")) if tokens
+        )
+        super().__init__(
+            f"the token ids lack this model's special tokens ({expected}): they were probably made with another "
+            "model's tokenizer; send the text instead (in LangChain: check_embedding_ctx_length=False)"
+        )
+
+
+class TokenIdOutOfRange(TokenIdError):
+    """An id of a text is outside the model's vocabulary of `size` tokens."""
 
     def __init__(self, id: int, size: int) -> None:
         super().__init__(

@@ -13,13 +13,13 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from models.artifact.specs import TextSpec
-from models.preprocess.errors import TokenIdOutOfRange, TokenizerError
+from models.preprocess.errors import MissingSpecialTokens, TokenIdOutOfRange, TokenizerError
 from models.preprocess.tokenized_text import TokenizedText, TokenOffset, WordOffsets
 
-CHARS_PER_TOKEN = 32
+READ_CHARS_PER_TOKEN = 32
 """Characters read first per token of the model's limit; prose has about 5 characters per token."""
 
-FEWEST_READ = 512
+MIN_READ_CHARS = 512
 """Minimum number of characters read first: WordPiece maps a word of over 100 characters to [UNK], and must not see a
 shorter prefix of it.
 """
@@ -48,7 +48,7 @@ class TextPreprocessor:
         """`tokenizer` is the text of a tokenizer.json. Raises TokenizerError if it is none."""
         self._tokenizer_json = tokenizer
         self._spec = spec
-        self._initial_chars = max(spec.max_tokens * CHARS_PER_TOKEN, FEWEST_READ)
+        self._initial_chars = max(spec.max_tokens * READ_CHARS_PER_TOKEN, MIN_READ_CHARS)
         self._keep_start = self._truncating_tokenizer("right")
 
     def __call__(
@@ -75,11 +75,12 @@ class TextPreprocessor:
         return kept_side == "start" and sum(lengths) + prompt_chars * len(lengths) <= INLINE_CHARS
 
     def from_ids(self, ids: Sequence[int], *, kept_side: KeptSide = "start") -> TokenizedText:
-        """Ids that the caller's own tokenizer made, special tokens included, cut to the model's limit.
+        """Truncate ids that the caller's own tokenizer made, special tokens included.
 
-        Raises TokenIdOutOfRange for one that is not this model's.
+        Raises TokenIdError if they are not of this model's tokenizer.
         """
         self._check_ids(ids)
+        self._check_special_tokens(ids)
         max_tokens, padding = self._spec.max_tokens, self._spec.padding_id
         truncated_ids = list(ids[:max_tokens] if kept_side == "start" else ids[-max_tokens:])
         truncated_ids += [] if padding is None else [padding] * (max_tokens - len(truncated_ids))
@@ -108,6 +109,22 @@ class TextPreprocessor:
         wrong = (id for id in (min(ids), max(ids)) if not 0 <= id < size)
         for id in wrong:
             raise TokenIdOutOfRange(id, size)
+
+    def _check_special_tokens(self, ids: Sequence[int]) -> None:
+        """Raise MissingSpecialTokens unless the ids have the special tokens that the tokenizer adds to each text."""
+        prefix, suffix = self._special_tokens
+        ends = len(ids) - len(suffix)
+        if ends < len(prefix) or list(ids[: len(prefix)]) != prefix or list(ids[ends:]) != suffix:
+            names = [[self._keep_start.id_to_token(id) or "" for id in part] for part in (prefix, suffix)]
+            raise MissingSpecialTokens(*names)
+
+    @cached_property
+    def _special_tokens(self) -> tuple[list[int], list[int]]:
+        """Ids that the tokenizer adds before and after each text."""
+        empty, sample = (self._untruncated.encode(text) for text in ("", "a"))
+        is_text = [i for i, special in enumerate(sample.special_tokens_mask) if not special]
+        num_prefix = is_text[0] if is_text else len(empty.ids)
+        return list(empty.ids[:num_prefix]), list(empty.ids[num_prefix:])
 
     def _prompt_text(self, name: str | None) -> str:
         name = self._spec.default_prompt if name is None else name

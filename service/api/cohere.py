@@ -72,6 +72,8 @@ class CohereRequest(RequestModel):
 
     def to_embed_request(self) -> EmbedRequest:
         """Convert to an EmbedRequest. Raises InvalidInput unless there is exactly one list of inputs."""
+        if self.input_type == "image" and self.texts:
+            raise InvalidInput("input_type image does not apply to texts; send them in images, as data URIs", "texts")
         inputs: list[Input] = [*(self.texts or ()), *map(Image, self.images or ()), *map(_to_input, self.inputs or ())]
         return EmbedRequest(
             inputs,

@@ -35,9 +35,21 @@ class EmbeddingOptions(RequestModel):
 
     model: StrictStr
     encoding_format: Literal["float", "base64"] | None = None
+    embedding_type: Literal["float", "base64"] | None = Field(None, description="Another name of `encoding_format`.")
     dimensions: Dimensions | None = Field(None, description="Keep the first dimensions only.")
     user: StrictStr | None = None
-    truncate: StrictBool = Field(True, description="Truncate a text that is too long, or reject it.")
+    truncate: Literal["END", "START", "NONE"] | StrictBool = Field(
+        True, description="Truncate a text that is too long (at its END or START), or reject it (false, NONE)."
+    )
+    normalize: StrictBool | None = Field(
+        None, description="Scale embeddings to length 1; by default as the model does."
+    )
+    normalized: StrictBool | None = Field(None, description="Another name of `normalize`.")
+    prompt_name: StrictStr | None = Field(None, description="One of the model's prompts.")
+    input_type: StrictStr | None = Field(
+        None, description="Selects the model's prompt of that purpose, if it has prompts."
+    )
+    task: StrictStr | None = Field(None, description="Another name of `input_type`.")
     attention: Attention = None
 
     @classmethod
@@ -56,13 +68,28 @@ class EmbeddingOptions(RequestModel):
             fields["attention"] = attention == "true" if attention in ("true", "false") else {"reduce": attention}
         return cls.parse(fields, max_inputs=1)
 
+    @property
+    def base64(self) -> bool:
+        return bool(self._one_of("encoding_format", "embedding_type") == "base64")
+
+    def _one_of(self, name: str, synonym: str) -> Any:
+        """Return the value of two fields with one meaning. Raises InvalidParameter if they differ."""
+        values = [value for value in (getattr(self, name), getattr(self, synonym)) if value is not None]
+        if len(set(values)) > 1:
+            raise InvalidParameter(f"{name} and {synonym} must not differ", synonym)
+        return values[0] if values else None
+
     def to_embed_request(self, inputs: Sequence[Input]) -> EmbedRequest:
         """Convert to an EmbedRequest."""
         return EmbedRequest(
             inputs,
             model=self.model,
             dimensions=self.dimensions,
-            truncate=self.truncate,
+            truncate=self.truncate not in (False, "NONE"),
+            kept="end" if self.truncate == "START" else "start",
+            normalize=self._one_of("normalize", "normalized"),
+            prompt=self.prompt_name,
+            purpose=self._one_of("input_type", "task"),
             attention=self.attention.to_options() if self.attention else None,
         )
 
@@ -169,7 +196,7 @@ async def embeddings_response(options: EmbeddingOptions, result: EmbedResult) ->
 
     def entries() -> Iterator[dict[str, Any]]:
         for i, item in enumerate(result.outputs):
-            vector = to_base64(item.embedding, "<f4") if options.encoding_format == "base64" else item.embedding
+            vector = to_base64(item.embedding, "<f4") if options.base64 else item.embedding
             entry = {"object": "embedding", "index": i, "embedding": vector, "truncated": item.prepared.truncated}
             if options.attention is not None and item.attention is not None:
                 entry["attention"] = attention_object(options.attention, item.attention, item)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StrictStr
 from starlette.responses import Response
 
 from service.bootstrap import AppState
-from service.errors import EmptyInput
+from service.errors import EmptyInput, HeadlightError, InvalidApiKey, InvalidParameter
 from service.http import error_responses, responses
 from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
@@ -23,7 +23,11 @@ from service.runtime.encoder import AnyEncoder, TextEncoder
 
 
 class VectorConfig(BaseModel):
-    """Of it `dimensions` counts, and `task_type` where the model has a prompt of that name; its pooling is its own."""
+    """Options of a text. `task_type` selects the model's prompt of that name, if any.
+
+    `pooling_strategy` cannot change the model's pooling: "cls" is refused for a model that pools otherwise, and
+    Weaviate's default, "masked_mean", is accepted for all.
+    """
 
     pooling_strategy: StrictStr | None = None
     task_type: StrictStr | None = None
@@ -69,6 +73,9 @@ async def vectors(request: HttpRequest) -> Response:
     config = payload.config or VectorConfig()
     state = request.app_state
     encoder = state.models.default("text")
+    if config.pooling_strategy == "cls" and encoder.manifest.embedding.pooling != "cls":
+        message = f"the model pools by {encoder.manifest.embedding.pooling}; its pooling cannot be changed"
+        raise InvalidParameter(message, "config.pooling_strategy")
     known_prompts = encoder.prompts if isinstance(encoder, TextEncoder) else ()
     result = await embed_http(
         request,
@@ -131,6 +138,13 @@ async def live(request: HttpRequest) -> Response:
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
+def error_response(error: HeadlightError) -> Response:
+    """Return the error in Weaviate's format, whose word for a missing or wrong key is `Unauthorized`."""
+    if isinstance(error, InvalidApiKey):
+        return error_responses.error_response(error, responses.dump({"error": "Unauthorized"}))
+    return error_responses.simple_error_response(error)
+
+
 def _multimodal_model(state: AppState) -> AnyEncoder | None:
     """Return the first image model that shares its space with a text model, or None."""
     images = (encoder for encoder in state.models if encoder.manifest.modality == "image")
@@ -144,16 +158,14 @@ DIALECT = Dialect(
     (
         Endpoint("POST", "/vectors", vectors, "text2vec-transformers: embed a text", VectorsRequest, VectorsResponse,
                  _TEXT),
-        Endpoint("POST", "/vectors/", vectors, "text2vec-transformers: embed a text", VectorsRequest, VectorsResponse,
-                 _TEXT),
         Endpoint("POST", "/vectorize", vectorize, "multi2vec-clip: embed texts and images", VectorizeRequest,
                  VectorizeResponse, {"texts": {"texts": ["A lamp.", "The sea."]}}),
-        Endpoint("GET", "/meta", meta, "Default model information", public=True),
+        Endpoint("GET", "/meta", meta, "Default model information"),
         Endpoint("GET", "/.well-known/ready", ready, "Readiness", public=True, is_probe=True,
                  status=HTTPStatus.NO_CONTENT, response_content={}),
         Endpoint("GET", "/.well-known/live", live, "Liveness", public=True, is_probe=True,
                  status=HTTPStatus.NO_CONTENT, response_content={}),
     ),
     PlainError,
-    error_responses.simple_error_response,
+    error_response,
 )  # fmt: skip

@@ -1,6 +1,9 @@
 """Reading of request bodies: bounded while they arrive, decompressed, then parsed as strict JSON if expected."""
 
 import asyncio
+import codecs
+import json
+import re
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -19,6 +22,12 @@ only after sending the whole body; if the connection closes earlier, they see on
 
 MAX_INLINE_GZIP_BYTES = 4_096
 """Maximum gzip body decompressed on the event loop: at most 4 MB of zeros, 2 ms."""
+
+MAX_DIAGNOSED_BYTES = 1_048_576
+"""Size up to which a body with a lone surrogate is parsed again to name the field."""
+
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 CHUNK_BYTES, MAX_GZIP_MEMBERS = 64 * 1024, 1_000
 
@@ -73,12 +82,41 @@ def parse_json(body: bytes, max_containers: int = body_limits.MAX_CONTAINERS) ->
 
     NaN and Infinity literals, lone surrogates and numbers outside float64 are rejected.
     """
+    body = body.removeprefix(codecs.BOM_UTF8)
     body_limits.check_json_limits(body, max_containers)
     try:
         parsed: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InvalidJson(f"the body is not valid JSON (at character {error.pos})") from None
+        raise _invalid_json(body, error.pos) from None
     return parsed
+
+
+def _invalid_json(body: bytes, position: int) -> InvalidJson:
+    """Say what is wrong with the body: its encoding, a lone surrogate in a field, or its syntax."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        return InvalidJson(f"the body is not UTF-8 (at byte {error.start})")
+    if len(body) <= MAX_DIAGNOSED_BYTES and _SURROGATE_ESCAPE.search(text):
+        with suppress(ValueError, RecursionError):
+            if path := _surrogate_path(json.loads(text)):
+                message = f"{path}: a lone surrogate, half of a character outside the basic plane such as an emoji"
+                return InvalidJson(f"{message}; the text was probably cut there", path)
+    return InvalidJson(f"the body is not valid JSON (at character {position})")
+
+
+def _surrogate_path(value: object, path: str = "") -> str | None:
+    """Return the path of the first string with a lone surrogate, or None."""
+    if isinstance(value, str):
+        return path if _SURROGATE.search(value) else None
+    children = (
+        ((f"{path}.{name}".removeprefix("."), child) for name, child in value.items())
+        if isinstance(value, dict)
+        else ((f"{path}[{i}]", child) for i, child in enumerate(value))
+        if isinstance(value, list)
+        else ()
+    )
+    return next((found for name, child in children if (found := _surrogate_path(child, name))), None)
 
 
 def inflate(content: bytes, max_bytes: int) -> bytes:

@@ -54,6 +54,18 @@ _CONNECTION_CLOSE = ((b"connection", b"close"),)
 """Header during shutdown: the connection is not kept alive."""
 
 
+class TrailingSlashMiddleware:
+    """ASGI middleware that serves `/path/` as `/path`: a redirect would be built from the Host header."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith("/") and not scope["path"].endswith("//"):
+            scope["path"] = scope["path"][:-1] or "/"
+        await self._app(scope, receive, send)
+
+
 class ObservabilityMiddleware:
     """ASGI middleware: one count, one duration, one line and one trace a request, and headers that say the same."""
 

@@ -94,8 +94,9 @@ class RequestModel(BaseModel):
             raise InvalidJson("the body is not an object")
         for name in cls.INPUT_FIELDS:
             _check_count(fields.get(name), max_inputs, name)
+        given = {name: value for name, value in fields.items() if value is not None}  # null is a field's default
         try:
-            return cls.model_validate(fields)
+            return cls.model_validate(given)
         except ValidationError as error:
             raise cls._to_api_error(error) from None
 

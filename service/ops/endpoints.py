@@ -3,7 +3,6 @@
 from functools import cache
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response
 
 from service.api import DIALECTS
@@ -32,7 +31,8 @@ async def readyz(request: HttpRequest) -> Response:
 async def metrics(request: HttpRequest) -> Response:
     """Return the metrics in Prometheus' text format."""
     state = request.app_state
-    return Response(state.metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    body, content_type = state.metrics.render(request.header_values.get("accept", ""))
+    return Response(body, headers={"Content-Type": content_type})
 
 
 _TEXT = {"text/plain": {"schema": {"type": "string"}}}

@@ -1,7 +1,9 @@
 """The use case: select models, preprocess, queue, wait, finish."""
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from service.errors import (
     InvalidInput,
     InvalidParameter,
     TooManyInputs,
+    UrlNotAllowed,
 )
 from service.pipeline import preprocess
 from service.pipeline.types import EmbeddingOutput, EmbedRequest, EmbedResult, Image, Input, TokenIds, modality
@@ -65,9 +68,20 @@ def _response_bytes(plan: AttentionPlan | TokenEmbeddingPlan, items: Sequence[Mo
     return sum(plan.response_bytes(item.num_tokens) for item in items)
 
 
-CHARS_PER_TOKEN = 5
-"""About what a token of prose has. What there is no room for by this count is refused before it is tokenized, which
-takes as long as all else of a refusal; a text of longer words may be refused a little early."""
+WEB_URL = re.compile(r"\s*https?://\S+\s*\Z", re.IGNORECASE)
+ENCODED_IMAGE = re.compile(r"\s*(data:image/[^,\s]{0,200},|iVBORw0KGgo|/9j/[A-Za-z0-9+/]|UklGR[A-Za-z0-9+/]{3})")
+"""Texts that are images: a data URI, or base64 that begins as a PNG, JPEG or WebP file does."""
+
+_QUERY, _DOCUMENT = ("query",), ("document", "passage")
+PROMPTS_BY_PURPOSE: Mapping[str, Sequence[str]] = {
+    "search_query": _QUERY, "retrieval.query": _QUERY, "search_document": _DOCUMENT, "retrieval.passage": _DOCUMENT,
+    "passage": _DOCUMENT, "document": _DOCUMENT,
+}  # fmt: skip
+"""Names of prompts for the purposes that clients of Cohere, Jina and NVIDIA NIM send."""
+
+ESTIMATED_CHARS_PER_TOKEN = 5
+"""Characters of a token of prose, about. By this estimate, requests without room in the queue are refused before they
+are tokenized, which halves the cost of a refusal; a text of longer words may be refused a little early."""
 
 
 async def embed(
@@ -111,7 +125,7 @@ def _estimate_tokens(value: Input, encoder: AnyEncoder) -> int:
     """Estimate the tokens of an input before preprocessing; every image of a model has the same number of positions."""
     if isinstance(value, Image):
         return encoder.max_positions
-    length = len(value.ids) if isinstance(value, TokenIds) else len(value) // CHARS_PER_TOKEN
+    length = len(value.ids) if isinstance(value, TokenIds) else len(value) // ESTIMATED_CHARS_PER_TOKEN
     return min(max(1, length), encoder.max_positions)
 
 
@@ -121,6 +135,17 @@ def check_prompt(encoder: TextEncoder, name: str | None) -> None:
     if name is not None and name not in known:
         hint = f"available: {', '.join(known)}" if known else "this model has no prompts"
         raise InvalidParameter(f"unknown prompt; {hint}", "prompt_name")
+
+
+def prompt_for_purpose(encoder: TextEncoder, purpose: str) -> str | None:
+    """Return the model's prompt for a purpose; None for a model without prompts. Raises InvalidParameter."""
+    known = encoder.prompts
+    if not known:
+        return None
+    for name in (purpose, *PROMPTS_BY_PURPOSE.get(purpose, ())):
+        if name in known:
+            return name
+    raise InvalidParameter(f"the model has no prompt for this purpose; available: {', '.join(known)}", "input_type")
 
 
 def _group_by_model(
@@ -137,8 +162,28 @@ def _group_by_model(
         if target is None:
             accepted = "texts, not images" if kind == "image" else "images, not texts"
             raise InvalidInput(f"this model accepts {accepted}", embed_request.input_path(indices[0]))
+        if encoder.manifest.modality == "image":
+            _reject_images_as_texts(embed_request, indices)
         groups[target.name] = target, indices
     return list(groups.values())
+
+
+def _reject_images_as_texts(embed_request: EmbedRequest, indices: Sequence[int]) -> None:
+    """Reject texts for an image model that are images by mistake: their text would be embedded."""
+    for index in indices:
+        value = embed_request.inputs[index]
+        if isinstance(value, str):
+            reject_encoded_image(value, embed_request.input_path(index))
+
+
+def reject_encoded_image(text: str, param: str) -> None:
+    """Raise UrlNotAllowed for a text that is a URL, InvalidInput for one that is an image in base64."""
+    if WEB_URL.match(text):
+        raise UrlNotAllowed("image URLs are not fetched; send the file as base64", param)
+    if ENCODED_IMAGE.match(text):
+        raise InvalidInput(
+            'the text is an image in base64; send it as {"image": ...}, or with "modality": "image"', param
+        )
 
 
 async def _run_all(sub_requests: "Sequence[_ModelSubRequest]", count: int) -> list[EmbeddingOutput]:
@@ -174,6 +219,8 @@ class _ModelSubRequest:
         if embed_request.dimensions is not None and embed_request.dimensions > width:
             raise InvalidParameter(f"dimensions must be between 1 and {width}", embed_request.dimensions_param)
         if isinstance(encoder, TextEncoder):
+            if embed_request.purpose is not None and embed_request.prompt is None:
+                embed_request = replace(embed_request, prompt=prompt_for_purpose(encoder, embed_request.purpose))
             check_prompt(encoder, embed_request.prompt)
         self.input_indices = input_indices
         self.engine_request: EngineRequest = state.engine.create_request(deadline=deadline)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from models.preprocess import errors as images
-from models.preprocess.errors import TokenIdOutOfRange
+from models.preprocess.errors import TokenIdError
 from models.preprocess.image import PreprocessedImage
 from models.preprocess.model_input import ModelInput
 from models.preprocess.tokenized_text import TokenizedText
@@ -120,7 +120,7 @@ def _tokenize(
             tokens.append(
                 next(tokenized) if isinstance(text, str) else encoder.from_token_ids(text, kept_side=embed_request.kept)
             )
-        except TokenIdOutOfRange as error:
+        except TokenIdError as error:
             raise InvalidTokens(str(error), embed_request.input_path(index)) from None
     return tokens
 

@@ -38,13 +38,13 @@ def modality(value: Input) -> Modality:
 
 @dataclass(frozen=True, slots=True)
 class EmbedRequest:
-    """Embed these.
+    """Request to embed `inputs`.
 
-    `model` is a served model's name, or None for the first that takes the first of the inputs. What is of another
-    modality than the model's goes to the served model that shares its space. `dimensions` keeps the first only;
-    `normalize` overrules the model. Of a text over the model's limit `kept` stays, unless `truncate` is False: then
-    it is refused. One of more than `max_tokens` is refused in any case: it is cut to the model's limit and no other.
-    `prompt` names one of the model's.
+    `model` is a served model's name, or None for the first that accepts the first input. Inputs of another modality are
+    routed to the served model with the same space. `dimensions` keeps the first components; `normalize` overrides the
+    model's. Texts longer than the model's limit are truncated (keeping the `kept` side), or rejected if `truncate` is
+    False. Texts longer than `max_tokens` are always rejected. `prompt` names one of the model's prompts; `purpose`
+    ("query", "document", ...) selects one if the model has prompts.
     """
 
     inputs: Sequence[Input]
@@ -55,6 +55,7 @@ class EmbedRequest:
     kept: KeptSide = "start"
     max_tokens: int | None = None
     prompt: str | None = None
+    purpose: str | None = None
     attention: AttentionOptions | None = None
     attention_optional: bool = False
     """Of a model without attention it is left out, where it would be refused."""

@@ -48,6 +48,8 @@ Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=MAX_TOKEN_IDS, f
 def is_image(request: HttpRequest) -> bool:
     """Whether the body is an image itself, and else JSON. Raises UnsupportedMediaType for what is neither."""
     kind = body.media_type(request)
+    if kind == "image/jpg":  # not registered, but common
+        return True
     if kind not in (body.JSON, *IMAGE_TYPES):
         types = ", ".join(IMAGE_TYPES)
         raise UnsupportedMediaType(f"send the body as Content-Type: {body.JSON}, or an image as {types}")

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from models.artifact.arrays import Floats
 from service import VERSION as SERVER_VERSION
 from service.api.oip.request import EMBEDDING, IDS, IMAGE, TEXT, InferRequest, to_inputs
-from service.errors import InvalidInput, UnsupportedMediaType
+from service.errors import InvalidInput, ModelNotFound, UnsupportedMediaType
 from service.http import body, error_responses, responses
 from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
@@ -150,7 +150,7 @@ async def _infer_response(payload: InferRequest, encoder: AnyEncoder, vectors: F
 def _encoder(request: HttpRequest) -> AnyEncoder:
     state = request.app_state
     if request.path_params.get("version", VERSION) != VERSION:
-        return state.models.get("")
+        raise ModelNotFound(f"unknown version; available: {VERSION}", "version")
     return state.models.get(request.path_params["model"])
 
 

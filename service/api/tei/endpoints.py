@@ -9,7 +9,7 @@ from http import HTTPStatus
 import numpy as np
 from starlette.responses import Response
 
-from models.preprocess.errors import TokenIdOutOfRange
+from models.preprocess.errors import TokenIdError
 from models.preprocess.tokenized_text import TokenOffset
 from service import VERSION, errors
 from service.api.common.inputs import Vectors
@@ -47,6 +47,9 @@ _TYPES: dict[type[errors.HeadlightError], tuple[str, HTTPStatus | None]] = {
     errors.HeadlightError: ("Validation", None),
 }
 """What that server calls it, and its status where it is not the one that everyone uses."""
+
+MAX_CONCURRENT_REQUESTS = 512
+"""Default of text-embeddings-inference, by which clients size their pools. The queue here is bounded in tokens."""
 
 
 def error_response(error: errors.HeadlightError) -> Response:
@@ -91,7 +94,7 @@ async def decode(request: HttpRequest) -> Response:
     try:
         async with CancelOnDisconnect(request):
             return responses.json_response(await asyncio.get_running_loop().run_in_executor(state.tokenizer_pool, run))
-    except TokenIdOutOfRange as error:
+    except TokenIdError as error:
         raise errors.InvalidTokens(str(error), "ids") from None
 
 
@@ -154,7 +157,7 @@ async def info(request: HttpRequest) -> Response:
             "model_dtype": {"fp32": "float32", "fp16": "float16"}.get(manifest.precision, manifest.precision),
             "served_model_name": manifest.name,
             "model_type": {"embedding": {"pooling": manifest.embedding.pooling}},
-            "max_concurrent_requests": settings.max_queue_tokens,
+            "max_concurrent_requests": MAX_CONCURRENT_REQUESTS,
             "max_input_length": encoder.max_positions,
             "max_batch_tokens": settings.max_batch_tokens,
             "max_batch_requests": None,

@@ -161,10 +161,10 @@ def test_unknown_outputs_are_refused(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["text", "image", "input_ids", "attention_mask", "words"])
-@pytest.mark.parametrize(("datatype", "data"), [("BYTES", ["abc"]), ("INT64", [5]), ("FP32", [0.5])])
+@pytest.mark.parametrize(("datatype", "data"), [("BYTES", ["abc"]), ("INT64", [101, 102]), ("FP32", [0.5])])
 @pytest.mark.parametrize("model", [MINILM, "scenes-vit"])
 def test_names_are_held_against_types(both: Server, model: str, name: str, datatype: str, data: list[Any]) -> None:
-    tensor = {"name": name, "shape": [1], "datatype": datatype, "data": data}
+    tensor = {"name": name, "shape": [len(data)], "datatype": datatype, "data": data}
     answer = post(both, f"/v2/models/{model}/infer", {"inputs": [tensor]})
     right = model == MINILM and (name, datatype) in {("text", "BYTES"), ("input_ids", "INT64")}
     assert answer.status_code == (200 if right else 400), answer.text
@@ -188,8 +188,8 @@ def test_tensor_over_the_limit_is_refused_by_its_shape(server: Server, shape: li
 
 
 def test_error_names_the_field_as_sent(both: Server) -> None:
-    ids = {"name": "input_ids", "shape": [2, 1], "datatype": "INT64", "data": [4, 2**40]}
-    mask = {"name": "attention_mask", "shape": [2, 1], "datatype": "INT64", "data": [1, 1]}
+    ids = {"name": "input_ids", "shape": [2, 2], "datatype": "INT64", "data": [101, 102, 101, 2**40]}
+    mask = {"name": "attention_mask", "shape": [2, 2], "datatype": "INT64", "data": [1, 1, 1, 1]}
     image = {"name": "image", "shape": [3], "datatype": "BYTES"} | {"data": [to_data_url(PICTURE), "aGk=", ""]}
     for path, inputs, name in (
         (INFER, [mask, ids], "inputs[1].data[1]: "),

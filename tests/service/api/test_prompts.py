@@ -16,13 +16,19 @@ PROMPTS = {"query": "the old ", "document": "light "}
 TEXT = "lamp reads"
 
 
+def with_prompts(artifact: Path, directory: Path, **prompts: str) -> Path:
+    """Copy an artifact and give it prompts."""
+    shutil.copytree(artifact, directory)
+    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest["text"]["prompts"] = prompts
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+    return directory
+
+
 @pytest.fixture
 def client(tiny: Path, tmp_path: Path) -> Iterator[TestClient]:
     """A model with prompts."""
-    prompted = Path(shutil.copytree(tiny, tmp_path / "tiny"))
-    manifest = json.loads((prompted / "manifest.json").read_text())
-    manifest["text"]["prompts"] = PROMPTS
-    (prompted / "manifest.json").write_text(json.dumps(manifest))
+    prompted = with_prompts(tiny, tmp_path / "tiny", **PROMPTS)
     with TestClient(create_app(Settings(models=(prompted,)))) as client:
         yield client
 

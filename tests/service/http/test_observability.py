@@ -83,7 +83,9 @@ def test_cancelled_request_counts_as_client_closed(client: TestClient) -> None:
     scope = {"type": "http", "app": client.app, "method": "POST", "headers": []}
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(ObservabilityMiddleware(cancelled)(scope, nowhere, nowhere))
-    counted = [line for line in state.metrics.render().decode().splitlines() if line.startswith("headlight_requests_t")]
+    counted = [
+        line for line in state.metrics.render()[0].decode().splitlines() if line.startswith("headlight_requests_t")
+    ]
     assert counted == ['headlight_requests_total{code="499",error_code="",model="",route="unmatched",status="499"} 1.0']
 
 
