@@ -24,6 +24,7 @@ from bench import (
 from bench.server import ServerError
 from bench.timing import RunLength
 from bench.workloads import TEXT_MODEL
+from loadtests.deprecated_options import add_renamed
 
 DEFAULT_PARTS = ("graphs", "serving", "attention", "tail")
 """Parts measured by default. The others are opt-in: `batching` serves docs/adr/0012, `soak` takes half an hour, and
@@ -63,13 +64,13 @@ def _parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=4, help="rounds per alternative, interleaved")
     parser.add_argument("--requests", type=int, default=100_000, help="requests of the soak part")
-    parser.add_argument("--other", help="URL of the other server's POST /v1/embeddings (for against)")
+    add_renamed(parser, "--other-url", "--other", help="URL of the other server's POST /v1/embeddings (for against)")
     parser.add_argument(
         "--other-model", default=TEXT_MODEL, help="name of the text model on the other server (for against)"
     )
     args = parser.parse_args()
-    if "against" in args.only and not args.other:
-        parser.error("--only against requires --other, the URL of the server to compare with")
+    if "against" in args.only and not args.other_url:
+        parser.error("--only against requires --other-url, the URL of the server to compare with")
     return args
 
 
@@ -83,7 +84,7 @@ def _measurements(args: argparse.Namespace) -> dict[str, Callable[[], dict[str, 
         "tail": lambda: {"tail": tail_latency.measure(artifacts, run_length)},
         "overload": lambda: {"overload": overload.measure(artifacts, run_length)},
         "batching": lambda: {"batching": compare_bentoml.measure(artifacts, run_length)},
-        "against": lambda: {"against": compare_server.measure(artifacts, args.other, args.other_model, run_length)},
+        "against": lambda: {"against": compare_server.measure(artifacts, args.other_url, args.other_model, run_length)},
         "soak": lambda: {"soak": soak.measure(artifacts, args.requests)},
     }
 

@@ -176,7 +176,7 @@ def test_document_says_what_the_results_say() -> None:
     assert document.block_names(text) == list(EXPERIMENTS)
     assert document.fill(text, ROOT / PLOTS) == text, "run `python -m models.experiments --write-docs`"
     for name in EXPERIMENTS:
-        assert f"(plots/{name}.svg)" in text
+        assert f"(../plots/{name}.svg)" in text
         assert (ROOT / PLOTS / f"{name}.svg").stat().st_size <= LARGEST_PLOT_BYTES
 
 

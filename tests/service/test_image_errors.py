@@ -165,7 +165,7 @@ def test_image_for_a_text_model_is_refused(client: httpx.Client) -> None:
         ("model=tiny-image&attention=median", "invalid_parameter", "attention.reduce"),
         ("model=tiny-image&encoding_format=hex", "invalid_parameter", "encoding_format"),
         ("model=tiny-image&attention=rollout&layers=0", "invalid_parameter", "query"),
-        ("model=tiny-image&truncate=maybe", "invalid_input", "truncate"),
+        ("model=tiny-image&truncate=maybe", "invalid_parameter", "truncate"),
     ],
 )
 def test_options_in_the_url(client: httpx.Client, query: str, code: str, param: str) -> None:

@@ -46,7 +46,6 @@ def assert_error(answer: httpx.Response, status: int, code: str, param: str | No
         b'{"x": 1e400}',
         b'{"x": ' + b"9" * 5_000 + b"}",
         b'"text"',
-        b'{"input": "\\ud800"}',
         b"\xff\xfe",
         b"[" * 101 + b"]" * 101,
         b'{"model": "all-MiniLM-L6-v2", "input": "a", "user": ' + b"[" * 100 + b"]" * 100 + b"}",
@@ -80,7 +79,7 @@ def test_invalid_json(client: httpx.Client, body: bytes) -> None:
         ({"input": 7}, "invalid_input", "input"),
         ({"input": ["a", "b", "c", 4]}, "invalid_input", "input[3]"),
         ({"input": ["a", None]}, "invalid_input", "input[1]"),
-        ({"truncate": "yes"}, "invalid_input", "truncate"),
+        ({"truncate": "yes"}, "invalid_parameter", "truncate"),
         ({"dimensions": "64"}, "invalid_input", "dimensions"),
         ({"dimensions": 0}, "invalid_parameter", "dimensions"),
         ({"dimensions": 385}, "invalid_parameter", "dimensions"),
@@ -137,8 +136,9 @@ def test_validation_stops_at_the_first_error(client: httpx.Client, change: dict[
     assert len(answer.content) < 1_000
 
 
-def test_trailing_slash_is_not_found(client: httpx.Client) -> None:
-    assert_error(client.post(URL + "/", json=GOOD), 404, "not_found")
+@pytest.mark.parametrize("path", [f"{URL}//", f"/v1{URL}", f"{URL}/x"])
+def test_other_paths_are_not_found(client: httpx.Client, path: str) -> None:
+    assert_error(client.post(path, json=GOOD), 404, "not_found")
 
 
 def test_aborted_upload_is_not_a_server_error(client: httpx.Client, server: Server) -> None:
