@@ -8,4 +8,4 @@ HTTP, only `runtime` knows ONNX Runtime; `settings`, `errors` and `ops.metrics` 
 """
 
 VERSION = "0.1.0"
-"""Of Headlight. It is here for where it is not installed as a package: in a bento, and in an image made of one."""
+"""Version of Headlight; kept here because a bento and an image run without installing the package."""

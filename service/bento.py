@@ -1,8 +1,8 @@
 """BentoML service, the outermost room: BentoML provides lifecycle, workers and builds; the app responds.
 
-The app stands in front of BentoML's and leaves it its own paths. Behind it, each request would pass BentoML's
-tracing, timer and context (0.4 ms of a processor each, and a timer that is kept for the length of its timeout), and
-BentoML would answer health, unknown paths and methods itself, in another shape.
+The app stands in front of BentoML's and leaves it its own paths. Behind it, each request would pass BentoML's tracing,
+timer and context (0.4 ms of a processor, and a timer kept for the length of its timeout), and BentoML would answer
+health, unknown paths and methods itself, in another format.
 """
 
 import contextlib

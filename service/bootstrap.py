@@ -32,7 +32,7 @@ MAX_OUTSTANDING_ATTENTION_RESPONSES = 8
 """Limit on reserved attention memory, in responses of `max_attention_bytes` each."""
 
 WATCHDOG_FACTOR, WATCHDOG_MIN_S = 100, 60.0
-"""A batch is stuck when it has run this many times as long as the longest at warm-up did, and at least so long."""
+"""A batch is stuck after this many times the longest warm-up run, and at least this long."""
 
 
 @dataclass

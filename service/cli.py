@@ -9,7 +9,7 @@ GRACEFUL_SHUTDOWN_TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class CliOptions:
-    """Where to listen, and what is passed on to BentoML's worker as it is."""
+    """Address to listen on, and options that are passed to BentoML's worker."""
 
     host: str
     port: int

@@ -30,7 +30,7 @@ HEADLIGHT_PORT_3000_TCP and more."""
 
 
 def unknown_env_variable(environment: Mapping[str, str], prefix: str, known: Collection[str]) -> str | None:
-    """Return an error message for the first variable that begins with `prefix` and is none of `known` (in any case)."""
+    """Return an error message for the first variable that begins with `prefix` but is not in `known` (in any case)."""
     upper = [f"{prefix}{name}".upper() for name in known]
     for variable, value in sorted(environment.items()):
         name = variable.upper()
@@ -56,14 +56,14 @@ DEPRECATED = {
 """Old names of settings, which the next release refuses."""
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-"""Where `service/` and `artifacts/` stand side by side: a checkout, or the source folder of a bento."""
+"""Folder with `service/` and `artifacts/`: a checkout, or the source folder of a bento."""
 
 MAX_IMAGE_PIXELS_CEILING = 100_000_000
-"""Past 179 million the image decoders have a limit of their own, and one picture would take gigabytes."""
+"""Above 179 million the image decoders have a limit of their own, and one image would take gigabytes."""
 
 ATTENTION_WORKSPACE_FACTOR = 8
-"""Times `max_attention_bytes` that the attention of one input may take while it is computed: rows of it, its largest
-weights or a reduction are much less than what they are made of."""
+"""Multiple of `max_attention_bytes` that computing the attention of one input may take: responses are often much
+smaller than the weights they are computed from."""
 
 
 class Settings(BaseSettings):

@@ -1,7 +1,7 @@
 """BentoML's API `encode`, as `bentoml.SyncHTTPClient` calls it.
 
-BentoML describes it (`/schema.json`, made of the service's class); the answer comes from here, with the bounds and the
-errors of every other dialect.
+BentoML describes it (`/schema.json`, from the service's class); the response comes from here, with the limits and
+errors of every other API.
 """
 
 import time

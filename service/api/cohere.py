@@ -22,7 +22,7 @@ from service.pipeline.types import EmbedRequest, Image, Input
 from service.runtime.encoder import TextEncoder
 
 PROMPTS = {"search_query": "query", "search_document": "document"}
-"""Names of prompts that models have for these; a model without them embeds all texts alike."""
+"""Prompts for Cohere's input types; a model without them embeds all texts the same way."""
 
 _KEPT_SIDE: dict[str, KeptSide] = {"START": "end", "END": "start", "NONE": "start"}
 
@@ -140,7 +140,7 @@ def _embed_request(request: HttpRequest, payload: CohereRequest) -> EmbedRequest
 
 
 async def embedding(request: HttpRequest) -> Response:
-    """Vectors in each of the types asked for."""
+    """Return the embeddings in each requested type."""
     payload = await CohereRequest.read(request)
     result = await embed_http(request, _embed_request(request, payload))
     vectors = result.embeddings

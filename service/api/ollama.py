@@ -22,7 +22,7 @@ from service.pipeline.types import EmbedRequest, EmbedResult
 from service.runtime.encoder import AnyEncoder
 
 LATEST = ":latest"
-"""The tag of a name without one; nothing here has another."""
+"""Tag of a name without one; other tags are unknown here."""
 
 
 def _texts(value: object) -> object:
@@ -31,7 +31,7 @@ def _texts(value: object) -> object:
 
 
 class OllamaRequest(RequestModel):
-    """What both requests have. `options` and `keep_alive` are of a server that loads models when they are asked for."""
+    """Fields of both requests. `options` and `keep_alive` concern servers that load models on demand."""
 
     model: StrictStr
 

@@ -31,7 +31,7 @@ from service.runtime.encoder import AnyEncoder
 
 
 class EmbeddingOptions(RequestModel):
-    """What is asked of the inputs, however they come."""
+    """Options of the inputs, for a JSON body and for the URL."""
 
     model: StrictStr
     encoding_format: Literal["float", "base64"] | None = None

@@ -68,7 +68,7 @@ class VectorizeResponse(BaseModel):
 
 
 async def vectors(request: HttpRequest) -> Response:
-    """text2vec-transformers: the vector of a text."""
+    """Embed a text (text2vec-transformers)."""
     payload = await VectorsRequest.read(request)
     config = payload.config or VectorConfig()
     state = request.app_state
@@ -93,7 +93,7 @@ async def vectors(request: HttpRequest) -> Response:
 
 
 async def vectorize(request: HttpRequest) -> Response:
-    """multi2vec-clip: vectors of texts and images, of one space."""
+    """Embed texts and images in one space (multi2vec-clip)."""
     payload = await VectorizeRequest.read(request)
     texts, images = payload.texts or [], [Image(image) for image in payload.images or []]
     if not texts and not images:

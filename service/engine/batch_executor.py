@@ -1,6 +1,6 @@
 """Execution of batches: a failed batch is run again in halves, so that a bad item fails only its own request.
 
-One bad item among n is found by 2 log n runs. Of a batch that fails one traceback is logged, however often it is run.
+One bad item among n is found in 2 log n runs. A failing batch logs one traceback, however often it is run.
 """
 
 import logging
@@ -62,7 +62,7 @@ FAILURES_BEFORE_SELF_TEST = 3
 
 
 class Backend(Protocol):
-    """What the engine needs of a model: one batch of items' data turned into named arrays."""
+    """Interface of a model to the engine: a batch of items' data in, named arrays out."""
 
     def run(
         self, items: Sequence[InputArray], outputs: Sequence[str], heads: Sequence[int], *, exclusive: bool

@@ -18,10 +18,10 @@ from service.errors import DeadlineExceeded, HeadlightError, InferenceFailed
 from service.ops.metrics import Metrics
 
 ENTRY_BYTES = 400
-"""Overhead of an entry without its vector: two objects, the key, and its place in the order."""
+"""Overhead of an entry without its vector: two objects, the key, and its position in the order."""
 
 CacheKey = tuple[str, bytes]
-"""Model and digest of what its graph is given."""
+"""Model, and digest of the graph's input."""
 
 
 class EmbeddingCache:

@@ -15,9 +15,8 @@ from service.engine.plan import AttentionPlan, AttentionWeights, TokenEmbeddingP
 
 @dataclass(frozen=True, slots=True)
 class ItemOutput:
-    """`embedding` is `[e]`, pooled and not normalized; `attention` has the shape that its query gives;
-    `token_embeddings`, where they were asked for, are `[n, e]`, one for each of the item's n positions, not normalized
-    either."""
+    """`embedding` is `[e]`, pooled and not normalized; `attention` has the shape of its query; `token_embeddings`, if
+    requested, are `[n, e]` for the item's n positions, not normalized."""
 
     embedding: Floats
     attention: AttentionWeights | None
@@ -26,8 +25,9 @@ class ItemOutput:
 
 @dataclass(frozen=True, slots=True)
 class BatchKey:
-    """What items of a batch have in common: model, the tensors fetched for them, and of which heads. Small batches may
-    be of two lanes, one of which `compatible_with` the other.
+    """Properties shared by the items of a batch: model, fetched tensors, and heads.
+
+    A small batch may have items of two keys, one `compatible_with` the other.
     """
 
     model: str
@@ -50,11 +50,11 @@ class BatchKey:
 
     @property
     def needs_attention(self) -> bool:
-        """Attention is among what is fetched."""
+        """Whether attention is fetched."""
         return not set(self.outputs) <= {tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS}
 
     def compatible_with(self, other: "BatchKey") -> bool:
-        """Of one model, and of one only the embedding is fetched, of the other attention too."""
+        """Return whether this key fetches the embedding only, and the other attention too, of the same model."""
         with_attention, embedding_only = (self, other) if self.needs_attention else (other, self)
         return (
             embedding_only.embedding_only
@@ -124,7 +124,7 @@ class EngineRequest:
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """Where a result goes: the `index`th of a request, with its own share of the attention."""
+    """Destination of a result: the `index`th of a request, with its own slice of the attention."""
 
     request: EngineRequest
     index: int
@@ -133,7 +133,7 @@ class Waiter:
 
 @dataclass(slots=True, eq=False)
 class QueueItem:
-    """One text or image on its way to a batch, for all who wait for the very same."""
+    """Text or image waiting for a batch, for all requests with the same input."""
 
     batch_key: BatchKey
     prepared: ModelInput
@@ -142,7 +142,7 @@ class QueueItem:
 
     @property
     def positions(self) -> int:
-        """Its cost: the length of the sequence that it is."""
+        """Cost: the length of its sequence."""
         return self.prepared.num_tokens
 
     @property
@@ -167,8 +167,10 @@ STAGES = ("preprocess", "queue", "inference", "serialize")
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Moments on `time.monotonic`'s clock: inputs are prepared between the first two, wait until `started_at`, when the
-    first of them ran, and `finished_at` with the last. After that comes what is made of the results.
+    """Timestamps on `time.monotonic`'s clock.
+
+    Inputs are preprocessed from `created_at` to `queued_at`, wait until `started_at`, when the first of them ran, and
+    are done at `finished_at`. Serialization follows.
     """
 
     created_at: float
@@ -178,7 +180,7 @@ class Timing:
 
     @classmethod
     def merge(cls, requests: Sequence[EngineRequest]) -> Self:
-        """Of a request that waited for several models: until the last of each."""
+        """Merge the timestamps of a request to several models: the last of each."""
         if len(requests) == 1:
             (request,) = requests
             return cls(request.created_at, request.queued_at, request.started_at, request.finished_at)

@@ -22,7 +22,7 @@ from service.errors import InvalidParameter
 
 @dataclass(frozen=True, slots=True)
 class AttentionWeights:
-    """As they are answered: `values` `[..., n]`; or the largest `[..., k]` and, alike in shape, whose `indices`."""
+    """Weights of a response: `values` `[..., n]`, or the k largest `[..., k]` with `indices` of the same shape."""
 
     values: Floats
     indices: Ints | None = None
@@ -53,15 +53,15 @@ def word_row(values: Floats, starts: Ints, word: int) -> Floats:
 
 
 def stack(weights: Sequence[AttentionWeights]) -> AttentionWeights:
-    """One of several alike, along a new first axis."""
+    """Stack equal values along a new first axis."""
     indices = [each.indices for each in weights if each.indices is not None]
     return AttentionWeights(np.stack([each.values for each in weights]), np.stack(indices) if indices else None)
 
 
 def top_k(values: Floats, k: int) -> AttentionWeights:
-    """Of each row of `[..., n]` the k largest, largest first, or all where there are fewer.
+    """Return the k largest of each row of `[..., n]`, in descending order, or all if there are fewer.
 
-    Equal ones come in their order; which of them are kept where not all are is not said.
+    Equal values keep their order; which of them are dropped is unspecified.
     """
     k = min(k, values.shape[-1])
     # A full sort of all heads' rows of a long text is several times as slow.
@@ -76,8 +76,8 @@ def top_k(values: Floats, k: int) -> AttentionWeights:
 FLOAT_BYTES, INDEX_BYTES = 4, 8
 
 LIVE_ATTENTION_MATRICES = 3
-"""Matrices that are there of each head of a layer while its weights are made: product, product with bias, softmax.
-Measured on CPU with 2, 6 and 12 layers: the graph lets one layer's go before it makes the next one's."""
+"""Matrices per head that are in memory while a layer's weights are computed: product, product with bias, softmax.
+Measured on CPU with 2, 6 and 12 layers: the graph frees one layer's before the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +92,18 @@ class TokenEmbeddingPlan:
 
     @staticmethod
     def extract(arrays: Mapping[str, Floats], row: int, n: int) -> Floats:
-        """[n, e] of an item of `n` positions, prefix included, copied: a view would keep the batch alive."""
+        """Slice `[n, e]` of an item of `n` positions, prefix included, copied: a view would keep the batch in
+        memory."""
         return arrays[tensors.TOKEN_EMBEDDINGS][row, :n].copy()
 
 
 @dataclass(frozen=True, slots=True)
 class AttentionPlan:
-    """A request's attention, known to be there.
+    """Attention of a request, checked against the model.
 
-    Of raw weights it takes `layers`, and of those `heads`, or all heads combined. `words` says that a text's tokens are
-    put together, and `top_k` that no more than that many weights of a row are answered. `prefix` of an item's
-    positions come before those that reductions cover. The layer with the most heads has `max_heads`.
+    Raw weights are taken from `layers` and their `heads`, or all heads combined. `words` merges a text's tokens;
+    `top_k` limits the weights per row. Reductions exclude the first `prefix` positions. The layer with the most heads
+    has `max_heads`.
     """
 
     reduce: tensors.Reduction | Literal["raw"]
@@ -202,10 +203,11 @@ class AttentionPlan:
 
 @dataclass(frozen=True, slots=True)
 class AttentionOptions:
-    """`query` says whose attention: the pooled item's, everyone's, or that of one token, cell or (raw) position.
+    """`query` selects whose attention: the embedding's, every position's, or that of one token, patch or (raw)
+    position.
 
-    `layers` and `heads` (None for all) choose among raw weights only, and so does a combination of all heads. `words`
-    puts a text's tokens together; of each row the `top_k` largest are kept, or all.
+    `layers` and `heads` (None for all) select raw weights only, as does a combination of heads. `words` merges a text's
+    tokens; the `top_k` largest of each row are kept, or all.
     """
 
     reduce: Reduction | Literal["raw"] = "rollout"

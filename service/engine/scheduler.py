@@ -20,8 +20,8 @@ from service.errors import HeadlightError, NotReady, Overloaded
 from service.ops.metrics import Metrics
 
 CONTENTION_WINDOW_S = 0.1
-"""How long after two requests or batches met none is taken to be alone: many clients that each wait for their answer
-leave moments in which nothing waits, and a batch that spreads over the machine then is in the way of the next."""
+"""Time after a contention in which no batch counts as alone: clients that each wait for their response leave moments in
+which the queue is empty, and a batch spread over the machine would delay the next."""
 
 
 class InFlightBatches:

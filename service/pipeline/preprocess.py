@@ -38,7 +38,7 @@ CHUNK_TEXTS, CHUNK_CHARACTERS = 32, 65_536
 
 
 class TokenizationJob:
-    """Of a request's texts, a few at a time: after each, those have a turn who wait for a thread too."""
+    """Tokenization of a request's texts, a few at a time, in turn with other requests that wait for a thread."""
 
     def __init__(
         self,
@@ -170,8 +170,9 @@ async def _decode_images(
     input_paths: Sequence[str],
     deadline: float,
 ) -> list[PreprocessedImage]:
-    """Decode as many at a time as there are decoders: of several bad images the first is named, whatever the timing,
-    and requests take turns.
+    """Decode as many images at a time as there are decoders, in turn with other requests.
+
+    Of several bad images the first is named, whatever the timing.
     """
     loop = asyncio.get_running_loop()
     concurrency = state.settings.intra_op_threads()

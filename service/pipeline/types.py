@@ -23,7 +23,7 @@ class TokenIds:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture file: its bytes, or base64 of them, bare or as a data URI."""
+    """Image file: its bytes, or base64 of them, bare or as a data URI."""
 
     file: bytes | str
 
@@ -58,9 +58,9 @@ class EmbedRequest:
     purpose: str | None = None
     attention: AttentionOptions | None = None
     attention_optional: bool = False
-    """Of a model without attention it is left out, where it would be refused."""
+    """Omit attention for a model without it, instead of refusing the request."""
     return_token_embeddings: bool = False
-    """Also the vector of each token, or of each of a picture's positions."""
+    """Also return the vector of each token, or of each position of an image."""
     input_path: Callable[[int], str] = "input[{}]".format
     """What the dialect calls the input of that place, and `dimensions_param` the dimensions: for errors."""
     dimensions_param: str = "dimensions"
@@ -68,9 +68,8 @@ class EmbedRequest:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingOutput:
-    """One input's answer: its vector `[e]`, and, where asked for, its attention, and the vectors `[n, e]` of its
-    positions, which are not scaled.
-    """
+    """Result of one input: its embedding `[e]` and, if requested, its attention and the vectors `[n, e]` of its
+    positions, not normalized."""
 
     encoder: AnyEncoder
     prepared: ModelInput
@@ -81,7 +80,7 @@ class EmbeddingOutput:
 
 @dataclass(frozen=True, slots=True)
 class EmbedResult:
-    """Answers in the order of the inputs; `encoder` is the model that was asked for."""
+    """Results in the order of the inputs; `encoder` is the requested model."""
 
     encoder: AnyEncoder
     outputs: Sequence[EmbeddingOutput]
@@ -99,5 +98,5 @@ class EmbedResult:
 
     @property
     def num_tokens(self) -> int:
-        """Tokens of texts and positions of pictures, that were computed."""
+        """Tokens of texts, and positions of images, that were computed."""
         return sum(item.prepared.num_tokens for item in self.outputs)

@@ -1,6 +1,6 @@
 """Playground: a page that shows embeddings and their attention, with example scenes.
 
-The page is files that are read when the service starts; what it shows, it asks of the API as any client does.
+The page consists of files that are read when the service starts; it uses the API as any client does.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ async def index(request: HttpRequest) -> Response:
 
 
 async def static_file(request: HttpRequest) -> Response:
-    """One of the files that it loads. Raises NotFound."""
+    """Return a file of the page. Raises NotFound."""
     asset = FILES.get(request.path_params["file"])
     if asset is None:
         raise NotFound("no such file")
@@ -49,11 +49,11 @@ SEED = 11
 """With this one they hold every shape and every texture."""
 
 PATH = "playground/scenes/{}.png"
-"""Relative to the page, which may stand behind a proxy's prefix."""
+"""Path of the scenes relative to the page, which may stand behind a proxy's prefix."""
 
 
 async def scenes(request: HttpRequest) -> Response:
-    """Their list: captions, and where the pictures are."""
+    """List the scenes: captions, and the paths of the images."""
     return (await _rendered_scenes_async())[0].respond(request)
 
 

@@ -33,7 +33,7 @@ RawInput = TypeVar("RawInput")
 
 
 class Encoder(ABC, Generic[RawInput]):
-    """The graph of one artifact, and what makes its input of a `RawInput`: a text, or a picture file's bytes."""
+    """Graph of one artifact, and the preprocessing of a `RawInput`: a text, or an image file's bytes."""
 
     def __init__(self, manifest: Manifest, session: Session) -> None:
         self.manifest = manifest
@@ -48,7 +48,7 @@ class Encoder(ABC, Generic[RawInput]):
     @property
     @abstractmethod
     def max_positions(self) -> int:
-        """Length of the longest sequence that an item can be."""
+        """Length of the longest sequence of an item."""
 
     @abstractmethod
     def preprocess(self, inputs: Sequence[RawInput]) -> Sequence[ModelInput]:
@@ -110,7 +110,7 @@ class TextEncoder(Encoder[str]):
 
     @property
     def prompts(self) -> Collection[str]:
-        """Names of what a text may be put behind."""
+        """Names of the model's prompts."""
         return self._limits.prompts
 
     def preprocess(
@@ -128,7 +128,7 @@ class TextEncoder(Encoder[str]):
         return self._preprocess.from_ids(ids, kept_side=kept_side)
 
     def tokenize(self, text: str, *, prompt: str | None = None, special: bool = True) -> list[tuple[int, TokenOffset]]:
-        """All tokens of a text with their ids."""
+        """Return all tokens of a text with their ids."""
         return self._preprocess.tokenize(text, prompt=prompt, add_special_tokens=special)
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
@@ -143,7 +143,7 @@ class TextEncoder(Encoder[str]):
 
 
 class ImageEncoder(Encoder[bytes]):
-    """Pictures: JPEG, PNG or WebP files."""
+    """Image model: JPEG, PNG or WebP files."""
 
     def __init__(self, manifest: Manifest, spec: ImageSpec, session: Session, *, max_pixels: int = MAX_PIXELS) -> None:
         super().__init__(manifest, session)
@@ -155,7 +155,7 @@ class ImageEncoder(Encoder[bytes]):
         return self.spec.num_tokens
 
     def preprocess(self, inputs: Sequence[bytes]) -> list[PreprocessedImage]:
-        """Decode and scale. Raises ImageDecodeError for the first that gives no picture."""
+        """Decode and scale. Raises ImageDecodeError for the first file that is not an image."""
         return [self._preprocess(source) for source in inputs]
 
     def dummy_input(self, positions: int) -> InputArray:  # noqa: ARG002  # every picture has as many

@@ -1,7 +1,7 @@
 """Execution providers: selection, options, and verification of what a session uses.
 
-ONNX Runtime goes on with the next provider, or with CPU, without an error; here that is one when a device was asked for
-by name. Why each option is what it is: docs/adr/0019-gpu.md.
+ONNX Runtime falls back to the next provider, or to CPU, without an error; here a device requested by name must be used.
+The reasons for each option are in docs/adr/0019-gpu.md.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ DeviceOption = Literal["auto", "cpu", "cuda", "tensorrt"]
 """Where embeddings are to be computed. "auto" never takes TensorRT."""
 
 EXPLICIT_PROVIDERS: Final[dict[str, str]] = {"cuda": CUDA, "tensorrt": TENSORRT}
-"""What is refused rather than replaced."""
+"""Devices that are refused rather than replaced."""
 
 CUDA_OPTIONS: Final = {
     "use_tf32": "0",  # what was sealed as float32 is computed in it; who wants speed exports fp16
@@ -54,7 +54,7 @@ FP16_OPTIONS: Final = {
 
 
 class ProviderUnavailable(RuntimeError):
-    """The device that was asked for is not there; the service must not start."""
+    """The requested device is not available; the service must not start."""
 
 
 def select_provider(device: DeviceOption, supported: tuple[Device, ...]) -> str:

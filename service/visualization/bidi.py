@@ -1,22 +1,22 @@
 """Visual order of a line's characters with right-to-left text.
 
-What Unicode's bidirectional algorithm (UAX 9) says of texts without embeddings and isolates, on whole lines; of the
-numbers, that they stand from left to right.
+Implements Unicode's bidirectional algorithm (UAX 9) for texts without embeddings and isolates, on whole lines; numbers
+run from left to right.
 """
 
 from collections.abc import Sequence
 
 MIRRORED = dict(zip("()[]{}<>«»", ")(][}{><»«", strict=True))
-"""What is turned around in a text from right to left."""
+"""Characters that are mirrored in right-to-left text."""
 
 
 def is_right_to_left(directions: Sequence[str]) -> bool:
-    """Of a paragraph: as its first letter is."""
+    """Return the direction of a paragraph, that of its first letter."""
     return next((direction != "L" for direction in directions if direction in ("L", "R", "AL")), False)
 
 
 def bidi_levels(directions: Sequence[str], *, rtl: bool) -> list[int]:
-    """Of each character of a line: even from left to right, odd from right to left."""
+    """Return the level of each character of a line: even from left to right, odd from right to left."""
     base = "R" if rtl else "L"
     types = _resolved_types(directions, base)
     last, i = base, 0
@@ -48,7 +48,8 @@ def visual_order(levels: Sequence[int]) -> list[int]:
 
 
 def _resolved_types(directions: Sequence[str], base: str) -> list[str]:
-    """L, R, N for a number among what is R, and nothing for what goes with its neighbors."""
+    """Return L, R, N for a number in right-to-left text, or an empty string for characters that follow their
+    neighbors."""
     types, strong = [], base
     for direction in directions:
         if direction in ("L", "R", "AL"):

@@ -11,9 +11,9 @@ from service.visualization.colormap import Floats
 
 @dataclass(frozen=True, slots=True)
 class ColorNorm:
-    """From `vmin`, at the map's start, to `vmax`, at its end; linear, or by the square root of the value.
+    """Mapping from `vmin`, the colormap's start, to `vmax`, its end; linear, or by the square root of the value.
 
-    The root is for raw weights: a few of a row take nearly all, and what is left would be one dark color.
+    The root is for raw weights: a few of a row take nearly all, and the rest would be one dark color.
     """
 
     vmin: float

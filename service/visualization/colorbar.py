@@ -12,7 +12,7 @@ from service.visualization.page import Page
 
 
 def colorbar(page: Page, norm: ColorNorm, caption: Sequence[str]) -> list[Image.Image]:
-    """Two parts of a page, as wide as it."""
+    """Return the colorbar and the caption, each as wide as the page."""
     return [_bar(page, norm), page.text_block(caption, MUTED)]
 
 

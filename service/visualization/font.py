@@ -24,7 +24,7 @@ CODE_DIGIT_SCALE: Final = 0.5
 
 
 class Font:
-    """The font at `size_px`. One for each picture: a face of FreeType is not to be shared between threads."""
+    """Font at `size_px`. Each image has its own: a FreeType face must not be shared between threads."""
 
     def __init__(self, size_px: int) -> None:
         self.size_px = size_px

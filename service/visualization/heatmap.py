@@ -1,6 +1,6 @@
 """Heat map: an image under the colors of its patches' weights.
 
-Cell by cell, not smoothed: a model gives one weight for each cell, and in between there is none to show.
+Patch by patch, not smoothed: a model has one weight per patch and none in between.
 """
 
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ from service.visualization.colormap import Floats, apply_colormap
 from service.visualization.page import Page
 
 OVERLAY_OPACITY: Final = 0.6
-"""Share of the map's color in a px; the rest is the picture."""
+"""Opacity of the colormap over the image."""
 
 SATURATION: Final = 0.5
-"""Of the picture's own colors, what is left: with all of them a red thing looks like a larger weight, with none a red
-star on blue stripes is not seen any more."""
+"""Saturation kept of the image's own colors: in full, red objects look like larger weights; with none, a red star on
+blue stripes is invisible."""
 
 UNSEEN_OPACITY: Final = 0.55
-"""Share of a light gray in what the model does not see."""
+"""Opacity of light gray over pixels outside the model's input."""
 
 _UNSEEN_GRAY: Final = (150, 150, 150)
 
 MAX_ASPECT: Final = 3.0
-"""Height over width at most: a picture that is longer stands in the middle, narrower than its page."""
+"""Maximum height over width; a longer image is centered, narrower than its page."""
 
 
 def image_heatmap(
@@ -40,7 +40,8 @@ def image_heatmap(
     caption: Sequence[str],
     marked: int | None = None,
 ) -> Image.Image:
-    """`original` in RGB, `values` `[m]` on cells whose `boxes_px` `[m, 4]` are in px of it; `marked` is outlined."""
+    """Draw `original` in RGB with `values` `[m]` on patches at `boxes_px` `[m, 4]`, in px of it; `marked` is
+    outlined."""
     page = Page(width_px)
     norm = ColorNorm.from_values(values)
     image = overlay(original, norm.normalize(values), boxes_px, fit_size(original.size, page))
@@ -51,7 +52,7 @@ def image_heatmap(
 
 
 def fit_size(size: tuple[int, int], page: Page) -> tuple[int, int]:
-    """Width and height, in proportion, that a picture of `size` is drawn in: at least 1 px each."""
+    """Return the proportional width and height in which an image of `size` is drawn: at least 1 px each."""
     width, height = size
     max_width = page.content_width_px
     max_height = min(MAX_ASPECT * max_width, page.max_height_px)
@@ -85,13 +86,13 @@ def _resize(original: Image.Image, size: tuple[int, int]) -> Image.Image:
 def _scale_boxes(
     boxes_px: Floats, size: tuple[int, int], drawn_size: tuple[int, int]
 ) -> list[tuple[int, int, int, int]]:
-    """Boxes in px of a picture of `size` as whole px of the drawn one: what touches there touches here."""
+    """Convert boxes from px of the original to whole px of the drawn image; touching boxes stay touching."""
     factors = np.array(drawn_size * 2) / np.array(size * 2)
     edges = (np.asarray(boxes_px) * factors).round().clip(0, np.array(drawn_size * 2)).astype(int)
     return [(x0, y0, x1, y1) for x0, y0, x1, y1 in edges.tolist()]
 
 
 def _inclusive_box(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """Pillow draws the last px of a rectangle too."""
+    """Convert to an inclusive box: Pillow draws the last px of a rectangle too."""
     x0, y0, x1, y1 = box
     return x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)

@@ -8,10 +8,10 @@ from service.visualization.token_spans import TokenSpan
 
 @dataclass(frozen=True, slots=True)
 class GlyphRun:
-    """What is drawn at a stretch, `width_px` wide: a character, or the mark of a `special` token.
+    """Unit of drawing, `width_px` wide: a character, or the mark of a `special` token.
 
-    `end` is the code point of the text after it, `direction` Unicode's, `span` what it is shaded as. A `code` is
-    drawn as its code point; what the model did not see is `muted`; whose attention it is, if special, is `marked`.
+    `end` is the code point of the text after it, `direction` is Unicode's, `span` its shade. A `code` is drawn as its
+    code point; `muted` text was not seen by the model; a `marked` special token is the one whose attention is shown.
     """
 
     text: str
@@ -29,7 +29,7 @@ class GlyphRun:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """In the order of the text; `rtl` where its paragraph is read from right to left."""
+    """Runs in the order of the text; `rtl` if the paragraph is read from right to left."""
 
     runs: Sequence[GlyphRun]
     rtl: bool

@@ -21,7 +21,7 @@ _MAX_NAME_CHARACTERS: Final = 14
 
 
 def matrix(values: npt.ArrayLike, names: Sequence[str], *, width_px: int, caption: Sequence[str]) -> Image.Image:
-    """`values` `[m, m]`: rows attend to columns. Without `names`, or room for them, it is a mosaic of one."""
+    """Draw `values` `[m, m]`: rows attend to columns. Without `names`, or space for them, as a single panel."""
     page = Page(width_px)
     array = np.asarray(values, dtype=np.float64)
     font = Font(max(10, min(page.font_px, page.content_width_px // max(1, len(names)) * 2 // 3)))

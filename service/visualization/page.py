@@ -13,7 +13,7 @@ from service.visualization.font import Font, printable
 MIN_WIDTH_PX: Final = 200
 MAX_WIDTH_PX: Final = 4_096
 MAX_PAGE_PIXELS: Final = 24_000_000
-"""Of what is drawn above a legend: 72 MB, and about a second to compress."""
+"""Maximum pixels above the legend: 72 MB, and about a second to compress."""
 
 _MIN_FONT_PX: Final = 12
 
@@ -44,7 +44,7 @@ class Page:
 
     @property
     def max_height_px(self) -> int:
-        """Of what is drawn above the legend."""
+        """Maximum height above the legend."""
         return MAX_PAGE_PIXELS // self.width_px
 
     def blank(self, height_px: int) -> Image.Image:
@@ -62,7 +62,7 @@ class Page:
         return image
 
     def stack(self, parts: Sequence[Image.Image]) -> Image.Image:
-        """One under the other, in the middle of the page, with margins around."""
+        """Stack the parts vertically, centered, with margins."""
         gap = self.margin_px
         image = self.blank(sum(part.height for part in parts) + gap * (len(parts) + 1))
         top = gap

@@ -23,7 +23,7 @@ class TooManyPanels(ValueError):
 class PanelGrid:
     """Panels `[rows, columns]` of `size_px` (width, height) from `left_px`, `top_px` on, a step apart.
 
-    `names` are written over the panels of each row where there is one for each of them, else over the first row.
+    `names` label the panels of each row if there is one for each panel, else the first row.
     """
 
     rows: int

@@ -16,12 +16,12 @@ NEWLINES: Final = frozenset("\n\r\v\f\x85\u2028\u2029")
 _JOINER, _NON_JOINER, _TATWEEL = "\u200d", "\u200c", "\u0640"
 _MARKS: Final = ("Mn", "Me")
 _DOTTED_CIRCLE: Final = "\u25cc"
-"""A dotted circle, under marks that stand on nothing."""
+"""Dotted circle, drawn under marks without a base character."""
 
 
 @dataclass(slots=True)
 class Character:
-    """`text` is what is drawn, of the code points from `start` to before `end`."""
+    """`text` is the drawn form of the code points from `start` to before `end`."""
 
     text: str
     start: int
@@ -80,7 +80,7 @@ def _is_mark(code_point: str) -> bool:
 
 
 def _compose(text: str) -> str:
-    """One character, where the font has it, for a letter and its marks."""
+    """Return the composed character of a letter and its marks, if the font has it."""
     composed = unicodedata.normalize("NFC", text)
     return composed if all(map(has_glyph, composed)) else text
 

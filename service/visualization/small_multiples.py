@@ -24,10 +24,10 @@ def mosaic(
     width_px: int,
     caption: Sequence[str],
 ) -> Image.Image:
-    """`values` `[rows, columns, y, x]`: matrices, grids or strips, each drawn `shape` times as high as wide.
+    """Draw `values` `[rows, columns, y, x]`: matrices, grids or strips, each `shape` times as high as wide.
 
-    Colors go by the square root of the value, from 0. Where there are more values than px the largest is shown: no
-    peak is lost. Raises TooManyPanels.
+    Colors follow the square root of the value, from 0. If there are more values than px the largest is shown, so that
+    no peak is lost. Raises TooManyPanels.
     """
     page = Page(width_px)
     array = np.asarray(values, dtype=np.float64)

@@ -21,10 +21,10 @@ MAX_CHARACTERS: Final = 20_000
 """That are set: one or two seconds."""
 
 MAX_UNSEEN_CHARACTERS: Final = 240
-"""Code points of what a model did not see, that are shown of it."""
+"""Maximum code points shown of text that the model did not see."""
 
 _BASELINE_FRACTION: Final = 0.68
-"""Of a line's height."""
+"""Baseline as a fraction of a line's height."""
 
 Point = tuple[int, int]
 
@@ -34,7 +34,7 @@ def text_heatmap(
 ) -> Image.Image:
     """Draw a text with its tokens shaded; `truncated`: the model saw nothing past the last of the tokens.
 
-    Where special tokens stand there are small marks with their weights; the scale is that of the others.
+    Special tokens are small marks with their weights; the scale is that of the others.
     """
     page = Page(width_px)
     visible_end = max((token.end for token in tokens), default=0) if truncated else len(text)

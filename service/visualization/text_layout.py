@@ -14,15 +14,15 @@ from service.visualization.shaping import Character
 from service.visualization.token_spans import Token, TokenSpan
 
 BODY_SCALE: Final = 1.25
-"""Size of the text over that of its legend."""
+"""Size of the text relative to the legend's."""
 
 MIN_BODY_PX: Final = 14
-"""A text that has no room in a larger type is set so small; what has none even then is left out."""
+"""Smallest font size; text that does not fit even then is left out."""
 
 _SMALL_SCALE: Final = 0.64
 _MIN_SMALL_PX: Final = 9
 _LINE_HEIGHT: Final = 1.75
-"""Of the size of the text: marks of special tokens, and from line to line."""
+"""Line height relative to the font size, and the size of special tokens' marks."""
 
 _MAX_NAME_CODE_POINTS: Final = 24
 """Code points of a special token's name."""
@@ -49,7 +49,7 @@ class TextLayout:
         self._visible_end = visible_end
 
     def runs(self) -> Iterator[GlyphRun]:
-        """In the order of the text, special tokens between its characters."""
+        """Yield the runs in the order of the text, special tokens between its characters."""
         for i, character in enumerate(self._characters):
             yield from self._special_runs(i)
             yield self._character_run(character, i)
@@ -106,7 +106,7 @@ def lay_out_text(
     *,
     visible_end: int,
 ) -> tuple[TextLayout, list[Line]]:
-    """In the page's own size, or the largest that it has room for; of what still has none, the first lines."""
+    """Lay out the text in the page's own size, or the largest that fits; at the smallest size, keep the first lines."""
     size = round(page.font_px * BODY_SCALE)
     while True:
         layout = TextLayout(characters, spans, specials, visible_end=visible_end, size_px=size)

@@ -9,7 +9,7 @@ from service.visualization.shaping import Character
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """From code point `start` to before `end` of the text; equal for what is not of it, such as [CLS].
+    """Token from code point `start` to before `end` of the text; equal for tokens outside of it, such as [CLS].
 
     `marked` is the token whose attention is shown.
     """
@@ -39,7 +39,7 @@ class TokenSpan:
 
 
 def token_spans(characters: Sequence[Character], tokens: Sequence[Token]) -> list[TokenSpan]:
-    """In the order of the text; special tokens are not among them, nor what lies past the last character."""
+    """Return the spans in the order of the text, without special tokens and what lies past the last character."""
     starts = [character.start for character in characters]
     merged: list[TokenSpan] = []
     for token in sorted((token for token in tokens if not token.special), key=lambda token: (token.start, token.end)):

@@ -26,7 +26,7 @@ from service.visualization.page import MAX_WIDTH_PX, MIN_WIDTH_PX, encode_png
 from service.visualization.panel_grid import TooManyPanels
 
 NUMERIC_ONLY_OPTIONS = ("top_k", "encoding")
-"""Of what attention may be asked for, what says how numbers are written."""
+"""Attention options that only concern the notation of numbers."""
 
 _INPUT_SCHEMA = {"anyOf": [{"type": "string"}, TEXT_SCHEMA, IMAGE_SCHEMA]}
 
@@ -40,7 +40,7 @@ def _as_object(value: object) -> object:
 
 
 class AttentionImageOptions(RequestModel):
-    """What is drawn, however the input comes."""
+    """Options of the image, for a JSON body and for the URL."""
 
     INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("input",)
     INPUT_DESCRIPTION: ClassVar[str] = 'an input must be one string, {"text": string} or {"image": string}'
@@ -95,7 +95,7 @@ class AttentionImageRequest(AttentionImageOptions):
 
 
 def _indices(text: str) -> object:
-    """`0,3` as indices; a word, such as all, as it is."""
+    """Parse `0,3` as indices; return a word, such as all, unchanged."""
     parts = text.split(",")
     return list(map(request.parse_query_int, parts)) if parts[0].isdecimal() else text
 
@@ -112,7 +112,7 @@ PNG = "image/png"
 
 TEXT_WIDTH_PX = 800
 MIN_AUTO_WIDTH_PX, MAX_AUTO_WIDTH_PX = 400, 2_000
-"""Of a picture that is drawn as wide as it is."""
+"""Limits of the default width, which is the image's own."""
 
 
 async def attention_image(request: HttpRequest) -> Response:

@@ -36,7 +36,7 @@ _TWO_SCHEMA = {"type": "array", "items": INPUT_SCHEMA, "minItems": 2, "maxItems"
 
 
 class MatchRequest(RequestModel):
-    """What each part of one input has to do with how near it lies to another."""
+    """Attribution of one input's similarity to another."""
 
     INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("inputs",)
     INPUT_DESCRIPTION: ClassVar[str] = MULTIMODAL_INPUT_DESCRIPTION
@@ -61,7 +61,7 @@ class MatchRequest(RequestModel):
 
 
 class MatchedInput(BaseModel):
-    """One of the two, part by part: tokens or words of a text, cells of an image."""
+    """One of the two inputs, by its tokens, words or patches."""
 
     index: int
     model: str
@@ -77,7 +77,7 @@ class MatchedInput(BaseModel):
 
 
 class MatchResponse(BaseModel):
-    """How near two inputs lie, and what of it is owed to which part."""
+    """Similarity of two inputs, and the attribution to their parts."""
 
     object: Literal["attention.match"]
     model: str
@@ -109,7 +109,7 @@ class InputAttribution:
 
 @dataclass(frozen=True)
 class SimilarityAttribution:
-    """`similarity` is the cosine of the items; `pairs` `[u, u]`, where asked for, of each part with each."""
+    """`similarity` is the cosine of the inputs; `pairs` `[u, u]`, if requested, that of each part with each."""
 
     similarity: float
     inputs: tuple[InputAttribution, InputAttribution]
@@ -154,7 +154,7 @@ def _attribute_input(output: EmbeddingOutput, other_embedding: Floats, words: bo
 
 
 def _contributions(rows: Floats, other_embedding: Floats, spec: EmbeddingSpec) -> Floats | None:
-    """`[m]`, adding up to the cosine: the item's vector is the mean of `rows` `[m, e]`, whatever its length is."""
+    """Return `[m]`, which add up to the cosine: the embedding is the mean of `rows` `[m, e]`, up to its length."""
     if (spec.token_embeddings, spec.pooling) != ("pooled", "mean"):
         return None
     length = np.linalg.norm(rows.mean(axis=0))

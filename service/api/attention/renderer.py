@@ -35,7 +35,7 @@ _SPECIALS_NOTE = "Special tokens are shown with their weights and are not colore
 
 
 def caption(options: AttentionRequest, manifest: Manifest, prepared: ModelInput, *, panels: bool) -> list[str]:
-    """Model, reduction and query, then what else one must know to read it; `panels` are of weights from 0."""
+    """Return model, reduction and query, then notes needed to read the image; `panels` have weights from 0."""
     query = options.to_options().query
     parts = [
         manifest.name,
@@ -89,10 +89,10 @@ def _notes(options: AttentionRequest, manifest: Manifest, image: PreprocessedIma
 
 
 STRIP_ASPECT = 0.25
-"""Height over width of a row of tokens."""
+"""Height over width of a strip of tokens."""
 
 MIN_PANEL_ASPECT, MAX_PANEL_ASPECT = 0.25, 4.0
-"""Of a panel that is a picture."""
+"""Limits of the height over width of an image's panel."""
 
 
 @dataclass(frozen=True, slots=True)

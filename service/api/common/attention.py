@@ -24,11 +24,11 @@ Indices = Annotated[
 
 
 Units = Literal["tokens", "words"]
-"""What the parts of a text are."""
+"""Units of a text."""
 
 
 class AttentionRequest(BaseModel):
-    """Which attention to answer with; `true` stands for all defaults."""
+    """Attention to return; `true` stands for all defaults."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -83,19 +83,19 @@ Attention = Annotated[
 
 
 _EXPONENT_REBIAS = np.uint32((((15 - 127) << 23) + 0xFFF) & 0xFFFFFFFF)
-"""From float32's exponent to float16's, and all but the last of what rounds half up."""
+"""Offset from float32's exponent to float16's, and all but the last bit of rounding half up."""
 
 _DROPPED_BITS = np.uint32(13)
 _MIN_NORMAL = np.float32(2.0**-14)
 _HALF = np.float32(0.5)
-"""Whose last bit is the value of the last bit of float16's subnormals: adding it rounds to them."""
+"""Float whose last bit is that of float16's subnormals: adding it rounds to them."""
 
 
 def to_float16(weights: Floats) -> NDArray[np.float16]:
-    """float32 -> little-endian float16 of the same shape, rounded to the nearest, ties to even; from 0 to 65,519.
+    """Convert float32 to little-endian float16 of the same shape, rounded to nearest even; from 0 to 65,519.
 
-    Of every value both kinds of bits are made, and then one is chosen: a few passes, each of many values at a time.
-    Source: F. Giesen, "float->half variants" (2016), which does so value by value.
+    Both kinds of bits are computed for every value, then one is selected: a few vectorized passes. Source: F. Giesen,
+    "float->half variants" (2016), for single values.
     """
     bits = weights.view(np.uint32)
     normal = bits >> _DROPPED_BITS

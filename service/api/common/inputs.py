@@ -11,7 +11,7 @@ from service.http.request import HttpRequest
 from service.pipeline.types import Image, Input, TokenIds
 
 MAX_TOKEN_IDS = 131_072
-"""Of one text: more than any model's limit, and so few that checking them takes no time."""
+"""Maximum token ids of one text: more than any model's limit, and cheap to check."""
 
 IDS_SCHEMA: dict[str, Any] = {
     "type": "array",
@@ -46,7 +46,7 @@ Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=MAX_TOKEN_IDS, f
 
 
 def is_image(request: HttpRequest) -> bool:
-    """Whether the body is an image itself, and else JSON. Raises UnsupportedMediaType for what is neither."""
+    """Return whether the body is an image, otherwise it is JSON. Raises UnsupportedMediaType for other types."""
     kind = body.media_type(request)
     if kind == "image/jpg":  # not registered, but common
         return True
@@ -57,7 +57,7 @@ def is_image(request: HttpRequest) -> bool:
 
 
 def as_list(value: object) -> object:
-    """One input stands for a list of one; so does one text as its ids."""
+    """Wrap a single input, or the ids of a single text, in a list."""
     is_single = isinstance(value, str | dict) or (isinstance(value, list) and value and isinstance(value[0], int))
     return [value] if is_single else value
 
@@ -78,7 +78,7 @@ class ImageInput(BaseModel):
 
 
 def to_input(value: str | list[int]) -> Input:
-    """As the path of a request takes it."""
+    """Convert to a pipeline input."""
     return value if isinstance(value, str) else TokenIds(value)
 
 
@@ -95,7 +95,7 @@ class Vectors(RootModel[list[list[float]]]):
 
 
 MULTIMODAL_INPUT_DESCRIPTION = 'an input must be a string, token ids, {"text": string} or {"image": string}'
-"""What is said of one that is none."""
+"""Error message for an input of another form."""
 
 _INPUT_SCHEMAS: list[dict[str, Any]] = [{"type": "string"}, IDS_SCHEMA, TEXT_SCHEMA, IMAGE_SCHEMA]
 INPUT_SCHEMA = {"anyOf": _INPUT_SCHEMAS}
@@ -137,11 +137,11 @@ PIXEL = (
     "data:image/png;base64,"
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 )
-"""The smallest picture, for examples."""
+"""Smallest image, for examples."""
 
 
 class Token(BaseModel):
-    """A token and where it stands in the caller's own text, in code points; start == end marks a special token."""
+    """Token with its offsets in the client's own text, in code points; start == end marks a special token."""
 
     text: str
     start: int
@@ -149,7 +149,7 @@ class Token(BaseModel):
 
 
 class Grid(BaseModel):
-    """What the weights of an image stand on: `prefix` positions that are no part of it, then its cells row by row."""
+    """Patch grid of an image's weights: `prefix` positions outside of the image, then its patches row by row."""
 
     rows: int
     columns: int

@@ -19,7 +19,7 @@ from service.pipeline.types import EmbedRequest
 from service.runtime.encoder import AnyEncoder
 
 HEADER_LENGTH = "inference-header-content-length"
-"""Of a body with tensors behind its JSON: how long that is."""
+"""Header with the length of the JSON that binary tensors follow."""
 
 BINARY = "application/octet-stream"
 VERSION = "1"

@@ -15,7 +15,7 @@ from service.pipeline.types import Image, Input, TokenIds
 
 INT64_BYTES = 8
 LENGTH_BYTES = 4
-"""Before each element of a BYTES tensor stands its length, little-endian."""
+"""Little-endian length before each element of a BYTES tensor."""
 
 
 class TensorParameters(BaseModel):
@@ -51,7 +51,7 @@ def flatten_json(tensor: RequestTensor, param: str) -> list[Any]:
 
 
 def parse_binary(tensor: RequestTensor, packed: bytes, param: str) -> list[Any]:
-    """Elements of the bytes behind the JSON. Raises InvalidInput unless they are as many as the shape says."""
+    """Return the elements of binary data. Raises InvalidInput if their number differs from the shape's."""
     if tensor.datatype == "INT64":
         if len(packed) != INT64_BYTES * tensor.num_elements:
             raise InvalidInput("binary INT64 data must be 8 bytes each", f"{param}.parameters.binary_data_size")

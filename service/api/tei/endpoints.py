@@ -61,7 +61,7 @@ def error_response(error: errors.HeadlightError) -> Response:
 
 
 MAX_CHARACTERS = 100_000
-"""Of the texts of one request to be tokenized whole: their answer has up to 70 times as many bytes."""
+"""Maximum characters per request to tokenize without truncation: the response has up to 70 times as many bytes."""
 
 
 async def tokenize(request: HttpRequest) -> Response:
@@ -132,7 +132,7 @@ async def embedding_all(request: HttpRequest) -> Response:
 
 
 async def similarity(request: HttpRequest) -> Response:
-    """Cosines of one text with others."""
+    """Return cosines of one text with others."""
     return await _similarity(request, await SimilarityRequest.read(request))
 
 

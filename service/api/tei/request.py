@@ -25,7 +25,7 @@ Direction = Literal["right", "left", "Right", "Left"]
 
 
 class Truncation(BaseModel):
-    """What stays of a text that is too long, and what is put before each."""
+    """Truncation of long texts, and the prompt before each text."""
 
     truncate: StrictBool | None = Field(None, description="Truncate a text that is too long (default), or reject it.")
     truncation_direction: Direction = Field("right", description="The side to truncate.")
@@ -131,7 +131,7 @@ class Decoded(RootModel[list[str]]):
 
 
 class TeiToken(BaseModel):
-    """`start` and `stop` count UTF-8 bytes of the text, as that server counts; special tokens have none."""
+    """`start` and `stop` are UTF-8 byte offsets, as in that server; special tokens have none."""
 
     id: int
     text: str
@@ -145,7 +145,7 @@ class TokenLists(RootModel[list[list[TeiToken]]]):
 
 
 class Info(BaseModel):
-    """The model that is meant where none is named."""
+    """Description of the default model."""
 
     model_id: str
     model_sha: str | None
