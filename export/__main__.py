@@ -21,7 +21,7 @@ from models.artifact.specs import NAME_PATTERN, Device, Modality, Pooling, Preci
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Export, or `inspect` or `verify` what was exported."""
+    """Export a source, or run `inspect` or `verify` on an artifact."""
     arguments = sys.argv[1:] if argv is None else argv
     command = {"inspect": _inspect, "verify": _verify}.get(arguments[0] if arguments else "")
     try:

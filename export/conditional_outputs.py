@@ -70,7 +70,7 @@ def _ancestors(nodes: Sequence[NodeProto], output: str) -> set[int]:
 def _copy_required_outputs(
     nodes: Sequence[NodeProto], always_computed: Collection[int], outputs: Sequence[ValueInfoProto]
 ) -> list[NodeProto]:
-    """Nodes that make those of `outputs` that are `always_computed`, out of what is from now on called otherwise."""
+    """Return nodes that copy those of `outputs` that are `always_computed` from their new internal names."""
     produced = {name for i in always_computed for name in nodes[i].output}
     names = {output.name: f"{output.name}.made" for output in outputs if output.name in produced}
     for node in nodes:
@@ -80,7 +80,7 @@ def _copy_required_outputs(
 
 
 def _conditional_output(i: int, output: ValueInfoProto, branch_nodes: Sequence[NodeProto]) -> list[NodeProto]:
-    """Nodes that make `output` by `branch_nodes` if `OUTPUT_MASK[i]`, and nothing else."""
+    """Return nodes that compute `output` by `branch_nodes` if `OUTPUT_MASK[i]`, and an empty tensor otherwise."""
     name, condition = output.name, f"{output.name}.asked"
     renamed = {each: f"{name}.{each}" for node in branch_nodes for each in node.output if each}
     inner = ValueInfoProto()

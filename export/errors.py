@@ -9,7 +9,7 @@ ExportError
 
 
 class ExportError(Exception):
-    """Nothing was sealed; the message is for a person."""
+    """A failed export: no artifact was written; the message is for a person."""
 
 
 class OptionError(ExportError):

@@ -19,7 +19,8 @@ _RESAMPLE: Final[tuple[Interpolation, ...]] = ("nearest", "lanczos", "bilinear",
 
 @dataclass(frozen=True, slots=True)
 class ImageProcessor:
-    """The host scales and cuts bytes (see ImageSpec); the graph makes (pixels * rescale_factor - mean) / std of them.
+    """Preprocessing of an image model: the host scales and crops (see ImageSpec); the graph computes (pixels *
+    rescale_factor - mean) / std.
 
     `mean` and `std` are by channel, red first.
     """
@@ -66,7 +67,7 @@ def read_image_processor(directory: Path) -> ImageProcessor:
 
 
 def _unsupported_reason(processor_class: str, config: ProcessorConfig) -> str | None:
-    """Why this cannot be exported, and what could be; None where it can."""
+    """Return why this cannot be exported, and what could be; None if it can."""
     if not config.do_resize:
         return "do_resize is false, but a graph takes images of one size; set it to true, with a size"
     if config.do_pad or config.use_square_size:

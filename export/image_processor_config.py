@@ -22,7 +22,7 @@ _Object = dict[str, Any]
 
 
 def _broadcast_channels(value: object) -> object:
-    """One number stands for all channels."""
+    """Repeat a single number for all channels."""
     return value if isinstance(value, list) else [value] * 3
 
 

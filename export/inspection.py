@@ -22,7 +22,7 @@ def inspect(directory: Path) -> Manifest:
 
 
 def verify(directory: Path, source: Path) -> Parity:
-    """Measure the artifact against `source` again, as it was measured when it was sealed. Raises ExportError."""
+    """Measure the artifact against `source` again, as when it was sealed. Raises ExportError."""
     manifest = inspect(directory)
     overrides = manifest.overrides.model_dump()
     target = load_target(source, ExportOptions(modality=manifest.modality, space=manifest.embedding.space, **overrides))
@@ -37,7 +37,7 @@ def verify(directory: Path, source: Path) -> Parity:
 
 
 def _same(manifest: Manifest, directory: Path, subject: ExportTarget) -> dict[str, bool]:
-    """Which parts of an artifact are what an export of `subject` would write."""
+    """Return which parts of an artifact equal what an export of `subject` would write."""
     with tempfile.TemporaryDirectory() as staged:
         subject.copy_files(Path(staged))
         files = all(path.read_bytes() == (directory / path.name).read_bytes() for path in Path(staged).iterdir())

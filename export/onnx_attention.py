@@ -31,7 +31,7 @@ Inputs = tuple[Tensor, *tuple[Tensor | None, ...]]
 
 @dataclass
 class OnnxPackedAttention:
-    """`models.packed.AttentionFunction` for tracing.
+    """Attention over packed items for tracing, as `models.packed.AttentionFunction`.
 
     With `heads` `[k]` it watches: the weights of those go to `head_weights`.
     """
@@ -59,7 +59,7 @@ class OnnxPackedAttention:
         return out, _attention_weights(q, k, masked, scale)
 
     def _masked_bias(self, q: Tensor, layout: PackedLayout, bias: Tensor | None) -> Tensor:
-        """`padding_bias`, made once for all layers that have the same bias."""
+        """Return `padding_bias`, computed once for all layers with the same bias."""
         if self._bias is None or self._bias[0] is not bias:
             self._bias = bias, padding_bias(q, layout, bias).float().clamp(min=MASK_VALUE)
         return self._bias[1]
@@ -67,8 +67,8 @@ class OnnxPackedAttention:
 
 @dataclass
 class OnnxAttentionRecorder(AttentionRecorder):
-    """`models.attention.AttentionRecorder` for tracing, over items of one length; `head_indices` and `head_weights` as
-    above."""
+    """Attention over items of one length for tracing, as `models.attention.AttentionRecorder`; `head_indices` and
+    `head_weights` as above."""
 
     head_indices: Tensor | None = None
     head_weights: list[Tensor] = field(default_factory=list)
@@ -110,13 +110,13 @@ def _attention_op(inputs: Inputs, attributes: dict[str, Any], shapes: Sequence[S
 
 
 def _attention_weights(q: Tensor, k: Tensor, bias: Tensor | None, scale: float) -> Tensor:
-    """As `models.attention.attention_weights`, with no -inf in the bias: `[b, h, s, s]` in float32."""
+    """Compute `models.attention.attention_weights` without -inf in the bias: `[b, h, s, s]` in float32."""
     scores = ((q * scale) @ k.transpose(-1, -2)).float()
     return (scores if bias is None else scores + bias.float()).softmax(dim=-1)
 
 
 def _head_weights(head_indices: Tensor, q: Tensor, k: Tensor, bias: Tensor | None, scale: float) -> Tensor:
-    """[b, k, s, s]: of the chosen heads alone."""
+    """Select the weights of the chosen heads: `[b, k, s, s]`."""
     if bias is not None and bias.shape[1] > 1:
         bias = bias.index_select(1, head_indices)
     return _attention_weights(q.index_select(1, head_indices), k.index_select(1, head_indices), bias, scale)

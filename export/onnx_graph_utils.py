@@ -15,7 +15,7 @@ def all_nodes(graph: GraphProto) -> Iterable[NodeProto]:
 
 
 def drop_unused_initializers(graph: GraphProto) -> None:
-    """Forget initializers that no node reads and that are no output."""
+    """Drop initializers that no node reads and that are no output."""
     used = {name for node in all_nodes(graph) for name in node.input} | {output.name for output in graph.output}
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]

@@ -14,7 +14,7 @@ DEVICES: dict[Precision, tuple[Device, ...]] = {"fp32": ("cpu", "cuda"), "fp16":
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """None leaves a choice to the source, or to the device.
+    """Options of an export; None leaves a choice to the source or the device.
 
     `modality` chooses a tower of a source that has two. `space` names the vectors that these can be compared with.
     `allow_lossy` seals what a gate of `export.parity` would refuse. `task` insists on embeddings where the source was
@@ -40,5 +40,5 @@ class ExportOptions:
         return precision
 
     def devices(self) -> tuple[Device, ...]:
-        """Where the artifact may run."""
+        """Devices that the artifact may run on."""
         return (self.device,) if self.device else DEVICES[self.chosen_precision()]

@@ -201,7 +201,7 @@ def _compare(
 def _compare_token_embeddings(
     outputs: Outputs, row: int, expected: ExpectedOutputs, solo: Outputs, max_errors: MaxErrors
 ) -> None:
-    """By the length that each vector has in the original."""
+    """Compare token embeddings, relative to each one's length in the original."""
     actual, solo_embeddings = (
         outputs[tensors.TOKEN_EMBEDDINGS][row, : len(expected.token_embeddings)],
         solo[tensors.TOKEN_EMBEDDINGS][0],
@@ -224,7 +224,7 @@ def _compare_relevance(outputs: Outputs, row: int, expected: ExpectedOutputs, ma
 
 
 def _compare_weights(actual: Floats, expected: Floats, max_errors: MaxErrors) -> None:
-    """Of all heads, of one, or pooled: `[..., n]` is wanted of `[..., s]`, and padding gets no weight."""
+    """Compare the weights of all heads, of one, or pooled: the first `n` of `[..., s]`, without weight on padding."""
     n = expected.shape[-1]
     item_weights = actual[tuple(map(slice, expected.shape[:-1]))]
     max_errors.update_max_abs("weights", item_weights[..., :n], expected)

@@ -38,7 +38,7 @@ def staging(artifact_dir: Path, *, replace: bool) -> Iterator[Path]:
 
 
 def compute_digests(directory: Path, modality: Modality) -> dict[str, FileDigest]:
-    """Digest of every file that the manifest has to list."""
+    """Return the digest of every file that the manifest has to list."""
     return {name: digest(directory / name) for name in required_files(modality)}
 
 

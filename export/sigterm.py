@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class ExitOnSigterm:
-    """Turns SIGTERM into SystemExit from the moment that it exists."""
+    """Turns SIGTERM into SystemExit from its construction on."""
 
     def __init__(self) -> None:
         self._received = False

@@ -22,7 +22,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class _ShardIndex(BaseModel):
-    """Which file each weight is in."""
+    """Index of sharded weights: the file of each weight."""
 
     weight_map: dict[str, str]
     metadata: dict[str, Any] | None = None

@@ -66,7 +66,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class SourceLayout:
-    """`encoder` has the config, the weights and the tokenizer; `root` the files of sentence-transformers.
+    """Paths of a source: `encoder` has the config, the weights and the tokenizer; `root` the files of
+    sentence-transformers.
 
     `stages` is None without a modules.json. `other_task` says what modules.json describes in place of an embedding
     model; `parents`, that the folder of the encoder was given; `headless`, that the

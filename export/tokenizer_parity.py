@@ -98,7 +98,7 @@ def first_line(error: Exception) -> str:
 
 
 class _Lowering:
-    """Lower case in Python, independently of the normalizer that is compared: added tokens are kept as they are."""
+    """Lower case in Python, independent of the normalizer under test: added tokens are kept as they are."""
 
     def __init__(self, reference: Any) -> None:
         tokens = list(reference.added_tokens_decoder.values())
@@ -140,7 +140,8 @@ def _difference_cause(reference: Any, spec: TextSpec) -> str:
 
 
 def _probes(spec: TextSpec, reference: Any) -> Iterator[str]:
-    """Texts without the tokens past the embedding table: the artifact has none, so it reads them as ordinary text."""
+    """Return the probe texts without tokens past the embedding table: the artifact has none, so it reads them as
+    ordinary text."""
     past = [token for token, id in reference.get_vocab().items() if id >= spec.vocab_size]
     pattern = re.compile(_any_of(past).pattern, re.IGNORECASE)
     for text in _texts(spec, reference):

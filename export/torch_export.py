@@ -29,7 +29,7 @@ from models.precision import convert
 
 
 def export_to_onnx(target: ExportTarget, directory: Path, *, half: bool = False) -> onnx.ModelProto:
-    """Trace, clean, check and write the graph into `directory`; `half` for float16 within.
+    """Trace, simplify, check and write the graph into `directory`; `half` for float16 inside.
 
     Raises GraphError if attention is not fused.
     """
@@ -49,7 +49,7 @@ def export_to_onnx(target: ExportTarget, directory: Path, *, half: bool = False)
 
 
 def count_attention_operators(model: onnx.ModelProto) -> int:
-    """How many standard Attention operators the graph holds."""
+    """Count the standard Attention operators of the graph."""
     return sum(node.op_type == "Attention" and node.domain == "" for node in all_nodes(model.graph))
 
 
@@ -107,7 +107,7 @@ def _drop_present_kv(model: onnx.ModelProto) -> None:
 
 
 def _strip_metadata(model: onnx.ModelProto) -> None:
-    """Remove the tracer's notes: its guesses at shapes, and stack traces with the paths of this machine."""
+    """Remove the tracer's metadata: inferred shapes, and stack traces with local paths."""
     del model.graph.value_info[:]
     for part in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
         del part.metadata_props[:]
@@ -116,7 +116,7 @@ def _strip_metadata(model: onnx.ModelProto) -> None:
 
 
 def _name_dynamic_axes(model: onnx.ModelProto, axes: Axes) -> None:
-    """Declare dynamic axes by the house's letters; what has a fixed length keeps it."""
+    """Name the dynamic axes by the project's letters; fixed lengths stay."""
     letters: Axes = {**axes, tensors.EMBEDDING: ("b",)}
     for value in [*model.graph.input, *model.graph.output]:
         for dim, letter in zip(value.type.tensor_type.shape.dim, letters.get(value.name, ()), strict=False):

@@ -8,7 +8,7 @@ ArrivalPattern = Literal["poisson", "constant"]
 
 
 def arrival_times(rate: float, start: float, pattern: ArrivalPattern, rng: random.Random) -> Iterator[float]:
-    """Endless start times, `rate` a second, from `start` on.
+    """Yield start times without end, `rate` per second, from `start` on.
 
     "poisson" draws gaps as independent clients make them; "constant" leaves equal ones, after a first that is drawn, so
     that several who send do not all do so at once.

@@ -23,7 +23,7 @@ def scrape(host: str) -> BucketCounts:
 
 
 def parse_buckets(text: str) -> BucketCounts:
-    """From Prometheus' text format."""
+    """Parse the buckets from Prometheus's text format."""
     counts: BucketCounts = {}
     for match in _LINE.finditer(text):
         edge = float(match["edge"].replace("+Inf", "inf"))
@@ -32,7 +32,7 @@ def parse_buckets(text: str) -> BucketCounts:
 
 
 def batch_size_counts(before: Mapping[float, float], after: Mapping[float, float]) -> dict[str, int]:
-    """Batches by their number of items, such as "3-4"; only those that there were."""
+    """Return the number of batches by their size, such as "3-4"; only sizes that occurred."""
     counts, previous_edge, counted = {}, 0.0, 0.0
     for edge in sorted(after):
         total = after[edge] - before.get(edge, 0.0)

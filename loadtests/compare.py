@@ -23,7 +23,7 @@ FIGURES = ("requests_per_s", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "failures"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare; return 1 if a run did not finish, or if responses failed."""
+    """Compare; return 1 if a run did not finish, or if requests failed."""
     args = build_parser().parse_args(arguments)
     runs: dict[str, list[dict[str, Any]]] = {"a": [], "b": []}
     for i in range(args.rounds):
@@ -75,7 +75,7 @@ def compare(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> dict[st
 
 
 def format_table(figures: dict[str, dict[str, float | None]]) -> str:
-    """Format for a person."""
+    """Format the comparison as a table."""
     rows = [f"{'':<16}{'a':>12}{'b':>12}{'b / a':>9}"]
     for name, each in figures.items():
         ratio = "" if each["b_over_a"] is None else f"{each['b_over_a']:.2f}"
@@ -84,7 +84,7 @@ def format_table(figures: dict[str, dict[str, float | None]]) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser."""
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.compare", description="Compare two servers.")
     parser.add_argument("--a", required=True, help="URL of the first server")
     parser.add_argument("--b", required=True, help="URL of the second server")

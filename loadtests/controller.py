@@ -28,7 +28,7 @@ MAX_SPAWN_RATE = 10_000.0
 
 
 class LoadController:
-    """Of one run. `tick` is called about once a second."""
+    """Conducts one run. `tick` is called about once per second."""
 
     def __init__(self, state: ProcessState, runner: Runner, on_measurement_start: Callable[[], None]) -> None:
         """`on_measurement_start` is called when the first phase begins that is measured."""
@@ -45,7 +45,7 @@ class LoadController:
         self._last_stage = 0
 
     def tick(self) -> tuple[int, float] | None:
-        """Users there are to be, and how many a second may be started; None when all is over."""
+        """Return the number of users, and how many may be started per second; None when the run is over."""
         now = self._state.recorder.clock()
         phase = self._phase
         if phase is None:
@@ -63,7 +63,7 @@ class LoadController:
         return self._start_next_phase(now)
 
     def finish(self) -> list[PhaseResult]:
-        """Return the results of all phases, with all responses so far; the last phase may have been cut short."""
+        """Return the results of all phases, with all responses so far; the last phase may be incomplete."""
         now = self._state.recorder.clock()
         if self._phase is not None and not self._awaiting_responses:
             self._record_result(self._phase, now)
@@ -96,7 +96,7 @@ class LoadController:
         return self._user_count(phase), MAX_SPAWN_RATE
 
     def _check_responses(self, phase: Phase, now: float) -> tuple[int, float] | None:
-        """Go on once every answer is there, and known of here."""
+        """Continue once every response has arrived and is counted here."""
         result = self._with_latest_totals(self.results[-1])
         waited = now - self._await_start
         report_wait = WORKER_REPORT_WAIT_S if isinstance(self._runner, MasterRunner) else 0.0
@@ -109,7 +109,8 @@ class LoadController:
         return self._start_next_phase(now)
 
     def _user_count(self, phase: Phase) -> int:
-        """Of a closed loop the level itself; an open loop has one in each process that sends, or as many as said."""
+        """Return the number of users: the level of a closed loop; in an open loop one per sending process, or the
+        option."""
         if not self._state.options.rate:
             return max(1, round(phase.level))
         processes = self._runner.worker_count if isinstance(self._runner, MasterRunner) else 1
@@ -129,5 +130,5 @@ class LoadController:
         )
 
     def _with_latest_totals(self, result: PhaseResult) -> PhaseResult:
-        """With what has become known since."""
+        """Return the results with the latest totals."""
         return replace(result, totals=self._state.recorder.totals_of(result.rate_stage))

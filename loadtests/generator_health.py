@@ -11,7 +11,7 @@ MAX_SCHEDULE_DELAY_MS = 50.0
 
 
 class CpuMeter:
-    """Share of one processor that this process has taken since it was made, or last read."""
+    """Measures the fraction of one processor that this process used since construction, or the last reading."""
 
     def __init__(self) -> None:
         self._last = time.perf_counter(), time.process_time()
@@ -25,12 +25,13 @@ class CpuMeter:
 
 @dataclass(frozen=True)
 class GeneratorHealth:
-    """`cpu` is the busiest generator's share of one, `schedule_delay_p99_ms` how late it sent (99th percentile)."""
+    """Health of the generators: `cpu` is the busiest one's fraction of a processor, `schedule_delay_p99_ms` how late it
+    sent (99th percentile)."""
 
     cpu: float
     schedule_delay_p99_ms: float
 
     @property
     def saturated(self) -> bool:
-        """Whether what was measured is the generator."""
+        """Return whether the generator, and not the server, limits the result."""
         return self.cpu > MAX_CPU or self.schedule_delay_p99_ms > MAX_SCHEDULE_DELAY_MS

@@ -27,7 +27,7 @@ class Histogram:
 
     @property
     def mean(self) -> float:
-        """In ms; 0 of none."""
+        """Mean in ms; 0 if empty."""
         total = sum(_bucket_edge(bucket) * count for bucket, count in self._counts.items())
         return total / self.count if self._counts else 0.0
 
@@ -36,7 +36,8 @@ class Histogram:
         return _bucket_edge(max(self._counts)) if self._counts else 0.0
 
     def percentile(self, fraction: float, *, not_ok: int = 0) -> float:
-        """In ms, what `fraction` (0 to 1) of all are no slower than; 0 of none. `not_ok` more are slower than any."""
+        """Return the latency in ms that a `fraction` (0 to 1) does not exceed; 0 if empty. `not_ok` further requests
+        count as slower than any."""
         rank, cumulative = math.ceil(fraction * (self.count + not_ok)), 0
         for bucket in sorted(self._counts):
             cumulative += self._counts[bucket]
@@ -45,7 +46,7 @@ class Histogram:
         return math.inf if rank else 0.0
 
     def cumulative(self) -> list[tuple[float, float]]:
-        """(ms, share that is no slower), fastest first."""
+        """Return (ms, fraction that is no slower) pairs, fastest first."""
         total, points = 0, []
         for bucket in sorted(self._counts):
             total += self._counts[bucket]
@@ -53,12 +54,12 @@ class Histogram:
         return points
 
     def dump(self) -> dict[int, int]:
-        """For another process."""
+        """Return the counts in a form that another process can load."""
         return dict(self._counts)
 
 
 def merge_histograms(histograms: Iterable[Histogram]) -> Histogram:
-    """One of all."""
+    """Merge several histograms to one."""
     result = Histogram()
     for each in histograms:
         result += each

@@ -41,7 +41,7 @@ def on_init(environment: Environment, **_: Any) -> None:
 
 
 class ControlledShape(LoadTestShape):
-    """Users and rates as the conductor says; a new one for each run."""
+    """Load shape that follows the load controller; a new one for each run."""
 
     use_common_options = True
     controller: LoadController | None = None
@@ -64,7 +64,7 @@ class ControlledShape(LoadTestShape):
 
 @events.test_stop.add_listener
 def on_test_stop(environment: Environment, **_: Any) -> None:
-    """Figures on stdout, the report in its folder, and the exit code."""
+    """Print the results, write the report, and set the exit code."""
     shape = environment.shape_class
     if isinstance(environment.runner, WorkerRunner) or not isinstance(shape, ControlledShape) or not shape.controller:
         return

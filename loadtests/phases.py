@@ -12,7 +12,7 @@ from loadtests.recorder import TimeBucket
 
 @dataclass(frozen=True)
 class Phase:
-    """`seconds` None: until somebody stops the run. What is not `measured` warms up."""
+    """One level of load. `seconds` None: until the run is stopped. A phase that is not `measured` is a warm-up."""
 
     name: str
     level: float
@@ -22,8 +22,8 @@ class Phase:
 
 @dataclass(frozen=True)
 class PhaseResult:
-    """A phase that is over: the number of its tempo, when it was, in seconds of the run, and what happened to all that
-    was to start in it."""
+    """Result of a phase: the number of its rate stage, its time in seconds of the run, and the outcome of all requests
+    scheduled in it."""
 
     phase: Phase
     rate_stage: int

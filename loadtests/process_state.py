@@ -20,7 +20,7 @@ _REPORT_KEY = "headlight"
 
 
 class ProcessState:
-    """Made once a process, when Locust is; `get` finds it again."""
+    """State of this process, created once, together with Locust's environment; `get` finds it again."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -37,7 +37,7 @@ class ProcessState:
 
     @classmethod
     def attach(cls, environment: Environment) -> "ProcessState":
-        """To Locust's events."""
+        """Attach to Locust's events."""
         state = cls(environment)
         environment.headlight = state
         environment.events.report_to_master.add_listener(state._add_report)
@@ -52,7 +52,7 @@ class ProcessState:
 
     @property
     def options(self) -> Namespace:
-        """As they are now: Locust's web page changes them between runs."""
+        """Options as they are now: Locust's web page can change them between runs."""
         return cast("Namespace", self._environment.parsed_options)
 
     @property
@@ -72,7 +72,7 @@ class ProcessState:
 
     @property
     def validator(self) -> ResponseValidator:
-        """One for all users: vectors are of one width."""
+        """Validator that all users share: all embeddings have the same width."""
         if self._validator is None:
             self._validator = ResponseValidator(
                 dimensions=self.options.dimensions or None, unit_norm=not self.options.allow_unnormalized
@@ -80,7 +80,7 @@ class ProcessState:
         return self._validator
 
     def on_rate_change(self, message: dict[str, Any]) -> None:
-        """Begin a phase."""
+        """Start a phase."""
         last, new = self.current_rate.stage, RateStage(**message)
         cpu = self._cpu_meter.read()
         if last.measured:

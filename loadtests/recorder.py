@@ -14,8 +14,8 @@ from loadtests.histogram import Histogram
 
 @dataclass
 class TimeBucket:
-    """`latency` is of right answers, by the request's name; `stages` by the server's names; `schedule_delay` is how
-    late requests were sent.
+    """Results of one second. `latency` is that of valid responses, by the request's name; `stages` are by the server's
+    names; `schedule_delay` is how late requests were sent.
 
     `offered` were meant to be sent, `dropped` of them could not be: too many were on their way. `problems` count what
     was wrong with those that failed. `completed` right answers came in this second, whenever they were asked for.
@@ -39,12 +39,12 @@ class TimeBucket:
 
     @property
     def in_flight(self) -> int:
-        """What has been sent, and of which nothing is known."""
+        """Number of requests that were sent and have no result yet."""
         return max(0, self.offered - self.dropped - self.ok - self.failed)
 
     @property
     def not_ok(self) -> int:
-        """All that came to nothing: their latencies are longer than any."""
+        """Number of requests without a valid response: their latencies count as longer than any."""
         return self.dropped + self.failed + self.in_flight
 
     def add(self, other: "TimeBucket") -> None:
@@ -91,7 +91,8 @@ BucketKey = tuple[int, int]
 
 
 class Recorder:
-    """`clock` gives seconds that all processes of a run agree on; `started_at` is when the run did, by it.
+    """Records results by second. `clock` gives seconds that all processes of a run agree on; `started_at` is the start
+    of the run by it.
 
     What is recorded is kept by the tempo that it was sent under, too: phases do not begin on whole seconds.
     """
@@ -103,16 +104,16 @@ class Recorder:
         self._pending: dict[BucketKey, TimeBucket] = {}
 
     def restart(self, at: float) -> None:
-        """Forget what was, and count from then."""
+        """Drop all results, and count from now on."""
         self.started_at = at
         self._buckets, self._pending = {}, {}
 
     def record_offered(self, rate_stage: int, intended: float) -> None:
-        """Record a request scheduled for then."""
+        """Record a request scheduled for that time."""
         self._bucket(rate_stage, intended).offered += 1
 
     def record_dropped(self, rate_stage: int, intended: float) -> None:
-        """Record a request that was scheduled for then and could not be sent."""
+        """Record a request that was scheduled and could not be sent."""
         bucket = self._bucket(rate_stage, intended)
         bucket.offered += 1
         bucket.dropped += 1
@@ -122,13 +123,13 @@ class Recorder:
         self._bucket(rate_stage, intended).schedule_delay.add(1e3 * (self.clock() - intended))
 
     def record_failed(self, rate_stage: int, intended: float, problem: str) -> None:
-        """Record a request without a response, or with a wrong one."""
+        """Record a request without a response, or with an invalid one."""
         self._bucket(rate_stage, intended).problems[problem] += 1
 
     def record_completed(
         self, rate_stage: int, intended: float, name: str, ms: float, stages: Mapping[str, float], *, completed_in: int
     ) -> None:
-        """Record a response, which may have come in a later stage, `completed_in`."""
+        """Record a valid response, which may have arrived in a later stage, `completed_in`."""
         bucket = self._bucket(rate_stage, intended)
         bucket.latency.setdefault(name, Histogram()).add(ms)
         for stage, stage_ms in stages.items():
@@ -141,16 +142,16 @@ class Recorder:
         return [(*cell, second.dump()) for cell, second in pending.items()]
 
     def merge(self, taken: Iterable[tuple[int, int, Mapping[str, Any]]]) -> None:
-        """Add what another process took."""
+        """Add the results that another process took."""
         for rate_stage, at, dumped in taken:
             self._pending.setdefault((rate_stage, at), TimeBucket()).add(TimeBucket.load(dumped))
 
     def totals_of(self, rate_stage: int) -> TimeBucket:
-        """All that was sent under that tempo."""
+        """Return the totals of the requests sent in one rate stage."""
         return _sum_buckets(second for cell, second in self._merge_pending().items() if cell[0] == rate_stage)
 
     def by_second(self) -> dict[int, TimeBucket]:
-        """All that there was, by the second in which it was meant to start, first to last."""
+        """Return the results by the second in which each request was scheduled, first to last."""
         buckets: dict[int, TimeBucket] = {}
         for (_, at), second in sorted(self._merge_pending().items(), key=lambda entry: entry[0][1]):
             buckets.setdefault(at, TimeBucket()).add(second)

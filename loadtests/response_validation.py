@@ -1,4 +1,4 @@
-"""Validation of responses: a wrong one is a failure, however fast."""
+"""Validation of responses: an invalid one is a failure, however fast."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ ATTENTION_SUM_TOLERANCE = 1e-4
 
 
 class ResponseValidator:
-    """Checks answers against their requests and against each other: one model gives vectors of one width.
+    """Validates responses against their requests and against each other: one model gives embeddings of one width.
 
     `dimensions` is that width where it is known, else the first answer of each kind tells it. Not every server scales
     its vectors to length 1: then `unit_norm` is False.

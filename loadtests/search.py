@@ -13,9 +13,8 @@ GIVE_UP_FACTOR = 64
 
 
 class MaxRateSearch(LoadPlan):
-    """The highest level that holds `slo`: doubled from `level` until one does not, or halved until one does, then
-    halfway between the two, until they lie within `tolerance` of each other. A trial takes `seconds`.
-    """
+    """Search for the highest level that meets `slo`: doubled from `level` until one fails, or halved until one holds,
+    then bisected until the two lie within `tolerance` of each other."""
 
     waits_between_phases = True
 

@@ -10,7 +10,7 @@ MAX_STAGES, MAX_NAME_LENGTH = 16, 40
 
 
 def parse_server_timing(header: str) -> dict[str, float]:
-    """Milliseconds by the name of the stage; those without a duration are left out.
+    """Return the milliseconds of each stage; stages without a duration are left out.
 
     preprocess;dur=0.41, queue;dur=0.02, total;dur=5.2;desc="all of it"
     """

@@ -13,12 +13,12 @@ _FORMS = "p99=50ms, mean=10ms, max=1s, fail=0, fail=0.1%, rate=200"
 
 
 class SloError(ValueError):
-    """No such objective can be read."""
+    """Objectives that cannot be parsed."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """`limit` is in ms for latencies, a share of the requests for failures in percent, else a number.
+    """One objective. `limit` is in ms for latencies, in percent of requests for failures, else a number.
 
     What came to nothing counts as slower than any answer: a server that refuses quickly is not a fast one. The mean
     alone is of right answers.
@@ -43,11 +43,11 @@ class Objective:
         return latency.percentile(float(self.name[1:]) / 100, not_ok=totals.not_ok)
 
     def is_violated(self, value: float) -> bool:
-        """All but the rate are at most their limit."""
+        """Return whether the value misses its limit: the rate is a minimum, all others are maxima."""
         return value < self.limit if self.name == "rate" else not value <= self.limit
 
     def violation(self, value: float) -> str:
-        """In words."""
+        """Describe a violation in words."""
         if self.percent:
             return f"{self.name} {value:.2%}, limit {self.limit:.2%}"
         unit = "" if self.name in ("fail", "rate") else " ms"
@@ -56,17 +56,17 @@ class Objective:
 
 @dataclass(frozen=True)
 class Slo:
-    """All of the objectives must hold."""
+    """Set of objectives, all of which must hold."""
 
     objectives: Sequence[Objective] = ()
 
     @classmethod
     def parse(cls, text: str) -> "Slo":
-        """Of comma-separated objectives. Raises SloError."""
+        """Parse comma-separated objectives. Raises SloError."""
         return cls([_parse_objective(term.strip()) for term in text.split(",") if term.strip()])
 
     def violations(self, totals: TimeBucket, seconds: float) -> list[str]:
-        """Return the objectives that were missed, in words; without responses all are missed."""
+        """Return the missed objectives, in words; without responses all are missed."""
         if self.objectives and not totals.latency:
             return ["no request succeeded"]
         measured = [(each, each.measure(totals, seconds)) for each in self.objectives]

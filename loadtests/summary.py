@@ -44,14 +44,14 @@ class Summary:
 
     @property
     def violations(self) -> list[str]:
-        """Missed objectives; of a search, that no rate met them."""
+        """Return the missed objectives; for a search, that no rate met them."""
         if self.is_search:
             return [] if self.max_passing_rate else ["no rate met the SLO"]
         return self.slo.violations(self.totals, self.seconds)
 
     @property
     def failed(self) -> bool:
-        """Whether the exit code is 1: objectives decide if there are any, else any failure."""
+        """Return whether the exit code is 1: objectives decide if there are any, else any failure."""
         if self.slo.objectives:
             return bool(self.violations)
         return bool(self.totals.not_ok) or not self.totals.latency

@@ -21,7 +21,7 @@ LATE_THRESHOLD_S = 0.005
 
 
 class LoadUser(FastHttpUser):
-    """Shares of images and attention are the options' unless a kind of user has its own."""
+    """Base of all users. Shares of images and attention are the options', unless a class overrides them."""
 
     abstract = True
     wait_time = constant(0)
@@ -61,7 +61,7 @@ class LoadUser(FastHttpUser):
             self._send(next(self._requests), stage.number, now)
 
     def _run_open_loop(self, stage: RateStage) -> None:
-        """Until the tempo changes: each request at its time, and on a greenlet of its own."""
+        """Send each request at its time, on its own greenlet, until the rate changes."""
         recorder, current_rate = self.process_state.recorder, self.process_state.current_rate
         for at in arrivals.arrival_times(stage.rate, stage.starts_at, self.process_state.options.arrivals, self._rng):
             while (now := recorder.clock()) < at and not current_rate.is_over(stage, at):
@@ -78,7 +78,7 @@ class LoadUser(FastHttpUser):
                 gevent.sleep(0)  # or those that are late already would keep the others from being sent
 
     def _send(self, request: Request, rate_stage: int, intended: float) -> None:
-        """Latency counts from when the request was meant to start."""
+        """Send one request; latency counts from its scheduled time."""
         recorder = self.process_state.recorder
         recorder.record_sent(rate_stage, intended)
         with self.client.post(
@@ -113,22 +113,22 @@ class LoadUser(FastHttpUser):
 
 
 class TextUser(LoadUser):
-    """Texts, for their embeddings alone."""
+    """Embeds texts."""
 
     image_share, attention_share = 0.0, 0.0
 
 
 class ImageUser(LoadUser):
-    """Images, likewise."""
+    """Embeds images."""
 
     image_share, attention_share = 1.0, 0.0
 
 
 class AttentionUser(LoadUser):
-    """Texts, each with its attention."""
+    """Embeds texts, with their attention."""
 
     image_share, attention_share = 0.0, 1.0
 
 
 class MixedUser(LoadUser):
-    """Of all, by the shares that the options say."""
+    """Embeds texts and images, with and without attention, by the shares in the options."""

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 
 def attention_weights(q: Tensor, k: Tensor, *, bias: Tensor | None = None, scale: float | None = None) -> Tensor:
-    """softmax(q k^T * scale + bias) over the keys.
+    """Return softmax(q k^T * scale + bias) over the keys.
 
     q `[b, h, s, d]`, k `[b, h, k, d]`, bias broadcastable to `[b, h, s, k]` -> `[b, h, s, k]`, rows summing to 1.
     The softmax runs in at least float32. `scale` is 1/sqrt(d) unless given. A row whose every key is biased to -inf
@@ -63,7 +63,7 @@ def identity(weights: Tensor) -> Tensor:
 
 @dataclass
 class AttentionRecorder:
-    """What an encoder's attention layers compute through, first layer first.
+    """Computes the attention of an encoder's layers, first layer first, and records it.
 
     A blind one uses the fused kernel and keeps nothing. One that watches fills `weights` with a matrix a layer, over
     the positions of that layer, rows summing to 1. The encoder leaves in `token_embeddings` `[b, s, e]` the vectors of
@@ -86,7 +86,7 @@ class AttentionRecorder:
         scale: float | None = None,
         scatter: ScatterToGrid = identity,
     ) -> Tensor:
-        """Mix the values as `models.attention.attend` does, and keep what is to be kept."""
+        """Mix the values as `models.attention.attend` does, and record what is requested."""
         out, weights = self.compute(q, k, v, bias, scale)
         if weights is not None:
             self.weights.append(scatter(weights))
@@ -95,5 +95,5 @@ class AttentionRecorder:
     def compute(
         self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None
     ) -> tuple[Tensor, Tensor | None]:
-        """As `models.attention.attend`; the weights are None unless they are watched."""
+        """Compute attention as `models.attention.attend` does; the weights are None unless they are recorded."""
         return attend(q, k, v, bias=bias, scale=scale, need_weights=self.record)

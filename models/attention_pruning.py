@@ -21,7 +21,7 @@ from models.packed import AttentionFunction, Bias, PackedLayout, padding_bias, r
 
 
 def prune_small_weights(weights: Tensor, threshold: float) -> Tensor:
-    """Drop what is under `threshold` and rescale the rest: `[..., s, k]` -> `[..., s, k]`, rows summing to 1.
+    """Drop weights below `threshold` and rescale the rest: `[..., s, k]` -> `[..., s, k]`, rows summing to 1.
 
     A row from which nothing is dropped comes back bit for bit, and so does one that is all zeros (all masked).
     """
@@ -32,7 +32,7 @@ def prune_small_weights(weights: Tensor, threshold: float) -> Tensor:
 
 @dataclass
 class ThresholdPruning:
-    """A threshold, and what came of it in all attention that it was applied to.
+    """Pruning threshold, and its effect on all attention that it was applied to.
 
     Only pairs of an item's own positions are counted: padding, whose weight is zero anyway, is nothing to skip.
     """
@@ -45,12 +45,13 @@ class ThresholdPruning:
 
     @property
     def pruned_fraction(self) -> float:
-        """Of all weights, how many were skipped: 0 to 1."""
+        """Fraction of all weights that were pruned, 0 to 1."""
         return self.num_pruned / self.num_weights
 
     @property
     def output_error(self) -> float:
-        """|out - exact| / |exact| over all attention outputs, each layer's on the inputs that reached it."""
+        """Relative error |out - exact| / |exact| over all attention outputs, each layer's on the inputs that reached
+        it."""
         return math.sqrt(self.squared_error / self.squared_norm)
 
     def apply(self, weights: Tensor, v: Tensor, query_mask: Tensor, key_mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,7 +76,7 @@ def _squared_norm(out: Tensor, query_mask: Tensor) -> float:
 
 @dataclass
 class PruningRecorder(AttentionRecorder):
-    """Any encoder's attention with small weights skipped. What it records is what was left of them."""
+    """Attention of any encoder without its small weights. It records the remaining weights."""
 
     pruning: ThresholdPruning = field(kw_only=True)
 

@@ -33,7 +33,7 @@ AttentionFunction = Callable[
 
 @dataclass
 class PackedLayout:
-    """Where each token of a packed batch belongs, and how attention is spelled.
+    """Layout of a packed batch: the item of each token, and the attention function.
 
     `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.artifact.packing.pack`. Each
     attention layer that returns weights appends them to `weights`, first layer first; the encoder leaves the vectors of
@@ -50,27 +50,27 @@ class PackedLayout:
     pooled: Tensor | None = None
 
     def unpack(self, packed: Tensor) -> Tensor:
-        """[t, e] -> [b, s, e]; cells past an item's length hold token 0."""
+        """Unpack `[t, e]` -> `[b, s, e]`; cells past an item's length hold token 0."""
         b, s = self.unpack_index.shape
         return packed.index_select(0, self.unpack_index.reshape(-1)).reshape(b, s, packed.shape[-1])
 
     def pack(self, padded: Tensor) -> Tensor:
-        """[b, s, e] -> [t, e]"""
+        """Pack `[b, s, e]` -> `[t, e]`."""
         b, s, e = padded.shape
         return padded.reshape(b * s, e).index_select(0, self.pack_index)
 
     def token_mask(self) -> Tensor:
-        """[b, s]: true where a token is the item's own."""
+        """Return `[b, s]`: true for the item's own tokens."""
         columns = torch.arange(self.unpack_index.shape[1], device=self.lengths.device)
         return columns[None] < self.lengths[:, None]
 
     def taken(self) -> Tensor:
-        """[b, s]: true where the pooling takes a token."""
+        """Return `[b, s]`: true for the tokens that pooling takes."""
         return self.token_mask() if self.pooled is None else self.pooled
 
 
 class PackedEncoder(nn.Module, ABC):
-    """A text encoder over packed ids, pooled as `pooling` says, to a vector `embedding_dim` wide."""
+    """Text encoder over packed ids, pooled by `pooling` to an embedding of `embedding_dim`."""
 
     embedding_kind: TokenEmbeddingKind = "pooled"
     pooling: Pooling
@@ -78,18 +78,18 @@ class PackedEncoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, input_ids: Tensor, position_ids: Tensor, layout: PackedLayout) -> Tensor:
-        """input_ids, position_ids `[t]` -> pooled `[b, e]`, not normalized. Fills `layout`."""
+        """Encode input_ids, position_ids `[t]` -> pooled `[b, e]`, not normalized. Fills `layout`."""
 
 
 @dataclass
 class PackedAttentionRecorder(AttentionRecorder):
-    """What a block computes through when its sequence is a packed batch; the layout keeps the weights."""
+    """Computes a block's attention over a packed batch; the layout records the weights."""
 
     layout: PackedLayout = field(kw_only=True)
 
     @override
     def compute(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float | None) -> tuple[Tensor, None]:
-        """q, k, v `[1, h, t, d]` -> `[1, h, t, d]`"""
+        """Attend with q, k, v `[1, h, t, d]` -> `[1, h, t, d]`."""
         scale = q.shape[-1] ** -0.5 if scale is None else scale
         return packed_attention(q, k, v, self.layout, scale, bias), None
 
@@ -97,7 +97,7 @@ class PackedAttentionRecorder(AttentionRecorder):
 def packed_attention(
     q: Tensor, k: Tensor, v: Tensor, layout: PackedLayout, scale: float, bias: Bias | None = None
 ) -> Tensor:
-    """Attention among each item's own tokens: q, k, v `[1, h, t, d]` -> the same."""
+    """Attend within each item: q, k, v `[1, h, t, d]` -> the same."""
     _, h, t, d = q.shape
     q, k, v = (layout.unpack(x.transpose(1, 2).reshape(t, h * d)) for x in (q, k, v))
     out, weights = layout.attention_function(q, k, v, layout, h, scale, bias)
@@ -109,7 +109,7 @@ def packed_attention(
 def eager_attention(
     q: Tensor, k: Tensor, v: Tensor, layout: PackedLayout, heads: int, scale: float, bias: Bias | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Compute the reference: the primitive of `models.attention` with padding masked by a bias."""
+    """Compute the reference: `models.attention.attend` with padding masked by a bias."""
     q, k, v = (rearrange(x, "b s (h d) -> b h s d", h=heads) for x in (q, k, v))
     padding = padding_bias(q, layout, resolve_bias(bias, q, k, scale))
     out, weights = attend(q, k, v, bias=padding, scale=scale, need_weights=True)

@@ -16,7 +16,8 @@ from models.artifact.tensors import Combination, Reduction
 
 @dataclass(frozen=True)
 class AttentionReduction:
-    """A reduction as it is answered: `matrix` `[b, m, m]`, and `pooled` `[b, m]` as the encoder pools its positions."""
+    """One reduction as it is returned: `matrix` `[b, m, m]`, and `pooled` `[b, m]` as the encoder pools its
+    positions."""
 
     matrix: Tensor
     pooled: Tensor
@@ -25,7 +26,7 @@ class AttentionReduction:
 def reduce_attention(
     weights: Sequence[Tensor], pooling_weights: Tensor, num_prefix_tokens: int
 ) -> dict[Reduction, AttentionReduction]:
-    """Every reduction of the layers' weights, each `[b, h, s, s]`; none where there are none.
+    """Compute every reduction of the layers' weights, each `[b, h, s, s]`; none without layers.
 
     rollout  product over the layers of the head-averaged weights, half of them replaced by the residual path
     last     the last layer's mean over heads
@@ -58,7 +59,7 @@ def reduce_attention(
 
 
 def rollout(means: Sequence[Tensor]) -> Tensor:
-    """Attention rollout: A_l ... A_1 with A_i = (W_i + I) / 2, each W_i `[b, s, s]` averaged over heads.
+    """Compute attention rollout: A_l ... A_1 with A_i = (W_i + I) / 2, each W_i `[b, s, s]` averaged over heads.
 
     Source: Abnar & Zuidema, "Quantifying Attention Flow in Transformers" (2020), section 3.
     """
@@ -67,8 +68,8 @@ def rollout(means: Sequence[Tensor]) -> Tensor:
 
 
 def combine_heads(layer: Tensor, combination: Combination) -> Tensor:
-    """One layer's weights `[b, h, s, s]` as one matrix `[b, s, s]`: the mean over heads, or the largest, scaled so that
-    rows sum to 1."""
+    """Combine one layer's weights `[b, h, s, s]` to one matrix `[b, s, s]`: the mean over heads, or the maximum, scaled
+    so that rows sum to 1."""
     if combination == "max":
         return _normalize_rows(layer.amax(dim=1))
     # As a product: ONNX Runtime reduces a middle axis slowly.
@@ -78,7 +79,7 @@ def combine_heads(layer: Tensor, combination: Combination) -> Tensor:
 
 
 def _normalize_rows(rows: Tensor) -> Tensor:
-    """Rows `[..., s]`, scaled so that each sums to 1."""
+    """Scale rows `[..., s]` so that each sums to 1."""
     return rows / rows.sum(dim=-1, keepdim=True)
 
 

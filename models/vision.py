@@ -58,7 +58,7 @@ class VisionEncoder(nn.Module, ABC):
         """Encode images `[b, 3, y, x]`, about -2 to 2 -> `[b, e]`. Sets a recorder's token embeddings if requested."""
 
     def pooling_weights(self, recorder: AttentionRecorder) -> Tensor:
-        """[b or 1, s]: what each position has of the vector that `recorder` saw made, summing to 1."""
+        """Return `[b or 1, s]`: each position's weight in the embedding that `recorder` recorded, summing to 1."""
         if recorder.pooling_weights is not None:
             return recorder.pooling_weights
         return image_pooling_weights(
@@ -74,7 +74,7 @@ class VisionEncoder(nn.Module, ABC):
 def image_pooling_weights(
     pooling: Pooling, grid: tuple[int, int], num_prefix_tokens: int, dtype: torch.dtype
 ) -> Tensor:
-    """[1, s]: what each of `num_prefix_tokens` positions and the cells of `grid` has of the vector, where it is pooled
-    by rule."""
+    """Return `[1, s]`: the weight of each of `num_prefix_tokens` positions and of the cells of `grid` in the embedding,
+    if pooled by rule."""
     positions = torch.arange(num_prefix_tokens + grid[0] * grid[1])[None]
     return pooling_weights(positions >= (0 if pooling == "cls" else num_prefix_tokens), pooling, dtype)

@@ -40,7 +40,7 @@ _EPSILON = 1e-5
 
 
 def smoothquant_scales(x: Floats, weights: Floats) -> Floats:
-    """Divisors of the channels of x `[t, k]`, `weights` `[k, n]` of all its layers side by side -> `[k]`."""
+    """Return the divisors `[k]` of the channels of x `[t, k]`; `weights` `[k, n]` are all its layers', side by side."""
     activation_max = np.maximum(np.abs(x).max(axis=0), _EPSILON)
     weight_max = np.maximum(np.abs(weights).max(axis=1), _EPSILON)
     divisors = activation_max**_SMOOTHING_ALPHA / weight_max ** (1 - _SMOOTHING_ALPHA)
@@ -48,22 +48,21 @@ def smoothquant_scales(x: Floats, weights: Floats) -> Floats:
 
 
 def zero_point(x: Floats) -> int:
-    """Where among 0 to 255 zero lies for a typical row of x `[t, k]`: low after a GELU, in the middle elsewhere."""
+    """Return the zero point, 0 to 255, for a typical row of x `[t, k]`: low after a GELU, in the middle elsewhere."""
     below, above = -x.min(axis=1).clip(max=0), x.max(axis=1).clip(min=0)
     negative_fraction = float(np.median(below / np.maximum(below + above, _EPSILON)))
     return min(max(round(MAX_ACTIVATION * negative_fraction), 1), MAX_ACTIVATION - 1)
 
 
 def static_range(x: Floats) -> tuple[int, np.float32]:
-    """Zero point and scale by which all of x `[t, k]`, and somewhat louder inputs, lie between 0 and 255."""
+    """Return the zero point and scale for which all of x `[t, k]`, and somewhat larger inputs, fit 0 to 255."""
     below, above = max(-float(x.min()), _EPSILON) * _RANGE_MARGIN, max(float(x.max()), _EPSILON) * _RANGE_MARGIN
     step = (below + above) / (MAX_ACTIVATION - 1)  # one is lost to the rounding of the zero point
     return round(below / step), np.float32(step)
 
 
 def gptq_quantize(weights: Floats, hessian_inverse: Float64Array) -> tuple[Int8Array, Floats]:
-    """Whole numbers `[k, n]` and scales `[n]` whose product stands for `weights`; `hessian_inverse` is that of their
-    inputs."""
+    """Quantize `weights` to integers `[k, n]` and scales `[n]`; `hessian_inverse` is that of their inputs."""
     residual = weights.astype(np.float64)
     scales = np.abs(residual).max(axis=0) / MAX_WEIGHT
     scales[scales == 0] = 1

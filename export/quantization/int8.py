@@ -80,7 +80,7 @@ def quantize(
 
 @dataclass
 class _QuantizedGroup:
-    """What stands in for the layers of one x: nodes that make its bytes, and nodes for each layer, by its output."""
+    """Replacement of the layers that read one x: nodes that quantize x, and nodes per layer, by its output."""
 
     name: str
     quantize_nodes: list[onnx.NodeProto] = field(default_factory=list)
@@ -99,7 +99,7 @@ class _QuantizedGroup:
 
 
 def _quantize_group(layers: Sequence[LinearLayer], x: Floats, *, bounded: bool) -> _QuantizedGroup:
-    """Quantize a group from x `[t, k]`, its input in calibration; `bounded` if a norm made it."""
+    """Quantize a group by x `[t, k]`, its input in calibration; `bounded` if a norm computed it."""
     part = _QuantizedGroup(f"{layers[0].input_name}/int8")
     divisors = smoothquant_scales(x, np.concatenate([layer.weights for layer in layers], axis=1))
     x = x / divisors
@@ -129,14 +129,15 @@ def _quantize_group(layers: Sequence[LinearLayer], x: Floats, *, bounded: bool) 
 
 
 def _static_activation(part: _QuantizedGroup, smooth: str, x: Floats) -> tuple[str, str, str, str | None]:
-    """One scale for all rows, known beforehand -> names of bytes, zero point, scale and no scale of the rows."""
+    """Quantize with one scale for all rows, fixed in calibration; return the names of bytes, zero point, scale and no
+    scale per row."""
     zero, step = static_range(x)
     names = part.constant("step", step), part.constant("zero", np.uint8(zero))
     return part.node("QuantizeLinear", [smooth, *names], "bytes"), names[1], names[0], None
 
 
 def _dynamic_per_token(part: _QuantizedGroup, smooth: str, x: Floats) -> tuple[str, str, str, str | None]:
-    """Add a scale per row: the smallest with which the row fits 0 to 255, zero at the zero point."""
+    """Quantize with a scale per row: the smallest with which the row fits 0 to 255 at the zero point."""
     zero = zero_point(x)
     zero_name, axis = part.constant("zero", np.uint8(zero)), part.constant("axis", np.array([-1]))
     above, below = (part.node(f"Reduce{end}", [smooth, axis], end.lower(), keepdims=1) for end in ("Max", "Min"))
@@ -149,7 +150,7 @@ def _dynamic_per_token(part: _QuantizedGroup, smooth: str, x: Floats) -> tuple[s
 
 
 def _replace_layers(graph: onnx.GraphProto, parts: dict[str, _QuantizedGroup]) -> None:
-    """Put each part's bytes before its first layer, and each layer's nodes in its place."""
+    """Insert each group's quantization before its first layer, and each layer's nodes in its place."""
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         part = parts.get(node.input[0]) if node.input else None
@@ -164,7 +165,7 @@ def _replace_layers(graph: onnx.GraphProto, parts: dict[str, _QuantizedGroup]) -
 def _observe_tensors(
     model: onnx.ModelProto, names: Sequence[str], calibration: Sequence[GraphInputs], directory: Path | None
 ) -> Iterator[tuple[str, Floats]]:
-    """Run `model` on `calibration`, and give the rows `[t, k]` of each tensor in `names`.
+    """Run `model` on `calibration`, and yield the rows `[t, k]` of each tensor in `names`.
 
     A few tensors are observed at a time, in as many runs as their size demands.
     """
@@ -190,7 +191,7 @@ def _observe_tensors(
 
 
 def _groups(names: Sequence[str], sizes: Sequence[int]) -> Iterator[list[str]]:
-    """Neighbors together, as many as have `MAX_OBSERVED_BYTES` between them."""
+    """Group neighbors, as many as fit `MAX_OBSERVED_BYTES`."""
     group: list[str] = []
     held = 0
     for name, size in zip(names, sizes, strict=True):
@@ -203,7 +204,7 @@ def _groups(names: Sequence[str], sizes: Sequence[int]) -> Iterator[list[str]]:
 
 
 def _flatten_rows(x: Floats) -> Floats:
-    """[..., k] -> [t, k]"""
+    """Reshape `[..., k]` -> `[t, k]`."""
     return x.reshape(-1, x.shape[-1])
 
 

@@ -35,12 +35,12 @@ class LinearLayer:
 
     @property
     def bias_name(self) -> str | None:
-        """Name of what a Gemm adds; a MatMul's is added by another node."""
+        """Name of a Gemm's bias; a MatMul's is added by another node."""
         return str(self.node.input[2]) if len(self.node.input) > 2 and self.node.input[2] else None
 
 
 def group_by_input(graph: onnx.GraphProto, directory: Path | None) -> dict[str, list[LinearLayer]]:
-    """All linear layers, those that read the same x together, in the graph's order.
+    """Return all linear layers, grouped by the x that they read, in the graph's order.
 
     `directory` is where the graph's weights file is, if it has one.
     """
@@ -51,7 +51,7 @@ def group_by_input(graph: onnx.GraphProto, directory: Path | None) -> dict[str, 
 
 
 def replace_nodes(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto], constants: Sequence[TensorProto]) -> None:
-    """Give `graph` these nodes, and of its constants and these the ones that they read."""
+    """Replace the nodes of `graph`, and keep only the constants, old and new, that they read."""
     del graph.node[:]
     graph.node.extend(nodes)
     graph.initializer.extend(constants)

@@ -29,7 +29,7 @@ MAX_BATCH_VARIANCE: dict[Precision, float] = {"fp32": 1e-5, "fp16": 1e-2, "int8"
 
 
 def measure(reference: Embed, quantized: Embed, items: Sequence[Item]) -> Quality:
-    """Embed `items` by both, in batches of like lengths."""
+    """Embed `items` with both, in batches of similar lengths, and compare."""
     if len(items) <= NUM_NEIGHBORS:
         raise ValueError(f"{len(items)} items have no {NUM_NEIGHBORS} neighbors each")
     expected, actual = _embed_all(reference, items), _embed_all(quantized, items)
@@ -73,7 +73,7 @@ def _embed_all(embed: Embed, items: Sequence[Item]) -> Floats:
 
 
 def _nearest_neighbors(vectors: Floats) -> npt.NDArray[np.intp]:
-    """[n, e] of length 1 -> indices of each one's neighbors, itself left out."""
+    """Return the indices of each row's neighbors in `[n, e]` of length 1, without itself."""
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -np.inf)
     return np.argsort(-similarity, axis=1, kind="stable")[:, :NUM_NEIGHBORS]

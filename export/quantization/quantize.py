@@ -23,7 +23,7 @@ BATCH_SIZE = 16
 
 
 def quantize_int8(model: onnx.ModelProto, directory: Path, target: ExportTarget) -> onnx.ModelProto:
-    """Replace the graph in `directory` by one with its linear layers in bytes, fitted to the subject's own corpus."""
+    """Replace the graph in `directory` by one with int8 linear layers, calibrated on the subject's own corpus."""
     items = sorted(target.corpus("calibration"), key=len)
     target.release()
     quantized = quantize(model, [_feeds(target, batch) for batch in _batches(items)], directory)

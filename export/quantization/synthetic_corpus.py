@@ -91,7 +91,7 @@ _SENTENCES = (
 
 
 def generate_texts(count: int, split: CorpusSplit, *, seed: int = 0) -> list[str]:
-    """`count` texts of `MIN_WORDS` to `MAX_WORDS` words, short ones more often than long ones, no two the same."""
+    """Generate `count` distinct texts of `MIN_WORDS` to `MAX_WORDS` words, short ones more often than long ones."""
     rng = random.Random(f"{split} {seed}")  # noqa: S311 - nothing secret
     topics = [[_parse_field(field) for field in topic.split("|")] for topic in _TOPICS[split]]
     unique_texts: dict[str, None] = {}
@@ -105,7 +105,7 @@ def _parse_field(field: str) -> list[str]:
 
 
 def _text(rng: random.Random, topics: list[list[list[str]]]) -> str:
-    """On one topic, with asides on another."""
+    """Generate a text on one topic, with asides on another."""
     topic, aside = rng.sample(topics, 2)
     num_words = MIN_WORDS + int((MAX_WORDS - MIN_WORDS) * rng.random() ** 4)
     words = _sentence(rng, topic, _OPENINGS).split()

@@ -1,4 +1,4 @@
-"""Seeded images: colored shapes on a graded ground, as PNG and JPEG files of several sizes."""
+"""Seeded images: colored shapes on a gradient, as PNG and JPEG files of several sizes."""
 
 import io
 import random
@@ -32,6 +32,6 @@ def _generate_image(rng: random.Random, format: str) -> tuple[str, bytes]:
 
 
 def _brightness_table(rng: random.Random) -> list[int]:
-    """From one brightness to another over the 256 of a gradient."""
+    """Return the 256 steps of a gradient from one brightness to another."""
     low, high = rng.randint(0, 255), rng.randint(0, 255)
     return [low + (high - low) * i // 255 for i in range(256)]

@@ -28,7 +28,8 @@ SHORT, MIXED, LONG = (6, 18), (5, 120), (200, 227)
 
 
 def generate_texts(seed: int, word_range: tuple[int, int] = MIXED) -> Iterator[str]:
-    """Endless texts with a number of words drawn from `word_range`, short ones more often than long ones."""
+    """Generate texts without end, with a number of words drawn from `word_range`, short ones more often than long
+    ones."""
     rng = random.Random(seed)
     low, high = word_range
     while True:
@@ -37,7 +38,7 @@ def generate_texts(seed: int, word_range: tuple[int, int] = MIXED) -> Iterator[s
 
 
 def generate_text(rng: random.Random, count: int) -> str:
-    """Whole sentences, cut after exactly `count` words."""
+    """Generate whole sentences, cut after exactly `count` words."""
     words: list[str] = []
     while len(words) < count:
         sentence = " ".join(rng.choice(part) for part in (_SUBJECTS, _VERBS, _OBJECTS, _TAILS))

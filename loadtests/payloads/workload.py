@@ -20,7 +20,7 @@ TEXT_LENGTHS = {"short": prose.SHORT, "mixed": prose.MIXED, "long": prose.LONG}
 
 @dataclass(frozen=True)
 class Workload:
-    """Shares are 0 to 1: of images among the items, and of requests that ask for attention.
+    """Mix of requests. Shares are 0 to 1: of images among the items, and of requests that ask for attention.
 
     `inputs_per_request` are in each request. `encoding` is that of the vectors.
     """

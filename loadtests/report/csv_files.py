@@ -10,13 +10,13 @@ from loadtests.summary import Summary, bucket_figures
 
 
 def write_seconds(path: Path, summary: Summary, recorder: Recorder) -> None:
-    """By the second in which requests were meant to start, warm-up included: `phase` is empty there."""
+    """Write a line per second in which requests were scheduled, warm-up included: its `phase` is empty."""
     run = recorder.by_second()
     _write(path, ({"second": at, "phase": _phase_name(summary, at), **bucket_figures(run[at], 1.0)} for at in run))
 
 
 def write_phases(path: Path, summary: Summary) -> None:
-    """Of what was measured."""
+    """Write a line per measured phase."""
     _write(path, summary.figures()["phases"])
 
 

@@ -22,7 +22,7 @@ WIDTH_IN = 9.0
 
 
 def over_time(summary: Summary, recorder: Recorder) -> str:
-    """Latency by the second in which requests were meant to start, and below it how many there were."""
+    """Plot latency by the second in which requests were scheduled, and their number below it."""
     figure, (latency_axes, rate_axes) = _figure(5.2, rows=2, heights=(3, 2))
     run = recorder.by_second()
     seconds = list(run)
@@ -51,7 +51,7 @@ def over_time(summary: Summary, recorder: Recorder) -> str:
 
 
 def latency_by_rate(summary: Summary) -> str | None:
-    """Latency against what was offered; None where all phases were of one level."""
+    """Plot latency against the offered rate; None if all phases had one level."""
     phases = sorted(summary.results, key=_offered_rate)
     levels = list(map(_offered_rate, phases))
     if len({each.phase.level for each in phases}) < 2:
@@ -104,7 +104,7 @@ def latency_by_stage(summary: Summary) -> str | None:
 
 
 def latency_distributions(summary: Summary) -> str | None:
-    """Plot the share of requests that were no slower, by name; None without responses."""
+    """Plot the fraction of requests that were no slower, by name; None without responses."""
     histograms = sorted(summary.totals.latency.items())
     if not histograms:
         return None
@@ -124,7 +124,7 @@ def latency_distributions(summary: Summary) -> str | None:
 
 
 def batch_sizes(summary: Summary) -> str | None:
-    """How many items the server computed at a time; None where its metrics do not say."""
+    """Plot the number of items per batch; None if the server's metrics lack it."""
     if not summary.batches:
         return None
     figure, (axes,) = _figure(2.6)
@@ -145,7 +145,7 @@ def _plot_cumulative(axes: Axes, histogram: Histogram, name: str, color: str) ->
 
 
 def _set_log_scale(axes: Axes, which: Literal["x", "y"]) -> None:
-    """With plain numbers: powers of ten would be mathematics, in fonts of their own."""
+    """Set a logarithmic scale with plain numbers: powers of ten would need further fonts."""
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -169,7 +169,7 @@ def _figure(height_in: float, *, rows: int = 1, heights: Sequence[float] = (1,))
 
 
 def _to_svg(figure: Figure, title: str) -> str:
-    """From the element on: what stands before it belongs to a file of its own."""
+    """Return the figure's SVG element, without the header of a separate file."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
     text = file.getvalue()

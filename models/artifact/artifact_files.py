@@ -22,14 +22,14 @@ def required_files(modality: Modality) -> tuple[str, ...]:
 
 
 def digest(path: Path) -> FileDigest:
-    """Size and sha256 of one file, read in pieces."""
+    """Return the size and sha256 of one file, read in chunks."""
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return FileDigest(bytes=path.stat().st_size, sha256=sha256)
 
 
 def list_artifacts(root: Path) -> list[Path]:
-    """Artifact directories right below `root`, by name. Hidden ones are exports in progress."""
+    """List the artifact directories directly below `root`, by name. Hidden ones are exports in progress."""
     if not root.is_dir():
         return []
     return sorted(p.parent for p in root.glob(f"*/{MANIFEST_FILE}") if not p.parent.name.startswith("."))

@@ -13,6 +13,6 @@ class ArtifactError(ValueError):
 
 
 def first_validation_error(error: ValidationError, separator: str = ": ") -> str:
-    """Where the first thing is wrong, and what; a person mends one at a time."""
+    """Format the first validation error: where it is, and what is wrong."""
     first = error.errors(include_url=False, include_input=False)[0]
     return f"{'.'.join(map(str, first['loc']))}{separator}{first['msg']}"

@@ -60,8 +60,8 @@ class FileDigest(FrozenModel):
 
 
 class Deviation(FrozenModel):
-    """One figure of the comparison with the original in float64: how far the graph is off, and how far the original
-    itself is when it runs in the precision of the graph (None: not finite there).
+    """One figure of the comparison with the original in float64: the graph's error, and the error of the original
+    itself in the precision of the graph (None: not finite there).
 
     `limit` is the most that is accepted, None for a figure that does not decide.
     """
@@ -90,7 +90,7 @@ class Parity(FrozenModel):
 
 
 class Overrides(FrozenModel):
-    """What the exporter asked for instead of what the source says; None where the source decides."""
+    """Options of the export that replaced what the source says; None where the source decides."""
 
     pooling: Pooling | None = None
     normalize: bool | None = None
@@ -99,7 +99,7 @@ class Overrides(FrozenModel):
 
 
 class Quality(FrozenModel):
-    """Of a reduced precision: its vectors of `items` texts or pictures against those of full precision."""
+    """Quality of a reduced precision: embeddings of `items` texts or images compared with those of full precision."""
 
     num_inputs: int = Field(gt=0)
     mean_cosine: float

@@ -54,7 +54,7 @@ class AttentionSpec(FrozenModel):
 
     @property
     def num_matrices(self) -> int:
-        """Weight matrices of one item, over all layers and heads."""
+        """Number of weight matrices of one item, over all layers and heads."""
         return sum(self.heads)
 
 

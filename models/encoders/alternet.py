@@ -32,7 +32,7 @@ Sizes = tuple[Size, Size, Size, Size]
 
 
 class AlterNetConfig(ImageConfig):
-    """The defaults are AlterNet-18 at 128 px. `expansion` 1 takes basic blocks, 4 bottlenecks."""
+    """Config of an AlterNet, by default AlterNet-18 at 128 px. `expansion` 1 selects basic blocks, 4 bottlenecks."""
 
     kind: Literal["alternet"] = "alternet"
     blocks: Counts = (2, 2, 2, 2)
@@ -53,7 +53,7 @@ def alternet_50() -> AlterNetConfig:
 
 
 class AlterNet(ImageEncoder):
-    """Stem, four stages, the mean over the last map, a linear map to the vector."""
+    """Stem, four stages, the mean over the last map, and a linear map to the embedding."""
 
     pooling = "mean"
 
@@ -97,7 +97,7 @@ class AlterNet(ImageEncoder):
 
 
 def _attention_schedule(blocks: int, attention: int) -> list[bool]:
-    """Which blocks of a stage attend: convolutions first, then convolution and attention by turns, attention last."""
+    """Return which blocks of a stage attend: convolutions first, then alternating, attention last."""
     if 2 * attention > blocks:
         raise ConfigError(f"a stage of {blocks} blocks is too short for {attention} attentions and a block before each")
     return [False] * (blocks - 2 * attention) + [False, True] * attention
@@ -122,7 +122,7 @@ def _block(
 
 
 class _ResidualBlock(nn.Module):
-    """Pre-activation, basic where `out` is `width`, else a bottleneck."""
+    """Pre-activation residual block: basic where `out` is `width`, else a bottleneck."""
 
     def __init__(self, channels: int, width: int, out: int, stride: int) -> None:
         super().__init__()
@@ -148,7 +148,8 @@ class _ResidualBlock(nn.Module):
 
 
 class _AttentionBlock(nn.Module):
-    """Pre-activation: a 1x1 convolution to `plan.channels`, attention in windows, and back to what came in."""
+    """Pre-activation residual block: a 1x1 convolution to `plan.channels`, attention in windows, and back to the
+    input's channels."""
 
     def __init__(self, channels: int, plan: MapAttentionPlan) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ _FIELDS = TypeAdapter(dict[str, Any])
 
 
 class CheckpointError(ValueError):
-    """A directory that holds no encoder of ours; the message names the file."""
+    """A directory that holds no native encoder; the message names the file."""
 
 
 def save(encoder: Encoder, directory: Path) -> None:
@@ -60,7 +60,7 @@ def _shapes(config: Config) -> dict[str, torch.Size]:
 
 
 def _check_weights(expected: Mapping[str, torch.Size], found: Mapping[str, Tensor], weights: Path) -> None:
-    """Hold the weights against the config before the encoder is made. Raises CheckpointError."""
+    """Compare the weights with the config before the encoder is built. Raises CheckpointError."""
     for name in sorted(expected.keys() | found.keys()):
         if name not in found or name not in expected or found[name].shape != expected[name]:
             raise CheckpointError(f"{weights} does not fit {CONFIG_FILE}: {name}")

@@ -1,4 +1,4 @@
-"""Bounded sizes in configs: a mistyped one is refused by its field, not by the memory it would take."""
+"""Bounded sizes in configs: a mistyped size fails with its field's name, not by running out of memory."""
 
 from typing import Annotated
 

@@ -28,7 +28,7 @@ from models.layers.self_attention import ScoreKind
 
 
 class FeatureMapConfig(ImageConfig):
-    """What the three have: a stem that halves the picture until a cell is `cell_px`, then `layers` blocks."""
+    """Config that the three share: a stem that halves the image until a cell is `cell_px`, then `layers` blocks."""
 
     cell_px: Size = 8
     width: Size = 128
@@ -54,7 +54,7 @@ class ConvConfig(FeatureMapConfig):
 
 
 class FeatureMapEncoder(ImageEncoder):
-    """Stem, blocks, the mean over the map, a linear map to the vector."""
+    """Stem, blocks, the mean over the map, and a linear map to the embedding."""
 
     pooling = "mean"
 
@@ -97,7 +97,7 @@ class _FeatureMapBlock(nn.Module):
 
 
 class _NoAttention(nn.Module):
-    """A mixer that is no attention."""
+    """Mixes positions without attention."""
 
     def __init__(self, mixer: nn.Module) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ def _mixer(config: FeatureMapConfig, grid: tuple[int, int]) -> nn.Module:
 
 
 def _stem(config: FeatureMapConfig) -> nn.Sequential:
-    """3x3 convolutions that halve the picture until a cell is `cell_px` wide."""
+    """Build 3x3 convolutions that halve the image until a cell is `cell_px` wide."""
     halvings = config.cell_px.bit_length() - 1
     if config.cell_px < 2 or 2**halvings != config.cell_px:
         raise ConfigError(f"cell_px must be a power of 2 and at least 2, not {config.cell_px}")

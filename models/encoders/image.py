@@ -12,7 +12,7 @@ IMAGE_STD = 0.25
 
 
 class ImageConfig(BaseModel):
-    """What all image encoders have: square pictures of `image_px`, vectors of `embedding_width`."""
+    """Config that all image encoders share: square images of `image_px`, embeddings of `embedding_width`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,7 +23,7 @@ class ImageConfig(BaseModel):
 
 
 class ImageEncoder(VisionEncoder):
-    """An image encoder of ours, of square pictures."""
+    """Native encoder of square images."""
 
     config: ImageConfig
 

@@ -22,7 +22,7 @@ from models.pooling import pool
 
 
 class TextConfig(BaseModel):
-    """The vector is the pooled last hidden state, `width` wide."""
+    """Config of a text transformer. The embedding is the pooled last hidden state, `width` wide."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +40,7 @@ class TextConfig(BaseModel):
 
 
 class TextTransformer(PackedEncoder):
-    """Embedded ids through pre-norm blocks; every token attends to its own item's alone."""
+    """Token embeddings through pre-norm blocks; each token attends only to tokens of its own item."""
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class TextTransformer(PackedEncoder):
         return pool(layout.unpack(hidden), layout.token_mask(), self.pooling)
 
     def hidden(self, input_ids: Tensor, position_ids: Tensor, layout: PackedLayout) -> Tensor:
-        """input_ids, position_ids `[t]` -> the last hidden state `[t, e]`. Fills `layout.weights`."""
+        """Encode input_ids, position_ids `[t]` -> the last hidden state `[t, e]`. Fills `layout.weights`."""
         x = self.embed(input_ids)
         if self.code is not None:
             x = self.code(x, position_ids)
@@ -77,6 +77,7 @@ class TextTransformer(PackedEncoder):
         return last
 
     def _bias(self, layout: PackedLayout) -> Tensor | None:
-        """[1, h, s, s]: the distance of two columns is that of their tokens, in every item."""
+        """Return `[1, h, s, s]`: the bias by the distance of two columns, which is that of their tokens in every
+        item."""
         s = layout.unpack_index.shape[1]
         return None if self.relative is None else self.relative.truncate(s)[None]

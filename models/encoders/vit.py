@@ -23,7 +23,7 @@ from models.layers.self_attention import ScoreKind
 
 
 class VitConfig(ImageConfig):
-    """The defaults are those of `scenes-vit`: 128 px in 16 px patches, 64 of them."""
+    """Config of a ViT, by default that of `scenes-vit`: 128 px in 16 px patches, 64 of them."""
 
     kind: Literal["vit"] = "vit"
     patch_px: Size = 16
@@ -36,7 +36,7 @@ class VitConfig(ImageConfig):
 
 
 class VisionTransformer(ImageEncoder):
-    """CLS and patches through pre-norm blocks; the vector is a linear map of the last CLS."""
+    """CLS and patches through pre-norm blocks; the embedding is a linear map of the last CLS."""
 
     pooling = "cls"
     num_prefix_tokens = 1

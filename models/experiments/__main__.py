@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(name: str, context: ExperimentContext, out: Path) -> None:
-    """Run one experiment: its JSON and its plot go to `out`, what it says to stdout."""
+    """Run one experiment: write its JSON and its plot to `out`, and its summary to stdout."""
     started = time.monotonic()
     print(f"== {name}", flush=True)
     experiment = EXPERIMENTS[name]

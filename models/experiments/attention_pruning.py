@@ -58,7 +58,7 @@ Embed = Callable[[ThresholdPruning], Tensor]
 
 
 class ThresholdStatistics(BaseModel):
-    """What one threshold did. Embedding errors are of the mean item and of the worst."""
+    """Effect of one threshold. Embedding errors are those of the mean item and of the worst."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,7 +70,7 @@ class ThresholdStatistics(BaseModel):
 
 
 class AttentionPruningResult(Result):
-    """What was embedded, by what was encoded."""
+    """Results for everything that was embedded, by encoder."""
 
     encoded: dict[str, tuple[ThresholdStatistics, ...]]
 
@@ -172,7 +172,7 @@ def _texts(context: ExperimentContext, tokens: int) -> Embed:
 
 
 def _images(encoder: ImageEncoder, count: int) -> Embed:
-    """Scenes that the encoder was not trained on."""
+    """Return an `Embed` over scenes that the encoder was not trained on."""
     rng = np.random.default_rng(0)
     scenes = [
         render_scene(each, rng, side_px=encoder.config.image_px) for each in draw_descriptions(rng, count, "unseen")

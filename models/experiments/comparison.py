@@ -24,7 +24,7 @@ TOLERANCE = 0.02
 
 
 class SeedStatistics(BaseModel):
-    """One figure over seeds."""
+    """Statistics of one figure over seeds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,12 +38,12 @@ class SeedStatistics(BaseModel):
         return f"{100 * self.mean:.1f} % ({100 * min(self.each):.1f} to {100 * max(self.each):.1f})"
 
     def is_above(self, other: "SeedStatistics") -> bool:
-        """Every seed's above every one of the other's."""
+        """Return whether every seed of one is above every seed of the other."""
         return min(self.each) > max(other.each)
 
 
 class TrainingOutcome(BaseModel):
-    """What came of one encoder. `curves` holds each seed's accuracy at `Comparison.steps`."""
+    """Results of one encoder. `curves` holds each seed's accuracy at `Comparison.steps`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +58,7 @@ class TrainingOutcome(BaseModel):
 
 
 class Comparison(BaseModel):
-    """All of them, after the same steps."""
+    """Results of all encoders, after the same number of steps."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,7 +69,7 @@ class Comparison(BaseModel):
 def compare(
     training_pool: TrainingPool, configs: Mapping[str, ImageConfig], rates: Sequence[float] = (LEARNING_RATE,)
 ) -> tuple[Comparison, dict[str, list[TrainedEncoder]]]:
-    """Train each config at every seed; at that of the learning rates which was better at the first seed."""
+    """Train each config at every seed, with the learning rate that was better at the first seed."""
     trials = training_pool.train([TrainingPlan(config, rate=rate) for config in configs.values() for rate in rates])
     plans: list[TrainingPlan] = []
     for config in configs.values():
@@ -86,7 +86,8 @@ def count_parameters(config: ImageConfig) -> int:
 
 
 def matched_config(make: Callable[[int], ImageConfig], target: int, widths: Sequence[int]) -> ImageConfig:
-    """Return the config whose parameters are nearest to `target`, of those of `widths`. ValueError past 2 %."""
+    """Return the config, among those of `widths`, with the number of parameters nearest to `target`. Raises ValueError
+    beyond 2 %."""
     nearest = min(map(make, widths), key=lambda config: abs(count_parameters(config) - target))
     if abs(count_parameters(nearest) / target - 1) > TOLERANCE:
         raise ValueError(f"no width gives {target} parameters; the nearest has {count_parameters(nearest)}")
@@ -109,14 +110,15 @@ def _training_outcome(runs: list[TrainedEncoder]) -> TrainingOutcome:
 
 @torch.no_grad()
 def _flops(encoder: ImageEncoder) -> int:
-    """Of one picture; watched, since the counter knows no fused attention of the CPU."""
+    """Count the operations for one image; attention is recorded, since the counter does not know the CPU's fused
+    attention."""
     with FlopCounterMode(display=False) as counter:
         encoder(torch.zeros(1, task.IMAGE_PX, task.IMAGE_PX, 3), AttentionRecorder(record=True))
     return int(counter.get_total_flops())
 
 
 def draw_curves(axes: Axes, comparison: Comparison, *, legend_at: tuple[float, float] | None = None) -> None:
-    """Accuracy against steps: the mean over seeds, and from the worst to the best of them."""
+    """Plot accuracy against steps: the mean over seeds, and the range from the worst to the best."""
     for (name, learned), look in zip(comparison.learned.items(), style.SERIES_STYLES, strict=False):
         seeds = list(zip(*learned.curves, strict=True))
         axes.plot(comparison.steps, [100 * fmean(at) for at in seeds], label=name, **look)
@@ -136,7 +138,7 @@ def accuracy_table(comparison: Comparison) -> str:
 
 
 def compare_sentence(comparison: Comparison, first: str, second: str) -> str:
-    """Whether two of them differ, in one sentence."""
+    """Say in one sentence whether two encoders differ."""
     a, b = (comparison.learned[name].accuracy for name in (first, second))
     if a.is_above(b) or b.is_above(a):
         better, worse = (first, second) if a.is_above(b) else (second, first)

@@ -50,7 +50,7 @@ Displacement = dict[str, Floats]
 
 
 class DeletionStatistics(BaseModel):
-    """What each choice did: `moved` and `beyond` random at each of `FRACTIONS`, `overall` beyond random over all of
+    """Results of each choice: `moved` and `beyond` random at each of `FRACTIONS`, `overall` beyond random over all of
     them.
 
     `oftener` is the share of items in which that is above 0.
@@ -105,7 +105,7 @@ class Deletion(Experiment[DeletionResult]):
 
 @torch.no_grad()
 def measure_deletion(items: Iterable[DeletionItem]) -> DeletionStatistics:
-    """Delete by every choice from every item."""
+    """Delete parts of every item by every choice, and measure how far the embedding moves."""
     found, parts = [], []
     for index, item in enumerate(items):
         parts.append(item.num_parts)
@@ -124,7 +124,7 @@ def measure_deletion(items: Iterable[DeletionItem]) -> DeletionStatistics:
 
 
 def _displacement(item: DeletionItem, rng: np.random.Generator) -> Displacement:
-    """Of one item, by choice: `[c]`, of random draws the mean."""
+    """Return the displacement of one item's embedding by choice, `[c]`; for random draws the mean."""
     ascending = [np.argsort(item.relevance[reduction], kind="stable") for reduction in REDUCTIONS]
     unlikely = np.argsort(item.baseline, kind="stable")
     drawn = [rng.permutation(item.num_parts) for _ in range(NUM_RANDOM_ORDERS)]
@@ -138,7 +138,7 @@ def _displacement(item: DeletionItem, rng: np.random.Generator) -> Displacement:
 
 
 def _kept_masks(order: npt.NDArray[np.int64]) -> Masks:
-    """[c, m]: what is left when a share of `order` is deleted from its start, at least one part."""
+    """Return `[c, m]`: what remains when a fraction of `order` is deleted from its start, at least one part."""
     rank = np.argsort(order)
     counts = [max(1, round(share * len(order))) for share in FRACTIONS]
     return np.asarray(rank[None] >= np.array(counts)[:, None])
@@ -162,7 +162,8 @@ def _summary(name: str, deleted: DeletionStatistics) -> str:
 
 
 def _compare_with_random(deleted: DeletionStatistics, choice: str) -> list[str]:
-    """Return the difference from random, the number of shares with a positive interval, and the share of items."""
+    """Return the difference from random, the number of fractions with a positive interval, and the fraction of
+    items."""
     if choice == RANDOM:
         return ["", "", ""]
     overall = deleted.overall[choice]

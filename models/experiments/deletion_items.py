@@ -43,7 +43,7 @@ Masks = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class DeletionItem:
-    """`embed` takes which parts are kept, `[v, m]`, and gives `[v, e]`.
+    """Item with the relevance of its parts. `embed` maps masks of kept parts, `[v, m]`, to embeddings `[v, e]`.
 
     `relevance` `[m]` of the parts, by reduction; `baseline` `[m]` ranks them without asking the model: a token by how
     rare it is (BERT's vocabulary lists frequent ones first, by and large), a patch by how far from the mean color.
@@ -68,7 +68,7 @@ def text_items(model: Path, count: int) -> Iterator[DeletionItem]:
 
 
 def image_items(encoder: ImageEncoder, count: int) -> Iterator[DeletionItem]:
-    """Scenes that the encoder was not trained on, half of them drawn with one object."""
+    """Yield scenes that the encoder was not trained on, half of them with one object."""
     for scene in held_out_scenes(count, single_object_fraction=0.5, side_px=encoder.config.image_px):
         yield _image_item(encoder, scene.pixels)
 

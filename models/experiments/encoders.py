@@ -33,5 +33,5 @@ def conv(width: int, kernel: int) -> ConvConfig:
 
 
 def dynamic_conv(width: int, kernel: int) -> DynamicConvConfig:
-    """`width` is a multiple of 8."""
+    """Return the config of a dynamic convolution; `width` is a multiple of 8."""
     return DynamicConvConfig(**_COMMON, cell_px=CELL_PX, width=width, groups=8, kernel=kernel)

@@ -19,7 +19,8 @@ Number = Annotated[float, AfterValidator(lambda value: float(f"{value:.5g}"))]
 
 
 class Result(BaseModel):
-    """What an experiment found. `quick` results come of too little to say anything; they show that the code runs."""
+    """Result of an experiment. `quick` results come from too few samples to mean anything; they show that the code
+    runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +29,7 @@ class Result(BaseModel):
 
 @dataclass(frozen=True)
 class ExperimentContext:
-    """What an experiment works with: trained encoders, and how many samples it may take.
+    """Resources of an experiment: trained encoders, and the number of samples it may take.
 
     `image_model` is one of our own checkpoints, or None to leave out what is asked of it.
     """
@@ -39,7 +40,7 @@ class ExperimentContext:
     image_model: Path | None = IMAGE_MODEL
 
     def samples(self, count: int) -> int:
-        """How many of `count` samples are taken: few where it must be quick."""
+        """Return the number of samples to take of `count`: few in a quick run."""
         return min(count, 2) if self.quick else count
 
 
@@ -47,14 +48,14 @@ R = TypeVar("R", bound=Result)
 
 
 class Experiment(ABC, Generic[R]):
-    """One question. `result` is what `measure` returns and what the JSON reads back as."""
+    """One question. `result` is the type that `measure` returns and that is read from the JSON."""
 
     name: str
     result: type[R]
 
     @abstractmethod
     def measure(self, context: ExperimentContext) -> R:
-        """Run it."""
+        """Run the experiment."""
 
     @abstractmethod
     def draw(self, result: R) -> Figure: ...

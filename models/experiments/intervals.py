@@ -18,7 +18,7 @@ CONFIDENCE: Final = 0.95
 
 
 class Interval(BaseModel):
-    """A mean, and where `CONFIDENCE` of the means lie of as many items drawn again with replacement."""
+    """Mean and its bootstrap interval: `CONFIDENCE` of the means of resampled items lie in it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,13 +28,13 @@ class Interval(BaseModel):
 
 
 def bootstrap_interval(values: npt.NDArray[np.float64]) -> Interval:
-    """Of one value an item, `[n]`. The same draws each time."""
+    """Compute the interval of one value per item, `[n]`, with the same draws each time."""
     drawn = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.quantile(values[drawn].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(mean=float(values.mean()), low=float(low), high=float(high))
 
 
 def column_intervals(values: npt.NDArray[np.float64]) -> tuple[Interval, ...]:
-    """`[n, c]` -> c intervals."""
+    """Compute the interval of each column of `[n, c]`."""
     columns: Sequence[npt.NDArray[np.float64]] = list(values.T)
     return tuple(map(bootstrap_interval, columns))

@@ -17,13 +17,13 @@ from models.layers.dynamic_convolution import DynamicConvolution
 
 
 def attention_kernels(encoder: ImageEncoder, pixels: Tensor) -> list[Tensor]:
-    """Each layer's `[b, p, k]`: the rows over all positions."""
+    """Return each layer's `[b, p, k]`: the rows of attention over all positions."""
     return [rearrange(weights, "b h s k -> b (h s) k") for weights in record_scores(encoder, pixels).weights]
 
 
 @torch.no_grad()
 def dynamic_kernels(encoder: ImageEncoder, pixels: Tensor) -> list[Tensor]:
-    """Each layer's `[b, p, k]`: f(x) at each position."""
+    """Return each layer's `[b, p, k]`: f(x) at each position."""
     layers = [module for module in encoder.modules() if isinstance(module, DynamicConvolution)]
     inputs = _inputs(encoder, list(layers), pixels)
     made = (layer.kernels(x) for layer, x in zip(layers, inputs, strict=True))
@@ -31,7 +31,7 @@ def dynamic_kernels(encoder: ImageEncoder, pixels: Tensor) -> list[Tensor]:
 
 
 def convolution_kernels(encoder: ImageEncoder, pixels: Tensor) -> list[Tensor]:
-    """Each layer's `[b, 1, k]`: the derivative of the middle of its output, mixed over channels, by its input."""
+    """Return each layer's `[b, 1, k]`: the derivative of its output's center, averaged over channels, by its input."""
     layers = [module for module in encoder.modules() if isinstance(module, nn.Conv2d) and module.padding == "same"]
     kernels = []
     for layer, x in zip(layers, _inputs(encoder, list(layers), pixels), strict=True):
@@ -44,7 +44,7 @@ def convolution_kernels(encoder: ImageEncoder, pixels: Tensor) -> list[Tensor]:
 
 
 def movement(kernels: Tensor) -> float:
-    """How much of kernels `[b, p, k]` is not common to all items: 0 where the input does not matter, at most 1.
+    """Return how much of kernels `[b, p, k]` differs between items: 0 if the input does not matter, at most 1.
 
     The root of the squared distances from the mean kernel, over the squared lengths.
     """

@@ -31,7 +31,8 @@ GAIN = 8.0
 
 
 class OneCellResult(Result):
-    """`own` is the mean weight on oneself over a map of each side, of random features and new projections."""
+    """Results on one cell. `own` is the mean weight on oneself over a map of each side, for random features and new
+    projections."""
 
     largest_deviation: Number
     """From a weight of 1, on one cell, over projections, scores, heads and biases with weights of any size."""
@@ -118,7 +119,7 @@ def _mean_own_weight(kind: Projection, side: int, maps: int) -> float:
 
 
 def idle_parameters(image_px: int) -> tuple[int, int]:
-    """How many parameters of AlterNet-18's last attention have a gradient of exactly 0, and how many it has."""
+    """Count the parameters of AlterNet-18's last attention with a gradient of exactly 0, and all of them."""
     torch.manual_seed(0)
     last = image_px // 32
     encoder = build(AlterNetConfig(image_px=image_px, windows=(8 * last, 4 * last, 2 * last, last)))

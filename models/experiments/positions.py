@@ -35,7 +35,7 @@ NUM_IMAGES = 1_000
 
 
 class ShuffledPatches(BaseModel):
-    """Trained encoders on pictures whose patches were permuted, over seeds."""
+    """Results of trained encoders on images with permuted patches, over seeds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +46,7 @@ class ShuffledPatches(BaseModel):
 
 
 class PositionsResult(Result):
-    """The laws are the largest deviations found in float64, from what theory says is 0."""
+    """Results on positions. The laws are the largest deviations, in float64, from what is 0 in theory."""
 
     comparison: Comparison
     equivariance: Number
@@ -127,7 +127,7 @@ def key_value_invariance() -> float:
 
 
 def shuffle_patches(pixels: Tensor) -> Tensor:
-    """Pixels `[b, y, x, 3]` with the patches of each picture in another order, one for all pictures."""
+    """Permute the patches of pixels `[b, y, x, 3]`, with one order for all images."""
     side = task.IMAGE_PX // encoders.CELL_PX
     patches = rearrange(pixels, "b (y p) (x q) c -> b (y x) p q c", y=side, x=side)
     order = torch.randperm(side**2, generator=torch.Generator().manual_seed(0))
@@ -136,7 +136,7 @@ def shuffle_patches(pixels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def displacement(encoder: ImageEncoder, pixels: Tensor) -> float:
-    """How far permuted patches move the vectors, as a share of their length."""
+    """Return how far permuted patches move the embeddings, relative to their length."""
     vectors = encoder(pixels)
     change: Tensor = (encoder(shuffle_patches(pixels)) - vectors).norm() / vectors.norm()
     return change.item()

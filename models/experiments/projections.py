@@ -38,7 +38,7 @@ NUM_IMAGES = 64
 
 
 class ScoreStatistics(BaseModel):
-    """Of trained encoders, each figure by layer. `asymmetry` is |S - S^T| / |S|; `own` is the weight on oneself."""
+    """Statistics of trained encoders by layer. `asymmetry` is |S - S^T| / |S|; `own` is the weight on oneself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -116,6 +116,6 @@ def _scores(runs: list[TrainedEncoder], pixels: Tensor) -> ScoreStatistics:
 
 
 def _asymmetry(scores: Tensor) -> float:
-    """[b, h, s, s]: 0 where each position scores another as that scores it."""
+    """Return the asymmetry of `[b, h, s, s]`: 0 if any two positions score each other alike."""
     away: Tensor = (scores - scores.transpose(-1, -2)).norm() / scores.norm()
     return away.item()

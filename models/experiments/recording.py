@@ -15,7 +15,7 @@ from models.encoders.image import ImageEncoder
 
 @dataclass
 class ScoreRecorder(AttentionRecorder):
-    """Keeps each layer's scores `[b, h, s, s]` as they enter the softmax, besides its weights."""
+    """Records each layer's scores `[b, h, s, s]` before the softmax, in addition to its weights."""
 
     scores: list[Tensor] = field(default_factory=list)
 
@@ -30,19 +30,19 @@ class ScoreRecorder(AttentionRecorder):
 
 @torch.no_grad()
 def record_scores(encoder: ImageEncoder, pixels: Tensor) -> ScoreRecorder:
-    """One pass over pixels `[b, y, x, 3]`, watched."""
+    """Encode pixels `[b, y, x, 3]` once, and record the scores."""
     recorder = ScoreRecorder(record=True)
     encoder(pixels, recorder)
     return recorder
 
 
 def own_weight(weights: Tensor) -> float:
-    """How much of itself a position takes, on average over `[b, h, s, s]`."""
+    """Return the mean weight of a position on itself, over `[b, h, s, s]`."""
     return weights.diagonal(dim1=-2, dim2=-1).mean().item()
 
 
 def normalized_entropy(weights: Tensor) -> Tensor:
-    """Of each row of `[..., s, k]`, as a share of the most it can be, log k: 1 is even, 0 is all on one."""
+    """Return the entropy of each row of `[..., s, k]` over log k: 1 is even, 0 is all on one."""
     max_entropy = torch.log(torch.tensor(float(weights.shape[-1])))
     summed: Tensor = torch.special.entr(weights).sum(dim=-1)
     return summed / max_entropy

@@ -25,7 +25,7 @@ DOMINANT_WEIGHT = 0.99
 
 
 class WidthStatistics(BaseModel):
-    """Means over rows at one width, the gradients' medians besides.
+    """Means over rows at one width, and the medians of the gradients.
 
     `score_gradient` is the norm of the gradient by the scores, `query_gradient` by the query, of a weighted sum of the
     weights with random coefficients; `taken` is the share of rows in which one key has more than 0.99.
@@ -92,7 +92,7 @@ class Scaling(Experiment[ScalingResult]):
 
 
 def measure_width(width: int, rows: int, scale: float) -> WidthStatistics:
-    """Attend from `rows` random queries, each to its own random keys."""
+    """Attend with `rows` random queries, each to its own random keys."""
     generator = torch.Generator().manual_seed(width)
     q = torch.randn(rows, 1, 1, width, generator=generator, requires_grad=True)
     k = torch.randn(rows, 1, KEYS, width, generator=generator)

@@ -32,7 +32,7 @@ HEADS, POSITIONS, HEAD_WIDTH = 4, 64, 32
 
 
 class ScoresResult(Result):
-    """`entropies` of attention among random q and k of growing length, as shares of log n."""
+    """Results on scores. `entropies` are those of random q and k of growing length, over log n."""
 
     comparison: Comparison
     lengths: tuple[Number, ...]
@@ -83,7 +83,7 @@ class Scores(Experiment[ScoresResult]):
 
 
 def random_weights(kind: ScoreKind, length: float) -> Tensor:
-    """`[1, h, s, s]` of random q and k of that length, the same at each call."""
+    """Return the weights `[1, h, s, s]` of random q and k of that length, the same at each call."""
     generator = torch.Generator().manual_seed(0)
     q, k = (torch.randn(1, HEADS, POSITIONS, HEAD_WIDTH, generator=generator) * length for _ in range(2))
     with torch.no_grad():
@@ -95,7 +95,7 @@ def mean_entropy(kind: ScoreKind, length: float) -> float:
 
 
 def max_cosine_weight(scale: float, keys: int) -> float:
-    """Return the most that a cosine's softmax can give to one key, all others being opposite."""
+    """Return the largest weight that a softmax of cosines can give to one key, all others being opposite."""
     return 1 / (1 + (keys - 1) * math.exp(-2 * scale))
 
 

@@ -42,7 +42,7 @@ EDGES = np.linspace(-1, 1, 81)
 
 
 class Kernels(BaseModel):
-    """The kernels of one kind of encoder: means over seeds, by layer where there are several figures.
+    """Kernels of one kind of encoder: means over seeds, by layer where there are several figures.
 
     `moved` is `models.experiments.kernels.movement` over pictures, `moved_untrained` that of random weights, and
     `moved_by_query` over the positions of one picture (a convolution has one kernel for all of them). `negative` is
@@ -116,7 +116,7 @@ class Specificity(Experiment[SpecificityResult]):
 
 
 def _kernels(seeds: list[list[Tensor]], untrained: list[Tensor]) -> Kernels:
-    """`seeds` holds each seed's layers `[b, p, k]`."""
+    """Summarize the kernels of all seeds; `seeds` holds each seed's layers `[b, p, k]`."""
     weights = torch.cat([layer[layer != 0] for layers in seeds for layer in layers])
     sums = torch.cat([layer.sum(dim=-1).flatten() for layers in seeds for layer in layers])
     counts, _ = np.histogram(weights.numpy(), EDGES)
@@ -132,5 +132,5 @@ def _kernels(seeds: list[list[Tensor]], untrained: list[Tensor]) -> Kernels:
 
 
 def _by_query(kernels: Tensor) -> float:
-    """`movement` from kernel to kernel of one item, on average over items: `[b, p, k]`."""
+    """Return the `movement` between the kernels of one item, averaged over items: `[b, p, k]`."""
     return fmean(movement(item[:, None]) for item in kernels)

@@ -49,12 +49,12 @@ def panels(*titles: str, width: float = 4.6) -> tuple[Figure, list[Axes]]:
 
 
 def legend(axes: Axes, *, at: tuple[float, float] | None = None, title: str | None = None) -> None:
-    """Say which line is which: where there is room, or from `at` (lower left, in shares of the panel) up."""
+    """Add a legend: where there is room, or from `at` (lower left, in fractions of the panel) up."""
     where: Literal["best"] | tuple[float, float] = "best" if at is None else at
     axes.legend(loc=where, title=title, fontsize=8, title_fontsize=8, frameon=True, framealpha=0.8, edgecolor="none")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write an SVG, or what the ending says."""
+    """Write an SVG, or the format of the suffix."""
     with mpl.rc_context(_SETTINGS):
         figure.savefig(path, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -28,7 +28,7 @@ TRAINING_SEED, HELD_OUT_SEED = 1, 2
 
 @lru_cache(maxsize=4)
 def labeled_scenes(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """`count` scenes: pixels `[b, y, x, 3]` uint8 and the class of each `[b]`."""
+    """Generate `count` scenes: pixels `[b, y, x, 3]` uint8 and the class of each `[b]`."""
     rng = np.random.default_rng(seed)
     drawn = [replace(draw_description(rng, num_objects=2), relation="to the left of") for _ in range(count)]
     pixels = np.stack([render_scene(description, rng, side_px=IMAGE_PX).pixels for description in drawn])

@@ -38,7 +38,7 @@ NUM_MEASUREMENTS = 8
 
 @dataclass(frozen=True)
 class TrainingBudget:
-    """How much is trained: `seeds` runs an encoder, each of `steps` steps on `scenes` scenes."""
+    """Amount of training: `seeds` runs per encoder, each of `steps` steps on `scenes` scenes."""
 
     steps: int = 400
     seeds: int = 3
@@ -51,7 +51,7 @@ QUICK = TrainingBudget(steps=8, seeds=1, scenes=64, held_out=32)
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """One run: which encoder, how it starts and in which order it sees the scenes, how fast it learns."""
+    """One run: the encoder, its initialization, the order of scenes, and the learning rate."""
 
     config: ImageConfig
     seed: int = 0
@@ -60,7 +60,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class TrainedEncoder:
-    """What came of a plan: accuracy on held-out scenes along the way, and the last weights, as safetensors."""
+    """Result of a plan: accuracy on held-out scenes during training, and the last weights, as safetensors."""
 
     plan: TrainingPlan
     accuracies: tuple[float, ...]
@@ -74,7 +74,7 @@ class TrainedEncoder:
 
 
 class TrainingPool:
-    """Trains what it is asked for, each plan once: in the pool's processes, or here where there is none."""
+    """Trains each requested plan once: in the pool's processes, or in this one without a pool."""
 
     def __init__(self, budget: TrainingBudget, pool: Executor | None = None) -> None:
         self.budget = budget
@@ -82,7 +82,7 @@ class TrainingPool:
         self._done: dict[TrainingPlan, TrainedEncoder] = {}
 
     def train(self, plans: Sequence[TrainingPlan]) -> list[TrainedEncoder]:
-        """Train each plan, in their order."""
+        """Train one encoder whose output is the scores of the classes."""
         missing = [plan for plan in dict.fromkeys(plans) if plan not in self._done]
         mapping = map if self._pool is None else self._pool.map
         runs = tqdm(mapping(partial(train, budget=self.budget), missing), "train", len(missing), unit="run")
@@ -96,12 +96,12 @@ def process_pool(count: int) -> ProcessPoolExecutor:
 
 
 def steps_measured(budget: TrainingBudget) -> list[int]:
-    """After which steps accuracy is measured."""
+    """Return the steps after which accuracy is measured."""
     return [budget.steps * part // NUM_MEASUREMENTS for part in range(1, NUM_MEASUREMENTS + 1)]
 
 
 def train(plan: TrainingPlan, budget: TrainingBudget) -> TrainedEncoder:
-    """Train one encoder; its vector is the scores of the classes."""
+    """Train each plan, in order."""
     torch.manual_seed(plan.seed)
     encoder = registry.build(plan.config).train()
     optimizer = AdamW(encoder.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
@@ -124,7 +124,7 @@ def train(plan: TrainingPlan, budget: TrainingBudget) -> TrainedEncoder:
 
 @torch.no_grad()
 def accuracy(encoder: ImageEncoder, pixels: Tensor, classes: Tensor) -> float:
-    """Share of pictures `[b, y, x, 3]` whose class `[b]` the encoder gives the highest score."""
+    """Return the fraction of images `[b, y, x, 3]` whose class `[b]` gets the encoder's highest score."""
     guessed = encoder.eval()(pixels).argmax(dim=1)
     encoder.train()
     return float((guessed == classes).float().mean())

@@ -13,7 +13,8 @@ from models.layers.self_attention import ScoreKind, SelfAttention
 
 
 class Block(nn.Module):
-    """Attention, then a feed-forward, each behind a LayerNorm and added to what came in: `[b, s, e]` to the same."""
+    """Attention, then a feed-forward layer, each behind a LayerNorm with a residual connection: `[b, s, e]` -> `[b, s,
+    e]`."""
 
     def __init__(
         self, width: int, heads: int, *, projection: Projection = "separate", score: ScoreKind = "dot"

@@ -15,7 +15,7 @@ from models.layers.errors import divide_exactly, require_odd
 
 
 class DynamicConvolution(nn.Module):
-    """[b, c, y, x] -> [b, c, y, x]"""
+    """Convolution with a kernel per position: `[b, c, y, x]` -> `[b, c, y, x]`."""
 
     def __init__(self, channels: int, *, groups: int, kernel: int, reduction: int = 4) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class DynamicConvolution(nn.Module):
         self.make = nn.Sequential(nn.Conv2d(channels, narrow, 1), nn.GELU(), nn.Conv2d(narrow, groups * kernel**2, 1))
 
     def kernels(self, x: Tensor) -> Tensor:
-        """[b, g, k*k, y, x]: f(x), the weights that each position gives to its neighbourhood."""
+        """Return f(x), `[b, g, k*k, y, x]`: each position's weights over its neighborhood."""
         made: Tensor = rearrange(self.make(x), "b (g k) y x -> b g k y x", g=self.groups)
         return made
 

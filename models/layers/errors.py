@@ -2,11 +2,11 @@
 
 
 class ConfigError(ValueError):
-    """An encoder that cannot be: the message holds both of the numbers that do not fit."""
+    """Impossible config of an encoder; the message holds both numbers that contradict each other."""
 
 
 def require_odd(side: int) -> int:
-    """`side`, the side of a kernel, which needs a middle; or ConfigError."""
+    """Return `side`, the side of a kernel, which needs a middle. Raises ConfigError if it is even."""
     if side % 2 == 0:
         raise ConfigError(f"kernel size must be odd, got {side}")
     return side

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class FeedForward(nn.Module):
-    """[..., e] -> [..., e] through four times as many units."""
+    """Feed-forward layer `[..., e]` -> `[..., e]` through four times as many units."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ Grid = tuple[int, int]
 
 
 def upsample_attention(weights: Tensor, coarse: Grid, fine: Grid) -> Tensor:
-    """[b, h, s, s] over `coarse` -> the same over `fine`, whose sides are multiples of the coarse ones'."""
+    """Upsample `[b, h, s, s]` over `coarse` to `fine`, whose sides are multiples of the coarse ones."""
     if coarse == fine:
         return weights
     y, _ = coarse
@@ -27,7 +27,7 @@ def upsample_attention(weights: Tensor, coarse: Grid, fine: Grid) -> Tensor:
 
 
 def upsample_embeddings(rows: Tensor, fine: Grid) -> Tensor:
-    """[b, y, x, e] over a coarse grid -> `[b, s, e]` over `fine`: in a coarse cell all are alike; the mean stays."""
+    """Upsample `[b, y, x, e]` over a coarse grid to `[b, s, e]` over `fine` by repetition; the mean stays."""
     p1, p2 = (
         divide_exactly(f, c, "the coarse grid does not divide the fine")
         for f, c in zip(fine, rows.shape[1:3], strict=True)

@@ -22,7 +22,7 @@ from models.layers.self_attention import AttentionScore, ScoreKind
 
 @dataclass(frozen=True)
 class MapAttentionPlan:
-    """`grid` is rows and columns of the map; `window` None attends over all of it.
+    """Shape of map attention. `grid` is the map's rows and columns; `window` None attends over all of it.
 
     `head_width` None shares the channels among the heads; `out_channels` None gives back as many as came in.
     `relative` adds a learned bias by distance.
@@ -40,7 +40,8 @@ class MapAttentionPlan:
 
 
 class MapAttention(nn.Module):
-    """[b, c, y, x] -> [b, out_channels, y, x]. Watched, it is a matrix over the whole map: [b, h, s, s]."""
+    """Attention over a feature map: `[b, c, y, x]` -> `[b, out_channels, y, x]`. Recorded weights are over the whole
+    map: `[b, h, s, s]`."""
 
     def __init__(self, plan: MapAttentionPlan) -> None:
         super().__init__()
@@ -66,18 +67,18 @@ class MapAttention(nn.Module):
         return out
 
     def _windows(self, x: Tensor) -> Tensor:
-        """[b, h*d, y, x] -> [b*n, h, p, d]"""
+        """Cut the map `[b, h*d, y, x]` into windows `[b*n, h, p, d]`."""
         p1, p2 = self.side
         return rearrange(x, "b (h d) (y p1) (x p2) -> (b y x) h (p1 p2) d", h=self.heads, p1=p1, p2=p2)
 
     def _map(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """[b*n, h, p, d] -> [b, h*d, y, x]"""
+        """Join windows `[b*n, h, p, d]` to a map `[b, h*d, y, x]`."""
         (y, x_), (p1, p2) = grid, self.side
         return rearrange(x, "(b y x) h (p1 p2) d -> b (h d) (y p1) (x p2)", y=y, x=x_, p1=p1, p2=p2)
 
 
 def scatter_windows_to_map(weights: Tensor, grid: tuple[int, int], side: tuple[int, int]) -> Tensor:
-    """Windows' weights `[b*n, h, p, p]` -> `[b, h, s, s]`: nothing is attended to outside of one's own window."""
+    """Scatter the weights of windows `[b*n, h, p, p]` to the map `[b, h, s, s]`: zero outside each window."""
     (y, x), (p1, p2) = grid, side
     if y * x == 1:
         return weights

@@ -26,13 +26,13 @@ def sinusoidal(positions: Tensor, width: int) -> Tensor:
 
 
 def sinusoidal_grid(rows: int, columns: int, width: int) -> Tensor:
-    """[y*x, e]: half of the width for the row, half for the column."""
+    """Return the sinusoidal code `[y*x, e]`: half of the width for the row, half for the column."""
     y, x = _coordinates(rows, columns).unbind(1)
     return torch.cat([sinusoidal(y, width // 2), sinusoidal(x, width - width // 2)], dim=1)
 
 
 class PositionEmbedding(nn.Module):
-    """A vector a position, added to what stands there: learned, or `fixed` `[s, e]`, the sinusoidal code."""
+    """Position embeddings added to features: learned, or `fixed` `[s, e]`, the sinusoidal code."""
 
     def __init__(self, kind: Literal["learned", "sinusoidal"], fixed: Tensor) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ def position_embedding(kind: Position, fixed: Tensor) -> PositionEmbedding | Non
 
 
 class RelativeBias(nn.Module):
-    """Scores by distance on a grid, each head with its own: `[h, y*x, y*x]`, zero before training."""
+    """Learned scores by distance on a grid, per head: `[h, y*x, y*x]`, zero before training."""
 
     index: Tensor
 
@@ -68,10 +68,10 @@ class RelativeBias(nn.Module):
         return self.table[:, self.index]
 
     def truncate(self, positions: int) -> Tensor:
-        """[h, s, s]: the biases among the first `positions`."""
+        """Return the biases among the first `positions`: `[h, s, s]`."""
         return self.table[:, self.index[:positions, :positions]]
 
 
 def _coordinates(rows: int, columns: int) -> Tensor:
-    """[y*x, 2]: row and column of each position, row by row."""
+    """Return the row and column of each position, row by row: `[y*x, 2]`."""
     return torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).reshape(-1, 2)

@@ -20,7 +20,7 @@ NUM_PROJECTIONS: Final[dict[Projection, int]] = {"separate": 3, "shared": 1, "no
 
 
 class SequenceProjection(nn.Module):
-    """[b, s, e] -> q, k, v, each `[b, s, e]`."""
+    """Projects `[b, s, e]` to q, k, v, each `[b, s, e]`."""
 
     def __init__(self, width: int, kind: Projection) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class SequenceProjection(nn.Module):
 
 
 class MapProjection(nn.Module):
-    """[b, c, y, x] -> q, k, v, each `[b, inner, y, x]`."""
+    """Projects `[b, c, y, x]` to q, k, v, each `[b, inner, y, x]`."""
 
     def __init__(self, channels: int, kind: Projection, *, inner: int | None = None) -> None:
         super().__init__()

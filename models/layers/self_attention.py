@@ -22,7 +22,8 @@ INITIAL_SCALE, MAX_SCALE = 10.0, 100.0
 
 
 class AttentionScore(nn.Module):
-    """How like a query is to a key, and attention by that: scaled dot product, or cosine times a learned scale a head.
+    """Similarity of queries and keys, and attention by it: scaled dot product, or cosine times a learned scale per
+    head.
 
     The cosine is that of Liu et al., "Swin Transformer V2" (2022), section 3.3. q, k `[b, h, s, d]` go through the
     primitive, which divides by sqrt(d); a cosine undoes that.
@@ -40,14 +41,14 @@ class AttentionScore(nn.Module):
         return functional.normalize(q, dim=-1) * scale, functional.normalize(k, dim=-1)
 
     def attend(self, projections: QueryKeyValue, recorder: AttentionRecorder, bias: Tensor | None) -> Tensor:
-        """Attention of q `[b, s, h*d]` over k and v `[b, k, h*d]`, by heads: `[b, s, h*d]`. The observer records it."""
+        """Attend with q `[b, s, h*d]` over k and v `[b, k, h*d]`, by heads: `[b, s, h*d]`. The recorder records it."""
         q, k, v = (rearrange(part, "b s (h d) -> b h s d", h=self.heads) for part in projections)
         q, k = self(q, k)
         return rearrange(recorder.attend(q, k, v, bias), "b h s d -> b s (h d)")
 
 
 class SelfAttention(nn.Module):
-    """[b, s, e] -> [b, s, e], each position mixing all of its own sequence."""
+    """Self-attention `[b, s, e]` -> `[b, s, e]` over each sequence."""
 
     def __init__(
         self, width: int, heads: int, *, projection: Projection = "separate", score: ScoreKind = "dot"
@@ -59,13 +60,14 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, recorder: AttentionRecorder, bias: Tensor | None = None) -> Tensor:
-        """`bias` is broadcastable to `[b, h, s, s]`."""
+        """Attend within x; `bias` is broadcastable to `[b, h, s, s]`."""
         out: Tensor = self.out(self.scoring.attend(self.project(x), recorder, bias))
         return out
 
 
 class CrossAttention(nn.Module):
-    """Queries from one sequence, keys and values from another: `[b, s, e]`, `[b, k, e]` -> `[b, s, e]`."""
+    """Attention with queries from one sequence, keys and values from another: `[b, s, e]`, `[b, k, e]` -> `[b, s,
+    e]`."""
 
     def __init__(self, width: int, heads: int, *, score: ScoreKind = "dot") -> None:
         super().__init__()
@@ -76,7 +78,7 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, other: Tensor, recorder: AttentionRecorder, bias: Tensor | None = None) -> Tensor:
-        """`bias` is broadcastable to `[b, h, s, k]`."""
+        """Attend from one sequence to the other; `bias` is broadcastable to `[b, h, s, k]`."""
         k, v = self.key_value(other).chunk(2, dim=-1)
         out: Tensor = self.out(self.scoring.attend((self.query(x), k, v), recorder, bias))
         return out

@@ -12,11 +12,11 @@ ImageDecodeError
 
 
 class TokenizerError(ValueError):
-    """The message is the library's, about the file."""
+    """A tokenizer file that cannot be used; the message is the library's."""
 
 
 class TokenIdError(ValueError):
-    """Token ids that another tokenizer made; the message is for a person."""
+    """Token ids that the model's own tokenizer cannot have made; the message is for a person."""
 
 
 class MissingSpecialTokens(TokenIdError):
@@ -43,7 +43,7 @@ class TokenIdOutOfRange(TokenIdError):
 
 
 class ImageDecodeError(ValueError):
-    """Bytes that give no picture; the message is for a person and quotes nothing of them."""
+    """Bytes that do not decode to an image; the message is for a person and quotes nothing of them."""
 
 
 class InvalidImage(ImageDecodeError):

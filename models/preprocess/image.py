@@ -34,7 +34,8 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class PreprocessedImage:
-    """One picture as its model takes it: `pixels` `[height_px, width_px, 3]`, seen of the original in `crop_box_px`.
+    """Image as its model takes it: `pixels` `[height_px, width_px, 3]`, of which `crop_box_px` is the part in the
+    original.
 
     `num_tokens` is the length of the sequence that it is to the encoder, the same for every picture of a model.
     """
@@ -55,7 +56,7 @@ class PreprocessedImage:
         return self.pixels
 
     def patch_boxes_px(self, rows: int, columns: int) -> npt.NDArray[np.float64]:
-        """`[rows * columns, 4]`: the Box of each cell of a grid over the picture, row by row."""
+        """Return `[rows * columns, 4]`: the Box of each cell of a grid over the image, row by row."""
         x0, y0, x1, y1 = self.crop_box_px
         x = np.linspace(x0, x1, columns + 1)
         y = np.linspace(y0, y1, rows + 1)
@@ -65,7 +66,7 @@ class PreprocessedImage:
 
 
 class ImagePreprocessor:
-    """Decodes and scales for one model. Safe to share between threads: nothing changes after construction."""
+    """Decodes and scales images for one model. Thread-safe: nothing changes after construction."""
 
     def __init__(self, spec: ImageSpec, *, max_pixels: int = MAX_PIXELS) -> None:
         self._spec = spec
@@ -122,7 +123,7 @@ def _center_crop_box(resized: Size, spec: ImageSpec) -> tuple[int, int, int, int
 
 
 def _to_original_px(crop_box: tuple[int, int, int, int], resized: Size, original: Size) -> Box:
-    """Where that part lies in the original."""
+    """Map a box in the model's image to the original."""
     x0, y0, x1, y1 = crop_box
     across, down = original[0] / resized[0], original[1] / resized[1]
     return x0 * across, y0 * down, x1 * across, y1 * down

@@ -129,7 +129,7 @@ def _composite_on_white(image: Image.Image) -> Image.Image:
 
 
 def _exif_orientation(image: Image.Image) -> int:
-    """EXIF's orientation; 1, upright, where there is none that can be read."""
+    """Return EXIF's orientation; 1 (upright) if there is none that can be read."""
     try:
         found = image.getexif().get(_ORIENTATION, 1)
     except _PILLOW_ERRORS:

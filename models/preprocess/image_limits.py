@@ -39,7 +39,7 @@ def check_jpeg_scans(scans: int, width: int, height: int, max_pixels: int) -> No
 
 
 def count_jpeg_scans(data: bytes) -> int:
-    """How many scans a JPEG has. Raises InvalidImage for one of too many parts, and for one that is broken."""
+    """Count the scans of a JPEG. Raises InvalidImage if it has too many segments, or is broken."""
     markers = _marker_offsets(data)
     offset, segments, stray_bytes, scans, end = 2, 0, 0, 0, len(data)
     while (next := int(markers.searchsorted(offset))) < len(markers):
@@ -74,7 +74,7 @@ def check_png_chunks(data: bytes) -> None:
 
 
 def _marker_offsets(data: bytes) -> Ints:
-    """Where in a JPEG's bytes a marker may be: no stuffed 0xFF, no filling, no restart.
+    """Return the offsets of possible markers in a JPEG: no stuffed 0xFF, no fill bytes, no restart markers.
 
     By numpy, which lets other threads run meanwhile.
     """

@@ -10,7 +10,7 @@ KEY_BYTES = 32
 
 
 class ModelInput(Protocol):
-    """An item ready for its graph: `data` is what the graph takes, `num_tokens` the length of the sequence it is.
+    """Item ready for its graph: `data` is the graph's input, `num_tokens` the length of its sequence.
 
     `key` is the same for the same data of one model. `truncated` says that the caller sent more than the model can
     take.

@@ -42,7 +42,7 @@ KeptSide = Literal["start", "end"]
 
 
 class TextPreprocessor:
-    """Tokenizes for one model. Safe to share between threads: nothing changes after construction."""
+    """Tokenizes texts for one model. Thread-safe: nothing changes after construction."""
 
     def __init__(self, tokenizer: str, spec: TextSpec) -> None:
         """`tokenizer` is the text of a tokenizer.json. Raises TokenizerError if it is none."""
@@ -75,7 +75,7 @@ class TextPreprocessor:
         return kept_side == "start" and sum(lengths) + prompt_chars * len(lengths) <= INLINE_CHARS
 
     def from_ids(self, ids: Sequence[int], *, kept_side: KeptSide = "start") -> TokenizedText:
-        """Truncate ids that the caller's own tokenizer made, special tokens included.
+        """Truncate token ids of the caller's own tokenizer, special tokens included.
 
         Raises TokenIdError if they are not of this model's tokenizer.
         """
@@ -94,13 +94,13 @@ class TextPreprocessor:
     def tokenize(
         self, text: str, *, prompt: str | None = None, add_special_tokens: bool = True
     ) -> list[tuple[int, TokenOffset]]:
-        """All tokens of a text with their ids, however many; without special ones on request."""
+        """Return all tokens of a text with their ids, untruncated; without special tokens on request."""
         prompt_text = self._prompt_text(prompt)
         (encoding,) = self._untruncated.encode_batch([prompt_text + text], add_special_tokens=add_special_tokens)
         return list(zip(encoding.ids, _token_offsets(encoding, len(prompt_text)), strict=True))
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
-        """Text of ids. Raises TokenIdOutOfRange."""
+        """Return the text of token ids. Raises TokenIdOutOfRange."""
         self._check_ids(ids)
         return str(self._untruncated.decode(list(ids), skip_special_tokens=skip_special_tokens))
 
@@ -204,7 +204,8 @@ def _token_offsets(encoding: Encoding, shift: int) -> list[TokenOffset]:
 
 
 def _word_offsets(encoding: Encoding, start: int, text: str, prompt_chars: int) -> WordOffsets:
-    """Of a caller's string that begins `prompt_chars` characters into `text`, and `start` into what was tokenized."""
+    """Return the offsets of words in a caller's string, which begins `prompt_chars` characters into `text`;
+    tokenization began at `start`."""
     offsets = _token_offsets(encoding, start)
     ids = encoding.word_ids
     standalone = [start == end or id is None for id, (_, start, end) in zip(ids, offsets, strict=True)]
@@ -220,7 +221,7 @@ def _word_offsets(encoding: Encoding, start: int, text: str, prompt_chars: int) 
 
 
 def _covered_chars(encoding: Encoding, kept_side: KeptSide, chars_read: int) -> int:
-    """How much of the `chars_read` characters, from the end that is kept, the kept tokens reach over."""
+    """Return the number of the `chars_read` characters, from the kept end, that the kept tokens cover."""
     if kept_side == "start":
         return max(end for _, end in encoding.offsets)
     return chars_read - min((start for start, end in encoding.offsets if end > start), default=chars_read)

@@ -40,6 +40,6 @@ def replace_attention(model: PreTrainedModel) -> None:
 
 
 def relative_bias(model: PreTrainedModel, layout: PackedLayout) -> Tensor:
-    """[1, h, s, s]"""
+    """Return the relative position bias `[1, h, s, s]`."""
     bias: Tensor = model.encoder.own_position_bias(layout.unpack_index[:1])
     return bias

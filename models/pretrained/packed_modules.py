@@ -22,7 +22,7 @@ _current_layout: ContextVar[PackedLayout] = ContextVar("layout")
 
 @contextmanager
 def use_layout(layout: PackedLayout) -> Iterator[None]:
-    """Run `apply_per_item` by this layout."""
+    """Apply `apply_per_item` by this layout from now on."""
     token = _current_layout.set(layout)
     try:
         yield
@@ -31,7 +31,7 @@ def use_layout(layout: PackedLayout) -> Iterator[None]:
 
 
 def apply_per_item(packed: Tensor, module: Callable[[Tensor], Tensor]) -> Tensor:
-    """`[1, t, e]` -> `[1, t, f]`; `module` maps `[b, s, e]` to `[b, s, f]`."""
+    """Apply `module`, `[b, s, e]` -> `[b, s, f]`, to each item of a packed batch: `[1, t, e]` -> `[1, t, f]`."""
     layout = _current_layout.get()
     return layout.pack(module(layout.unpack(packed[0]) * layout.token_mask()[:, :, None]))[None]
 
@@ -49,7 +49,7 @@ class ItemConvolution(nn.Module):
 
 
 class TrigramEmbeddings(nn.Module):
-    """MobileBERT's embeddings, each made of a token's word and its two neighbors': ids `[1, t]` -> `[1, t, e]`.
+    """MobileBERT's embeddings, each of a token and its two neighbors: ids `[1, t]` -> `[1, t, e]`.
 
     The neighbor past an item's end is zero, as it is where a text is alone; in a padded batch of `transformers` it is
     the word [PAD].

@@ -26,7 +26,7 @@ Grid = tuple[int, int]
 
 @dataclass(frozen=True)
 class WindowedLayer:
-    """A layer's map `grid`, its windows' side, and how far they are shifted up and left, around the edge."""
+    """Layer with its map `grid`, the side of its windows, and their shift up and left, around the edge."""
 
     grid: Grid
     side: int
@@ -34,7 +34,8 @@ class WindowedLayer:
 
 
 def windowed_layers(config: Any, grid: Grid) -> list[WindowedLayer]:
-    """Of a SwinConfig whose patches are `grid`, first layer first. Raises PretrainedError where cells are padded."""
+    """List the layers of a SwinConfig with patches in `grid`, first layer first. Raises PretrainedError where cells are
+    padded."""
     found = []
     for stage, depth in enumerate(config.depths):
         y, x = (length // 2**stage for length in grid)
@@ -66,7 +67,7 @@ def _scatter_layer(layer: WindowedLayer, coarse: Grid) -> ScatterToGrid:
 
 
 def _patch_membership(layer: WindowedLayer, coarse: Grid) -> Tensor:
-    """[n, p, c]: 1 where position p of window n lies in the coarse cell c."""
+    """Return `[n, p, c]`: 1 where position p of window n lies in the coarse cell c."""
     (y, x), (v, u) = layer.grid, coarse
     cells = torch.arange(v * u).reshape(v, u)
     fine = cells.repeat_interleave(y // v, dim=0).repeat_interleave(x // u, dim=1)
@@ -76,7 +77,7 @@ def _patch_membership(layer: WindowedLayer, coarse: Grid) -> Tensor:
 
 
 def pool_to_grid(weights: Tensor, members: Tensor) -> Tensor:
-    """Windows' weights `[b*n, h, p, p]` -> `[b, h, c, c]`; members `[n, p, c]`."""
+    """Pool the weights of windows `[b*n, h, p, p]` -> `[b, h, c, c]`; members `[n, p, c]`."""
     n, _, c = members.shape
     given = rearrange(weights, "(b n) h p q -> b n h p q", n=n) @ members[None, :, None]
     by_patch = rearrange(members, "n p c -> c (n p)")

@@ -35,7 +35,7 @@ ModelBias = Callable[[PreTrainedModel, PackedLayout], Tensor | None]
 
 
 def causal_bias(_model: PreTrainedModel, layout: PackedLayout) -> Tensor:
-    """Nothing after itself is seen by a token.
+    """Return the bias of a causal mask: a token sees none after itself.
 
     The operator's own `is_causal` cannot stand for it: with `nonpad_kv_seqlen`, ONNX Runtime 1.31 aligns the last
     query, padding included, with the last key that is not.
@@ -44,12 +44,12 @@ def causal_bias(_model: PreTrainedModel, layout: PackedLayout) -> Tensor:
 
 
 def causal_by_config(model: PreTrainedModel, layout: PackedLayout) -> Tensor | None:
-    """As `causal_bias`, unless the decoder's config makes it an encoder."""
+    """Return `causal_bias`, unless the decoder's config makes it an encoder."""
     return None if is_bidirectional(model.config) else causal_bias(model, layout)
 
 
 def _relative_distance(layout: PackedLayout) -> Tensor:
-    """[s, s]: how many tokens after the query's (row) the key's (column) stands."""
+    """Return `[s, s]`: the distance from the query (row) to the key (column) in tokens."""
     index = layout.unpack_index
     columns = torch.arange(index.shape[1], device=index.device)
     return columns[None] - columns[:, None]
@@ -62,7 +62,7 @@ def _mask_bias(pairs: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TextArchitecture:
-    """One `model_type`. Positions begin behind the padding id where `padding_offset_positions`.
+    """Differences of one `model_type`. With `padding_offset_positions`, positions begin after the padding id.
 
     `options` keep heads out of the model that are not used. `head` names the attribute that maps the pooled state to
     the vector. `last` maps the config, ids and real tokens `[b, s]` to the tokens up to the one that "last" takes.
@@ -152,7 +152,7 @@ def attention_heads(config: Any) -> tuple[int, ...]:
 
 
 class PretrainedTextEncoder(PackedEncoder):
-    """The text encoder in a Hugging Face directory, over packed ids. Raises PretrainedError when there is none.
+    """Text encoder of a Hugging Face directory, over packed ids. Raises PretrainedError if there is none.
 
     `pooling` is the architecture's own unless given. `dense` follows the pooling.
     """
@@ -213,7 +213,7 @@ def past_padding(input_ids: Tensor, position_ids: Tensor, padding_id: int) -> Te
 
 
 def project(model: PreTrainedModel, architecture: TextArchitecture, states: Tensor) -> Tensor:
-    """States `[..., d]`, pooled or not, as the model's own head maps them, where it has one: `[..., e]`."""
+    """Apply the model's own head, if it has one, to states `[..., d]`, pooled or not: `[..., e]`."""
     if architecture.head is None:
         return states
     head: nn.Module = model.get_submodule(architecture.head)
@@ -222,7 +222,7 @@ def project(model: PreTrainedModel, architecture: TextArchitecture, states: Tens
 
 
 def _window_bias(window: int | None, layout: PackedLayout, bias: Tensor | None) -> Tensor | None:
-    """`bias`, and nothing seen from further away than the window."""
+    """Return `bias`, with everything beyond the window masked."""
     if window is None:
         return bias
     near = _mask_bias(_relative_distance(layout).abs() >= window)

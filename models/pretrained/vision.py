@@ -24,7 +24,7 @@ from models.vision import Channels
 
 @dataclass(frozen=True)
 class VisionSource:
-    """A directory recognized, its weights unread. `config` is that of the image tower.
+    """Recognized directory whose weights are not read yet. `config` is that of the image tower.
 
     `image_mean` and `image_std` are mean and deviation of its pictures (`VisionEncoder`).
     """
@@ -82,7 +82,7 @@ def load_vision(source: VisionSource) -> PretrainedVisionEncoder:
 
 
 def _interpolate_positions(model: Any, plan: VisionPlan) -> None:
-    """Give a model with a table of positions the table for the plan's pictures; one with rotations needs none."""
+    """Interpolate a table of position embeddings to the plan's image size; rotary positions need none."""
     embeddings = model.embeddings
     if "position_embeddings" not in dict(embeddings.named_parameters(recurse=False)):
         return
@@ -134,7 +134,7 @@ def _size_px(architecture: VisionArchitecture, config: Any) -> tuple[int, int]:
 
 
 def _grid(architecture: VisionArchitecture, config: Any, size_px: tuple[int, int]) -> tuple[int, int]:
-    """Of the patches. What they leave over at the right and the bottom is not looked at, or padded by swin."""
+    """Return the grid of patches. Pixels left over at the right and the bottom are ignored, or padded by Swin."""
     sizes = zip(size_px, _height_and_width(config.patch_size, "patch_size"), strict=True)
     (rows, more_rows), (columns, more_columns) = (divmod(px, patch_px) for px, patch_px in sizes)
     if not rows or not columns or (architecture.windowed and (more_rows or more_columns)):

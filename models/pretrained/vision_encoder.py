@@ -54,7 +54,7 @@ class VisionPlan:
 
 
 class PretrainedVisionEncoder(VisionEncoder):
-    """`model` was loaded with `attention_interface.IMPLEMENTATION_NAME`."""
+    """Image encoder of `transformers`, loaded with `attention_interface.IMPLEMENTATION_NAME`."""
 
     def __init__(self, model: PreTrainedModel, plan: VisionPlan, *, image_mean: Channels, image_std: Channels) -> None:
         super().__init__(image_mean=image_mean, image_std=image_std)

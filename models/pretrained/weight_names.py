@@ -53,7 +53,7 @@ _SUGGESTIONS = {
 
 @dataclass(frozen=True)
 class WeightEntry:
-    """One tensor: its file, its type in safetensors' words and its shape."""
+    """One tensor: its file, its type in safetensors' notation, and its shape."""
 
     path: Path
     dtype: str
@@ -107,7 +107,7 @@ def check_all_read(directory: Path, model: PreTrainedModel, unexpected: Collecti
 
 
 def _hidden_patterns(model: PreTrainedModel) -> Collection[str]:
-    """Patterns of names that a class of `transformers` keeps out of its report."""
+    """Return the patterns of names that a class of `transformers` leaves out of its report."""
     return getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ()
 
 
@@ -142,7 +142,8 @@ def _is_beyond_last_layer(name: str, model: PreTrainedModel) -> bool:
 
 
 def _is_family_head(name: str, model: PreTrainedModel) -> bool:
-    """DeBERTa's absolute positions, where its masked-LM decoder alone adds them, and EuroBERT's classifier."""
+    """Return whether the weights are DeBERTa's absolute positions, which its masked-LM decoder alone adds, or
+    EuroBERT's classifier."""
     if model.config.model_type == "eurobert":
         return name.startswith("dense.")
     return "position_embeddings" in name and getattr(model.config, "position_biased_input", True) is False
@@ -176,7 +177,7 @@ def _check_types(entries: Mapping[str, WeightEntry], dropped: Collection[str]) -
 
 
 def _check_frequencies(model: PreTrainedModel, entries: Mapping[str, WeightEntry]) -> None:
-    """Older releases stored the rotary frequencies: they show what the model was trained with."""
+    """Check the stored rotary frequencies of older releases against the config: the model was trained with them."""
     own = [buffer for name, buffer in model.named_buffers() if name.endswith("inv_freq")]
     for name, entry in entries.items():
         if not own or not name.endswith("inv_freq"):

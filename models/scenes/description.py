@@ -16,7 +16,7 @@ HELD_OUT_ONE_IN = 5
 
 @dataclass(frozen=True, slots=True)
 class SceneObject:
-    """One object, as named."""
+    """One object of a scene, as the caption names it."""
 
     color: str
     shape: str
@@ -24,7 +24,7 @@ class SceneObject:
 
 @dataclass(frozen=True, slots=True)
 class SceneDescription:
-    """All that is said of a scene. Two descriptions are equal exactly when their captions are.
+    """Content of a scene. Two descriptions are equal exactly when their captions are.
 
     `relation` is of the first object to the second, None where there is one object.
     """

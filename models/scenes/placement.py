@@ -24,7 +24,7 @@ class Placement:
 
 
 def place_objects(description: SceneDescription, rng: np.random.Generator) -> tuple[Placement, ...]:
-    """Choose a place for each object: inside the picture, apart, and as the description's relation says."""
+    """Place each object: inside the image, apart from the other, and as the description's relation says."""
     if description.relation is None:
         return (_random_placement(rng, MAX_RADIUS),)
     while True:

@@ -23,7 +23,7 @@ NOISE = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A picture and what is in it: `pixels` `[y, x, 3]` sRGB, `masks` `[n, y, x]` in the order of the things."""
+    """Image and its objects: `pixels` `[y, x, 3]` sRGB, `masks` `[n, y, x]` in the order of the objects."""
 
     description: SceneDescription
     placements: tuple[Placement, ...]

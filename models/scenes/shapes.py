@@ -28,7 +28,7 @@ def triangle(u: Field, v: Field) -> Field:
 
 
 def star(u: Field, v: Field) -> Field:
-    """Five points: the plane folded to one half of a point, then one straight edge."""
+    """Five-pointed star: the plane folded to one half of a point, then one straight edge."""
     angle = np.mod(np.arctan2(u, -v), 2 * np.pi / 5)
     angle = np.minimum(angle, 2 * np.pi / 5 - angle)
     radius = np.hypot(u, v)
@@ -68,7 +68,7 @@ SHAPE_FUNCTIONS: Final[dict[str, Implicit]] = {
 
 
 def coverage(implicit: Implicit, u: Field, v: Field) -> Field:
-    """How much of each pixel the shape covers, 0 to 1: the outline is one pixel wide. u, v `[y, x]` -> `[y, x]`."""
+    """Return each pixel's coverage by the shape, 0 to 1: the outline is one pixel wide. u, v `[y, x]` -> `[y, x]`."""
     f = implicit(u, v)
     down, across = np.gradient(f)
     slope = np.hypot(down, across) + np.float32(1e-6)

@@ -19,7 +19,7 @@ STATE_FILE: Final = "training.safetensors"
 
 
 def save(directory: Path, step: int, digest: str, modules: nn.ModuleDict, optimizer: AdamW) -> None:
-    """Save all after `step` steps; `digest` says of which recipe."""
+    """Save the state after `step` steps; `digest` identifies the recipe."""
     tensors = {f"module.{name}": tensor.detach().cpu() for name, tensor in modules.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value).cpu() for name, value in state.items()}
@@ -29,7 +29,7 @@ def save(directory: Path, step: int, digest: str, modules: nn.ModuleDict, optimi
 
 
 def resume(directory: Path, digest: str, modules: nn.ModuleDict, optimizer: AdamW) -> int:
-    """Load what `save` wrote and return its step; 0 when nothing was saved.
+    """Load what `save` wrote and return its step; 0 if nothing was saved.
 
     Raises ResumeError when it is of another recipe, or broken.
     """

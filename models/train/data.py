@@ -30,7 +30,7 @@ def descriptions(recipe: Recipe) -> list[SceneDescription]:
 
 
 class SceneBatches(Dataset[tuple[Tensor, Tensor]]):
-    """Step -> (which descriptions `[b]`, their pixels `[b, y, x, 3]` uint8), no description twice in a batch.
+    """Maps a step to the descriptions `[b]` and pixels `[b, y, x, 3]` uint8 of its batch, no description twice.
 
     Raises RecipeError when there are not enough descriptions for that.
     """
@@ -57,7 +57,7 @@ class SceneBatches(Dataset[tuple[Tensor, Tensor]]):
 
 
 def batches(recipe: Recipe, found: list[SceneDescription], first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """From `first_step` to the recipe's last, in order, rendered ahead in processes of their own."""
+    """Yield the batches from `first_step` to the recipe's last, in order, rendered ahead in worker processes."""
     steps = range(first_step, recipe.optimizer.steps)
     workers = min(MAX_WORKERS, max(1, (os.cpu_count() or 1) - 1))
     scenes = SceneBatches(recipe, found)

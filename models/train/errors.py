@@ -10,7 +10,7 @@ TrainError
 
 
 class TrainError(Exception):
-    """The message is for a person."""
+    """A training run that cannot go on; the message is for a person."""
 
 
 class RecipeError(TrainError):

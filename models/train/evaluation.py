@@ -37,7 +37,7 @@ MIN_PATCH_COVERAGE = 0.25
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Shares of queries whose own match is the nearest, or among the five nearest, of all."""
+    """Fraction of queries whose match is the nearest, or among the five nearest, of all."""
 
     text_to_image_r1: float
     text_to_image_r5: float
@@ -47,7 +47,7 @@ class Retrieval:
 
 @dataclass(frozen=True)
 class PointingGame:
-    """Shares of scenes whose rollout peaks in a cell that an object reaches into, or covers by a quarter.
+    """Fraction of scenes whose rollout peaks in a cell that an object touches, or covers by a quarter.
 
     `chance` is the share for a cell drawn at random.
     """
@@ -59,7 +59,7 @@ class PointingGame:
 
 
 def evaluate(encoder: ImageEncoder, teacher: Teacher) -> str:
-    """All of the figures, as JSON; an encoder without attention points at nothing."""
+    """Return all figures, as JSON; an encoder without attention has no pointing game."""
     figures = {"retrieval": asdict(retrieval(encoder, teacher))}
     if has_attention(encoder):
         figures["pointing_one_object"] = asdict(pointing_game(encoder, single_object_fraction=1.0))
@@ -76,7 +76,8 @@ def has_attention(encoder: ImageEncoder) -> bool:
 
 
 def held_out_scenes(count: int, *, single_object_fraction: float, side_px: int) -> list[Scene]:
-    """Scenes with distinct captions, unseen in training; a share `single_object_fraction` has one object."""
+    """Generate scenes with distinct captions, unseen in training; a fraction `single_object_fraction` has one
+    object."""
     descriptions = draw_descriptions(
         np.random.default_rng(SEED), count, "unseen", single_object_fraction=single_object_fraction
     )
@@ -84,7 +85,7 @@ def held_out_scenes(count: int, *, single_object_fraction: float, side_px: int) 
 
 
 def retrieval(encoder: ImageEncoder, teacher: Teacher) -> Retrieval:
-    """Find each of `NUM_RETRIEVAL_SCENES` scenes by its caption, and each caption by its scene."""
+    """Retrieve each of `NUM_RETRIEVAL_SCENES` scenes by its caption, and each caption by its scene."""
     scenes = held_out_scenes(NUM_RETRIEVAL_SCENES, single_object_fraction=0.5, side_px=encoder.config.image_px)
     captions = teacher.embed([scene.description.caption for scene in scenes])
     similarity = captions @ functional.normalize(_encode(encoder, scenes), dim=1).T
@@ -103,8 +104,8 @@ def recall(similarity: Tensor, k: int) -> float:
 
 
 def pointing_game(encoder: ImageEncoder, *, single_object_fraction: float) -> PointingGame:
-    """Where rollout peaks in `NUM_POINTING_SCENES` scenes, a share `single_object_fraction` of which has one object and
-    the others two."""
+    """Play the pointing game on `NUM_POINTING_SCENES` scenes: a fraction `single_object_fraction` has one object, the
+    others two."""
     scenes = held_out_scenes(
         NUM_POINTING_SCENES, single_object_fraction=single_object_fraction, side_px=encoder.config.image_px
     )
@@ -119,7 +120,7 @@ def pointing_game(encoder: ImageEncoder, *, single_object_fraction: float) -> Po
 
 
 def patch_coverage(scene: Scene, grid: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """[m]: how much of each cell of the grid the objects cover, 0 to 1."""
+    """Return each cell's coverage by the objects, 0 to 1: `[m]`."""
     rows, columns = grid
     side_px = scene.masks.shape[1]
     patches = scene.masks.any(axis=0).reshape(rows, side_px // rows, columns, side_px // columns)
@@ -133,7 +134,7 @@ def _encode(encoder: ImageEncoder, scenes: list[Scene]) -> Tensor:
 
 @torch.no_grad()
 def _rollouts(encoder: ImageEncoder, scenes: list[Scene]) -> Tensor:
-    """[n, m]"""
+    """Return each scene's pooled rollout: `[n, m]`."""
     found = []
     for pixels in _batches(scenes):
         recorder = AttentionRecorder(record=True)

@@ -28,7 +28,7 @@ CURVE_FILE = "curve.jsonl"
 
 
 class TrainingRun:
-    """One training run in one directory: what is trained, and how far it is."""
+    """One training run in one directory: its encoder, and its progress."""
 
     def __init__(self, recipe: Recipe, directory: Path, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
@@ -80,7 +80,7 @@ class TrainingRun:
         checkpoint.save(self.directory, self.step, self._digest, self._modules, self._optimizer)
 
     def _train_step(self, pixels: Tensor, captions: Tensor, chosen: Tensor) -> float:
-        """One step on pixels `[b, y, x, 3]`; returns its loss."""
+        """Run one step on pixels `[b, y, x, 3]`, and return its loss."""
         plan = self.recipe.optimizer
         for group in self._optimizer.param_groups:
             group["lr"] = plan.learning_rate * lr_multiplier(self.step, plan)
@@ -99,7 +99,7 @@ class TrainingRun:
 
 
 def lr_multiplier(step: int, plan: OptimizerConfig) -> float:
-    """How much of the learning rate the step gets: up linearly to 1, then down to 0 by half a cosine."""
+    """Return the factor of the learning rate at a step: a linear warm-up to 1, then half a cosine down to 0."""
     if step < plan.warmup_steps:
         return (step + 1) / plan.warmup_steps
     done = (step - plan.warmup_steps) / max(1, plan.steps - plan.warmup_steps)
@@ -107,7 +107,8 @@ def lr_multiplier(step: int, plan: OptimizerConfig) -> float:
 
 
 def _optimizer(modules: nn.Module, plan: OptimizerConfig) -> AdamW:
-    """Weights decay; biases, norms, codes and temperatures, which have one axis or are tables, do not."""
+    """Build the optimizer: weights decay; biases, norms, codes and temperatures, which have one axis or are tables, do
+    not."""
     decaying = [p for name, p in modules.named_parameters() if p.ndim > 1 and name.endswith("weight")]
     chosen = {id(p) for p in decaying}
     others = [p for p in modules.parameters() if id(p) not in chosen]
@@ -116,7 +117,7 @@ def _optimizer(modules: nn.Module, plan: OptimizerConfig) -> AdamW:
 
 
 def _truncate_curve(path: Path, step: int) -> None:
-    """Forget what the curve says past the checkpoint: those steps will be run again."""
+    """Drop the lines of the curve past the checkpoint: those steps will run again."""
     if path.is_file():
         kept = [line for line in _complete_lines(path) if json.loads(line)["step"] <= step]
         part = path.with_suffix(".part")
@@ -125,5 +126,5 @@ def _truncate_curve(path: Path, step: int) -> None:
 
 
 def _complete_lines(path: Path) -> Iterator[str]:
-    """Whole lines alone: the last one may have been cut by a kill."""
+    """Return the complete lines: a kill may have cut the last one."""
     return (line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n"))

@@ -18,7 +18,7 @@ MAX_SCALE = 100.0
 
 
 class ContrastiveLoss(nn.Module):
-    """The loss, and its learned inverse temperature."""
+    """Contrastive loss with a learned inverse temperature."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,5 +35,5 @@ class ContrastiveLoss(nn.Module):
 
     @torch.no_grad()
     def clamp_temperature(self) -> None:
-        """After a step: bring the scale back under its bound, from where it can fall again."""
+        """Clamp the scale to its bound after a step, from where it can fall again."""
         self.log_scale.clamp_(max=math.log(MAX_SCALE))

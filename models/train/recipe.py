@@ -52,7 +52,7 @@ class OptimizerConfig(_FrozenModel):
 
 
 class Recipe(_FrozenModel):
-    """What is trained, on what, and how. `encoder` is a config of `models.encoders.registry`."""
+    """Encoder, data and optimizer of a run. `encoder` is a config of `models.encoders.registry`."""
 
     name: str
     seed: NonNegativeInt

@@ -26,7 +26,7 @@ MAX_TOKENS = 64
 
 
 class Teacher:
-    """A BERT in `directory`, mean-pooled, as sentence-transformers' all-MiniLM models are. Raises TeacherError."""
+    """BERT in `directory`, mean-pooled like sentence-transformers' all-MiniLM models. Raises TeacherError."""
 
     def __init__(self, directory: Path) -> None:
         tokenizer = directory / TOKENIZER_FILE
@@ -45,7 +45,7 @@ class Teacher:
 
     @torch.no_grad()
     def embed(self, captions: list[str]) -> Tensor:
-        """`[n, e]`, rows of length 1."""
+        """Return the embeddings `[n, e]`, rows of length 1."""
         vectors = []
         for start in tqdm(range(0, len(captions), BATCH_SIZE), desc="embed the captions", unit="batch"):
             tokens = self._tokenize(captions[start : start + BATCH_SIZE])
