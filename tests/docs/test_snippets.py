@@ -126,6 +126,17 @@ def test_documented_settings_exist() -> None:
         assert named <= known | {"HEADLIGHT_"}, page
 
 
+def test_documented_files_exist() -> None:
+    """Paths of files in backticks, decisions included."""
+    pages = [*PAGES, *ROOT.glob("docs/adr/*.md")]
+    for page in pages:
+        for path in re.findall(
+            r"`((?:service|models|export|loadtests|bench|deploy|tests|docs)/[\w./-]+\.\w+)`",
+            page.read_text(encoding="utf-8"),
+        ):
+            assert (ROOT / path).exists(), (page.name, path)
+
+
 def assert_equal(got: Any, documented: Any) -> None:
     """Assert equality, with numbers to five digits: processors differ in the last ones."""
     assert type(got) is type(documented)

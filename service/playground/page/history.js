@@ -23,7 +23,7 @@ export function showNeighbors(model, input, vector, pick) {
   const own = keyOf(model, input);
   const others = [...history].filter(([key, other]) => key !== own && other.model.space === model.space && other.vector.length === vector.length);
   const ranked = others.map(([, other]) => ({ ...other, similarity: cosine(vector, other.vector) })).sort((a, b) => b.similarity - a.similarity);
-  $("neighbours-empty").hidden = ranked.length > 0;
+  $("neighbors-empty").hidden = ranked.length > 0;
   $("neighbors").replaceChildren(...ranked.slice(0, NEIGHBOR_COUNT).map((other) => entry(other, pick)));
 }
 

@@ -1,9 +1,9 @@
 // The Vercel AI SDK with its provider for servers that speak OpenAI's dialect.
 import {createOpenAICompatible} from "@ai-sdk/openai-compatible";
 import {APICallError, embed, embedMany} from "ai";
-import {asked, caught, print} from "./asked.mjs";
+import {request, caught, print} from "./request.mjs";
 
-const {url, model, texts, missing} = asked;
+const {url, model, texts, missing} = request;
 const headlight = createOpenAICompatible({name: "headlight", baseURL: `${url}/v1`, apiKey: "unused"});
 const many = async (options) => (await embedMany({
   model: headlight.embeddingModel(model), values: texts, maxRetries: 0, ...options,

@@ -1,8 +1,8 @@
 // The ollama package: embed, the route before it, the list of models, and an error of its own.
 import {Ollama} from "ollama";
-import {asked, caught, print} from "./asked.mjs";
+import {request, caught, print} from "./request.mjs";
 
-const {url, model, texts, missing} = asked;
+const {url, model, texts, missing} = request;
 const client = new Ollama({host: url});
 const embed = async (options) => (await client.embed({model, input: texts, ...options})).embeddings;
 

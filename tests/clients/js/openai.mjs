@@ -1,8 +1,8 @@
 // The openai package: float, base64 (its default), dimensions, and an error of its own.
 import OpenAI from "openai";
-import {asked, caught, print} from "./asked.mjs";
+import {request, caught, print} from "./request.mjs";
 
-const {url, model, texts, missing} = asked;
+const {url, model, texts, missing} = request;
 const client = new OpenAI({baseURL: `${url}/v1`, apiKey: "unused", maxRetries: 0});
 const embed = async (options) => {
   const answer = await client.embeddings.create({model, input: texts, ...options});

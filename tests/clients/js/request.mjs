@@ -1,5 +1,5 @@
-// What each script is asked, as JSON in its one argument, and how it answers: one line of JSON.
-export const asked = JSON.parse(process.argv[2]);
+// The arguments of a script, as JSON in its one argument; it prints one line of JSON.
+export const request = JSON.parse(process.argv[2]);
 
 export const print = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 
