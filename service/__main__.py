@@ -24,15 +24,16 @@ def main(arguments: Sequence[str]) -> int:
     try:
         check_uvicorn()
         preflight(Settings())
-        listening_socket = bento.bind(options.host, options.port)
     except (ArtifactError, ProviderUnavailable, UnsupportedUvicorn) as error:
         return _exit_with_error(str(error))
     except ValidationError as error:
         first_error = error.errors(include_url=False)[0]
         setting_name = (
             f"{PREFIX}{str(first_error['loc'][0]).upper()}: " if first_error["loc"] else ""
-        )  # or it is of a name
+        )  # without one, the error is of a variable's name
         return _exit_with_error(f"{setting_name}{first_error['msg']}")
+    try:
+        listening_socket = bento.bind(options.host, options.port)
     except OSError as error:
         return _exit_with_error(f"{options.host} port {options.port}: {error.strerror}")
     bento.serve(listening_socket, options.server_args)
@@ -40,10 +41,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def preflight(settings: Settings) -> None:
-    """Raise ArtifactError or ProviderUnavailable if a model cannot be served."""
+    """Raise ArtifactError or ProviderUnavailable, which names the model, if a model cannot be served."""
     for _, manifest in verify_artifacts(settings):
-        if select_provider(settings.device, manifest.graph.devices) != CPU and settings.device != "auto":
-            providers.require_cuda_driver()
+        try:
+            if select_provider(settings.device, manifest.graph.devices) != CPU and settings.device != "auto":
+                providers.require_cuda_driver()
+        except ProviderUnavailable as error:
+            raise ProviderUnavailable(f"model {manifest.name}: {error}") from error
 
 
 def _exit_with_error(reason: str) -> int:

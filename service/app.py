@@ -32,12 +32,12 @@ def create_app(settings: Settings | None = None) -> Starlette:
         try:
             yield
         finally:
-            # On a thread: what is still queued answers through the event loop.
+            # On a thread: queued requests are completed through the event loop.
             await asyncio.to_thread(app.state.headlight.close)
 
     app = Starlette(
         routes=list(_routes()),
-        # Faults are answered within these: their answers are counted and have an id too.
+        # Responses to unexpected errors are created inside these, so that they are counted and have an id too.
         middleware=[
             Middleware(TrailingSlashMiddleware),
             Middleware(ObservabilityMiddleware),
@@ -50,12 +50,12 @@ def create_app(settings: Settings | None = None) -> Starlette:
         },
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False  # a redirect would be made of the Host header
+    app.router.redirect_slashes = False  # a redirect would be built from the Host header
     return app
 
 
 def _routes() -> Iterator[Route]:
-    """One for each path, of whichever dialects: which methods it takes is the resource's to say."""
+    """Yield one route per path, for the endpoints of all dialects at that path."""
     endpoints = [(dialect, endpoint) for dialect in (*DIALECTS, OPERATIONS) for endpoint in dialect.endpoints]
     for path in dict.fromkeys(endpoint.path for _, endpoint in endpoints):
         yield Route(path, PathHandler(each for each in endpoints if each[1].path == path))

@@ -29,6 +29,8 @@ from service.http.read_timeout import READ_TIMEOUT
 from service.ops.access_log import configure_access_log
 from service.shutdown import ACCEPT_GATE, GracefulShutdown
 
+logger = logging.getLogger(__name__)
+
 SWITCH_INTERVAL_S = 0.0002
 """Longest time that a thread holds the GIL while another waits for it. At Python's 5 ms a processor that has finished a
 batch is idle while requests are read: 4 % of the throughput on short texts (docs/adr/0011)."""
@@ -88,15 +90,15 @@ def _exit_cleanly(_number: int, _frame: FrameType | None) -> None:
 
 BENTOML_PATHS = frozenset({"/docs.json", "/schema.json"})
 
-# BentoML's worker imports this module, then makes its uvicorn.Config and leaves the protocol to it: so this is the one
-# place to choose it, for `bentoml serve` too.
+# BentoML's worker imports this module before it creates its uvicorn.Config, to which it passes no protocol. So the
+# protocol is chosen here, for `bentoml serve` too.
 uvicorn.config.HTTP_PROTOCOLS["auto"] = "service.http.protocol:HardenedHttpProtocol"
 
 application = create_app()
 
 
 class BentoMLDispatcher:
-    """Every request goes to the app, save those that are BentoML's to answer; the server's own events are BentoML's."""
+    """ASGI app that routes requests to the app, and BentoML's own paths and the server's events to BentoML."""
 
     def __init__(self, bentoml_app: ASGIApp, bentoml_paths: frozenset[str]) -> None:
         self._bentoml_app = bentoml_app
@@ -108,7 +110,7 @@ class BentoMLDispatcher:
 
 
 class HeadlightService(Service[Any]):
-    """A BentoML service with the app in front."""
+    """BentoML service with the app in front."""
 
     def to_asgi(self, is_main: bool = True) -> BentoMLDispatcher:
         """Return the app that the worker serves."""
@@ -123,7 +125,7 @@ class HeadlightService(Service[Any]):
     logging={"access": {"enabled": False}},
 )
 class Headlight:
-    """Opens the app's models when the worker starts and drains them when it stops."""
+    """Service that opens the app's models when the worker starts, and drains them when it stops."""
 
     def __init__(self) -> None:
         self._lifespan = contextlib.AsyncExitStack()
@@ -139,12 +141,14 @@ class Headlight:
         state.metrics.watch_garbage_collector()
         READ_TIMEOUT.timeout_s = state.settings.read_timeout_ms / 1_000
         GracefulShutdown(state.lifecycle, state.settings.shutdown_delay_ms / 1_000).install()
+        if ACCEPT_GATE.address:  # under `bentoml serve` the supervisor logs the address
+            logger.info("ready: address=%s", ACCEPT_GATE.address)
 
     @bentoml.api
     async def encode(
         self, texts: list[str], model: str | None = None, dimensions: int | None = None
     ) -> list[list[float]]:
-        """Embed texts. Over HTTP the app answers by this description; this is for services in the same process."""
+        """Embed texts for services in the same process. Over HTTP the app responds, by this method's description."""
         return await native.encode_in_process(application.state.headlight, texts, model, dimensions)
 
     @bentoml.on_shutdown
@@ -153,7 +157,13 @@ class Headlight:
 
 
 def _share_bentoml_log_handlers() -> None:
-    """Send our log where BentoML sends its own: it configures no logger but its own."""
+    """Send the service's log to BentoML's handlers: BentoML configures its own logger only.
+
+    BentoML's configuration disables all loggers that exist at that time; those of the service are enabled again.
+    """
+    for name in logging.root.manager.loggerDict:
+        if name.partition(".")[0] == "service":
+            logging.getLogger(name).disabled = False
     bentoml_logger, service_logger = logging.getLogger("bentoml"), logging.getLogger("service")
     service_logger.handlers = bentoml_logger.handlers
     service_logger.setLevel(bentoml_logger.level)

@@ -17,16 +17,16 @@ from service.runtime.providers import CPU
 from service.settings import Settings
 
 Artifact = tuple[Path, Manifest]
-"""Its directory, and what its manifest says; its digests are looked at."""
+"""Directory and manifest of a verified artifact."""
 
 _verified: dict[Path, Manifest] = {}
-"""Verified in this process, and not yet opened."""
+"""Artifacts verified in this process and not yet opened."""
 
 
 def verify_artifacts(settings: Settings) -> list[Artifact]:
-    """All that is to be served, in order, which `load_models` then need not read twice.
+    """Verify and return the configured artifacts, in order; `load_models` does not read them a second time.
 
-    Raises ArtifactError for what is broken, or does not go with another.
+    Raises ArtifactError for a broken artifact, or one that is incompatible with another.
     """
     artifacts = [(directory, verify(directory)) for directory in settings.artifact_directories()]
     _check_compatibility(artifacts)
@@ -35,7 +35,7 @@ def verify_artifacts(settings: Settings) -> list[Artifact]:
 
 
 def load_models(settings: Settings) -> dict[str, AnyEncoder]:
-    """All that is to be served, each on its device, by name. Raises ArtifactError or ProviderUnavailable."""
+    """Open the configured models on their devices, by name. Raises ArtifactError or ProviderUnavailable."""
     threads = settings.intra_op_threads()
     directories = [directory.resolve() for directory in settings.artifact_directories()]
     if not _verified.keys() >= set(directories):
@@ -73,15 +73,15 @@ def _check_compatibility(artifacts: Iterable[Artifact]) -> None:
 logger = logging.getLogger(__name__)
 
 CPU_BATCH_TOKENS = 256
-"""For each thread of a batch. Past this a CPU batch gains no throughput (its activations leave the cache) and delays
-its neighbors; `max_batch_tokens` can only lower it."""
+"""Maximum tokens of a CPU batch per thread. A larger batch gains no throughput (its activations leave the cache) and
+delays its neighbors; `max_batch_tokens` can only lower it."""
 
 ATTENTION_WORKSPACE_BYTES = 256 * 2**20
-"""Weights that the batches in flight may hold while they run, over all layers and heads. An item that comes alone may
-hold what `Settings.attention_workspace_bytes` says."""
+"""Maximum attention weights of all batches in flight, over all layers and heads. An input that runs alone may take
+`Settings.attention_workspace_bytes`."""
 
 WarmupCase = tuple[int, int, Sequence[str]]
-"""Positions of each item, items, and the outputs that are fetched."""
+"""Positions per item, number of items, and the outputs that are fetched."""
 
 
 def batch_limits(encoder: AnyEncoder, settings: Settings, in_flight: int) -> BatchLimits:
@@ -101,7 +101,7 @@ def warm_up(encoder: AnyEncoder, limits: BatchLimits, workspace: int) -> float:
 
     An item's attention may take `workspace` bytes. Returns the seconds that the longest run took.
     """
-    # Said before, for a process that the kernel ends for want of memory has no last words.
+    # Logged before: a process that the kernel kills out of memory logs nothing afterwards.
     logger.info("warming up: model=%s max_positions=%d", encoder.name, encoder.max_positions)
     attention = encoder.manifest.attention
     heads = tuple(range(min(attention.heads))) if attention else ()
@@ -124,7 +124,7 @@ def _warmup_cases(
         raw = AttentionOptions(reduce="raw", query="all", heads=heads).plan(encoder.manifest)
         rollout = AttentionOptions().plan(encoder.manifest)
         for plan, outputs in ((rollout, (tensors.EMBEDDING, *rollout.outputs)), (raw, all_outputs)):
-            # A picture is as long as it is, or its attention is not computed at all.
+            # Images have a fixed length: their attention is computed at that length or not at all.
             positions = plan.max_positions(max_positions, workspace)
             if positions == max_positions or (positions and encoder.manifest.text):
                 yield positions, max(1, min(max_items, limits.attention_elements // positions**2)), outputs

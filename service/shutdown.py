@@ -104,6 +104,14 @@ class AcceptGate:
         """Set the listening socket of this process."""
         self._socket = listening_socket.dup()
 
+    @property
+    def address(self) -> str | None:
+        """Host and port of the listening socket, as in a URL."""
+        if self._socket is None:
+            return None
+        host, port = self._socket.getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def stop_accepting(self) -> bool:
         """Return True if new connections are now dropped.
 
@@ -131,6 +139,6 @@ def _set_min_ttl(target: socket.socket, ttl: int) -> bool:
         for level, option in families:
             target.setsockopt(level, option, ttl)
     except OSError as error:  # a sandbox, or another system than Linux
-        logger.info("cannot set IP_MINTTL (%s): connections opened during shutdown may be reset", error.strerror)
+        logger.info("cannot set IP_MINTTL: connections may be reset at shutdown, reason=%s", error.strerror)
         return False
     return True

@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from models.artifact.errors import ArtifactError
+from models.artifact.errors import ArtifactError, unreadable
 from models.artifact.manifest import MANIFEST_FILE, FileDigest, Manifest
 from models.artifact.specs import Modality
 
@@ -29,16 +29,34 @@ def digest(path: Path) -> FileDigest:
 
 
 def list_artifacts(root: Path) -> list[Path]:
-    """List the artifact directories directly below `root`, by name. Hidden ones are exports in progress."""
+    """List the artifact directories directly below `root`, by name. Hidden ones are exports in progress.
+
+    Raises ArtifactError for a directory that cannot be entered.
+    """
     if not root.is_dir():
         return []
-    return sorted(p.parent for p in root.glob(f"*/{MANIFEST_FILE}") if not p.parent.name.startswith("."))
+    try:
+        children = sorted(root.iterdir())
+    except OSError as error:
+        raise unreadable(root, error) from error
+    return [child for child in children if not child.name.startswith(".") and _has_manifest(child)]
+
+
+def _has_manifest(directory: Path) -> bool:
+    try:
+        (directory / MANIFEST_FILE).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unreadable(directory, error) from error
+    return True
 
 
 def verify(directory: Path) -> Manifest:
     """Read the manifest and hold every file of it against its digest.
 
-    Raises ArtifactError naming the first file that is missing, a link, of another size or of another content.
+    Raises ArtifactError naming the first file that is missing, unreadable, a link, of another size or of another
+    content.
     """
     _check_not_link(directory / MANIFEST_FILE)
     manifest = Manifest.read(directory)
@@ -46,7 +64,10 @@ def verify(directory: Path) -> Manifest:
         if name not in manifest.files:
             raise ArtifactError(directory / MANIFEST_FILE, f"does not list {name}")
     for name, expected in manifest.files.items():
-        _verify_file(directory / name, expected)
+        try:
+            _verify_file(directory / name, expected)
+        except OSError as error:
+            raise unreadable(directory / name, error) from error
     return manifest
 
 
@@ -62,5 +83,9 @@ def _verify_file(path: Path, expected: FileDigest) -> None:
 
 
 def _check_not_link(path: Path) -> None:
-    if path.is_symlink():
+    try:
+        is_link = path.is_symlink()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if is_link:
         raise ArtifactError(path, "is a link; an artifact holds plain files only")

@@ -10,7 +10,7 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from models.artifact import tensors
-from models.artifact.errors import ArtifactError, first_validation_error
+from models.artifact.errors import ArtifactError, first_validation_error, unreadable
 from models.artifact.specs import (
     AttentionSpec,
     Device,
@@ -147,8 +147,10 @@ class Manifest(FrozenModel):
         path = directory / MANIFEST_FILE
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError) as error:
             raise ArtifactError(path, f"cannot be read ({type(error).__name__}); export the model first") from error
+        except OSError as error:
+            raise unreadable(path, error) from error
         found = _declared_format(path, text)
         if found != ARTIFACT_FORMAT_VERSION:
             raise ArtifactError(

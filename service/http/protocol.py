@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 import httptools
 import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.http.protocol_errors import (
     HEADERS_TOO_LARGE,
@@ -105,7 +105,7 @@ resets it, and the client may never see the response."""
 
 
 class RejectingProtocol(HttpToolsProtocol, ABC):
-    """uvicorn's protocol with `reject`; a subclass says when, and what happens `on_timer`."""
+    """Protocol of uvicorn with `reject`; a subclass decides when to reject, and what happens `on_timer`."""
 
     _progress: RequestProgress
     _pending_rejection: ProtocolErrorResponse | None = None
@@ -121,7 +121,7 @@ class RejectingProtocol(HttpToolsProtocol, ABC):
         super().connection_lost(exc)
         if self._timer:
             self._timer.cancel()
-        self._timer = None  # it leads back here
+        self._timer = None  # break the reference cycle
 
     def on_response_complete(self) -> None:
         if self._pending_rejection is None or self.pipeline:
@@ -187,10 +187,22 @@ REQUIRED_OF_UVICORN = ("_unset_keepalive_if_required", "on_body", "on_header", "
                        "on_message_begin", "on_message_complete", "on_response_complete", "on_url")  # fmt: skip
 """Methods of uvicorn's httptools protocol that this one overrides or calls, most of them private."""
 
+REQUIRED_ATTRIBUTES = ("cycle", "flow", "headers", "loop", "parser", "pipeline", "scope", "server_state", "transport")
+REQUIRED_OF_CYCLE = ("body", "disconnected", "message_event", "more_body", "response_complete", "response_started",
+                     "scope", "waiting_for_100_continue")  # fmt: skip
+"""Attributes that uvicorn's protocol and its request cycle set in their initializers, and that this one uses."""
+
 
 def check_uvicorn() -> None:
-    """Raise UnsupportedUvicorn if uvicorn's protocol lacks a method that this one builds on."""
-    missing = [name for name in REQUIRED_OF_UVICORN if not hasattr(HttpToolsProtocol, name)]
+    """Raise UnsupportedUvicorn if uvicorn's protocol lacks a method or an attribute that this one builds on."""
+    set_by_protocol, set_by_cycle = (
+        each.__init__.__code__.co_names for each in (HttpToolsProtocol, RequestResponseCycle)
+    )
+    missing = [
+        *(name for name in REQUIRED_OF_UVICORN if not hasattr(HttpToolsProtocol, name)),
+        *(name for name in REQUIRED_ATTRIBUTES if name not in set_by_protocol),
+        *(f"cycle.{name}" for name in REQUIRED_OF_CYCLE if name not in set_by_cycle),
+    ]
     if missing:
         raise UnsupportedUvicorn(
             f"uvicorn {uvicorn.__version__} is not supported: its HTTP protocol has no {', '.join(missing)}; "
@@ -240,13 +252,13 @@ class HardenedHttpProtocol(RejectingProtocol):
             self._check_partial_request()
 
     def on_headers_complete(self) -> None:
-        # What came in so few bytes can only be too many.
+        # A head within these limits cannot exceed the others.
         if self._progress.received_bytes > MAX_REQUEST_LINE_BYTES or len(self.headers) > MAX_HEADERS:
             self._size_error = check_head_size(self.url, self.headers)
             if self._size_error:
                 raise _HeadTooLarge
         super().on_headers_complete()
-        self.headers = []  # or trailers would be added to those of a request that the app has
+        self.headers = []  # otherwise trailers would be added to the headers that the app holds
         self._progress.enter(READING_BODY)
 
     def on_body(self, body: bytes) -> None:

@@ -1,8 +1,11 @@
 """A sealed artifact is whole and unchanged, or refused by name of the file."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +22,34 @@ def artifact(tiny: Path, tmp_path: Path) -> Path:
 def test_sealed_artifact_verifies(artifact: Path) -> None:
     assert verify(artifact).name == "tiny"
     assert list_artifacts(artifact.parent) == [artifact]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model.onnx", "weights.bin", "tokenizer.json"])
+def test_unreadable_file_is_named(artifact: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Simulated: the superuser, whom a test may run as, can read every file."""
+    open_path = Path.open
+
+    def open_readable(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path == artifact / name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return open_path(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_readable)
+    with pytest.raises(ArtifactError, match=f"^tiny/{name} cannot be read: Permission denied$"):
+        verify(artifact)
+
+
+def test_unreadable_directory_is_named(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = Path.stat
+
+    def stat_readable(path: Path, **options: Any) -> os.stat_result:
+        if path.parent == artifact:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat_readable)
+    with pytest.raises(ArtifactError, match=f"^{artifact.parent.name}/tiny cannot be read: Permission denied$"):
+        list_artifacts(artifact.parent)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "weights.bin", "tokenizer.json"])

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bench.server import ROOT
 from models.artifact.artifact_files import digest
 from models.artifact.manifest import Manifest
+from tests.server import serve
 
 
 def startup_error(*arguments: str, **settings: str) -> str:
@@ -109,3 +111,17 @@ def test_worker_failure_ends_the_process(tiny: Path, tmp_path: Path) -> None:
 def test_invalid_options_fail_at_startup(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", "service", *arguments], cwd=ROOT, capture_output=True, timeout=60)
     assert done.returncode == 2
+
+
+def test_unavailable_device_names_the_model(tiny: Path) -> None:
+    assert startup_error(models=json.dumps([str(tiny)]), device="cuda").startswith("cannot start: model tiny: ")
+
+
+def test_server_logs_its_address_and_its_requests(tiny: Path, tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    with serve(tiny, log=log) as server:
+        httpx.get(f"{server.url}/nowhere", headers={"X-Request-Id": "one"})
+    lines = log.read_text()
+    assert "serving: models=tiny" in lines
+    assert f"ready: address={server.url.removeprefix('http://')}" in lines
+    assert '"request_id":"one"' in lines

@@ -233,3 +233,7 @@ def test_unexpected_uvicorn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "REQUIRED_OF_UVICORN", ("on_url", "on_telepathy"))
     with pytest.raises(protocol.UnsupportedUvicorn, match=r"uvicorn [\d.]+ is not supported: .* no on_telepathy"):
         protocol.check_uvicorn()
+    monkeypatch.undo()
+    monkeypatch.setattr(protocol, "REQUIRED_OF_CYCLE", ("body", "aura"))
+    with pytest.raises(protocol.UnsupportedUvicorn, match=r"no cycle\.aura"):
+        protocol.check_uvicorn()
