@@ -54,7 +54,7 @@ class PlaygroundPage:
 
     def wait_for_tokens(self, count: int) -> None:
         """Wait until a text of `count` tokens is shown."""
-        self.wait_for("document.querySelectorAll('.running .token').length === arg", count)
+        self.wait_for("document.querySelectorAll('.text .token').length === arg", count)
 
     def type(self, text: str) -> None:
         """As if typed; also what no key types."""
@@ -69,7 +69,7 @@ class PlaygroundPage:
 
     def wait_for_text(self, text: str) -> None:
         """Until this very text is what is shown, not one that stood there while it was typed."""
-        self.wait_for("document.querySelector('.running')?.textContent.replaceAll('\u2400', '\\0') === arg", text)
+        self.wait_for("document.querySelector('.text')?.textContent.replaceAll('\u2400', '\\0') === arg", text)
         self.wait_until_idle()
 
     def wait_until_remembered(self) -> None:

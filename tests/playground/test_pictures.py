@@ -48,7 +48,7 @@ def test_patches_lie_where_the_boxes_say_and_nothing_outside_is_shaded(opened: P
     upload(opened, tmp_path / "wide.png")
     boxes = answered(opened.url, (tmp_path / "wide.png").read_bytes())["grid"]["boxes_px"]
     drawn = opened.page.evaluate("""() => {
-        const image = document.querySelector('.seen').getBoundingClientRect();
+        const image = document.querySelector('.model-image').getBoundingClientRect();
         return [...document.querySelectorAll('.cell')].map((cell) => {
             const box = cell.getBoundingClientRect();
             return [box.left - image.left, box.top - image.top, box.right - image.left, box.bottom - image.top]
@@ -71,7 +71,7 @@ def test_patch_shows_what_it_attends_to(opened: PlaygroundPage, tmp_path: Path) 
     opened.wait_for("document.getElementById('curl').textContent.includes('\"query\":28')")
     found = run(opened.page.inner_text("#curl"), tmp_path)["attention"]
     assert opened.weights(".cell") == pytest.approx(found["values"][0][0][1:], rel=2e-3, abs=1e-6)
-    assert "CLS" in opened.page.inner_text("#prefix")
+    assert "CLS" in opened.page.inner_text("#prefix-weights")
 
 
 def test_scene_is_picked_and_its_curl_fetches_it(opened: PlaygroundPage, tmp_path: Path) -> None:
@@ -107,10 +107,10 @@ def test_invalid_image_shows_error(opened: PlaygroundPage, tmp_path: Path) -> No
 def test_words_find_the_scene_that_they_describe(opened: PlaygroundPage) -> None:
     scenes = httpx.get(f"{opened.url}/playground/scenes").json()["data"]
     opened.page.fill("#search", scenes[7]["caption"])
-    opened.page.wait_for_selector("#found li")
+    opened.page.wait_for_selector("#search-results li")
     opened.wait_for("document.getElementById('search-note').textContent.startsWith('Nearest')")
-    assert opened.page.locator("#found .label").first.inner_text() == scenes[7]["caption"]
-    opened.page.locator("#found button").first.click()
+    assert opened.page.locator("#search-results .label").first.inner_text() == scenes[7]["caption"]
+    opened.page.locator("#search-results button").first.click()
     opened.page.wait_for_selector(".cell[data-weight]")
     assert opened.page.input_value("#model") == "scenes-vit"
 
@@ -119,7 +119,7 @@ def test_choosing_the_image_model_shows_it_a_scene(opened: PlaygroundPage) -> No
     opened.page.select_option("#model", "scenes-vit")
     opened.page.wait_for_selector(".cell[data-weight]")
     opened.page.select_option("#model", "all-MiniLM-L6-v2")
-    opened.page.wait_for_selector(".running .token")
+    opened.page.wait_for_selector(".text .token")
 
 
 def test_image_model_can_be_chosen_before_the_scenes_have_come(browser: Browser, both: Server) -> None:

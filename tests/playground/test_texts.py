@@ -43,8 +43,8 @@ def test_tokens_are_shaded_by_their_weights(opened: PlaygroundPage) -> None:
     expected = asked(opened.url, TEXT, True)
     in_text = [i for i, token in enumerate(expected["tokens"]) if token["start"] < token["end"]]
     apart = [i for i, token in enumerate(expected["tokens"]) if token["start"] == token["end"]]
-    assert opened.page.locator(".running .token").all_text_contents() == ["The", "keeper", "lit", "the", "lamp", "."]
-    assert opened.weights(".running .token") == pytest.approx([expected["values"][i] for i in in_text], abs=1e-5)
+    assert opened.page.locator(".text .token").all_text_contents() == ["The", "keeper", "lit", "the", "lamp", "."]
+    assert opened.weights(".text .token") == pytest.approx([expected["values"][i] for i in in_text], abs=1e-5)
     assert opened.weights(".specials .token") == pytest.approx([expected["values"][i] for i in apart], abs=1e-5)
     assert "384 numbers, of length 1.000" in opened.page.inner_text("#embedding-facts")
     opened.page.click("#table-box summary")
@@ -56,7 +56,7 @@ def test_every_reduction_is_the_api_s(opened: PlaygroundPage) -> None:
     for reduce in ("last", "mean", "max"):
         opened.page.select_option("#reduce", reduce)
         expected = asked(opened.url, TEXT, {"reduce": reduce})["values"][1:-1]
-        opened.wait_for_weights(".running .token", pytest.approx(expected, rel=2e-3))
+        opened.wait_for_weights(".text .token", pytest.approx(expected, rel=2e-3))
 
 
 @pytest.mark.parametrize("text", ODD)
@@ -69,11 +69,11 @@ def test_any_text_is_cut_where_the_api_says_and_its_curl_gives_what_is_shown(
     for token in found["tokens"]:
         if token["start"] < token["end"] and (not pieces or token["start"] >= pieces[-1][0]):
             pieces.append((token["end"], text[token["start"] : token["end"]].replace("\0", "\u2400")))
-    assert opened.page.locator(".running .token").all_text_contents() == [piece for _, piece in pieces]
+    assert opened.page.locator(".text .token").all_text_contents() == [piece for _, piece in pieces]
     shown = opened.weights(".token")
     assert sum(shown) == pytest.approx(sum(found["values"]), rel=1e-4)
     first = run(opened.page.inner_text("#curl"), tmp_path)["embedding"][:8]
-    numbers = opened.page.inner_text("#numbers").replace("\u2212", "-").split()
+    numbers = opened.page.inner_text("#components").replace("\u2212", "-").split()
     assert [float(number) for number in numbers] == pytest.approx(first, abs=5.1e-5)
 
 
@@ -86,7 +86,7 @@ def test_token_shows_what_it_attends_to_and_holds_when_clicked(
     if reduce == "raw":
         opened.page.select_option("#layer", "2")
         opened.page.select_option("#head", "3")
-    lamp = opened.page.locator(".running .token", has_text="lamp")
+    lamp = opened.page.locator(".text .token", has_text="lamp")
     lamp.hover()
     opened.wait_for_readout("“lamp” counts")
     assert '"query":5' in opened.page.inner_text("#curl")
@@ -96,7 +96,7 @@ def test_token_shows_what_it_attends_to_and_holds_when_clicked(
     found = run(opened.page.inner_text("#curl"), tmp_path)["attention"]
     assert found["query"] == 5
     values = found["values"][0][0] if reduce == "raw" else found["values"]
-    opened.wait_for_weights(".running .token", pytest.approx(values[1:-1], rel=2e-3, abs=1e-6))
+    opened.wait_for_weights(".text .token", pytest.approx(values[1:-1], rel=2e-3, abs=1e-6))
     assert lamp.get_attribute("aria-pressed") == "true"
     lamp.click()
     opened.wait_for("document.querySelector('.token[aria-pressed=true]') === null")
@@ -107,7 +107,7 @@ def test_mean_over_heads_is_that_of_the_heads(opened: PlaygroundPage) -> None:
     opened.page.select_option("#reduce", "raw")
     raw = asked(opened.url, TEXT, {"reduce": "raw", "query": "pool", "layers": [5]})["values"][0]
     expected = [sum(column) / len(raw) for column in zip(*raw, strict=True)][1:-1]
-    opened.wait_for_weights(".running .token", pytest.approx(expected, rel=5e-3, abs=1e-6))
+    opened.wait_for_weights(".text .token", pytest.approx(expected, rel=5e-3, abs=1e-6))
 
 
 def test_markup_stays_text(opened: PlaygroundPage) -> None:
@@ -123,9 +123,9 @@ def test_markup_stays_text(opened: PlaygroundPage) -> None:
 
 def test_long_text_stays_quick_and_says_that_it_is_cut(opened: PlaygroundPage) -> None:
     opened.type_and_wait("lamp " * 400)
-    assert opened.page.locator(".running .token").count() == 254
+    assert opened.page.locator(".text .token").count() == 254
     assert "the rest is left out" in opened.page.inner_text("#readout")
-    opened.page.locator(".running .token").first.hover()
+    opened.page.locator(".text .token").first.hover()
     opened.wait_for_readout("“lamp” counts")
     frames = """async () => {
         const began = performance.now();

@@ -52,12 +52,12 @@ async function start() {
 }
 
 function showImageInputs() {
-  const pictures = modelFor("image");
-  $("drop").hidden = $("scenes-box").hidden = !pictures;
+  const imageModel = modelFor("image");
+  $("drop").hidden = $("scenes-box").hidden = !imageModel;
   const pair = textImagePair();
   $("search").disabled = !pair;
   $("search-note").textContent = pair ? "" : "This server has no text model and image model with the same embedding space.";
-  if (pictures && !$("scenes").hasChildNodes()) scenes.showScenes(selectInput, (error) => showError(error, () => {})).catch((error) => showError(error, showImageInputs));
+  if (imageModel && !$("scenes").hasChildNodes()) scenes.showScenes(selectInput, (error) => showError(error, () => {})).catch((error) => showError(error, showImageInputs));
 }
 
 /** A text model and an image model in one space, the selected model among them if possible. */
@@ -67,9 +67,9 @@ function textImagePair() {
   return image && { image, text: models.find((each) => each.modality === "text" && each.space === image.space) };
 }
 
-function selectInput(picked, of = modelFor(picked.kind)) {
+function selectInput(picked, target = modelFor(picked.kind)) {
   input = picked;
-  if (of) $("model").value = of.id;
+  if (target) $("model").value = target.id;
   if (picked.kind === "text") $("text").value = picked.text;
   embedInput();
 }
@@ -79,27 +79,27 @@ async function embedInput() {
   embedController.abort();
   embedController = new AbortController();
   const { signal } = embedController;
-  const of = modelFor(input.kind);
-  settle.later(null);
+  const target = modelFor(input.kind);
+  rememberLater(null);
   $("compared").hidden = true; // it was of another input
-  if (!of || (input.kind === "text" && input.text === "")) {
+  if (!target || (input.kind === "text" && input.text === "")) {
     clearResult();
     return;
   }
-  $("model").value = of.id;
-  showModelFacts(of);
+  $("model").value = target.id;
+  showModelFacts(target);
   $("busy").hidden = false;
   try {
-    const first = view.first;
-    const found = await embed(of, input, of.attention && { reduce: first.reduce, query: "pool" }, signal);
+    const selection = view.initialSelection;
+    const response = await embed(target, input, target.attention && { reduce: selection.reduce, query: "pool" }, signal);
     if (signal.aborted) return;
-    result = { model: of, input, vector: found.embedding, truncated: found.truncated };
+    result = { model: target, input, vector: response.embedding, truncated: response.truncated };
     clearError();
     $("empty").hidden = true;
     showEmbedding();
-    await view.show(of, input, found, first);
-    announceToScreenReader(found);
-    settle.later(result);
+    await view.show(target, input, response, selection);
+    announceToScreenReader(response);
+    rememberLater(result);
   } catch (error) {
     if (error.name !== "AbortError") {
       clearResult();
@@ -117,37 +117,35 @@ function clearResult() {
   $("busy").hidden = true;
   $("empty").hidden = false;
   $("embedding-facts").textContent = "No embedding yet.";
-  $("numbers").textContent = $("curl").textContent = "";
-  $("strip").hidden = $("copy-vector").hidden = true;
+  $("components").textContent = $("curl").textContent = "";
+  $("embedding-strip").hidden = $("copy-vector").hidden = true;
 }
 
 /** Inputs viewed for a moment are remembered, not each typed letter. */
-const settle = {
-  later: debounce((what) => {
-    if (what && what === result) remember(what.model, what.input, what.vector);
-  }, REMEMBER_AFTER_MS),
-};
+const rememberLater = debounce((viewed) => {
+  if (viewed && viewed === result) remember(viewed.model, viewed.input, viewed.vector);
+}, REMEMBER_AFTER_MS);
 
-function showModelFacts(of) {
-  const size = of.modality === "text" ? `up to ${of.max_tokens} tokens` : `${of.image.columns_px} × ${of.image.rows_px} px`;
-  const heads = of.attention && `${of.attention.layers} layers, ${[of.attention.heads].flat().join("/")} heads`;
-  $("model-facts").textContent = [of.architecture, size, heads].filter(Boolean).join(" · ");
+function showModelFacts(target) {
+  const size = target.modality === "text" ? `up to ${target.max_tokens} tokens` : `${target.image.columns_px} × ${target.image.rows_px} px`;
+  const heads = target.attention && `${target.attention.layers} layers, ${[target.attention.heads].flat().join("/")} heads`;
+  $("model-facts").textContent = [target.architecture, size, heads].filter(Boolean).join(" · ");
 }
 
 /** The embedding, its neighbors and the request. */
 function showEmbedding() {
-  const { model: of, input: shown, vector } = result;
+  const { model: target, input: shown, vector } = result;
   const length = Math.sqrt(dot(vector, vector));
   $("embedding-facts").textContent = `${vector.length} numbers, of length ${length.toFixed(3)}. The first ${Math.min(PREVIEW_VALUES, vector.length)}:`;
-  $("numbers").textContent = vector.slice(0, PREVIEW_VALUES).map((value) => value.toFixed(4).replace("-", "−")).join("  ");
-  $("strip").hidden = $("copy-vector").hidden = false;
+  $("components").textContent = vector.slice(0, PREVIEW_VALUES).map((value) => value.toFixed(4).replace("-", "−")).join("  ");
+  $("embedding-strip").hidden = $("copy-vector").hidden = false;
   drawEmbeddingStrip(vector);
-  showNeighbors(of, shown, vector, (which, what) => selectInput(what, which));
+  showNeighbors(target, shown, vector, (which, what) => selectInput(what, which));
   showCurlCommand();
 }
 
 function drawEmbeddingStrip(vector) {
-  const canvas = $("strip");
+  const canvas = $("embedding-strip");
   canvas.width = vector.length;
   const context = canvas.getContext("2d");
   const largest = Math.max(...vector.map(Math.abs)) || 1;
@@ -159,10 +157,10 @@ function drawEmbeddingStrip(vector) {
 
 function showCurlCommand() {
   if (!result) return;
-  const seen = result.model.attention ? view.view : null;
+  const selection = result.model.attention ? view.selection : null;
   const { query } = view;
   $("curl").textContent = curlCommand(url("v1/embeddings"), {
-    model: result.model, input: result.input, view: seen, query, withKey: hasKey(),
+    model: result.model, input: result.input, view: selection, query, withKey: hasKey(),
   });
 }
 
@@ -212,9 +210,9 @@ async function copy(button, text) {
 const embedDebounced = debounce(embedInput, TYPING_DEBOUNCE_MS);
 $("text").oninput = () => { input = textInput($("text").value); embedDebounced(); };
 $("model").onchange = async () => {
-  const of = model();
+  const target = model();
   try {
-    if (of.modality !== input.kind) input = of.modality === "text" ? textInput($("text").value) : await scenes.firstScene();
+    if (target.modality !== input.kind) input = target.modality === "text" ? textInput($("text").value) : await scenes.firstScene();
   } catch (error) {
     return showError(error, () => {});
   }
@@ -238,7 +236,7 @@ $("search").oninput = debounce(async () => {
   const text = $("search").value;
   const pair = textImagePair();
   if (!text || !pair) {
-    $("found").replaceChildren();
+    $("search-results").replaceChildren();
     $("search-note").textContent = "";
     return;
   }

@@ -11,14 +11,14 @@ const MAX_MATRIX_VALUES = 2_000_000;
 export const headsOf = (model, layer) =>
   Array.isArray(model.attention.heads) ? model.attention.heads[layer] : model.attention.heads;
 
-/** Return the request's `attention` for a view `{reduce, layer, head}` and a query.
+/** Return the request's `attention` for a selection `{reduce, layer, head}` and a query.
  *
  * The query is "pool", "all", or a position counted after the prefix.
  */
-export function attentionOptions(view, query, prefix = 0) {
-  if (view.reduce !== "raw") return { reduce: view.reduce, query };
-  const heads = view.head === "mean" ? "all" : [view.head];
-  return { reduce: "raw", query: typeof query === "number" ? query + prefix : query, layers: [view.layer], heads };
+export function attentionOptions(selection, query, prefix = 0) {
+  if (selection.reduce !== "raw") return { reduce: selection.reduce, query };
+  const heads = selection.head === "mean" ? "all" : [selection.head];
+  return { reduce: "raw", query: typeof query === "number" ? query + prefix : query, layers: [selection.layer], heads };
 }
 
 export class Attention {
@@ -30,39 +30,39 @@ export class Attention {
   }
 
   /** Store the attention that came with the embedding, so that it is not requested again. */
-  keep(view, attention) {
-    this.cache.set(cacheKey(view, "pool"), Promise.resolve(attention));
+  store(selection, attention) {
+    this.cache.set(cacheKey(selection, "pool"), Promise.resolve(attention));
   }
 
   /** `{prefix [p], values [m]}`: the weight of each position in the embedding. */
-  async pooled(view, signal) {
-    const found = await this.fetched(view, "pool", signal);
-    return this.split(view, selectRow(found, view, 0, 1));
+  async pooled(selection, signal) {
+    const response = await this.fetch(selection, "pool", signal);
+    return this.split(selection, selectRow(response, selection, 0, 1));
   }
 
   /** The same for one position: what it attends to. */
-  async of(view, position, signal) {
-    const raw = view.reduce === "raw";
+  async ofPosition(selection, position, signal) {
+    const raw = selection.reduce === "raw";
     const m = this.positions;
     const n = raw ? m + this.prefix : m;
-    const size = n * n * (raw ? headsOf(this.model, view.layer) : 1);
+    const size = n * n * (raw ? headsOf(this.model, selection.layer) : 1);
     if (size > MAX_MATRIX_VALUES) {
-      const found = await this.fetched(view, raw ? position + this.prefix : position, signal);
-      return this.split(view, selectRow(found, view, 0, 1));
+      const response = await this.fetch(selection, raw ? position + this.prefix : position, signal);
+      return this.split(selection, selectRow(response, selection, 0, 1));
     }
-    const found = await this.fetched(view, "all", signal);
-    return this.split(view, selectRow(found, view, raw ? position + this.prefix : position, n));
+    const response = await this.fetch(selection, "all", signal);
+    return this.split(selection, selectRow(response, selection, raw ? position + this.prefix : position, n));
   }
 
-  split(view, values) {
-    const p = view.reduce === "raw" ? this.prefix : 0;
+  split(selection, values) {
+    const p = selection.reduce === "raw" ? this.prefix : 0;
     return { prefix: values.slice(0, p), values: values.slice(p) };
   }
 
-  fetched(view, query, signal) {
-    const key = cacheKey(view, query);
+  fetch(selection, query, signal) {
+    const key = cacheKey(selection, query);
     if (!this.cache.has(key)) {
-      const options = { ...attentionOptions({ ...view, head: "mean" }, query), encoding: "base64" };
+      const options = { ...attentionOptions({ ...selection, head: "mean" }, query), encoding: "base64" };
       const pending = embed(this.model, this.input, options, signal).then(({ attention }) => ({
         ...attention,
         values: decodeFloat16(attention.values),
@@ -74,12 +74,12 @@ export class Attention {
   }
 }
 
-const cacheKey = (view, query) => `${view.reduce}/${view.reduce === "raw" ? view.layer : ""}/${query}`;
+const cacheKey = (selection, query) => `${selection.reduce}/${selection.reduce === "raw" ? selection.layer : ""}/${query}`;
 
 /** Return one row of the `[n, n]` weights, or, from `[1, h, n, n]`, of the chosen head or the mean over heads. */
-function selectRow({ shape, values }, view, row, count) {
+function selectRow({ shape, values }, selection, row, count) {
   const n = shape.at(-1);
-  if (view.reduce !== "raw") return values.slice(row * n, (row + 1) * n);
-  const of = (head) => values.slice((head * count + row) * n, (head * count + row + 1) * n);
-  return view.head === "mean" ? mean(Array.from({ length: shape[1] }, (_, head) => of(head))) : of(view.head);
+  if (selection.reduce !== "raw") return values.slice(row * n, (row + 1) * n);
+  const rowOf = (head) => values.slice((head * count + row) * n, (head * count + row + 1) * n);
+  return selection.head === "mean" ? mean(Array.from({ length: shape[1] }, (_, head) => rowOf(head))) : rowOf(selection.head);
 }

@@ -1,42 +1,42 @@
-// The service counts code points, JavaScript's strings UTF-16 units: one converts to the other here.
+// The service counts code points, JavaScript's strings UTF-16 units: this module converts between them.
 
-/** Where each code point of `text` begins in UTF-16 units, and where the last one ends: `[code points + 1]`. */
+/** Offsets of the code points of `text` in UTF-16 units, and the end of the last one: `[code points + 1]`. */
 export function utf16Offsets(text) {
-  const found = [];
+  const offsets = [];
   let at = 0;
   for (const point of text) {
-    found.push(at);
+    offsets.push(at);
     at += point.length;
   }
-  found.push(at);
-  return found;
+  offsets.push(at);
+  return offsets;
 }
 
 /**
- * A text as its tokens cut it: `{text, tokens}` in order, `tokens` the indices of those that stand there, none in the
- * gaps between. Tokens that share characters (an emoji in several bytes) are one piece.
+ * Split a text into spans `{text, tokens}`, in order; `tokens` are the indices of its tokens, none for text between
+ * tokens. Tokens that share characters (an emoji in several bytes) share a span.
  */
 export function tokenSpans(text, tokens) {
   const units = utf16Offsets(text);
   const last = units.length - 1;
-  const found = [];
+  const spans = [];
   let end = 0;
   tokens.forEach((token, index) => {
     if (token.start >= token.end) return;
-    const before = found.at(-1);
+    const before = spans.at(-1);
     if (before?.tokens.length && token.start < end) {
       before.tokens.push(index);
       before.to = end = Math.max(end, Math.min(token.end, last));
       return;
     }
-    if (token.start > end) found.push({ from: end, to: token.start, tokens: [] });
+    if (token.start > end) spans.push({ from: end, to: token.start, tokens: [] });
     end = Math.min(token.end, last);
-    found.push({ from: Math.min(token.start, last), to: end, tokens: [index] });
+    spans.push({ from: Math.min(token.start, last), to: end, tokens: [index] });
   });
-  if (end < last) found.push({ from: end, to: last, tokens: [] });
-  return found.map(({ from, to, tokens: of }) => ({ text: text.slice(units[from], units[to]), tokens: of }));
+  if (end < last) spans.push({ from: end, to: last, tokens: [] });
+  return spans.map(({ from, to, tokens: indices }) => ({ text: text.slice(units[from], units[to]), tokens: indices }));
 }
 
-/** Control characters as their pictures (U+2400…): they stand in the text, so they must be seen. */
+/** Control characters as visible symbols (U+2400…). */
 export const showControlCharacters = (text) =>
-  text.replace(/[\0-\x08\x0b-\x1f]/g, (found) => String.fromCharCode(0x2400 + found.charCodeAt(0))).replace(/\x7f/g, "␡");
+  text.replace(/[\0-\x08\x0b-\x1f]/g, (match) => String.fromCharCode(0x2400 + match.charCodeAt(0))).replace(/\x7f/g, "␡");

@@ -16,24 +16,24 @@ let shown = null;
 
 /** Ask and show. Throws ApiError. */
 export async function compare(model, inputs, signal) {
-  const answer = await match(model, inputs, signal);
-  const measures = MEASURES.filter(([name]) => answer.inputs.every((side) => side[name]));
+  const response = await match(model, inputs, signal);
+  const measures = MEASURES.filter(([name]) => response.inputs.every((side) => side[name]));
   $("measure").replaceChildren(...measures.map(([name, label]) => option(name, label)));
-  const drawings = answer.inputs.map((side, i) => drawing(side, inputs[i], i));
-  shown = { answer, drawings, pointed: null };
-  $("similarity").textContent = formatNumber(answer.similarity);
-  $("meaning").textContent = answer.meaning ?? "";
+  const drawings = response.inputs.map((side, i) => drawing(side, inputs[i], i));
+  shown = { response, drawings, hovered: null };
+  $("similarity").textContent = formatNumber(response.similarity);
+  $("meaning").textContent = response.meaning ?? "";
   $("sides").replaceChildren(...drawings.map((one) => element("div", {}, one.node)));
   $("compared").hidden = false;
   paint();
 }
 
 function drawing(side, input, i) {
-  const point = (positions) => {
-    shown.pointed = positions && { side: i, position: positions[0] };
+  const hover = (positions) => {
+    shown.hovered = positions && { side: i, position: positions[0] };
     paint();
   };
-  const on = { point, pin: () => {} };
+  const on = { hover, pin: () => {} };
   const label = i === 0 ? "First input" : "Second input";
   return side.tokens ? new TextView(input.text, side.tokens, label, on) : new ImageView(input.url, side.grid, input.size, label, on, textColor);
 }
@@ -41,17 +41,17 @@ function drawing(side, input, i) {
 /** Shade each side up to its own largest. */
 export function paint() {
   if (!shown) return;
-  const { answer, drawings, pointed } = shown;
-  const values = answer.inputs.map((side) => side[$("measure").value]);
-  if (pointed && answer.pairs) {
-    const pairs = answer.pairs;
-    values[1 - pointed.side] = pointed.side === 0 ? pairs[pointed.position] : pairs.map((row) => row[pointed.position]);
+  const { response, drawings, hovered } = shown;
+  const values = response.inputs.map((side) => side[$("measure").value]);
+  if (hovered && response.pairs) {
+    const pairs = response.pairs;
+    values[1 - hovered.side] = hovered.side === 0 ? pairs[hovered.position] : pairs.map((row) => row[hovered.position]);
   }
-  drawings.forEach((one, i) => one.show(values[i], one.scale(values[i]), pointed?.side === i ? [pointed.position] : null));
-  const signed = values.some((of) => of.some((value) => value < 0));
+  drawings.forEach((one, i) => one.show(values[i], one.scale(values[i]), hovered?.side === i ? [hovered.position] : null));
+  const signed = values.some((side) => side.some((value) => value < 0));
   $("compare-legend").style.backgroundImage = gradient(textColor, signed ? -1 : 0);
-  $("least").textContent = signed ? "against" : "0";
-  $("most").textContent = "for";
+  $("compare-min").textContent = signed ? "against" : "0";
+  $("compare-max").textContent = "for";
 }
 
 $("measure").onchange = paint;

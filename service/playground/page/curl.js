@@ -37,12 +37,12 @@ function imageCommand(endpoint, model, input, attention, key) {
 }
 
 function attentionJson(view, query, model) {
-  const found = attentionOptions(view, query, model.grid?.prefix ?? 0);
-  return view.reduce === "raw" && view.head === "mean" ? { ...found, heads: "mean" } : found;
+  const options = attentionOptions(view, query, model.grid?.prefix ?? 0);
+  return view.reduce === "raw" && view.head === "mean" ? { ...options, heads: "mean" } : options;
 }
 
 /** JSON with invisible characters escaped, safe in shells and terminals. */
 const toSafeJson = (body) => JSON.stringify(body).replace(/[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-  (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 const joinLines = (parts) => parts.map((part, i) => (i < parts.length - 1 && !/[|&]$/.test(part) ? `${part} \\` : part)).join("\n");

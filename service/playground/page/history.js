@@ -28,10 +28,10 @@ export function showNeighbors(model, input, vector, pick) {
 }
 
 function entry({ model, input, similarity }, pick) {
-  const bar = element("span", { class: "measure", "aria-hidden": "true" });
-  bar.style.setProperty("--share", Math.max(0, similarity));
+  const bar = element("span", { class: "similarity-bar", "aria-hidden": "true" });
+  bar.style.setProperty("--fraction", Math.max(0, similarity));
   const picture = input.kind === "image" && element("img", { src: input.url, alt: "", width: 28, height: 28 });
   const label = input.kind === "image" ? (input.caption ?? input.name) : showControlCharacters(input.text);
-  return element("li", {}, element("button", { type: "button", class: "hit", onclick: () => pick(model, input) },
-    picture, element("span", { class: "label", dir: "auto" }, label), bar, element("span", { class: "near" }, formatNumber(similarity))));
+  return element("li", {}, element("button", { type: "button", class: "result", onclick: () => pick(model, input) },
+    picture, element("span", { class: "label", dir: "auto" }, label), bar, element("span", { class: "cosine" }, formatNumber(similarity))));
 }

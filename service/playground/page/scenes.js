@@ -20,7 +20,7 @@ export async function showScenes(pick, fail) {
   if ($("scenes").hasChildNodes()) return; // requested twice while in flight
   const buttons = scenes.map((scene) => element("button", { type: "button", class: "thumb", title: scene.caption, "aria-label": scene.caption }, thumbnail(scene)));
   $("scenes").replaceChildren(...buttons);
-  rovingTabindex($("scenes"), buttons, { point: () => {}, pin: (i) => { if (i >= 0) selectScene(scenes[i]); } });
+  rovingTabindex($("scenes"), buttons, { hover: () => {}, pin: (i) => { if (i >= 0) selectScene(scenes[i]); } });
   $("search").placeholder = scenes[Math.floor(scenes.length / 2)].caption;
   $("other-scene").append(...scenes.map((scene, i) => option(i, scene.caption)));
 }
@@ -39,10 +39,10 @@ function fetchScenes() {
 
 /** Fetch a scene and select it; of two in flight the later wins. */
 async function selectScene(scene) {
-  const turn = ++selection.count;
+  const requestId = ++selection.count;
   try {
-    const found = await toImageInput(scene);
-    if (turn === selection.count) selection.pick(found);
+    const input = await toImageInput(scene);
+    if (requestId === selection.count) selection.pick(input);
   } catch (error) {
     selection.fail(error);
   }
@@ -63,9 +63,9 @@ export async function search(text, textModel, imageModel, signal) {
   const [query, vectorsOfScenes] = await Promise.all([embed(textModel, textInput(text), null, signal), sceneVectors(imageModel)]);
   const ranked = scenes.map((scene, i) => ({ scene, similarity: cosine(query.embedding, vectorsOfScenes[i]) })).sort((a, b) => b.similarity - a.similarity);
   if (signal.aborted) return;
-  $("found").replaceChildren(...ranked.slice(0, MAX_RESULTS).map(({ scene, similarity }) => element("li", {},
-    element("button", { type: "button", class: "hit", onclick: () => selectScene(scene) },
-      thumbnail(scene), element("span", { class: "label" }, scene.caption), element("span", { class: "near" }, formatNumber(similarity))))));
+  $("search-results").replaceChildren(...ranked.slice(0, MAX_RESULTS).map(({ scene, similarity }) => element("li", {},
+    element("button", { type: "button", class: "result", onclick: () => selectScene(scene) },
+      thumbnail(scene), element("span", { class: "label" }, scene.caption), element("span", { class: "cosine" }, formatNumber(similarity))))));
 }
 
 /** The vectors of the scenes, requested once. */
@@ -79,7 +79,7 @@ function sceneVectors(model) {
 }
 
 async function embedSequentially(model) {
-  const found = [];
-  for (const scene of scenes) found.push((await embed(model, await toImageInput(scene), null)).embedding);
-  return found;
+  const embeddings = [];
+  for (const scene of scenes) embeddings.push((await embed(model, await toImageInput(scene), null)).embedding);
+  return embeddings;
 }

@@ -6,7 +6,7 @@ import { element, formatNumber } from "./dom.js";
 import { rovingTabindex } from "./roving-tabindex.js";
 
 export class TextView {
-  /** `on.point(positions)` and `on.pin(positions)` receive the hovered and the pinned tokens: a list, or null. */
+  /** `on.hover(positions)` and `on.pin(positions)` receive the hovered and the pinned tokens: a list, or null. */
   constructor(text, tokens, label, on) {
     this.tokens = tokens;
     const special = tokens.flatMap((token, i) => (token.start === token.end ? [{ text: token.text, tokens: [i], special: true }] : []));
@@ -14,12 +14,12 @@ export class TextView {
     this.spans = [...inText.filter((span) => span.tokens.length), ...special];
     for (const span of this.spans) span.node = element("span", { class: "token", role: "button" }, showControlCharacters(span.text));
     const drawn = inText.map((span) => span.node ?? showControlCharacters(span.text));
-    this.node = element("div", { class: "passage", role: "group", "aria-label": label },
-      element("p", { class: "running", dir: "auto" }, ...drawn),
+    this.node = element("div", { class: "text-view", role: "group", "aria-label": label },
+      element("p", { class: "text", dir: "auto" }, ...drawn),
       special.length > 0 && element("p", { class: "specials" },
         element("span", { class: "note" }, "Special tokens"), ...special.map((span) => span.node)));
     const toPositions = (callback) => (i) => callback(i < 0 ? null : this.spans[i].tokens);
-    rovingTabindex(this.node, this.spans.map((span) => span.node), { point: toPositions(on.point), pin: toPositions(on.pin) });
+    rovingTabindex(this.node, this.spans.map((span) => span.node), { hover: toPositions(on.hover), pin: toPositions(on.pin) });
   }
 
   /** The largest weight of the text's own tokens: what the shades are scaled to. */
