@@ -20,7 +20,7 @@ WORD_RANGES = {"short": (8, 13), "mixed": (4, 200), "long": (185, 200)}
 """Words of a text, at least and at most: about 13, 50 and 240 tokens."""
 
 InputData = str | bytes
-"""A text, or a picture file."""
+"""A text, or an image file."""
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _read_result(process: "subprocess.Popen[str]") -> ClosedLoopResult:
 
 
 def count_computed_tokens(url: str) -> float:
-    """All tokens, and positions of pictures, that were in a batch since the server started."""
+    """All tokens, and positions of images, that were in a batch since the server started."""
     return sum(value for name, value in scrape_metrics(url).items() if name.startswith("headlight_batch_tokens_sum"))
 
 

@@ -2,7 +2,7 @@
 
 The service does the same on bytes and the graph the rest, to within 1 of 255 of transformers' own processor; what
 could not be done alike is refused. Without do_convert_rgb too transformers makes RGB of a file; with it, one color
-that stands for transparent becomes white. do_reduce_labels is about labels and changes no picture.
+that stands for transparent becomes white. do_reduce_labels is about labels and changes no image.
 """
 
 from dataclasses import dataclass

@@ -53,7 +53,7 @@ DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.flo
 """In which the original's own error is measured."""
 
 MAX_FETCHED_BYTES = 256 * 2**20
-"""Raw weights that are fetched at once: those of a large picture's layers would not all fit in memory."""
+"""Raw weights that are fetched at once: those of a large image's layers would not all fit in memory."""
 
 _RUN_ERRORS = (
     ort_errors.Fail,

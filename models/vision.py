@@ -1,6 +1,6 @@
 """Interface between image encoders of any origin and the export: pixels of one size in, an embedding out.
 
-Letters: b items, y, x rows and columns of the picture in px, s positions, h heads, e embedding width.
+Letters: b items, y, x rows and columns of the image in px, s positions, h heads, e embedding width.
 """
 
 from abc import ABC, abstractmethod
@@ -41,7 +41,7 @@ class VisionEncoder(nn.Module, ABC):
     def forward(self, pixels: Tensor, recorder: AttentionRecorder | None = None) -> Tensor:
         """Encode pixels `[b, y, x, 3]` sRGB, 0 to 255, of any dtype -> `[b, e]`, not normalized.
 
-        Raises ValueError for pictures of another size than the encoder's.
+        Raises ValueError for images of another size than the encoder's.
         """
         size = (self.height_px, self.width_px, 3)
         if pixels.shape[1:] != size:

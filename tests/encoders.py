@@ -40,7 +40,7 @@ def random_images(count: int, side_px: int = 64, seed: int = 0) -> torch.Tensor:
 
 
 def build(name: str) -> Encoder:
-    """The encoder of `CONFIGS[name]` in evaluation mode; batch norms have seen some pictures."""
+    """The encoder of `CONFIGS[name]` in evaluation mode; batch norms have seen some images."""
     torch.manual_seed(0)
     encoder = registry.build(registry.from_dict(CONFIGS[name]))
     for parameter in encoder.parameters():

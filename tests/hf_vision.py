@@ -168,6 +168,6 @@ def random_images(count: int, height_px: int, width_px: int) -> Tensor:
 
 
 def normalize(pixels: Tensor) -> Tensor:
-    """What `transformers`' preprocessor makes of pictures that have their size: `[b, 3, y, x]`."""
+    """What `transformers`' preprocessor makes of images that have their size: `[b, 3, y, x]`."""
     images = (pixels.double() / 255 - torch.tensor(IMAGE_MEAN).double()) / torch.tensor(IMAGE_STD).double()
     return images.permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Picture files of every kind a caller may send, made in memory."""
+"""Image files of every kind a caller may send, made in memory."""
 
 import base64
 import io
@@ -28,7 +28,7 @@ def encode_pixels(pixels: Pixels) -> bytes:
 
 
 def gradient_image(width: int = 48, height: int = 32) -> Image.Image:
-    """A picture without symmetry: red to the right, green downwards, a blue corner at top left."""
+    """An image without symmetry: red to the right, green downwards, a blue corner at top left."""
     pixels: Pixels = np.zeros((height, width, 3), dtype=np.uint8)
     pixels[..., 0] = np.linspace(0, 255, width, dtype=np.uint8)
     pixels[..., 1] = np.linspace(0, 255, height, dtype=np.uint8)[:, None]
@@ -71,7 +71,7 @@ PNG_WITHOUT_PALETTE = png(4, 4, color_type=3, rows=bytes(5 * 4))
 
 
 def progressive_jpeg(image: Image.Image, extra_scans: int) -> bytes:
-    """A progressive JPEG whose last scan comes `extra_scans` times again: 42 bytes each, over all of the picture."""
+    """A progressive JPEG whose last scan comes `extra_scans` times again: 42 bytes each, over all of the image."""
     file = encode(image, "JPEG", progressive=True)
     last = file[file.rindex(b"\xff\xda") : -2]
     return file[:-2] + extra_scans * last + file[-2:]

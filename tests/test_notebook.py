@@ -27,7 +27,7 @@ NUMBER = re.compile(r"\d+\.\d+")
 
 @pytest.fixture(scope="module")
 def notebook(both: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the cells leave, run one after the other in a folder that holds the picture."""
+    """What the cells leave, run one after the other in a folder that holds the image."""
     folder = tmp_path_factory.mktemp("notebook")
     (folder / "docs").symlink_to(ROOT / "docs")
     names: dict[str, Any] = {"__name__": "notebook", "folder": folder}

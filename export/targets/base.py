@@ -1,7 +1,7 @@
 """Interface of an export target to tracing, parity and the manifest.
 
-An *item* is what one request input becomes: token ids `[n]`, or a picture `[y, x, 3]`.
-Letters: b items, n positions of one item, y, x rows and columns of a picture in px, e width.
+An *item* is what one request input becomes: token ids `[n]`, or an image `[y, x, 3]`.
+Letters: b items, n positions of one item, y, x rows and columns of an image in px, e width.
 """
 
 import copy

@@ -1,6 +1,6 @@
 """Image target: images of one size.
 
-Letters: b items, y, x rows and columns of the picture in px, n positions, k heads that are asked for, e width.
+Letters: b items, y, x rows and columns of the image in px, n positions, k heads that are asked for, e width.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +39,7 @@ class ImageModelInfo(ModelInfo):
 
 
 class ImageTarget(ExportTarget[VisionEncoder]):
-    """A picture encoder, each picture an item."""
+    """An image encoder, each image an item."""
 
     modality = "image"
 
@@ -78,7 +78,7 @@ class ImageTarget(ExportTarget[VisionEncoder]):
 
     @override
     def validation_batches(self, rng: np.random.Generator) -> Iterator[list[Item]]:
-        """1 to 16 pictures, fewer where their attention is large."""
+        """1 to 16 images, fewer where their attention is large."""
         matrices = self.attention.num_matrices if self.attention else 1
         max_images = max(1, MAX_REFERENCE_BYTES // (8 * matrices * self._image.num_tokens**2))
         for count in (1, 3, 7, 16):
@@ -91,7 +91,7 @@ class ImageTarget(ExportTarget[VisionEncoder]):
 
     @override
     def corpus(self, split: CorpusSplit) -> list[Item]:
-        """Drawn scenes: what is at hand of pictures with things in them."""
+        """Drawn scenes: what is at hand of images with things in them."""
         scene_split: Split = "train" if split == "calibration" else "unseen"
         rng = np.random.default_rng(SCENE_SEED)
         scenes = (
@@ -102,7 +102,7 @@ class ImageTarget(ExportTarget[VisionEncoder]):
 
     @override
     def copy_files(self, staging_dir: Path) -> None:
-        """Nothing: the manifest says how a picture is prepared."""
+        """Nothing: the manifest says how an image is prepared."""
 
     def _random_images(self, rng: np.random.Generator, count: int) -> list[Item]:
         """Noise over a gradient: no two patches alike, and no patch flat."""

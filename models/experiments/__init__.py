@@ -7,7 +7,7 @@ positions     what does attention know of order, and what does each kind of posi
 specificity   how far does the mixing kernel move with the input, and is it ever negative?
 one_cell      what is left of attention over a map of one cell?
 convolutions  attention or convolution, at equal parameters and equal steps?
-skipping      what does it cost to skip near-zero weights?
+pruning       what does it cost to prune near-zero weights?
 
 Each experiment writes a result (JSON) and a plot (SVG) to docs/plots, and its figures to docs/explanation/attention.md.
 """

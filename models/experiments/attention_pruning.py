@@ -76,7 +76,7 @@ class AttentionPruningResult(Result):
 
 
 class AttentionPruning(Experiment[AttentionPruningResult]):
-    name = "skipping"
+    name = "pruning"
     result = AttentionPruningResult
 
     @override
@@ -87,7 +87,7 @@ class AttentionPruning(Experiment[AttentionPruningResult]):
             if not isinstance(encoder, ImageEncoder):
                 raise ValueError(f"{context.image_model} holds no image encoder")
             num_patches = encoder.grid[0] * encoder.grid[1]
-            encoded[f"picture, {num_patches} patches"] = measure_cost(_images(encoder, context.samples(NUM_IMAGES)))
+            encoded[f"image, {num_patches} patches"] = measure_cost(_images(encoder, context.samples(NUM_IMAGES)))
         return AttentionPruningResult(quick=context.quick, encoded=encoded)
 
     @override

@@ -134,7 +134,7 @@ def accuracy_table(comparison: Comparison) -> str:
         [name, f"{learned.parameters:,}", f"{learned.megaflops:.1f}", f"{learned.rate:g}", str(learned.accuracy)]
         for name, learned in comparison.learned.items()
     ]
-    return table(["encoder", "parameters", "MFLOP a picture", "learning rate", "accuracy: mean (least to most)"], rows)
+    return table(["encoder", "parameters", "MFLOP per image", "learning rate", "accuracy: mean (least to most)"], rows)
 
 
 def compare_sentence(comparison: Comparison, first: str, second: str) -> str:

@@ -81,7 +81,7 @@ class Deletion(Experiment[DeletionResult]):
             encoder = load(context.image_model)
             if not isinstance(encoder, ImageEncoder):
                 raise ValueError(f"{context.image_model} holds no image encoder")
-            found["picture"] = measure_deletion(image_items(encoder, context.samples(NUM_IMAGES)))
+            found["image"] = measure_deletion(image_items(encoder, context.samples(NUM_IMAGES)))
         return DeletionResult(quick=context.quick, deleted=found)
 
     @override

@@ -1,8 +1,8 @@
 """Inputs of the deletion experiment: the relevance of each part, and the vector of what is left.
 
 Tokens are left out: those behind them move up, and special tokens stay. A patch cannot be left out, for the encoder
-knows pictures of one size only; it is painted in the mean color of its picture, which says nothing of what was there
-and leaves the picture as bright as it was.
+knows images of one size only; it is painted in the mean color of its image, which says nothing of what was there
+and leaves the image as bright as it was.
 
 Letters: n tokens or positions, m parts that can be deleted, v variants of an item, e width.
 """

@@ -40,7 +40,7 @@ class OneCellResult(Result):
     sides: tuple[int, ...]
     own: dict[Projection, tuple[Number, ...]]
     idle: int
-    """Number of parameters of AlterNet-18's last attention that get no gradient from pictures of 32 px."""
+    """Number of parameters of AlterNet-18's last attention that get no gradient from images of 32 px."""
 
     of: int
     """Number of all parameters of that attention."""
@@ -86,7 +86,7 @@ class OneCell(Experiment[OneCellResult]):
         head = ["cells", *(f"{side} x {side}" for side in result.sides)]
         rows = [[kind, *(f"{weight:.3f}" for weight in own)] for kind, own in result.own.items()]
         return (
-            f"Largest deviation from a weight of 1 on one cell: {result.largest_deviation:g}. Fed pictures of 32 px, "
+            f"Largest deviation from a weight of 1 on one cell: {result.largest_deviation:g}. Fed images of 32 px, "
             f"AlterNet-18 ends on one cell: {result.idle:,} of the {result.of:,} parameters of its last attention get "
             f"no gradient; at 64 px (2 x 2 cells), {result.idle_at_64_px:,}.\n\n{table(head, rows)}"
         )

@@ -40,7 +40,7 @@ class ShuffledPatches(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     moved: Number
-    """|f(P x) - f(x)| / |f(x)|, over the vectors of all pictures."""
+    """|f(P x) - f(x)| / |f(x)|, over the vectors of all images."""
 
     accuracy: Number
 

@@ -5,7 +5,7 @@
     convolution  out_i = sum_j w_(j-i) x_j             any sign; the input has no part in it
 
 Park & Kim, "How Do Vision Transformers Work?" (2022), call the first data-specific and the last data-agnostic. Asked
-besides: whether attention's kernel depends on the query at all, or is one for the whole picture, as Cao et al.,
+besides: whether attention's kernel depends on the query at all, or is one for the whole image, as Cao et al.,
 "GCNet" (2019), section 3.2, found of non-local blocks.
 
 Letters: b items, p kernels of one item, k weights of a kernel.
@@ -44,8 +44,8 @@ EDGES = np.linspace(-1, 1, 81)
 class Kernels(BaseModel):
     """Kernels of one kind of encoder: means over seeds, by layer where there are several figures.
 
-    `moved` is `models.experiments.kernels.movement` over pictures, `moved_untrained` that of random weights, and
-    `moved_by_query` over the positions of one picture (a convolution has one kernel for all of them). `negative` is
+    `moved` is `models.experiments.kernels.movement` over images, `moved_untrained` that of random weights, and
+    `moved_by_query` over the positions of one image (a convolution has one kernel for all of them). `negative` is
     the share of weights under 0, zeros out of a convolution's reach left aside; `sums` the least and the largest sum of
     a kernel; `histogram` the share of weights between each two of `EDGES`.
     """
@@ -82,7 +82,7 @@ class Specificity(Experiment[SpecificityResult]):
 
     @override
     def draw(self, result: SpecificityResult) -> Figure:
-        figure, (moved, weights) = style.panels("How far the kernel moves with the picture", "Weights of the kernel")
+        figure, (moved, weights) = style.panels("How far the kernel moves with the image", "Weights of the kernel")
         layers = range(1, encoders.LAYERS + 1)
         for (name, kernels), look in zip(result.kernels.items(), style.SERIES_STYLES, strict=False):
             moved.plot(layers, kernels.moved, label=name, **look)
@@ -108,9 +108,9 @@ class Specificity(Experiment[SpecificityResult]):
         ]
         head = [
             "kernel, layer by layer",
-            "moved by the picture",
+            "moved by the image",
             "the same, untrained",
-            "moved by the position in one picture",
+            "moved by the position in one image",
         ]
         return f"{table(head, by_layer)}\n\n{table(['kernel', 'negative weights', 'sum of a kernel'], signs)}"
 

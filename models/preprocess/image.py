@@ -1,6 +1,6 @@
 """Preprocessing of image files to pixels, with the boxes of the patches in the client's own image.
 
-Letters: x, y columns and rows in px. "Original" is the picture as its viewer sees it, turned upright.
+Letters: x, y columns and rows in px. "Original" is the image as its viewer sees it, turned upright.
 """
 
 from dataclasses import dataclass, field
@@ -17,13 +17,13 @@ from models.preprocess.image_decoding import decode_image
 from models.preprocess.model_input import content_key
 
 MAX_PIXELS = 25_000_000
-"""Default limit on the pixels of a picture: fits a 24-megapixel camera, 75 MB decoded."""
+"""Default limit on the pixels of an image: fits a 24-megapixel camera, 75 MB decoded."""
 
 _MAX_UPSCALED_PIXELS: Final = 2**22
 """Most pixels that an original is enlarged to whole. A sliver of few bytes could be enlarged to gigapixels."""
 
 _FILTER_MARGIN_PX: Final = 4
-"""More px of a picture that is enlarged than any interpolation looks to either side."""
+"""More px of an image that is enlarged than any interpolation looks to either side."""
 
 Size = tuple[int, int]
 """Width and height in px, in Pillow's order."""
@@ -37,7 +37,7 @@ class PreprocessedImage:
     """Image as its model takes it: `pixels` `[height_px, width_px, 3]`, of which `crop_box_px` is the part in the
     original.
 
-    `num_tokens` is the length of the sequence that it is to the encoder, the same for every picture of a model.
+    `num_tokens` is the length of the sequence that it is to the encoder, the same for every image of a model.
     """
 
     pixels: Pixels

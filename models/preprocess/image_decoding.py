@@ -46,7 +46,7 @@ _UNSUPPORTED_SIGNATURES: Final = (
     b"<?xml",
     b"%PDF",
 )
-"""How pictures begin that are known and not taken: GIF, BMP, TIFF, PSD, ICO, JPEG XL, SVG."""
+"""How images begin that are known and not taken: GIF, BMP, TIFF, PSD, ICO, JPEG XL, SVG."""
 
 _ORIENTATION: Final = 0x0112
 _TRANSPOSE_BY_ORIENTATION: Final = {
@@ -118,7 +118,7 @@ def _to_rgb(image: Image.Image, transparency: Transparency) -> Image.Image:
     if transparency == "dropped" or isinstance(image.info.get("transparency"), bytes):
         # Pillow warns of a palette's transparency that is lost, which is what was asked for.
         image.info.pop("transparency", None)
-    rgb = image if image.mode == "RGB" else image.convert("RGB")  # converting would copy all of a large picture
+    rgb = image if image.mode == "RGB" else image.convert("RGB")  # converting would copy all of a large image
     return _composite_on_white(rgb) if rgb.has_transparency_data else rgb
 
 

@@ -1,5 +1,5 @@
-"""Of how many parts a picture file is, counted before a decoder sees it. No decoder bounds their number, nor does the
-picture's size: each scan of a JPEG goes over all of its blocks again, if it is 40 bytes of nothing.
+"""Of how many parts an image file is, counted before a decoder sees it. No decoder bounds their number, nor does the
+image's size: each scan of a JPEG goes over all of its blocks again, if it is 40 bytes of nothing.
 
 A JPEG is taken apart here as both Pillow and libjpeg take it apart; what one of them would read differently is refused.
 """
@@ -18,10 +18,10 @@ MAX_STRAY_HEADER_BYTES: Final = 65_536
 """Bytes of a JPEG's header that are of no segment: over these too."""
 
 MAX_SCANS: Final = 32
-"""Of a JPEG of any size; encoders make 1 to 15. Of a small picture more are taken: as many as cost no more."""
+"""Of a JPEG of any size; encoders make 1 to 15. Of a small image more are taken: as many as cost no more."""
 
 MAX_BLOCK_PX: Final = 32
-"""The largest block of a JPEG. No side of a picture is less to decode."""
+"""The largest block of a JPEG. No side of an image is less to decode."""
 
 _FILL_BYTES: Final = bytes([0xFF]) * 65_536
 """Fill bytes, legal before any marker; libjpeg rescans a run from its start with every chunk of the file it gets."""

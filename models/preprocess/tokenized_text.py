@@ -69,5 +69,5 @@ class TokenizedText:
 
 
 def get_word_offsets(item: ModelInput) -> WordOffsets | None:
-    """Those of a text, if they are known; a picture has none."""
+    """Those of a text, if they are known; an image has none."""
     return item.words if isinstance(item, TokenizedText) else None

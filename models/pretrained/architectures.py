@@ -84,7 +84,7 @@ _MEAN = _fixed_pools({"mean": _MEAN_POOLING})
 class VisionArchitecture:
     """`num_cls_tokens` positions come first, then the config's registers if it has `registers`, then the patches.
 
-    `dim_entry` names the config's entry; `non_square` says that pictures need not be square, `dynamic_size` that the
+    `dim_entry` names the config's entry; `non_square` says that images need not be square, `dynamic_size` that the
     model's own code takes other sizes than its config's; `options` are for loading. `refusal` says why it cannot be
     exported.
     """

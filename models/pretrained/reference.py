@@ -3,7 +3,7 @@
 Nothing here goes through `models.attention` or `models.pretrained.attention_interface`.
 
 Letters: b items, h heads, n windows, p positions of a window, s positions of `VisionEncoder.grid` and its prefix,
-y, x rows and columns of the picture in px, e width.
+y, x rows and columns of the image in px, e width.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Attention of Swin's windows on the grid of its last stage, from which the embedding is pooled.
 
-The finest map of Swin is 56 x 56: a matrix over it has ten million entries per head and picture. Attention is therefore
+The finest map of Swin is 56 x 56: a matrix over it has ten million entries per head and image. Attention is therefore
 not reported on that map (as AlterNet's is, `models.layers.grid_resampling`) but coarsened: the row of a coarse cell is
 the mean over its fine cells of their attention to each coarse cell. Rows sum to 1, all layers share one grid, and
 merging patches moves nothing out of its coarse cell. The last stage is reported as computed. No matrix over a fine map

@@ -1,6 +1,6 @@
 """Loading of third-party image encoders from a local Hugging Face directory.
 
-Pictures are of the size that the checkpoint was made for, unless its own code takes others: DINOv2 was trained at
+Images are of the size that the checkpoint was made for, unless its own code takes others: DINOv2 was trained at
 518 px and is mostly given 224. Its positions are then interpolated once, here, as its own code would do for each batch.
 """
 
@@ -26,7 +26,7 @@ from models.vision import Channels
 class VisionSource:
     """Recognized directory whose weights are not read yet. `config` is that of the image tower.
 
-    `image_mean` and `image_std` are mean and deviation of its pictures (`VisionEncoder`).
+    `image_mean` and `image_std` are mean and deviation of its images (`VisionEncoder`).
     """
 
     directory: Path
@@ -54,7 +54,7 @@ def resolve(
 ) -> VisionSource:
     """Find the architecture in `directory` by its config, and how to run it and report its attention.
 
-    `pooling` overrides the pooling of the original; `size_px` (rows, columns) overrides the picture size of the config.
+    `pooling` overrides the pooling of the original; `size_px` (rows, columns) overrides the image size of the config.
     Raises PretrainedError.
     """
     architecture = find_architecture(config)

@@ -2,7 +2,7 @@
 
 What differs by architecture stands in the `VisionPlan`, which `models.pretrained.vision` makes.
 
-Letters: b items, s positions, y, x rows and columns of the picture in px, e embedding width.
+Letters: b items, s positions, y, x rows and columns of the image in px, e embedding width.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Rendering of a placed description to pixels and masks.
 
-Letters: y, x rows and columns of the picture, n objects in it.
+Letters: y, x rows and columns of the image, n objects in it.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Shapes as implicit functions: negative inside, zero on the outline, of u (right) and v (down) in units of radius.
 
-Letters: y, x rows and columns of the picture.
+Letters: y, x rows and columns of the image.
 """
 
 from collections.abc import Callable

@@ -20,7 +20,7 @@ class BatchLimits:
     """Most `tokens` in a batch, and in one whose attention is observed most `attention_elements` of it: items times
     length squared.
 
-    A picture counts as the tokens that its positions are. A single item is a batch whatever its size: what it may take
+    An image counts as the tokens that its positions are. A single item is a batch whatever its size: what it may take
     was bounded when it was asked for (`service.pipeline.embed`).
     """
 

@@ -55,7 +55,7 @@ async def read_body(request: HttpRequest) -> bytes:
     if len(content) <= MAX_INLINE_GZIP_BYTES:
         inflated = inflate(content, max_bytes)
     else:
-        # Not on the threads that decode pictures: behind some of those it would wait for seconds.
+        # Not on the threads that decode images: behind some of those it would wait for seconds.
         inflated = await asyncio.to_thread(inflate, content, max_bytes)
     _reserve(request, len(inflated))
     return inflated

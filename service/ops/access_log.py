@@ -14,7 +14,7 @@ from service.engine.items import Timing
 
 @dataclass(slots=True)
 class RequestRecord:
-    """Moments are on `time.monotonic`'s clock; `num_tokens` are tokens of texts and positions of pictures."""
+    """Moments are on `time.monotonic`'s clock; `num_tokens` are tokens of texts and positions of images."""
 
     method: str
     request_id: bytes

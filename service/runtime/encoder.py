@@ -158,7 +158,7 @@ class ImageEncoder(Encoder[bytes]):
         """Decode and scale. Raises ImageDecodeError for the first file that is not an image."""
         return [self._preprocess(source) for source in inputs]
 
-    def dummy_input(self, positions: int) -> InputArray:  # noqa: ARG002  # every picture has as many
+    def dummy_input(self, positions: int) -> InputArray:  # noqa: ARG002  # every image has as many
         return np.zeros((self.spec.height_px, self.spec.width_px, 3), dtype=np.uint8)
 
     def _ort_inputs(self, items: Sequence[InputArray]) -> dict[str, InputArray]:

@@ -40,7 +40,7 @@ EXPLICIT_PROVIDERS: Final[dict[str, str]] = {"cuda": CUDA, "tensorrt": TENSORRT}
 
 CUDA_OPTIONS: Final = {
     "use_tf32": "0",  # what was sealed as float32 is computed in it; who wants speed exports fp16
-    "cudnn_conv_algo_search": "HEURISTIC",  # the default tries all ways at each new size of a batch of pictures
+    "cudnn_conv_algo_search": "HEURISTIC",  # the default tries all ways at each new size of a batch of images
     "arena_extend_strategy": "kSameAsRequested",  # the largest batch comes first, at warm-up: nothing to grow into
 }
 TENSORRT_OPTIONS: Final = {

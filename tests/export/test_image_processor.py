@@ -1,4 +1,4 @@
-"""Pictures as the source's own processor makes them, from files of every kind; what cannot be done alike is refused."""
+"""Images as the source's own processor makes them, from files of every kind; what cannot be done alike is refused."""
 
 import functools
 import io

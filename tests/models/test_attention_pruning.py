@@ -83,12 +83,12 @@ def test_packed_text_counts_no_padding(tmp_path: Path) -> None:
     theirs = PretrainedTextEncoder(write_bert(tmp_path / "bert"), "bert")
     for encoder in (ours, theirs):
         vectors = []
-        skippings = [ThresholdPruning(0.0), ThresholdPruning(1.0)]
-        for attention_function in (eager_attention, *map(pruned_attention, skippings)):
+        prunings = [ThresholdPruning(0.0), ThresholdPruning(1.0)]
+        for attention_function in (eager_attention, *map(pruned_attention, prunings)):
             layout = PackedLayout(feeds["pack_index"], feeds["unpack_index"], feeds["lengths"], attention_function)
             vectors.append(encoder(feeds["input_ids"], feeds["position_ids"], layout))
         torch.testing.assert_close(vectors[1], vectors[0], atol=1e-5, rtol=0)
         assert not torch.allclose(vectors[2], vectors[0], atol=1e-3)
         pairs, rows = 5 * 5 + 1 + 9 * 9, 5 + 1 + 9
-        assert skippings[0].pruned_fraction == 0
-        assert skippings[1].pruned_fraction == pytest.approx(1 - rows / pairs)
+        assert prunings[0].pruned_fraction == 0
+        assert prunings[1].pruned_fraction == pytest.approx(1 - rows / pairs)

@@ -123,8 +123,8 @@ def test_equal_parameters_are_equal() -> None:
     assert max(counts) / min(counts) < (1 + TOLERANCE) / (1 - TOLERANCE)
 
 
-def test_skipping_starts_exact_and_the_share_grows(found: dict[str, Any]) -> None:
-    for thresholds in found["skipping"]["encoded"].values():
+def test_pruning_starts_exact_and_its_fraction_grows(found: dict[str, Any]) -> None:
+    for thresholds in found["pruning"]["encoded"].values():
         first, *_, last = thresholds
         assert (first["threshold"], first["share"], first["output_error"]) == (0, 0, 0)
         assert first["embedding_error"] < 1e-9

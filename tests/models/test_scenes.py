@@ -1,4 +1,4 @@
-"""Generated scenes: what the caption says is what the picture shows, and the same numbers give the same picture."""
+"""Generated scenes: what the caption says is what the image shows, and the same numbers give the same image."""
 
 import numpy as np
 import pytest

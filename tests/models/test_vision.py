@@ -31,7 +31,7 @@ WINDOWED = [name for name in SAMPLES if name.startswith("swin")]
 
 @dataclass(frozen=True)
 class Case:
-    """A sample on disk, its model in memory in float64, the encoder opened, and what it answered to three pictures."""
+    """A sample on disk, its model in memory in float64, the encoder opened, and what it answered to three images."""
 
     sample: Sample
     directory: Path

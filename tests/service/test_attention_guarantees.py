@@ -1,7 +1,7 @@
 """What an answer's attention promises, held over HTTP on both default models.
 
 Weights are shares of one item alone, rollout is the paper's, offsets are of the caller's own string, and boxes of the
-caller's own picture.
+caller's own image.
 """
 
 import base64
@@ -217,7 +217,7 @@ FOUND = 0.98
 FOUND_SQUEEZED = 0.95
 
 Posted = tuple[bytes, Mask]
-"""A picture file, and where the object is in the picture as one sees it, `[y, x]`."""
+"""An image file, and where the object is in the image as one sees it, `[y, x]`."""
 
 
 @cache
@@ -226,7 +226,7 @@ def scenes() -> list[Scene]:
 
 
 def found(server: Server, posted: list[Posted]) -> float:
-    """The share of pictures in which the box of the largest weight holds the center of a px of the object."""
+    """The share of images in which the box of the largest weight holds the center of a px of the object."""
     hits = []
     for first in range(0, len(posted), AT_ONCE):
         part = posted[first : first + AT_ONCE]
@@ -252,7 +252,7 @@ def test_largest_weight_is_on_the_object_in_images_of_any_size(both: Server, siz
 
 
 def test_max_weight_with_exif_orientation(both: Server) -> None:
-    """Boxes are of the upright picture, which is no square, so that a side taken for the other is seen."""
+    """Boxes are of the upright image, which is no square, so that a side taken for the other is seen."""
     posted = []
     for index, scene in enumerate(scenes()):
         image, mask = scaled(scene, (150, 100))
@@ -271,7 +271,7 @@ STORED = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-"""How a picture lies in the file of each EXIF orientation."""
+"""How an image lies in the file of each EXIF orientation."""
 
 
 @pytest.mark.parametrize("size", [(128, 85), (59, 128)])

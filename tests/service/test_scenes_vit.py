@@ -1,4 +1,4 @@
-"""The two default models together, over HTTP: a text finds its picture, and attention points at the object."""
+"""The two default models together, over HTTP: a text finds its image, and attention points at the object."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ const RAW_TYPES = new Set(["image/png", "image/jpeg", "image/webp"]);
 export const shellQuote = (word) => `'${word.replaceAll("'", "'\\''")}'`;
 
 /** A file's name, unless it has characters that a terminal would not show: others may have named it. */
-const safeFileName = (name) => (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u.test(name) ? name : "picture");
+const safeFileName = (name) => (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u.test(name) ? name : "image");
 
 /** `view` is null without attention; `query` a position or "pool". A key is named, and never written out. */
 export function curlCommand(endpoint, { model, input, view, query, withKey }) {

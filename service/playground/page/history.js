@@ -30,8 +30,8 @@ export function showNeighbors(model, input, vector, pick) {
 function entry({ model, input, similarity }, pick) {
   const bar = element("span", { class: "similarity-bar", "aria-hidden": "true" });
   bar.style.setProperty("--fraction", Math.max(0, similarity));
-  const picture = input.kind === "image" && element("img", { src: input.url, alt: "", width: 28, height: 28 });
+  const thumbnail = input.kind === "image" && element("img", { src: input.url, alt: "", width: 28, height: 28 });
   const label = input.kind === "image" ? (input.caption ?? input.name) : showControlCharacters(input.text);
   return element("li", {}, element("button", { type: "button", class: "result", onclick: () => pick(model, input) },
-    picture, element("span", { class: "label", dir: "auto" }, label), bar, element("span", { class: "cosine" }, formatNumber(similarity))));
+    thumbnail, element("span", { class: "label", dir: "auto" }, label), bar, element("span", { class: "cosine" }, formatNumber(similarity))));
 }

@@ -13,7 +13,7 @@ export async function imageInput(file, name, address = null) {
     URL.revokeObjectURL(url);
     throw new Error("This is not a supported image file (JPEG, PNG or WebP).");
   }
-  return { kind: "image", base64: await base64(file), type: file.type, name: name || "picture.png", url, address,
+  return { kind: "image", base64: await base64(file), type: file.type, name: name || "image.png", url, address,
     size: [image.naturalWidth, image.naturalHeight] };
 }
 

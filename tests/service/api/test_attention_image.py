@@ -1,4 +1,4 @@
-"""`POST /v1/attention/image`: a picture for every text and image, and a typed refusal for everything else."""
+"""`POST /v1/attention/image`: an image for every text and image, and a typed refusal for everything else."""
 
 import asyncio
 import base64
@@ -51,7 +51,7 @@ def weights(served: Server, model: str, input: object, attention: object = True)
 
 
 def test_heaviest_patch_has_the_maps_end(served: Server) -> None:
-    """On a gray picture, whose own color in the answer is known."""
+    """On a gray image, whose own color in the answer is known."""
     image = {"image": to_data_url(encode(Image.new("RGB", (64, 64), (128, 128, 128))))}
     attention = weights(served, "tiny-image", image)
     pixels = drawn(post(served, "tiny-image", image, width_px=400))
@@ -223,7 +223,7 @@ def test_malformed_deadline_is_refused(served: Server) -> None:
 
 
 def test_drawing_does_not_hold_up_the_event_loop(served: Server) -> None:
-    """While large pictures are drawn, what needs no drawing is answered at once."""
+    """While large images are drawn, what needs no drawing is answered at once."""
 
     async def scenario() -> tuple[list[float], float]:
         async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:

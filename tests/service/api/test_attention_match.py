@@ -16,7 +16,7 @@ from tests.images import encode, gradient_image, to_data_url
 
 URL = "/v1/attention/match"
 TEXTS = ["the old lamp", "sea ship, a lamp reads"]
-PICTURES = [
+IMAGES = [
     {"image": to_data_url(encode(gradient_image(90, 60)))},
     {"image": to_data_url(encode(gradient_image(20, 70)))},
 ]
@@ -95,7 +95,7 @@ def test_words_instead_of_tokens(client: TestClient) -> None:
 
 
 def test_match_of_two_images(client: TestClient) -> None:
-    found = ask(client, *PICTURES, model="tiny-image", pairs=True)
+    found = ask(client, *IMAGES, model="tiny-image", pairs=True)
     assert [side["modality"] for side in found["inputs"]] == ["image", "image"]
     for side in found["inputs"]:
         cells = side["grid"]["rows"] * side["grid"]["columns"]
@@ -111,7 +111,7 @@ def test_match_of_an_input_with_itself(client: TestClient) -> None:
 
 
 def test_model_without_attention_says_so_by_null(client: TestClient) -> None:
-    found = ask(client, *PICTURES, model="tiny-conv")
+    found = ask(client, *IMAGES, model="tiny-conv")
     assert [side["relevance"] for side in found["inputs"]] == [None, None]
     assert all(np.isfinite(side["similarities"]).all() for side in found["inputs"])
 
@@ -132,7 +132,7 @@ def test_token_ids_are_taken_too(client: TestClient) -> None:
         ({"inputs": ["one", 2]}, "invalid_input", "inputs[1]"),
         ({"inputs": ["one", None]}, "invalid_input", "inputs[1]"),
         ({"inputs": ["one", {"image": "https://example.org/cat.png"}]}, "invalid_input", "inputs[1]"),
-        ({"inputs": [PICTURES[0], {"image": "AAAA"}]}, "invalid_image", "inputs[1]"),
+        ({"inputs": [IMAGES[0], {"image": "AAAA"}]}, "invalid_image", "inputs[1]"),
         ({"inputs": ["one", [2, 10**6]]}, "invalid_tokens", "inputs[1]"),
         ({"inputs": [[2, 3], "two"], "units": "words"}, "invalid_parameter", "units"),
         ({"inputs": ["one", "two"], "units": "letters"}, "invalid_parameter", "units"),
@@ -160,4 +160,4 @@ def test_pairs_past_what_is_given_are_refused(tiny: Path) -> None:
 
 def test_answer_of_every_image_is_its_own_in_base64_too(client: TestClient) -> None:
     bare = base64.b64encode(encode(gradient_image(90, 60))).decode()
-    assert ask(client, {"image": bare}, PICTURES[0])["similarity"] == pytest.approx(1, abs=1e-6)
+    assert ask(client, {"image": bare}, IMAGES[0])["similarity"] == pytest.approx(1, abs=1e-6)

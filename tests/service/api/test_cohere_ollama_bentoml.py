@@ -12,7 +12,7 @@ from tests.images import encode, gradient_image, to_data_url
 from tests.server import Server
 from tests.service.api.reference import TEXTS, is_close, post, reference_vectors
 
-PICTURE = to_data_url(encode(gradient_image(90, 60), "PNG"))
+IMAGE_FILE = to_data_url(encode(gradient_image(90, 60), "PNG"))
 LONG = "lamp " * 300
 
 
@@ -40,10 +40,10 @@ def tokens(server: Server) -> list[list[Any]]:
 
 
 def test_cohere_takes_images_and_contents(both: Server) -> None:
-    expected = reference_vectors(both, [{"image": PICTURE}], model="scenes-vit")
-    assert is_close(cohere(both, model="scenes-vit", images=[PICTURE]).json()["embeddings"]["float"], expected)
+    expected = reference_vectors(both, [{"image": IMAGE_FILE}], model="scenes-vit")
+    assert is_close(cohere(both, model="scenes-vit", images=[IMAGE_FILE]).json()["embeddings"]["float"], expected)
     inputs = [
-        {"content": [{"type": "image_url", "image_url": {"url": PICTURE}}]},
+        {"content": [{"type": "image_url", "image_url": {"url": IMAGE_FILE}}]},
         {"content": [{"type": "text", "text": TEXTS[0]}]},
     ]
     mixed = cohere(both, model="scenes-vit", inputs=inputs).json()
@@ -70,7 +70,7 @@ def test_cohere_takes_texts_that_are_within_its_limit(server: Server) -> None:
     ("fields", "status"),
     [
         ({}, 400),
-        ({"texts": ["a"], "images": [PICTURE]}, 400),
+        ({"texts": ["a"], "images": [IMAGE_FILE]}, 400),
         ({"texts": []}, 400),
         ({"texts": ["a"], "embedding_types": ["int8"]}, 400),
         ({"texts": ["a"], "output_dimension": 385}, 400),

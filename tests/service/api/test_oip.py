@@ -15,7 +15,7 @@ from tests.server import Server
 from tests.service.api.reference import TEXTS, is_close, post, reference_vectors
 
 INFER = f"/v2/models/{MINILM}/infer"
-PICTURE = encode(gradient_image(90, 60), "PNG")
+IMAGE_FILE = encode(gradient_image(90, 60), "PNG")
 
 
 def texts(*values: object, **more: Any) -> dict[str, Any]:
@@ -77,12 +77,12 @@ def test_token_ids_with_their_mask(server: Server) -> None:
 def test_image_files(both: Server) -> None:
     path, expected = (
         "/v2/models/scenes-vit/infer",
-        reference_vectors(both, [{"image": to_data_url(PICTURE)}], model="scenes-vit"),
+        reference_vectors(both, [{"image": to_data_url(IMAGE_FILE)}], model="scenes-vit"),
     )
     tensor = {"name": "image", "shape": [1], "datatype": "BYTES"}
-    as_json = {**tensor, "data": [base64.b64encode(PICTURE).decode()]}
+    as_json = {**tensor, "data": [base64.b64encode(IMAGE_FILE).decode()]}
     assert is_close(embedding(post(both, path, {"inputs": [as_json]})), expected)
-    data = packed(PICTURE)
+    data = packed(IMAGE_FILE)
     content, headers = behind({"inputs": [{**tensor, "parameters": {"binary_data_size": len(data)}}]}, data)
     assert is_close(embedding(httpx.post(both.url + path, content=content, headers=headers)), expected)
 
@@ -190,7 +190,7 @@ def test_tensor_over_the_limit_is_refused_by_its_shape(server: Server, shape: li
 def test_error_names_the_field_as_sent(both: Server) -> None:
     ids = {"name": "input_ids", "shape": [2, 2], "datatype": "INT64", "data": [101, 102, 101, 2**40]}
     mask = {"name": "attention_mask", "shape": [2, 2], "datatype": "INT64", "data": [1, 1, 1, 1]}
-    image = {"name": "image", "shape": [3], "datatype": "BYTES"} | {"data": [to_data_url(PICTURE), "aGk=", ""]}
+    image = {"name": "image", "shape": [3], "datatype": "BYTES"} | {"data": [to_data_url(IMAGE_FILE), "aGk=", ""]}
     for path, inputs, name in (
         (INFER, [mask, ids], "inputs[1].data[1]: "),
         (INFER, [texts(*["a"] * 2_049)], "inputs[0]: "),

@@ -9,8 +9,8 @@ from tests.images import encode, gradient_image, to_data_url
 from tests.server import Server
 from tests.service.api.reference import TEXTS, is_close, post, reference_vectors
 
-PICTURE = encode(gradient_image(90, 60), "PNG")
-BASE64 = base64.b64encode(PICTURE).decode()
+IMAGE_FILE = encode(gradient_image(90, 60), "PNG")
+BASE64 = base64.b64encode(IMAGE_FILE).decode()
 
 
 @pytest.mark.parametrize("path", ["/vectors", "/vectors/"])
@@ -33,7 +33,7 @@ def test_texts_and_images_as_multi2vec_clip_sends_them(both: Server) -> None:
     found = post(both, "/vectorize", {"texts": TEXTS, "images": [BASE64]}).json()
     assert is_close(found["textVectors"], reference_vectors(both, TEXTS))
     assert is_close(
-        found["imageVectors"], reference_vectors(both, [{"image": to_data_url(PICTURE)}], model="scenes-vit")
+        found["imageVectors"], reference_vectors(both, [{"image": to_data_url(IMAGE_FILE)}], model="scenes-vit")
     )
     assert post(both, "/vectorize", {"texts": TEXTS[:1]}).json()["imageVectors"] == []
     assert post(both, "/vectorize", {"images": [BASE64]}).json()["textVectors"] == []

@@ -88,7 +88,7 @@ def test_model_without_attention_is_asked_for_none() -> None:
     assert refusal.value.param == "attention"
 
 
-PICTURE = PreprocessedImage(np.zeros((8, 8, 3), np.uint8), IMAGE.num_tokens, 8, 8, (0, 0, 8, 8))
+IMAGE_FILE = PreprocessedImage(np.zeros((8, 8, 3), np.uint8), IMAGE.num_tokens, 8, 8, (0, 0, 8, 8))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_reductions_are_over_patches_and_raw_weights_over_all_positions(
         arrays[tensors.reduction_matrix(reduction)] = rng.random((3, 4, 4), np.float32)
         arrays[tensors.pooled_reduction(reduction)] = rng.random((3, 4), np.float32)
     assert set(plan.outputs) <= arrays.keys()
-    cut = plan.extract(arrays, 1, PICTURE)
+    cut = plan.extract(arrays, 1, IMAGE_FILE)
     assert cut.values.shape == shape
     assert plan.response_bytes(IMAGE.num_tokens) == cut.values.nbytes + (
         0 if cut.indices is None else cut.indices.nbytes

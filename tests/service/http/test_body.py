@@ -66,7 +66,7 @@ def test_compression_bombs_and_corrupt_bodies_are_rejected(
 
 
 def test_inflation_does_not_wait_for_image_decoding(serving: ClientFactory) -> None:
-    """Large enough to be decoded on a thread, while all threads that decode pictures are at work."""
+    """Large enough to be decoded on a thread, while all threads that decode images are at work."""
     content = gzipped(BODY[:-1] + b" " * 5_000 + b"}", compresslevel=0)
     with serving(threads=1) as client:
         over = threading.Event()

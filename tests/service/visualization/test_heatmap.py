@@ -1,4 +1,4 @@
-"""Heat maps: the cell's color where the cell is, the picture under it, and nothing where the model does not look."""
+"""Heat maps: the cell's color where the cell is, the image under it, and nothing where the model does not look."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pictures in a real browser: from a file, from the clipboard, from the scenes; and scenes found by words."""
+"""Images in a real browser: from a file, from the clipboard, from the scenes; and scenes found by words."""
 
 from pathlib import Path
 from typing import Any
