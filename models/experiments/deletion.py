@@ -86,7 +86,7 @@ class Deletion(Experiment[DeletionResult]):
 
     @override
     def draw(self, result: DeletionResult) -> Figure:
-        figure, axes = style.panels(*(f"Deleted of a {name}" for name in result.deleted), width=5.2)
+        figure, axes = style.panels(*(f"Deleted from each {name}" for name in result.deleted), width=5.2)
         percent = [100 * share for share in FRACTIONS]
         for panel, deleted in zip(axes, result.deleted.values(), strict=True):
             for choice, look in zip(PLOTTED_CHOICES, style.SERIES_STYLES, strict=False):
@@ -146,7 +146,7 @@ def _kept_masks(order: npt.NDArray[np.int64]) -> Masks:
 
 def _summary(name: str, deleted: DeletionStatistics) -> str:
     head = [
-        f"deleted of a {name}",
+        f"deleted from each {name}",
         *(f"{100 * share:.0f} %" for share in FRACTIONS),
         "beyond random, over all shares",
         "shares above random",
