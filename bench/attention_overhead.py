@@ -25,13 +25,17 @@ ATTENTION_OPTIONS: Mapping[str, object] = {
 }
 """Of all layers, where raw."""
 
+CLS_ID, SEP_ID = 101, 102
+"""Special tokens of all-MiniLM-L6-v2, which the service requires around token ids."""
+
 REQUESTS_PER_ROUND = 10
 """Of each a round, in turn."""
 
 
 def measure(artifacts: Sequence[Path], rounds: int) -> dict[str, float]:
     """Medians in ms until the answer is read, bytes of it, and ratios to the embedding's time and to JSON's bytes."""
-    ids = np.random.default_rng(0).integers(1_000, 20_000, LONG_TOKENS).tolist()
+    words = np.random.default_rng(0).integers(1_000, 20_000, LONG_TOKENS - 2).tolist()
+    ids = [CLS_ID, *words, SEP_ID]
     bodies = {name: _body(ids, attention) for name, attention in ATTENTION_OPTIONS.items()}
     durations: dict[str, list[float]] = {name: [] for name in ATTENTION_OPTIONS}
     sizes: dict[str, int] = {}

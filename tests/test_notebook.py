@@ -17,7 +17,9 @@ from bench.server import ROOT
 from tests.server import Server
 
 PAGE = (ROOT / "docs/guides/notebook.md").read_text(encoding="utf-8")
-BLOCKS: list[tuple[str, str]] = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", PAGE, re.DOTALL)
+BLOCKS: list[tuple[str, str]] = re.findall(
+    r"(?<!needs bertviz -->\n)```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", PAGE, re.DOTALL
+)
 """Code, and what the page says that it prints."""
 
 FIGURE = ROOT / "docs/plots/notebook.png"

@@ -22,6 +22,7 @@ from models.artifact.manifest import Manifest
 from models.artifact.output_selection import output_selection_inputs
 from models.artifact.packing import pack
 from models.artifact.specs import Precision
+from models.preprocess.tokenized_text import TokenizedText
 from service.bootstrap import AppState
 from service.runtime import providers
 from service.runtime.encoder import TextEncoder
@@ -68,7 +69,10 @@ def engine_tflops(state: AppState, artifact: Path, *, tokens: int, seconds: floa
     assert isinstance(encoder, TextEncoder), "a text model is required"
     inputs_per_request = max(1, state.settings.max_batch_tokens // tokens)
     requests = [
-        [encoder.from_token_ids(ids.tolist()) for ids in random_inputs(encoder, [tokens] * inputs_per_request, seed)]
+        [
+            TokenizedText(ids.tolist(), list, truncated=False)
+            for ids in random_inputs(encoder, [tokens] * inputs_per_request, seed)
+        ]
         for seed in range(REQUESTS)
     ]
     for _ in range(2):  # the first is to warm up
