@@ -23,13 +23,13 @@ ATTENTION_OPTIONS: Mapping[str, object] = {
     "heads_mean_base64": {"reduce": "raw", "heads": "mean", "encoding": "base64"},
     "top_8_base64": {"reduce": "raw", "top_k": 8, "encoding": "base64"},
 }
-"""Of all layers, where raw."""
+"""Measured options; `raw` requests all layers."""
 
 CLS_ID, SEP_ID = 101, 102
 """Special tokens of all-MiniLM-L6-v2, which the service requires around token ids."""
 
 REQUESTS_PER_ROUND = 10
-"""Of each a round, in turn."""
+"""Requests of each kind per round, interleaved."""
 
 
 def measure(artifacts: Sequence[Path], rounds: int) -> dict[str, float]:

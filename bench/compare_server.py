@@ -22,10 +22,10 @@ from models.artifact.arrays import Floats
 TEXT_COUNT = 512
 
 CLIENTS = {"16_clients": (16, 1), "1_client": (1, 1), "1_client_32": (1, 32)}
-"""How many there are, and how many texts each of their requests has."""
+"""Number of clients, and of texts per request."""
 
 MIN_COSINE = 0.999
-"""Least cosine of the two servers' embeddings of a text. Other rounding gives 0.999999; another pooling, 0.5."""
+"""Minimum cosine of the two servers' embeddings of a text. Other rounding gives 0.999999; another pooling, 0.5."""
 
 
 def measure(artifacts: Sequence[Path], other: str, model: str, run_length: RunLength) -> dict[str, float]:

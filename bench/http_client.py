@@ -10,7 +10,7 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.closed_by_server = False
-        """By the server, which may not keep a connection as long as it is idle."""
+        """Whether the server closed the connection: it may not keep an idle one."""
         self._received = bytearray()
         self._response: asyncio.Future[tuple[int, bytes]] | None = None
 

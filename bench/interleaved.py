@@ -9,7 +9,7 @@ from bench import wrk
 from bench.timing import RunLength
 
 SETTLE_S = 2
-"""Between two turns: a server may still compute what nobody waits for any more."""
+"""Pause between two turns: a server may still compute abandoned requests."""
 
 
 @dataclass(frozen=True)

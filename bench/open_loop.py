@@ -15,7 +15,7 @@ import uvloop
 from bench.http_client import HttpConnection
 
 LatenciesMs = dict[str, list[float]]
-"""By kind of request."""
+"""Latencies in ms by kind of request."""
 
 
 @dataclass(frozen=True)

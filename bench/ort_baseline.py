@@ -11,7 +11,7 @@ from models.preprocess.model_input import ModelInput
 from service.runtime.encoder import AnyEncoder
 
 TOKEN_BUDGETS = (128, 256, 512)
-"""Tokens of a batch that are tried: fewer and more were never faster on this machine."""
+"""Tokens per batch that are tried: fewer and more were never faster on this machine."""
 
 CALIBRATION_RUNS, CALIBRATION_INPUTS = 5, 64
 """Runs of each strategy, interleaved, and the minimum number of items; all strategies run the same items."""

@@ -25,7 +25,7 @@ from bench.workloads import TEXT_MODEL, Workload, embeddings_body, workload_text
 
 OVERLOAD_FACTOR = 10
 QUEUE_TOKENS = 8_192
-"""About a second's work: a queue of more than that hides an overload instead of refusing it."""
+"""About one second of work: a larger queue hides an overload instead of refusing it."""
 
 PROBE_INTERVAL_S = 0.05
 

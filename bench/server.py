@@ -16,9 +16,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 120
-"""A server that is not ready by then has failed, """
+"""Time by which a server must be ready."""
 STOP_TIMEOUT_S = 60
-"""and one that has not stopped by then is ended."""
+"""Time after which a server that has not stopped is killed."""
 
 
 class ServerError(RuntimeError):

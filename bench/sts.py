@@ -21,7 +21,7 @@ from bench.server import ServerError
 
 COLUMNS = ("score", "sentence1", "sentence2")
 BATCH_SIZE = 64
-"""Texts of a request."""
+"""Texts per request."""
 
 
 class TableError(Exception):

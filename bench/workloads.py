@@ -17,10 +17,10 @@ from models.scenes.rendering import render_scene
 TEXT_MODEL, IMAGE_MODEL = "all-MiniLM-L6-v2", "scenes-vit"
 
 WORD_RANGES = {"short": (8, 13), "mixed": (4, 200), "long": (185, 200)}
-"""Words of a text, at least and at most: about 13, 50 and 240 tokens."""
+"""Ranges of words per text: about 13, 50 and 240 tokens."""
 
 InputData = str | bytes
-"""A text, or an image file."""
+"""Text, or image file."""
 
 
 @dataclass(frozen=True)

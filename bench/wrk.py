@@ -19,10 +19,10 @@ REPLAY_SCRIPT = Path(__file__).with_name("replay.lua")
 RESPONSE_TIMEOUT_S = 60
 
 WARM_UP_S = 1
-"""Before it is looked how much is done, the clients are under way."""
+"""Time before the first reading, until all clients are running."""
 
 END_MARGIN_S = 0.2
-"""The second look is over before the clients stop."""
+"""Time between the second reading and the clients' end."""
 
 
 class WrkMissing(RuntimeError):

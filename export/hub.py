@@ -29,7 +29,7 @@ ALLOW_PATTERNS = [
     "[0-9]*_*/merges.txt",
     "*.model",  # SentencePiece, in folders too
 ]
-"""No pickles, and no code."""
+"""Files to download: no pickles and no code."""
 
 _IGNORE_PATTERNS = ["onnx/*", "openvino/*", "checkpoint-*/*", "*.bin.index.json"]
 _SHARDS = "model-*-of-*.safetensors"

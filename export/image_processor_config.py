@@ -33,7 +33,7 @@ def _null_to_false(value: object) -> object:
 _Switch = Annotated[bool, BeforeValidator(_null_to_false)]
 _Positive = Annotated[float, Field(gt=0)]
 _SizePx = Annotated[tuple[PixelCount, ...], Field(strict=False)]
-"""(rows, columns), or (shorter side,)."""
+"""Size in px: (rows, columns), or (shorter side,)."""
 
 
 class ProcessorConfig(BaseModel):

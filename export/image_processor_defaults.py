@@ -57,4 +57,4 @@ PROCESSOR_BY_MODEL_TYPE: Final[Mapping[str, str]] = {
     "dinov2": "Bit",
     "dinov3_vit": "DINOv3ViT",
 }
-"""The class by the `model_type` of config.json, for files that are too old to name one."""
+"""Processor class by the `model_type` of config.json, for files too old to name one."""

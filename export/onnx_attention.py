@@ -23,8 +23,8 @@ from models.packed import Bias, PackedLayout, padding_bias, resolve_bias
 OPSET = 24
 
 MASK_VALUE = -1e9
-"""What stands for -inf among scores: its exponential is 0 as well, and a whole row of it gives no NaN. Such are rows of
-padding, within a window that no token of the item is in."""
+"""Replacement of -inf among scores: its exponential is 0 as well, and a whole row of it gives no NaN. Such rows are
+padding within a window without tokens of the item."""
 
 Inputs = tuple[Tensor, *tuple[Tensor | None, ...]]
 

@@ -9,7 +9,7 @@ from models.artifact.specs import Device, Modality, Pooling, Precision
 Task = Literal["embed"]
 
 DEVICES: dict[Precision, tuple[Device, ...]] = {"fp32": ("cpu", "cuda"), "fp16": ("cuda",), "int8": ("cpu",)}
-"""Where a precision pays: half floats have no fast kernels on CPU, the 8-bit products none on CUDA."""
+"""Devices on which a precision is faster: float16 has no fast kernels on CPU, int8 products have none on CUDA."""
 
 
 @dataclass(frozen=True)

@@ -35,25 +35,26 @@ Outputs = dict[str, Floats]
 METRICS = ("embedding", "embedding_cosine", "token_embeddings", "weights", "relevance", "batch_invariance")
 
 TIMES_ORIGINAL = 3
-"""A graph orders its sums otherwise than the original does: a few times the same rounding error is expected."""
+"""Factor of the original's own error: a graph orders its sums differently, so a few times its rounding error is
+expected."""
 
 TOLERANCES: dict[Precision, dict[str, float]] = {
     "fp32": dict.fromkeys(METRICS, 1e-5),
     "fp16": dict.fromkeys(METRICS, 1e-2) | {"embedding_cosine": 1e-4},
     "int8": {"batch_invariance": 1e-5},
 }
-"""Of 8-bit layers `export.quantization.quality` judges, on texts: random ids are unlike all that they were fitted to.
-"""
+"""Tolerances by precision. int8 is judged on texts by `export.quantization.quality` instead: random ids are unlike the
+calibration data."""
 
 CEILINGS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-1, "int8": 1e-3}
-"""The most that any figure may be. An original that is so far off itself is not stable in the precision, or its
-reference in float64 is wrong."""
+"""Maximum of any figure. An original with a larger own error is unstable in the precision, or its reference in float64
+is wrong."""
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
-"""In which the original's own error is measured."""
+"""Type in which the original's own error is measured."""
 
 MAX_FETCHED_BYTES = 256 * 2**20
-"""Raw weights that are fetched at once: those of a large image's layers would not all fit in memory."""
+"""Raw weights fetched at a time: those of a large image's layers would not all fit in memory."""
 
 _RUN_ERRORS = (
     ort_errors.Fail,

@@ -46,7 +46,7 @@ _OTHER_TASKS = {
     "MultiVectorMask": "a multi-vector encoder (ColBERT)",
     "HierarchicalTokenPooling": "a multi-vector encoder (ColBERT)",
 }
-"""Classes of sentence-transformers whose models answer with something other than one vector."""
+"""Classes of sentence-transformers whose models return something other than one embedding."""
 
 
 class _Module(BaseModel):

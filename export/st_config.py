@@ -31,7 +31,7 @@ _POOLING_FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-"""How releases before 5.4 wrote `pooling_mode`."""
+"""Flags that releases before 5.4 wrote instead of `pooling_mode`."""
 
 _COLBERT_ENTRIES = (
     "query_prefix",
@@ -40,7 +40,7 @@ _COLBERT_ENTRIES = (
     "attend_to_expansion_tokens",
     "skiplist_words",
 )
-"""Entries that PyLate adds to the prompts' file."""
+"""Entries that PyLate adds to the file of prompts."""
 
 _OTHER_MODELS = {
     "CrossEncoder": "a reranker (cross-encoder)",

@@ -27,7 +27,7 @@ _FEATURE_BY_METHOD = {
     ("get_image_features", "pooler_output"): "sentence_embedding",
     ("get_image_features", None): "sentence_embedding",
 }
-"""What can be exported of a model's methods and their outputs, and which feature it makes."""
+"""Supported methods and outputs of a model, and the feature that each computes."""
 
 _IGNORED = {
     "model_args": {"torch_dtype", "dtype", "attn_implementation", "trust_remote_code", "device_map", "use_safetensors",
@@ -36,13 +36,13 @@ _IGNORED = {
     "config_args": {"torch_dtype", "dtype", "attn_implementation", "trust_remote_code", "use_cache",
                     "use_memory_efficient_attention", "unpad_inputs"},
 }  # fmt: skip
-"""Arguments that change how fast or with what padding a model runs; model_max_length is read."""
+"""Arguments that change speed or padding only; model_max_length is read."""
 
 _OTHER_TASKS = {
     "sequence-classification": "a reranker (cross-encoder)",
     "fill-mask": "a sparse encoder (SPLADE)",
 }
-"""What a model with such a transformer_task is, in place of an embedding model."""
+"""Kind of model for each transformer_task other than embedding."""
 
 _RENAMED_ENTRIES = {"model_kwargs": "model_args", "processor_kwargs": "tokenizer_args", "config_kwargs": "config_args"}
 _PER_TASK_ENTRIES = ("query_length", "document_length", "query_expansion")

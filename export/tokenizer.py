@@ -31,10 +31,10 @@ from models.preprocess.errors import TokenizerError
 from models.preprocess.text import TextPreprocessor, open_tokenizer
 
 UNLIMITED_LENGTH = 1e20
-"""`transformers` writes 1e30 as the model_max_length of a tokenizer without one, and takes all from here on as none."""
+"""Length from which on a limit counts as none: `transformers` writes 1e30 for a tokenizer without a limit."""
 
 _AS_IT_IS = "PreTrainedTokenizerFast"
-"""The class that reads any tokenizer.json."""
+"""Class that reads any tokenizer.json unchanged."""
 
 _LOWERING = ("Siglip2Tokenizer", "Siglip2TokenizerFast")
 """Classes that lower case, which some releases of `transformers` do in Python, others in the backend."""

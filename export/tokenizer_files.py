@@ -14,7 +14,7 @@ ADDED_TOKENS_FILE = "added_tokens.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 
 _TOKEN_FILES = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE)
-"""The files that can name a token."""
+"""Files that can define tokens."""
 
 _VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt", "*.model")
 

@@ -27,7 +27,7 @@ NUM_PROSE_PROBES = 40
 """Texts of prose among the probes."""
 
 MAX_TOKEN_PROBES = 200
-"""Added tokens, and as many words of the vocabulary, that are probed: some vocabularies have thousands to spare."""
+"""Maximum added tokens, and words of the vocabulary, that are compared: some vocabularies have thousands unused."""
 
 PROBES = (
     "",
@@ -54,7 +54,7 @@ PROBES = (
     "supercalifragilisticexpialidocious" * 4,
     "𝒳𝔸 𝟙 \U00020000 \U000e0041",
 )
-"""One text for each thing that normalizers, pre-tokenizers and added tokens treat apart."""
+"""One text for each thing that normalizers, pre-tokenizers and added tokens treat specially."""
 
 
 def compare_ids(directory: Path, tokenizer: str, spec: TextSpec, reference: Any, *, lower_case: bool) -> None:

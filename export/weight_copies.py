@@ -17,7 +17,7 @@ from models.artifact.arrays import Floats, InputArray
 from models.artifact.artifact_files import GRAPH_FILE
 
 _ALIKE = 0.5
-"""Share of equal values from which a matrix is a changed copy of a parameter, and not one that was derived from it."""
+"""Fraction of equal values from which a matrix counts as a damaged copy of a parameter, not as derived from it."""
 
 
 def compare(directory: Path, parameters: Mapping[str, Floats], *, half: bool = False) -> int:

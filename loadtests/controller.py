@@ -15,16 +15,16 @@ STRAGGLER_GRACE_S = 2.0
 """Seconds added to the request timeout when the end of a run, or of a trial, waits for the last requests."""
 
 WORKER_REPORT_WAIT_S = 4.0
-"""Workers report every three seconds."""
+"""Interval of the workers' reports."""
 
 PHASE_LEAD_S = 0.1
 """Seconds between the message that announces a phase to all worker processes and the start of the phase."""
 
 TICK_S = 1.0
-"""How often Locust asks: a phase that ends sooner is waited for."""
+"""Interval at which Locust asks for the load; a shorter phase ends at the next tick."""
 
 MAX_SPAWN_RATE = 10_000.0
-"""Users a second that Locust may start: a phase begins with all of its users."""
+"""Users per second that Locust may start: a phase begins with all of its users."""
 
 
 class LoadController:

@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass
 
 MAX_CPU = 0.9
-"""Share of a processor above which a generator, which has one, counts as saturated."""
+"""Fraction of one processor above which a generator, which can use one, counts as saturated."""
 
 MAX_SCHEDULE_DELAY_MS = 50.0
-"""So late the 99th of 100 requests may be sent."""
+"""Maximum 99th percentile of how late requests are sent."""
 
 
 class CpuMeter:

@@ -13,10 +13,10 @@ from loadtests.recorder import Recorder
 from loadtests.response_validation import ResponseValidator
 
 RATE_MESSAGE = "headlight-tempo"
-"""The message from the conductor to all who have users."""
+"""Message from the controller to all processes with users."""
 
 _REPORT_KEY = "headlight"
-"""What workers add to Locust's own reports to the master."""
+"""Key of the data that workers add to Locust's reports to the master."""
 
 
 class ProcessState:
@@ -27,11 +27,11 @@ class ProcessState:
         self.recorder = Recorder()
         self.current_rate = CurrentRate()
         self.max_cpu = 0.0
-        """The most that one generator took of a processor in a phase that was measured."""
+        """Maximum fraction of a processor that one generator used in a measured phase."""
         self.started_users = 0
-        """That this process has started so far: their numbers."""
+        """Number of users that this process has started."""
         self.in_flight = Pool()
-        """Requests of an open loop that have no answer yet."""
+        """Number of requests of an open loop in flight."""
         self._cpu_meter = CpuMeter()
         self._validator: ResponseValidator | None = None
 

@@ -87,7 +87,7 @@ def steady_clock() -> float:
 
 
 BucketKey = tuple[int, int]
-"""A tempo's number, and a second of the run."""
+"""Number of a rate stage, and a second of the run."""
 
 
 class Recorder:

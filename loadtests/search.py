@@ -6,7 +6,7 @@ from loadtests.phases import LoadPlan, Phase, PhaseResult
 from loadtests.slo import Slo
 
 MAX_NOT_OK_SHARE = 0.01
-"""Share of a trial's requests that come to nothing from which it has failed, whatever its objectives are."""
+"""Fraction of requests without a valid response from which a trial has failed, whatever its objectives."""
 
 GIVE_UP_FACTOR = 64
 """The search gives up when the initial rate divided by this factor fails."""
@@ -24,9 +24,9 @@ class MaxRateSearch(LoadPlan):
         self._level, self._seconds, self._slo = level, seconds, slo
         self._tolerance, self._max_trials = tolerance, max_trials
         self.max_passing_rate: float | None = None
-        """The highest level that held,"""
+        """Highest level that met the objectives."""
         self.min_failing_rate: float | None = None
-        """and the lowest that did not."""
+        """Lowest level that missed them."""
 
     def phases(self) -> Iterator[Phase]:
         for _ in range(self._max_trials):

@@ -3,10 +3,10 @@
 import math
 
 STAGE_ORDER = ("preprocess", "queue", "inference", "serialize", "total")
-"""What Headlight tells, in the order in which a request goes through it."""
+"""Headlight's stages, in the order of a request."""
 
 MAX_STAGES, MAX_NAME_LENGTH = 16, 40
-"""Stages of an answer, and letters of a name, that are kept: a server can say what it likes."""
+"""Maximum stages per response, and characters per name: a server can send anything."""
 
 
 def parse_server_timing(header: str) -> dict[str, float]:

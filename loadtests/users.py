@@ -14,10 +14,10 @@ from loadtests.process_state import ProcessState
 from loadtests.rate import RateStage
 
 POLL_INTERVAL_S = 0.1
-"""How often somebody who waits looks whether the tempo has changed."""
+"""Interval at which waiting users check for a changed rate."""
 
 LATE_THRESHOLD_S = 0.005
-"""From when on an arrival is late."""
+"""Delay from which an arrival counts as late."""
 
 
 class LoadUser(FastHttpUser):

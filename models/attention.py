@@ -54,7 +54,7 @@ def attend(
 
 
 ScatterToGrid = Callable[[Tensor], Tensor]
-"""A layer's weights as computed, within windows say, to `[b, h, s, s]` over all positions that the layer has."""
+"""Maps a layer's weights as computed, such as within windows, to `[b, h, s, s]` over all of its positions."""
 
 
 def identity(weights: Tensor) -> Tensor:

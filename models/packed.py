@@ -19,16 +19,16 @@ from models.artifact.specs import Pooling, TokenEmbeddingKind
 from models.attention import AttentionRecorder, attend
 
 RelativeBiasFunction = Callable[[Tensor, Tensor, float], Tensor]
-"""(q, k `[b, h, s, d]`, scale) -> the bias `[b, h, s, s]` that a layer makes of its own queries and keys, linear in
-both, times the scale."""
+"""Maps (q, k `[b, h, s, d]`, scale) to a layer's bias `[b, h, s, s]` from its own queries and keys, linear in both,
+times the scale."""
 
 Bias = Tensor | RelativeBiasFunction
-"""Added to the scores of each item: `[1, h, s, s]` (or 1 for h), or made for each item by a layer."""
+"""Bias added to the scores of each item: `[1, h, s, s]` (or 1 for h), or computed per item by a layer."""
 
 AttentionFunction = Callable[
     [Tensor, Tensor, Tensor, "PackedLayout", int, float, Bias | None], tuple[Tensor, Tensor | None]
 ]
-"""(q, k, v `[b, s, h*d]`, layout, heads, scale, bias) -> (out `[b, s, h*d]`, weights `[b, h, s, s]` or None)."""
+"""Maps (q, k, v `[b, s, h*d]`, layout, heads, scale, bias) to (out `[b, s, h*d]`, weights `[b, h, s, s]` or None)."""
 
 
 @dataclass

@@ -81,7 +81,7 @@ ATTENTION_WORKSPACE_BYTES = 256 * 2**20
 `Settings.attention_workspace_bytes`."""
 
 WarmupCase = tuple[int, int, Sequence[str]]
-"""Positions per item, number of items, and the outputs that are fetched."""
+"""Positions per item, number of items, and the requested outputs."""
 
 
 def batch_limits(encoder: AnyEncoder, settings: Settings, in_flight: int) -> BatchLimits:

@@ -22,10 +22,10 @@ from service.runtime.providers import DeviceOption, ProviderUnavailable
 from service.settings import Settings
 
 FULL_MAX_ABS, HALF_MIN_COSINE = 1e-4, 0.999
-"""Bounds of how far the device may be from the CPU: in float32, and in half floats from float32."""
+"""Limits of the difference from the CPU in float32: absolute for float32, cosine for float16."""
 
 MIN_UTILIZATION = 0.45
-"""Least share of the device's rate that the engine must get."""
+"""Minimum fraction of the device's rate that the engine must reach."""
 
 
 @dataclass(frozen=True)

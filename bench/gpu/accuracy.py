@@ -12,7 +12,7 @@ from models.artifact.arrays import Floats, Ints
 from service.runtime.encoder import TextEncoder
 
 LENGTHS = (1, 3, 17, 40, 128, 200)
-"""Tokens of the items of a batch, as far as the model takes them: most of the batch is padding around attention."""
+"""Tokens of the items of a batch, up to the model's limit: most of the batch is padding in attention."""
 
 ROLLOUT = tensors.pooled_reduction("rollout")
 

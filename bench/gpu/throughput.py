@@ -29,10 +29,10 @@ from service.runtime.encoder import TextEncoder
 from service.runtime.session import IoBindingRunner
 
 CHAIN_LENGTH, REPEATS = 10, 8
-"""Products one after another in a run, and runs, the best of which counts."""
+"""Consecutive products per run, and number of runs, the best of which counts."""
 
 REQUESTS, CLIENTS = 24, 6
-"""Requests, all different, and how many of them are under way at a time: more than the batches that run at once."""
+"""Number of different requests, and how many are in flight: more than the batches that run at once."""
 
 ROUNDS = 30
 

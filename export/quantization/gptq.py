@@ -16,11 +16,11 @@ from models.artifact.arrays import Floats
 
 Int8Array = npt.NDArray[np.int8]
 Float64Array = npt.NDArray[np.float64]
-"""A matrix whose rounding errors matter."""
+"""Matrix whose rounding errors matter."""
 
 MAX_WEIGHT = 64
-"""Largest weight in magnitude. Without VNNI a processor adds two products of unsigned and signed bytes in 16 bits,
-and 2 * 255 * 64 is the most that fits: any more, and answers would be clipped on some processors and not on others."""
+"""Largest weight in magnitude. Without VNNI a processor adds two products of unsigned and signed bytes in 16 bits, and
+2 * 255 * 64 is the most that fits; with more, results would saturate on some processors and not on others."""
 
 MAX_ACTIVATION = 255
 
@@ -28,13 +28,13 @@ _SMOOTHING_ALPHA = 0.5
 """SmoothQuant's alpha: half of a channel's difficulty stays with x."""
 
 _DAMPING = 0.01
-"""Share of the mean second moment added to all, as GPTQ's authors do: channels that calibration hardly moved."""
+"""Fraction of the mean second moment added to all, as in GPTQ, for channels that are nearly constant in calibration."""
 
 _BLOCK_SIZE = 64
-"""Channels whose errors are collected before the rest of the weights hears of them; speed only."""
+"""Channels whose errors are collected before the remaining weights are updated; it affects speed only."""
 
 _RANGE_MARGIN = 1.05
-"""Room for what is louder than all that calibration saw."""
+"""Margin for inputs larger than any in calibration."""
 
 _EPSILON = 1e-5
 

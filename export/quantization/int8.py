@@ -40,10 +40,10 @@ from models.artifact.arrays import Floats
 
 MICROSOFT = "com.microsoft"
 MIN_OPSET = 21
-"""The first whose QuantizeLinear takes a scale for each row."""
+"""First opset whose QuantizeLinear takes a scale per row."""
 
 MAX_OBSERVED_BYTES = 4 * 2**30
-"""The most that observed tensors of all batches may take at once, were each batch as large as the largest."""
+"""Maximum memory of observed tensors over all batches, if each were as large as the largest."""
 
 _MIN_SCALE = np.float32(1e-12)
 """Scale of a row of zeros."""

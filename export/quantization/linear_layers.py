@@ -22,7 +22,7 @@ class LinearLayer:
 
     node: onnx.NodeProto
     weights: Floats
-    """[k, n]"""
+    """Weights `[k, n]`."""
 
     @property
     def input_name(self) -> str:

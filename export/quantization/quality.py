@@ -15,17 +15,18 @@ from models.artifact.manifest import Quality
 from models.artifact.specs import Precision
 
 Embed = Callable[[Sequence[Item]], Floats]
-"""One batch of items -> their vectors `[n, e]`, of any length but 0."""
+"""Embeds one batch of items to `[n, e]`, rows of any length but 0."""
 
 NUM_NEIGHBORS = 10
 BATCH_SIZE = 16
 SOLO_SAMPLES = 64
-"""Items that are also embedded by themselves, evenly from all."""
+"""Number of items that are also embedded alone, evenly spaced."""
 
 MIN_MEAN_COSINE = 0.995
 MIN_OVERLAP = 0.94
 MAX_BATCH_VARIANCE: dict[Precision, float] = {"fp32": 1e-5, "fp16": 1e-2, "int8": 1e-5}
-"""Half floats are rounded where they are summed, and in what order depends on the size of the batch."""
+"""Maximum difference between an item alone and in a batch: float16 is rounded where it is summed, in an order that
+depends on the batch."""
 
 
 def measure(reference: Embed, quantized: Embed, items: Sequence[Item]) -> Quality:

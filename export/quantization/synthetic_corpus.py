@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from export.quantization.corpus_split import CorpusSplit
 
 MIN_WORDS, MAX_WORDS = 4, 200
-"""Words of a text."""
+"""Range of words per text."""
 
 ON_TOPIC_FRACTION = 0.7
-"""Share of a text's sentences on its own topic."""
+"""Fraction of a text's sentences on its own topic."""
 
 # A line each: who, did, what, and when or how; parts of one line can all stand with each other.
 _TOPICS: dict[CorpusSplit, tuple[str, ...]] = {
@@ -78,7 +78,7 @@ _TOPICS: dict[CorpusSplit, tuple[str, ...]] = {
 }
 
 _OPENINGS = ("{who} {did} {what}.", "{who} {did} {what} {how}.", "{how}, {who} {did} {what}.")
-"""With words of the topic from the start, so that a text of a few words is not one of every topic."""
+"""Openings that name the topic, so that a text of a few words has one too."""
 
 _SENTENCES = (
     *_OPENINGS,

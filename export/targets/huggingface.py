@@ -23,7 +23,7 @@ from models.pretrained.loading import read_config
 from models.pretrained.text import ARCHITECTURES as TEXT
 
 KNOWN_ARCHITECTURES: dict[Modality, Collection[str]] = {"text": TEXT, "image": IMAGE}
-"""By `model_type`, and among them what a config's `architectures` can say more exactly."""
+"""Architectures by `model_type`; `architectures` of the config can be more specific."""
 
 
 def load_target(layout: SourceLayout, options: ExportOptions) -> ExportTarget:

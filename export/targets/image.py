@@ -26,7 +26,7 @@ from models.scenes.rendering import render_scene
 from models.vision import VisionEncoder
 
 MAX_REFERENCE_BYTES = 2**30
-"""Of attention that the original gives for one batch in float64."""
+"""Maximum attention that the original returns for one batch in float64."""
 
 NUM_SCENES: dict[CorpusSplit, int] = {"calibration": 24, "gate": 200}
 SCENE_PX = 256

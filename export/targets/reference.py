@@ -25,7 +25,7 @@ class ReferenceOutput:
 
 
 ReferenceModel = Callable[[Tensor], ReferenceOutput]
-"""One item by itself, token ids `[1, n]` or pixels `[1, y, x, 3]`."""
+"""Computes one item alone: token ids `[1, n]` or pixels `[1, y, x, 3]`."""
 
 
 @dataclass(frozen=True)

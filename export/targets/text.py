@@ -27,7 +27,7 @@ from models.pooling import pooling_weights
 from models.preprocess.text import TextPreprocessor
 
 MAX_COMPARED_TOKENS = 512
-"""Tokens of the longest item that is compared: in float64, and spelled out, a longer one costs gigabytes."""
+"""Tokens of the longest item in the comparison: with explicit weights in float64, longer ones take gigabytes."""
 
 NUM_TEXTS: dict[CorpusSplit, int] = {"calibration": 150, "gate": 320}
 

@@ -24,7 +24,7 @@ _TAILS = (
 )  # fmt: skip
 
 SHORT, MIXED, LONG = (6, 18), (5, 120), (200, 227)
-"""Ranges of words a text; of the default model's tokens, special ones included, 13, 50 and 235 on average."""
+"""Ranges of words per text: on average 13, 50 and 235 tokens of the default model, special tokens included."""
 
 
 def generate_texts(seed: int, word_range: tuple[int, int] = MIXED) -> Iterator[str]:

@@ -13,7 +13,7 @@ from loadtests.payloads import texts as prose
 
 InputKind = Literal["text", "image"]
 IMAGE_COUNT = 32
-"""That all users draw from: making one takes as long as serving it."""
+"""Number of images that all users draw from: generating one takes as long as serving it."""
 
 TEXT_LENGTHS = {"short": prose.SHORT, "mixed": prose.MIXED, "long": prose.LONG}
 

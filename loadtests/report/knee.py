@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 MIN_SAG = 0.15
-"""How far a curve must sag under its chord, as a share of the square it is drawn in, to have a knee."""
+"""Minimum depth of a knee below the chord, as a fraction of the unit square of the plot."""
 
 
 def knee(rates: Sequence[float], latencies: Sequence[float]) -> float | None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-"""[y, x, 3], sRGB."""
+"""Pixels `[y, x, 3]`, sRGB."""
 
 InputArray = npt.NDArray[Any]
-"""What a graph takes of one item, whatever its modality: token ids `[n]`, or pixels `[y, x, 3]`."""
+"""Graph input of one item: token ids `[n]`, or pixels `[y, x, 3]`."""

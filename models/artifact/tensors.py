@@ -12,7 +12,7 @@ REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 Combination = Literal["mean", "max"]
 COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
-"""How the heads of one layer become one."""
+"""Ways to combine the heads of one layer."""
 
 PIXELS = "pixels"
 """[b, y, x, 3] uint8, sRGB: the one input of an image graph."""

@@ -8,7 +8,7 @@ from models.vision import VisionEncoder
 
 IMAGE_MEAN = 0.5
 IMAGE_STD = 0.25
-"""Mean and standard deviation that pixels in 0 to 1 are brought from: -2 to 2."""
+"""Mean and standard deviation that normalize pixels from 0 to 1 to -2 to 2."""
 
 
 class ImageConfig(BaseModel):

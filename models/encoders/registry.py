@@ -23,7 +23,7 @@ _ENCODERS: Final[dict[str, tuple[type[Config], Any]]] = {
     "dynamic-conv": (DynamicConvConfig, FeatureMapEncoder),
     "conv": (ConvConfig, FeatureMapEncoder),
 }
-"""kind -> (its config, the encoder that takes it)."""
+"""Config and encoder by kind."""
 
 
 def from_dict(fields: dict[str, Any]) -> Config:

@@ -46,15 +46,15 @@ TOKENS = (16, 64, 256)
 """Lengths of the texts; 256 is what the default model was trained up to."""
 
 UNTRUNCATED = TextSpec(max_tokens=100_000, vocab_size=30_522, position_offset=0)
-"""All of `ENGLISH` at once, to be cut up afterwards."""
+"""Tokenizer limit that fits all of `ENGLISH`, which is cut afterwards."""
 
 NUM_TEXTS, NUM_IMAGES = 32, 64
 
 MIN_PLOTTED_ERROR = 1e-8
-"""Errors under this are not drawn."""
+"""Smallest error that is plotted."""
 
 Embed = Callable[[ThresholdPruning], Tensor]
-"""Embeddings `[b, e]` of the same items, with attention weights skipped by the given pruning."""
+"""Returns embeddings `[b, e]` of the same items, with attention weights pruned as given."""
 
 
 class ThresholdStatistics(BaseModel):

@@ -20,7 +20,7 @@ from models.experiments.experiment import Number, table
 from models.experiments.training import LEARNING_RATE, TrainedEncoder, TrainingPlan, TrainingPool, steps_measured
 
 TOLERANCE = 0.02
-"""How far counts of parameters may be apart and still be called equal."""
+"""Largest relative difference of parameter counts that counts as equal."""
 
 
 class SeedStatistics(BaseModel):

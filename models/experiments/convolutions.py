@@ -35,7 +35,7 @@ WIDE_CONVOLUTION = "convolution, 5 x 5 (conv)"
 
 
 RATES = (LEARNING_RATE, 3 * LEARNING_RATE)
-"""Each encoder takes the better of the two: what suits attention need not suit a convolution."""
+"""Learning rates, the better of which counts per encoder: what suits attention need not suit a convolution."""
 
 
 def configs() -> dict[str, ImageConfig]:

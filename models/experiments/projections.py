@@ -50,7 +50,7 @@ class ProjectionsResult(Result):
     comparison: Comparison
     scores: dict[Projection, ScoreStatistics]
     even: Number
-    """The weight on oneself where attention is even."""
+    """Weight on oneself of even attention."""
 
 
 class Projections(Experiment[ProjectionsResult]):

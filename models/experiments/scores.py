@@ -26,7 +26,7 @@ from models.layers.self_attention import INITIAL_SCALE, AttentionScore, ScoreKin
 
 KINDS: tuple[ScoreKind, ...] = ("dot", "cosine")
 LENGTHS = tuple(2.0**power for power in range(-3, 5))
-"""What q and k of unit variance are multiplied by."""
+"""Factors of q and k of unit variance."""
 
 HEADS, POSITIONS, HEAD_WIDTH = 4, 64, 32
 
@@ -38,7 +38,7 @@ class ScoresResult(Result):
     lengths: tuple[Number, ...]
     entropies: dict[ScoreKind, tuple[Number, ...]]
     scales: tuple[Number, ...]
-    """Learned: the least and the largest of all layers, heads and seeds."""
+    """Learned scales: the smallest and the largest over all layers, heads and seeds."""
 
 
 class Scores(Experiment[ScoresResult]):

@@ -18,10 +18,10 @@ SERIES_STYLES: Final[tuple[dict[str, Any], ...]] = tuple(
     {"color": color, "marker": marker, "linestyle": dash}
     for color, marker, dash in zip(_COLORS, _MARKERS, _DASHES, strict=True)
 )
-"""One a series, in the order in which a plot brings them."""
+"""Style per series, in plotting order."""
 
 REFERENCE: Final[dict[str, Any]] = {"color": "0.45", "linestyle": (0, (1, 2)), "linewidth": 1.2}
-"""Of lines that are no measurement."""
+"""Style of lines that are not measurements."""
 
 _SETTINGS: Final[dict[Any, Any]] = {
     "figure.facecolor": "white",

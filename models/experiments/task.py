@@ -21,7 +21,7 @@ from models.scenes.vocabulary import COLORS
 IMAGE_PX: Final = 48
 CLASSES: Final = tuple(COLORS)
 CHANCE_ACCURACY: Final = 0.5
-"""The accuracy of guessing one of the two."""
+"""Accuracy of guessing one of the two objects."""
 
 TRAINING_SEED, HELD_OUT_SEED = 1, 2
 

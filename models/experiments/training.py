@@ -28,12 +28,12 @@ from models.experiments import task
 BATCH_SIZE = 64
 LEARNING_RATE = 2e-3
 WARMUP_FRACTION = 0.1
-"""Share of the steps in which the learning rate rises."""
+"""Fraction of the steps in which the learning rate rises."""
 
 WEIGHT_DECAY = 0.05
 CLIP_NORM = 1.0
 NUM_MEASUREMENTS = 8
-"""How often accuracy is measured along the way."""
+"""Number of accuracy measurements during training."""
 
 
 @dataclass(frozen=True)

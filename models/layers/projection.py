@@ -16,7 +16,7 @@ Projection = Literal["separate", "shared", "none"]
 QueryKeyValue = tuple[Tensor, Tensor, Tensor]
 
 NUM_PROJECTIONS: Final[dict[Projection, int]] = {"separate": 3, "shared": 1, "none": 0}
-"""How many maps there are."""
+"""Number of linear maps."""
 
 
 class SequenceProjection(nn.Module):

@@ -18,7 +18,7 @@ from models.layers.projection import Projection, QueryKeyValue, SequenceProjecti
 ScoreKind = Literal["dot", "cosine"]
 
 INITIAL_SCALE, MAX_SCALE = 10.0, 100.0
-"""Of the cosine score, learned from there: cosines lie in -1 to 1, where a softmax is nearly flat."""
+"""Scale of the cosine score before training, and its limit: cosines lie in -1 to 1, where a softmax is nearly flat."""
 
 
 class AttentionScore(nn.Module):

@@ -20,10 +20,10 @@ MAX_PIXELS = 25_000_000
 """Default limit on the pixels of an image: fits a 24-megapixel camera, 75 MB decoded."""
 
 _MAX_UPSCALED_PIXELS: Final = 2**22
-"""Most pixels that an original is enlarged to whole. A sliver of few bytes could be enlarged to gigapixels."""
+"""Maximum pixels to which an original is enlarged whole. A thin image of few bytes could be enlarged to gigapixels."""
 
 _FILTER_MARGIN_PX: Final = 4
-"""More px of an image that is enlarged than any interpolation looks to either side."""
+"""Margin of an enlarged crop: more px than any interpolation reads to either side."""
 
 Size = tuple[int, int]
 """Width and height in px, in Pillow's order."""

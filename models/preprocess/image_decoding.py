@@ -32,7 +32,7 @@ _PILLOW_ERRORS: Final = (
     struct.error,
     zlib.error,
 )
-"""What Pillow raises on files that are broken: each decoder has ways of its own, and asserts what a file can lack."""
+"""Errors that Pillow raises for broken files: each decoder has its own."""
 
 _UNSUPPORTED_SIGNATURES: Final = (
     b"GIF8",
@@ -46,7 +46,7 @@ _UNSUPPORTED_SIGNATURES: Final = (
     b"<?xml",
     b"%PDF",
 )
-"""How images begin that are known and not taken: GIF, BMP, TIFF, PSD, ICO, JPEG XL, SVG."""
+"""Signatures of known formats that are not supported: GIF, BMP, TIFF, PSD, ICO, JPEG XL, SVG."""
 
 _ORIENTATION: Final = 0x0112
 _TRANSPOSE_BY_ORIENTATION: Final = {
@@ -58,7 +58,7 @@ _TRANSPOSE_BY_ORIENTATION: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF's orientations, and what sets each upright."""
+"""Transposition that sets each EXIF orientation upright."""
 
 
 def decode_image(data: bytes, *, max_pixels: int, transparency: Transparency) -> Image.Image:

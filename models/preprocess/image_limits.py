@@ -12,16 +12,16 @@ from models.artifact.arrays import Ints
 from models.preprocess.errors import InvalidImage
 
 MAX_SEGMENTS: Final = 65_536
-"""Segments of a JPEG, chunks of a PNG: Pillow goes over them one by one, in Python."""
+"""Maximum segments of a JPEG, or chunks of a PNG: Pillow reads them one by one, in Python."""
 
 MAX_STRAY_HEADER_BYTES: Final = 65_536
-"""Bytes of a JPEG's header that are of no segment: over these too."""
+"""Maximum bytes of a JPEG's header outside of segments: Pillow reads these one by one too."""
 
 MAX_SCANS: Final = 32
-"""Of a JPEG of any size; encoders make 1 to 15. Of a small image more are taken: as many as cost no more."""
+"""Maximum scans of a JPEG of any size; encoders write 1 to 15. A small image may have more, at the same total cost."""
 
 MAX_BLOCK_PX: Final = 32
-"""The largest block of a JPEG. No side of an image is less to decode."""
+"""Largest block of a JPEG: decoding a smaller side costs as much."""
 
 _FILL_BYTES: Final = bytes([0xFF]) * 65_536
 """Fill bytes, legal before any marker; libjpeg rescans a run from its start with every chunk of the file it gets."""

@@ -6,7 +6,7 @@ from typing import Protocol
 from models.artifact.arrays import InputArray
 
 KEY_BYTES = 32
-"""Past finding two contents of one key, for those who would like another's answer."""
+"""Digest size for which no two contents with the same key can be found, so that no one gets another's response."""
 
 
 class ModelInput(Protocol):

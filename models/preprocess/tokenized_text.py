@@ -9,8 +9,8 @@ from models.artifact.arrays import Ints
 from models.preprocess.model_input import ModelInput, content_key
 
 TokenOffset = tuple[str, int, int]
-"""A token's text, and where it starts and ends in the caller's string in code points; start == end for what is not of
-it: special tokens, a prompt, ids that came without their text."""
+"""A token's text, and its start and end in the caller's string in code points; start == end for tokens outside of it:
+special tokens, a prompt, ids without their text."""
 
 
 @dataclass(frozen=True, slots=True)

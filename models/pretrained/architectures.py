@@ -133,7 +133,7 @@ ARCHITECTURES = {
     "siglip2_vision_model": _NAFLEX,
     "swin": VisionArchitecture(_MEAN, num_cls_tokens=0, non_square=True, windowed=True),
 }
-"""By `model_type`; a name in the config's `architectures` comes before it."""
+"""Architectures by `model_type`; a name in the config's `architectures` takes precedence."""
 
 
 def find_architecture(config: Any) -> VisionArchitecture | None:

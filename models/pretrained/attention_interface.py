@@ -40,7 +40,7 @@ class AttentionCall:
 
 
 AttentionHandler = Callable[[AttentionCall], Tensor]
-"""-> `[b, h, s, d]`"""
+"""Computes attention `[b, h, s, d]`."""
 
 _current_handler: ContextVar[AttentionHandler] = ContextVar("attend")
 

@@ -32,7 +32,7 @@ def use_packed_positions(model: PreTrainedModel) -> None:
 
 
 _OLD_END = 2
-"""The eos_token_id of CLIP configs that were written before it was read: `transformers` takes the largest id then."""
+"""The eos_token_id of old CLIP configs, for which `transformers` pools at the largest id."""
 
 
 def until_end(config: Any, ids: Tensor, real: Tensor) -> Tensor:

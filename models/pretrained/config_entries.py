@@ -29,7 +29,7 @@ _COMPUTATION_WORDS = re.compile(
     r"|residual|gate|gated|glu|geglu|swiglu|prefix|prompt|adapters?|lora|moe|experts?|interleaved|qkv|relative|alibi"
     r"|epsilon|eps|bidirectional)(_|\d|$)"
 )
-"""Words of what a model computes; whole parts of a name."""
+"""Words, as whole parts of an entry's name, for what a model computes."""
 
 _HARMLESS_ENTRIES = re.compile(
     r"^_"  # the library's own notes
@@ -50,7 +50,7 @@ _IMPLEMENTED_VALUES: Mapping[str, tuple[object, ...]] = {
     "path_norm": (True,),  # Swin's, never read by any release
     "norm_type": ("layer_norm", "layernorm"),
 }
-"""Values that say what is done anyway. Other values of these entries are refused, switched off or not."""
+"""Values that describe what is implemented anyway. Other values of these entries are refused, including false."""
 
 _ABSOLUTE, _ROTARY = ("absolute",), ("absolute", "rope", "rotary", "sans_pos")
 
@@ -61,7 +61,7 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "hidden_act": ("activation_function", "activation", "hidden_activation", "hidden_act"),
     "layer_norm_eps": ("layer_norm_epsilon", "layernorm_epsilon", "norm_epsilon", "norm_eps", "layer_norm_eps"),
 }
-"""Other names of what every config has, by the common name."""
+"""Other names of common entries, by the common name."""
 
 _CANONICAL_NAME = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
 _POSITIONS = ("n_positions", "n_ctx", "max_trained_positions", "max_positions", "max_position_embeddings")
@@ -70,13 +70,13 @@ _ROTARY_BASES = ("rotary_emb_base", "rope_base", "rotary_base", "rope_theta")
 _ROTARY_FRACTIONS = ("rotary_emb_fraction", "rotary_pct", "partial_rotary_factor")
 _DIRECTIONS = ("bidirectional", "is_bidirectional", "use_bidirectional_attention")
 _COMPARED = {*_CANONICAL_NAME, *_POSITIONS, *_HEAD_WIDTHS, *_ROTARY_BASES, *_ROTARY_FRACTIONS, *_DIRECTIONS}
-"""Entries with another name for what is read: 0 and false are values there, not switches."""
+"""Entries that repeat another entry: 0 and false are values there, not switches."""
 
 _USUALLY_ON = re.compile(
     r"^((use|add|with|has)_)?(abs(olute)?_)?(pos|positions?|positional)(_emb(ed(ding)?s?)?|_encodings?)?$"
     r"|^use_(embedding_)?layer_?norm$"
 )
-"""Switches of what every model does: false changes its vectors."""
+"""Switches of what every model does: false would change its embeddings."""
 
 _ACTIVATION_ALIASES = {"swiglu": "silu", "geglu": "gelu", "gelu_python": "gelu"}
 """Names of activations that older code used: with a gate, or for the exact GELU."""

@@ -32,7 +32,7 @@ _LIBRARY_ERRORS = (
     TypeError,
     ValueError,
 )
-"""What `transformers` raises on a config or weights that are not what they should be: it checks little by itself."""
+"""Errors that `transformers` raises for an invalid config or invalid weights."""
 
 _REFUSED_ENTRIES = {
     "auto_map": "asks for code that is never run; remove the entry if transformers' own {} is what was trained",
@@ -41,10 +41,10 @@ _REFUSED_ENTRIES = {
     "is_decoder": "attends to what came before only; remove the entry if this {} was trained as an encoder",
     "add_cross_attention": "reads the states of another model; remove the entry if this {} was trained as an encoder",
 }
-"""Entries of config.json that lead elsewhere."""
+"""Entries of config.json that refer to other sources or to code."""
 
 _NATIVE_MODEL_TYPES = {"new": "'gte', transformers' own form of this architecture"}
-"""What a checkpoint whose code is in a repository can be converted to."""
+"""Model types of `transformers` to which a checkpoint with its own code can be converted."""
 
 
 def read_config(directory: Path) -> Any:

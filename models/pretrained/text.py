@@ -31,7 +31,7 @@ from models.pretrained.loading import load_model, read_config
 from models.pretrained.text_config_checks import check_config, is_bidirectional
 
 ModelBias = Callable[[PreTrainedModel, PackedLayout], Tensor | None]
-"""What a model adds to the scores of every item: `[1, h or 1, s, s]`."""
+"""Computes what a model adds to the scores of every item: `[1, h or 1, s, s]`."""
 
 
 def causal_bias(_model: PreTrainedModel, layout: PackedLayout) -> Tensor:

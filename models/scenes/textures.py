@@ -8,7 +8,7 @@ import numpy as np
 from models.scenes.shapes import Field
 
 Texture = Callable[[Field, Field, np.random.Generator], Field]
-"""(x, y in shares of the side, random numbers) -> `[y, x]`."""
+"""Maps (x, y as fractions of the side, random numbers) to `[y, x]`."""
 
 
 def plain(x: Field, _y: Field, _rng: np.random.Generator) -> Field:

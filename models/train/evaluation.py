@@ -25,14 +25,14 @@ from models.scenes.rendering import Scene, render_scene
 from models.train.teacher import Teacher
 
 SEED = 7
-"""Of the unseen scenes; recipes have seeds of their own."""
+"""Seed of the held-out scenes; recipes have their own."""
 
 NUM_RETRIEVAL_SCENES = 1_000
 NUM_POINTING_SCENES = 500
 BATCH_SIZE = 100
 
 MIN_PATCH_COVERAGE = 0.25
-"""The stricter reading of "on an object": it covers so much of the cell. The other is that it reaches into the cell."""
+"""Coverage of a cell in the stricter criterion of a hit; in the other, an object touches it."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from models.train.errors import TeacherError
 
 BATCH_SIZE = 256
 MAX_TOKENS = 64
-"""A caption has about 20."""
+"""Maximum tokens of a caption; captions have about 20."""
 
 
 class Teacher:

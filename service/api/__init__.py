@@ -12,4 +12,4 @@ DIALECTS = (
     ollama.DIALECT,
     bentoml.DIALECT,
 )
-"""In the order in which their paths are looked for: the busiest first."""
+"""APIs in the order in which their paths are matched: the busiest first."""

@@ -54,7 +54,7 @@ def _entry_bytes(embedding: Floats) -> int:
 
 
 Completion = tuple[EngineRequest, HeadlightError | None]
-"""None: with its results."""
+"""Called with the error, or None if there are results."""
 
 
 class CompletionDispatcher:

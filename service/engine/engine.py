@@ -26,7 +26,7 @@ from service.errors import InferenceFailed, NotReady
 from service.ops.metrics import Metrics
 
 WATCHDOG_INTERVAL_S = 1.0
-"""How often the watcher looks, at least: sooner, when a deadline is."""
+"""Maximum interval of the watchdog's checks; a deadline shortens it."""
 
 
 class Workers:

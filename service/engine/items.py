@@ -88,7 +88,7 @@ class EngineRequest:
         self.attention_bytes = 0
         self.small_tokens = 0
         self.done = False
-        """Nobody waits any more: answered, failed or withdrawn."""
+        """Whether nobody waits any more: completed, failed or cancelled."""
         self.prepared: Sequence[ModelInput] = ()
         self._results: list[ItemOutput | None] = []
         self._pending_count = 0

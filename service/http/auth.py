@@ -12,10 +12,10 @@ from service.errors import InvalidApiKey
 logger = logging.getLogger(__name__)
 
 RELOAD_INTERVAL_S = 1.0
-"""How often it is looked whether the file has changed, at most."""
+"""Minimum interval between checks for a changed file."""
 
 MTIME_GRANULARITY_NS = 2_000_000_000
-"""A file that was written so lately is read again: it may be written again in the same tick of its clock."""
+"""A file modified this recently is read again: another change could have the same modification time."""
 
 
 class ApiKeyStore:

@@ -45,7 +45,8 @@ Bytes = npt.NDArray[np.uint8]
 MAX_DEPTH = 100
 MAX_CONTAINERS = 65_536
 MAX_VALUES = 2**20
-"""In all lists and objects; as token ids, they are four times what may wait. More would hold the event loop up."""
+"""Maximum values in all lists and objects: as token ids, four times the queue's capacity. More would block the event
+loop."""
 
 _QUOTE = ord('"')
 

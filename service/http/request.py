@@ -15,7 +15,7 @@ from service.errors import InvalidParameter
 from service.ops.access_log import RequestRecord
 
 MAX_DIGITS = 12
-"""A number of more stands for one that is more than enough."""
+"""Maximum digits of a number in a header; longer numbers count as the maximum."""
 
 
 def parse_header_int(text: str, name: str, expectation: str) -> int:
@@ -77,7 +77,7 @@ def request_deadline(request: HttpRequest, max_ms: int) -> float:
 
 
 POLL_AFTER_S = 0.1
-"""From then on it is watched whether the client is there: most requests are answered sooner, and watching costs."""
+"""Time after which the client's connection is watched: most requests finish sooner, and watching costs."""
 
 
 class CancelOnDisconnect:

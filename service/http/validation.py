@@ -26,7 +26,7 @@ CONTAINERS_PER_INPUT = 8
 """Maximum lists and objects per input in any dialect."""
 
 PARAMETER_ERROR_TYPES = {"literal_error", "greater_than_equal", "less_than_equal", "extra_forbidden"}
-"""A value of the right kind that is known to be impossible; of another kind it is a problem of the input."""
+"""Errors about values of the right type that are impossible; other errors concern the input's type."""
 
 _MESSAGES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda _: "this field is required",

@@ -21,12 +21,12 @@ class RequestRecord:
     received_at: float = field(default_factory=time.monotonic)
     finished_at: float = 0.0
     status: int = 0
-    """Of the response, once it has started."""
+    """Status of the response, once it has started."""
     error_code: str = ""
     """Stable code of the error, if the response is one."""
     route: str = ""
     model: str = ""
-    """As served, once it is known."""
+    """Name of the served model, once it is known."""
     num_inputs: int = 0
     num_tokens: int = 0
     timing: Timing | None = None

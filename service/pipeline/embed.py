@@ -80,8 +80,8 @@ PROMPTS_BY_PURPOSE: Mapping[str, Sequence[str]] = {
 """Names of prompts for the purposes that clients of Cohere, Jina and NVIDIA NIM send."""
 
 ESTIMATED_CHARS_PER_TOKEN = 5
-"""Characters of a token of prose, about. By this estimate, requests without room in the queue are refused before they
-are tokenized, which halves the cost of a refusal; a text of longer words may be refused a little early."""
+"""Approximate characters per token of prose. By this estimate, requests without room in the queue are refused before
+tokenization, which halves the cost of a refusal; a text of longer words may be refused slightly early."""
 
 
 async def embed(

@@ -31,10 +31,10 @@ from service.pipeline.types import EmbedRequest, Image, Input, TokenIds
 from service.runtime.encoder import AnyEncoder, ImageEncoder, TextEncoder
 
 TextSource = str | Sequence[int]
-"""A text, or the ids that its caller's own tokenizer made of it."""
+"""A text, or its token ids from the caller's own tokenizer."""
 
 CHUNK_TEXTS, CHUNK_CHARACTERS = 32, 65_536
-"""Texts that are tokenized at a stretch, and characters of them unless it is one text: then others have a turn."""
+"""Maximum texts, and characters of several texts, tokenized per turn: then others have theirs."""
 
 
 class TokenizationJob:

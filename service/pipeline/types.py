@@ -29,7 +29,7 @@ class Image:
 
 
 Input = str | TokenIds | Image
-"""A string is a text."""
+"""Input of a request; a string is a text."""
 
 
 def modality(value: Input) -> Modality:
@@ -62,7 +62,7 @@ class EmbedRequest:
     return_token_embeddings: bool = False
     """Also return the vector of each token, or of each position of an image."""
     input_path: Callable[[int], str] = "input[{}]".format
-    """What the dialect calls the input of that place, and `dimensions_param` the dimensions: for errors."""
+    """The API's name for the input at an index, and for `dimensions`: used in errors."""
     dimensions_param: str = "dimensions"
 
 

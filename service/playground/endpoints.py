@@ -46,7 +46,7 @@ async def static_file(request: HttpRequest) -> Response:
 
 SCENE_COUNT, SIDE_PX = 20, 160
 SEED = 11
-"""With this one they hold every shape and every texture."""
+"""Seed whose scenes cover every shape and every texture."""
 
 PATH = "playground/scenes/{}.png"
 """Path of the scenes relative to the page, which may stand behind a proxy's prefix."""

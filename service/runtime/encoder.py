@@ -27,7 +27,7 @@ from service.runtime.session import Session
 
 EMBEDDING_ONLY = (tensors.EMBEDDING,)
 EMBEDDING_AND_TOKENS = (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS)
-"""The outputs that need no attention: an item's vector alone, and with those of its positions."""
+"""Outputs that need no attention: an item's embedding, and its token embeddings."""
 
 RawInput = TypeVar("RawInput")
 

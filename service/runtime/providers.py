@@ -33,10 +33,10 @@ CUDA: Final = "CUDAExecutionProvider"
 TENSORRT: Final = "TensorrtExecutionProvider"
 
 DeviceOption = Literal["auto", "cpu", "cuda", "tensorrt"]
-"""Where embeddings are to be computed. "auto" never takes TensorRT."""
+"""Device to run on. "auto" never selects TensorRT."""
 
 EXPLICIT_PROVIDERS: Final[dict[str, str]] = {"cuda": CUDA, "tensorrt": TENSORRT}
-"""Devices that are refused rather than replaced."""
+"""Devices that are never replaced by another if they are missing."""
 
 CUDA_OPTIONS: Final = {
     "use_tf32": "0",  # what was sealed as float32 is computed in it; who wants speed exports fp16

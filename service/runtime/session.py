@@ -49,8 +49,8 @@ SPIN_US = 1_000
 for 55 ms of CPU time after each run, which the event loop then lacks."""
 
 DISABLED_CPU_OPTIMIZERS = ("SkipLayerNormFusion", "BiasGeluFusion")
-"""What ONNX Runtime 1.31 makes of several operators when it opens a graph, and runs slower on CPU than those: with them
-a text takes 2 to 3 % longer (docs/benchmarks.md)."""
+"""ONNX Runtime 1.31's fusions whose operators run slower on CPU than the ones they replace: with them a text takes 2 to
+3 % longer (docs/benchmarks.md)."""
 
 _RUN_ERRORS = (
     ort_errors.EPFail,

@@ -9,7 +9,7 @@ from typing import Final
 from service.visualization.font import has_glyph
 
 MAX_MARKS: Final = 3
-"""That are drawn on one character: there are texts with hundreds."""
+"""Maximum marks drawn on one character: some texts have hundreds."""
 
 NEWLINES: Final = frozenset("\n\r\v\f\x85\u2028\u2029")
 

@@ -18,7 +18,7 @@ from service.visualization.text_layout import TextLayout, lay_out_text
 from service.visualization.token_spans import Token, TokenSpan, special_token_positions, token_spans
 
 MAX_CHARACTERS: Final = 20_000
-"""That are set: one or two seconds."""
+"""Maximum characters laid out: one or two seconds."""
 
 MAX_UNSEEN_CHARACTERS: Final = 240
 """Maximum code points shown of text that the model did not see."""

@@ -88,7 +88,7 @@ class MatchResponse(BaseModel):
 
 
 EPSILON = 1e-12
-"""What keeps a vector of zeros from a division by zero."""
+"""Added to lengths, so that a zero vector causes no division by zero."""
 
 
 @dataclass(frozen=True)

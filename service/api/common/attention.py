@@ -79,7 +79,7 @@ Attention = Annotated[
     BeforeValidator(_as_object),
     Field(json_schema_extra={"examples": [True, {"reduce": "raw"}]}),
 ]
-"""`true` is all defaults, `false` none."""
+"""Attention option of a request: `true` requests all defaults, `false` none."""
 
 
 _EXPONENT_REBIAS = np.uint32((((15 - 127) << 23) + 0xFFF) & 0xFFFFFFFF)

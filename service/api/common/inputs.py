@@ -22,7 +22,7 @@ IDS_SCHEMA: dict[str, Any] = {
 }
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
-"""What an image can be sent as, as the body itself."""
+"""Media types of an image sent as the body."""
 
 TEXT_SCHEMA: dict[str, Any] = {
     "type": "object",

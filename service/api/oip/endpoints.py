@@ -23,7 +23,7 @@ HEADER_LENGTH = "inference-header-content-length"
 
 BINARY = "application/octet-stream"
 VERSION = "1"
-"""Of every model: an artifact of another name is another model."""
+"""Version of every model: another version would be served under another name."""
 
 
 class ServerMetadata(BaseModel):

@@ -46,7 +46,7 @@ _TYPES: dict[type[errors.HeadlightError], tuple[str, HTTPStatus | None]] = {
     errors.InternalError: ("Backend", HTTPStatus.FAILED_DEPENDENCY),
     errors.HeadlightError: ("Validation", None),
 }
-"""What that server calls it, and its status where it is not the one that everyone uses."""
+"""Error types of text-embeddings-inference, and its status where it differs."""
 
 MAX_CONCURRENT_REQUESTS = 512
 """Default of text-embeddings-inference, by which clients size their pools. The queue here is bounded in tokens."""
