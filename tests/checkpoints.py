@@ -1,4 +1,4 @@
-"""Small encoders with random weights and real architectures, written as a trained one would be."""
+"""Small encoders of real architectures with random weights, written like trained checkpoints."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small encoders of every kind, with weights far enough from their first values that attention is not uniform."""
+"""Small encoders of every kind, with weights far from their initial values, so that attention is not uniform."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Artifacts that tests stand on, each exported once a run: torch's exporter takes longer than most tests."""
+"""Artifacts for tests, each exported once per run: torch's exporter takes longer than most tests."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Programs that a test needs and no environment of ours holds."""
+"""Programs that tests need and no Python environment holds."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A GPU's ONNX Runtime without a GPU: sessions that compute on CPU and say what one on a GPU would."""
+"""Fake of ONNX Runtime for GPUs: sessions compute on CPU and report what a GPU's would."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tiny text encoders with random weights in the architectures that others trained, as `save_pretrained` leaves them."""
+"""Tiny text encoders of Hugging Face architectures with random weights, as `save_pretrained` writes them."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Image files of every kind a caller may send, made in memory."""
+"""Image files of every kind that a client may send, made in memory."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Waiting for what comes by itself, and nobody knows when: on a busy machine, later."""
+"""Polling for a condition, however long it takes on a busy machine."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""HTTP by hand: what no client library would send, and the answers to it."""
+"""Raw HTTP over a socket: requests that no client library would send."""
 
 import json
 import socket

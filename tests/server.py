@@ -1,4 +1,4 @@
-"""A real server in a process of its own, as a user starts it."""
+"""Real server in its own process, as a user starts it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

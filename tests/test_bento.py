@@ -1,4 +1,4 @@
-"""`bentoml build` makes a bento of what serves and nothing else, and the bento serves."""
+"""Tests of `bentoml build`: the bento contains what serves and nothing else, and it serves."""
 
 import os
 import subprocess

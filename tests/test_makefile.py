@@ -1,4 +1,4 @@
-"""`make serve` finds its artifacts whole, absent, or of a format that this code does not read."""
+"""Tests of `make serve` with complete, missing and outdated artifacts."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""docs/guides/notebook.md keeps its word: its code runs as it stands, and prints what the page says."""
+"""Tests of docs/guides/notebook.md: its code runs and prints the documented output."""
 
 import os
 import re

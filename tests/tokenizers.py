@@ -1,4 +1,4 @@
-"""Small tokenizers of the kinds that trained encoders have, over letters: the tokens of a text can be foreseen."""
+"""Small tokenizers of the kinds that trained encoders have, over letters, with predictable tokens."""
 
 import json
 import string

@@ -1,4 +1,4 @@
-"""A server of a test's own, for as long as a context lasts."""
+"""HTTP server with a test's own handler, as a context manager."""
 
 import threading
 from collections.abc import Iterator

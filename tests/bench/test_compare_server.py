@@ -1,4 +1,4 @@
-"""Another server is compared with only where it embeds alike."""
+"""Tests of the comparison with another server: refused unless its embeddings are the same."""
 
 import base64
 import sys

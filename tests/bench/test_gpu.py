@@ -1,4 +1,4 @@
-"""The GPU's check, on the CPU: all of it runs, and what is not so does not hold."""
+"""Tests of the GPU check on the CPU: it runs completely, and reports what does not hold."""
 
 import json
 import subprocess

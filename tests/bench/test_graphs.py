@@ -1,4 +1,4 @@
-"""What is measured is the same answer by another way: padded and packed, alone and together."""
+"""Tests of graph benchmarks: all compared ways return the same embeddings."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the bench sends, and how it times: a stalled server must show, and a wrong answer must not pass."""
+"""Tests of benchmark workloads and timing: a stalled server shows, and a wrong response fails."""
 
 import time
 from collections.abc import Iterator

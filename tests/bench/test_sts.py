@@ -1,4 +1,4 @@
-"""The correlation with people's scores, over HTTP."""
+"""Tests of the STS benchmark over HTTP."""
 
 import gzip
 import subprocess

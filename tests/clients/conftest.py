@@ -1,4 +1,4 @@
-"""The vectors that every client must get."""
+"""Fixtures: the embeddings that every client must get."""
 
 import numpy as np
 import pytest

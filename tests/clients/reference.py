@@ -1,4 +1,4 @@
-"""What each client's vectors are held against: those of a plain `POST /v1/embeddings`."""
+"""Reference embeddings of a plain `POST /v1/embeddings`, for comparison with each client's."""
 
 from collections.abc import Sequence
 

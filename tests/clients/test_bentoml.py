@@ -1,4 +1,4 @@
-"""BentoML's own clients, which make their methods of /schema.json."""
+"""Tests with BentoML's own clients, which generate their methods from /schema.json."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Cohere's client, second version of its interface: POST /v2/embed."""
+"""Tests with Cohere's client, version 2: POST /v2/embed."""
 
 import base64
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The JavaScript clients, each in a script of its own under Node.js, which comes as a Python package."""
+"""Tests with JavaScript clients, each a script under Node.js, which is installed as a Python package."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""langchain-openai's OpenAIEmbeddings, which by default sends token ids of OpenAI's vocabulary instead of texts."""
+"""Tests with langchain-openai's OpenAIEmbeddings, which by default sends token ids of OpenAI's vocabulary."""
 
 import asyncio
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The OpenAI client, unchanged."""
+"""Tests with the unmodified OpenAI client."""
 
 import asyncio
 from collections.abc import Iterator

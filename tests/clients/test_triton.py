@@ -1,4 +1,4 @@
-"""Triton's client of the Open Inference Protocol. By default it sends and takes tensors in binary behind the JSON."""
+"""Tests with Triton's client of the Open Inference Protocol, which by default sends binary tensors after the JSON."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The manifests, rendered in every way that the docs speak of."""
+"""Fixtures: the manifests, rendered in every documented way."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What `kubectl apply -k` would send, as objects."""
+"""Objects that `kubectl apply -k` would send."""
 
 import os
 import shutil

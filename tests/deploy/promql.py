@@ -1,4 +1,4 @@
-"""What a PromQL expression asks for, found by a parser."""
+"""Metrics and labels of a PromQL expression, by a parser."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

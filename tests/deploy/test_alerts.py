@@ -1,4 +1,4 @@
-"""The alerts: one source, an entry in the runbook for each, and each fires on what it is for and on nothing else."""
+"""Tests of the alerts: one source, a runbook entry for each, and each fires on its condition only."""
 
 import re
 import subprocess

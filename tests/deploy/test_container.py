@@ -1,4 +1,4 @@
-"""What can be seen of the image without building it, and the probe against a real server."""
+"""Tests of the image without building it, and of its health check against a real server."""
 
 import json
 import os

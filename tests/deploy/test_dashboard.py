@@ -1,4 +1,4 @@
-"""The dashboard is what Grafana knows as one, and reads well."""
+"""Tests of the dashboard: valid for Grafana, and readable."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The Kubernetes guide: its example renders, and its figures are the measured ones."""
+"""Tests of the Kubernetes guide: its example renders, and its figures are the measured ones."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Every query of the alerts, the dashboard and the autoscaling asks for what a running server exports."""
+"""Tests that every query of alerts, dashboard and autoscaling uses metrics of a running server."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What `validate_crds` takes and refuses, of a definition made up for it."""
+"""Tests of `validate_crds` with a definition made for it."""
 
 from pathlib import Path
 from typing import Any

@@ -1,1 +1,1 @@
-"""The documentation: every snippet runs, the site builds and asks no other host."""
+"""Tests of the documentation: every snippet runs, the site builds and requests no other host."""

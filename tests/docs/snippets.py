@@ -1,4 +1,4 @@
-"""Fenced code blocks of Markdown pages, with what the page says that they print."""
+"""Fenced code blocks of Markdown pages, with their documented output."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The site builds strictly, asks no other host, and has one page for each of the field's terms."""
+"""Tests of the site: it builds strictly, requests no other host, and has a page for each of the field's terms."""
 
 import re
 import subprocess

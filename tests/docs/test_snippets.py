@@ -1,4 +1,4 @@
-"""Commands and code of README and the documentation, executed as they stand, or checked where they cannot be."""
+"""Tests of commands and code in README and the documentation: executed, or checked where that is impossible."""
 
 import argparse
 import json

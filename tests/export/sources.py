@@ -1,4 +1,4 @@
-"""What the tests of a source do with one: change a file of it, open it, and see it refused."""
+"""Helpers that change a file of a source, open it, and expect a refusal."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What is not asked for waits in a branch; what the embedding needs never does."""
+"""Tests of conditional outputs: unrequested ones are not computed, and the embedding always is."""
 
 import numpy as np
 import onnx

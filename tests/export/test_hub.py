@@ -1,4 +1,4 @@
-"""Sources by their hub id."""
+"""Tests of sources by their hub id."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What a Hugging Face directory's config and weights say of the encoder, and which are refused."""
+"""Tests of Hugging Face directories: what is read of config and weights, and which are refused."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Images as the source's own processor makes them, from files of every kind; what cannot be done alike is refused."""
+"""Tests of image preprocessing against the source's own processor; what cannot match is refused."""
 
 import functools
 import io

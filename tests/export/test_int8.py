@@ -1,4 +1,4 @@
-"""Layers in bytes: which are, how far the answers move, and by what they must not move."""
+"""Tests of int8 layers: which are quantized, and how far embeddings move."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is alike in sources of every kind."""
+"""Tests that hold for sources of every kind."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What may be asked of an export, and what does not go together."""
+"""Tests of export options, and of their contradictions."""
 
 import pytest
 

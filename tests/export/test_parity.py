@@ -1,4 +1,4 @@
-"""What the comparison with the original accepts, and what it refuses."""
+"""Tests of the parity gate: what it accepts and refuses."""
 
 import shutil
 from pathlib import Path

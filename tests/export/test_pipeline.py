@@ -1,4 +1,4 @@
-"""Exports end to end: what is sealed, and what is not."""
+"""Tests of exports end to end: what is sealed, and what is not."""
 
 import json
 import shutil

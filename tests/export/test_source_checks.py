@@ -1,4 +1,4 @@
-"""Which files a source may have: plain ones, inside it, and none that is pickled."""
+"""Tests of a source's files: plain ones, inside it, and no pickles."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""How texts become vectors is read from the files around the encoder, unless an option says otherwise."""
+"""Tests of sentence-transformers' files: pooling, normalization and limits, unless an option overrides them."""
 
 import json
 import re

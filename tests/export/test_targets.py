@@ -1,4 +1,4 @@
-"""Every encoder of ours exports, with the original's answers; what is no checkpoint of ours is refused."""
+"""Tests of native encoders: each exports at parity, and other directories are refused."""
 
 import json
 from pathlib import Path

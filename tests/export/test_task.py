@@ -1,4 +1,4 @@
-"""Checkpoints with a trained head are refused as embedding models, unless the task is given."""
+"""Tests of checkpoints with a trained head: refused as embedding models unless the task is given."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every text architecture exports fused, and answers as the trained original: parity is measured on the way."""
+"""Tests of every text architecture: exported with fused attention, and at parity with the original."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The tokenizer of a source is the one that transformers makes of all its files, and it fits its encoder."""
+"""Tests of a source's tokenizer: the one that transformers loads from its files, and it fits the encoder."""
 
 import json
 import re

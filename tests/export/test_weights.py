@@ -1,4 +1,4 @@
-"""Weights that a model does not read are harmless for a stated reason, or refused by file and name."""
+"""Tests of unread weights: harmless for a stated reason, or refused by file and name."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Runs of Locust as a user starts them: against a stub whose answers cost nothing, and against the real server."""
+"""Tests of Locust runs as a user starts them: against a stub server, and against the real one."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What load tests are made of, each part by itself."""
+"""Unit tests of the load tests' parts."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""A sealed artifact is whole and unchanged, or refused by name of the file."""
+"""Tests of artifacts: complete and unchanged, or refused with the file's name."""
 
 import errno
 import json

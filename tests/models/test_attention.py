@@ -1,4 +1,4 @@
-"""The primitive: its laws, over shapes, heads, masks and types, and its two spellings as one function."""
+"""Tests of the attention primitive over shapes, heads, masks and types, and of its two implementations."""
 
 import math
 from random import Random

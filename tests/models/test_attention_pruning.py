@@ -1,4 +1,4 @@
-"""Skipping near-zero weights: exact at threshold 0, rows whole, the share growing with the threshold."""
+"""Tests of attention pruning: exact at threshold 0, rows sum to 1, and the fraction grows with the threshold."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which entries of config.json are read, harmless, or refused because they would be dropped."""
+"""Tests of entries of config.json: read, harmless, or refused because they would be dropped."""
 
 import json
 from pathlib import Path

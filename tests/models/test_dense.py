@@ -1,4 +1,4 @@
-"""The Dense stages of sentence-transformers: what they compute, and which are refused by file and entry."""
+"""Tests of sentence-transformers' Dense stages: what they compute, and which are refused by file and entry."""
 
 from pathlib import Path
 from typing import Any

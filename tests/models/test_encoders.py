@@ -1,4 +1,4 @@
-"""Every encoder by the registry: gradients, neighbors, positions, checkpoints."""
+"""Tests of every native encoder by the registry: gradients, neighbors, positions, checkpoints."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The experiments run, what is a theorem holds in them, and docs/explanation/attention.md says what they found."""
+"""Tests of the experiments: they run, theorems hold in them, and docs/explanation/attention.md has their figures."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Heads of every class that `transformers` has for a family are left out, and nothing else is."""
+"""Tests of head weights: those of every `transformers` class of a family are ignored, and nothing else is."""
 
 import inspect
 from collections.abc import Iterator

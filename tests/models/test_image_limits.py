@@ -1,4 +1,4 @@
-"""Files whose parts would cost more than their pixels are refused at once, and all others are counted right."""
+"""Tests of image limits: files with costly segments are refused at once, and all others are counted correctly."""
 
 import struct
 import time

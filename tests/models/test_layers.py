@@ -1,4 +1,4 @@
-"""The pieces: projections, scores, positions, windows and grids do what their sources say."""
+"""Tests of layers: projections, scores, positions, windows and grids match their sources."""
 
 import pytest
 import torch

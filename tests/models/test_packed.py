@@ -1,4 +1,4 @@
-"""Packed and padding-free is the same encoder as the trained original, item by item, in every architecture."""
+"""Tests of packed encoders: equal to the trained original, item by item, in every architecture."""
 
 from pathlib import Path
 

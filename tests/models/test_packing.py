@@ -1,4 +1,4 @@
-"""Packing: gathering there and back again loses nothing."""
+"""Tests of packing: packing and unpacking loses nothing."""
 
 import numpy as np
 import pytest

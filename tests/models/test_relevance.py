@@ -1,4 +1,4 @@
-"""Reductions of attention against their formulas, written plainly in float64."""
+"""Tests of reductions of attention against their formulas in float64."""
 
 from typing import get_args
 

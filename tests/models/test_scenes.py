@@ -1,4 +1,4 @@
-"""Generated scenes: what the caption says is what the image shows, and the same numbers give the same image."""
+"""Tests of generated scenes: the image shows what the caption says, and seeds are reproducible."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The image encoder that comes with us: its recipe, its size, and how good it is on scenes it never saw."""
+"""Tests of the packaged image encoder: its recipe, its size, and its quality on held-out scenes."""
 
 from pathlib import Path
 

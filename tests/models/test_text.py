@@ -1,4 +1,4 @@
-"""Tokenization: the file's own padding and truncation are gone, offsets point into the caller's string."""
+"""Tests of tokenization: the file's padding and truncation are off, and offsets refer to the caller's string."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Config entries that `transformers` leaves out, or that cannot be packed, are refused by file and entry."""
+"""Tests of config entries that `transformers` drops or that cannot be packed: refused by file and entry."""
 
 from pathlib import Path
 from typing import Any

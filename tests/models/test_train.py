@@ -1,4 +1,4 @@
-"""Training: it learns, it survives a kill to the same curve, and what it says of itself is right."""
+"""Tests of training: it learns, resumes after a kill on the same curve, and reports its results correctly."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A real browser, and a page of it that has asked nobody but the server and complained of nothing when a test ends."""
+"""Fixtures: a real browser, and pages that request no other host and log no error."""
 
 import time
 from collections.abc import Callable, Iterator

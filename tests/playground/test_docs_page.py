@@ -1,4 +1,4 @@
-"""The page /docs: Swagger UI, which tries requests on this server and asks no other host."""
+"""Tests of /docs: Swagger UI sends requests to this server and to no other host."""
 
 import re
 from collections.abc import Iterator

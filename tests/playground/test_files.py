@@ -1,4 +1,4 @@
-"""What the server gives: the page and its files, with their headers, and two dialects at one path."""
+"""Tests of the playground's files and their headers, and of two APIs at one path."""
 
 import zlib
 from importlib.resources import files

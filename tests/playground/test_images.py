@@ -1,4 +1,4 @@
-"""Images in a real browser: from a file, from the clipboard, from the scenes; and scenes found by words."""
+"""Tests of images in a real browser: from a file, the clipboard and the scenes; and search for scenes."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The page as a whole in a real browser: by keyboard, in the dark, on a telephone, and when things go wrong."""
+"""Tests of the page in a real browser: by keyboard, in dark mode, on a phone, and with errors."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Texts in a real browser: shaded as the API says, cut where it says, and never taken for anything but text."""
+"""Tests of texts in a real browser: shaded by the API's weights, split at its offsets, and never parsed as HTML."""
 
 import json
 import subprocess

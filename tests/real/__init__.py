@@ -1,1 +1,1 @@
-"""Trained checkpoints of others. `make test-checkpoints` fetches them; plain `make test` leaves these tests out."""
+"""Tests on trained checkpoints. `make test-checkpoints` fetches them; `make test` skips these tests."""

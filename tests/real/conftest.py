@@ -1,4 +1,4 @@
-"""The trained checkpoints, where `make test-checkpoints` puts them."""
+"""Fixtures: trained checkpoints from the directory of `make test-checkpoints`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""all-mpnet-base-v2, exported as its user would, answers over HTTP as sentence-transformers does."""
+"""Tests of all-mpnet-base-v2, exported as a user would: equal to sentence-transformers over HTTP."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A small BERT of a plain transformers directory: what is in it is used, and its pickle is never opened."""
+"""Tests of a small BERT in a plain transformers directory: its pickle is never opened."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The app in this process, without a server around it."""
+"""Fixtures: the app in this process, without a server around it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

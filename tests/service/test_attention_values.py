@@ -1,4 +1,4 @@
-"""Attention over HTTP against the trained original in eager PyTorch."""
+"""Tests of attention over HTTP against the trained original in eager PyTorch."""
 
 import base64
 from pathlib import Path

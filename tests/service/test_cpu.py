@@ -1,4 +1,4 @@
-"""How many processors a process counts as its own, in a container and out of one."""
+"""Tests of the number of processors, in a container and outside of one."""
 
 import os
 from pathlib import Path

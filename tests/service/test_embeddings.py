@@ -1,4 +1,4 @@
-"""The main promise: the vectors of sentence-transformers, whatever else is in the batch."""
+"""Tests of embeddings: those of sentence-transformers, whatever else is in the batch."""
 
 import json
 from pathlib import Path

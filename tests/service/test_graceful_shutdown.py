@@ -1,4 +1,4 @@
-"""From SIGTERM to the end: said first, then done, and never at the cost of a request."""
+"""Tests of graceful shutdown: from SIGTERM to exit without a lost request."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""Every bad image gets its typed error that names it, and nothing of the server stands still for any image."""
+"""Tests of invalid images: each gets its typed error, and none blocks the server."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Images over HTTP against the trained original in PyTorch."""
+"""Tests of images over HTTP against the trained original in PyTorch."""
 
 import base64
 import io

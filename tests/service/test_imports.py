@@ -1,4 +1,4 @@
-"""The service needs no torch: it imports where torch and the exporting stack cannot be imported."""
+"""Tests that the service imports without torch and the export's dependencies."""
 
 import subprocess
 import sys

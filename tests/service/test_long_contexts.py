@@ -1,4 +1,4 @@
-"""Models of long texts: what attention takes grows with the square of the length, at warm-up and for a request."""
+"""Tests of models with long contexts: attention memory grows with the square of the length."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What cannot be served ends the process at once, with one line for a person."""
+"""Tests of startup errors: the process exits at once, with one line."""
 
 import json
 import os

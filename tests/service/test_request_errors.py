@@ -1,4 +1,4 @@
-"""Every bad request gets its typed error, and the next good one its answer."""
+"""Tests of invalid requests: each gets its typed error, and the next valid one its response."""
 
 import json
 import re

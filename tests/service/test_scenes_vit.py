@@ -1,4 +1,4 @@
-"""The two default models together, over HTTP: a text finds its image, and attention points at the object."""
+"""Tests of the two default models over HTTP: a text finds its image, and attention points at the object."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The vectors that every dialect must give, as the plain route gives them."""
+"""Reference embeddings of `/v1/embeddings`, which every API must return."""
 
 from typing import Any
 

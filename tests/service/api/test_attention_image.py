@@ -1,4 +1,4 @@
-"""`POST /v1/attention/image`: an image for every text and image, and a typed refusal for everything else."""
+"""Tests of `POST /v1/attention/image`: an image for every text and image, and a typed error for everything else."""
 
 import asyncio
 import base64

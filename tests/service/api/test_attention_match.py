@@ -1,4 +1,4 @@
-"""Two inputs compared, part by part, against what their vectors say elsewhere."""
+"""Tests of `POST /v1/attention/match` against the embeddings of both inputs."""
 
 import base64
 from collections.abc import Iterator

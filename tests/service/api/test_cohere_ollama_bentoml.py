@@ -1,4 +1,4 @@
-"""Cohere, Ollama and BentoML's own clients: their answers and their errors."""
+"""Tests of Cohere's, Ollama's and BentoML's APIs: responses and errors."""
 
 import base64
 from typing import Any

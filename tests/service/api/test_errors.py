@@ -1,4 +1,4 @@
-"""Errors that no request of a test brings about, in each dialect's shape; and what refusals leave behind."""
+"""Tests of errors that no request can cause in a test, in each API's format."""
 
 import gc
 import json

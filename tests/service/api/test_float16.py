@@ -1,4 +1,4 @@
-"""Weights as float16 are what numpy makes of them, bit by bit."""
+"""Tests of float16 encoding: bit by bit what numpy returns."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Requests that can only be a mistake are refused with the way out; harmless variants are served."""
+"""Tests of requests that can only be mistakes: refused with a hint; harmless variants are served."""
 
 import base64
 from collections.abc import Iterator

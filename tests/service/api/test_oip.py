@@ -1,4 +1,4 @@
-"""The Open Inference Protocol: tensors in JSON, and behind it."""
+"""Tests of the Open Inference Protocol: tensors in JSON, and binary after it."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A model's prompts, by each dialect's name for them."""
+"""Tests of prompts, by each API's name for them."""
 
 import json
 import shutil

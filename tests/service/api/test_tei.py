@@ -1,4 +1,4 @@
-"""text-embeddings-inference: its answers, its errors, its headers."""
+"""Tests of text-embeddings-inference's API: responses, errors, headers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Weaviate's modules: what they send, and what they read of the answer."""
+"""Tests of Weaviate's API: what its modules send, and what they read of the response."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""An engine of one fake model, and one whose queue is never full."""
+"""Fixtures: an engine with one fake model, and one whose queue is never full."""
 
 from collections.abc import Iterator
 

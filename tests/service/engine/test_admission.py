@@ -1,4 +1,4 @@
-"""Who may wait: tokens, bytes of attention, and a share for small requests."""
+"""Tests of admission: tokens, attention bytes, and the reserve for small requests."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Words instead of tokens, and the largest weights alone."""
+"""Tests of word aggregation and top k."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A batch that fails: how often it is run again, and what if the fault is not in its items."""
+"""Tests of failed batches: how often they run again, and what happens if no item is at fault."""
 
 import asyncio
 import logging

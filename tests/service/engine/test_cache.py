@@ -1,4 +1,4 @@
-"""The embeddings that are kept."""
+"""Tests of the embedding cache."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A request that is waited for with an eye on its client."""
+"""Tests of cancellation when a client disconnects."""
 
 import asyncio
 import gc

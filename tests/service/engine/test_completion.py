@@ -1,4 +1,4 @@
-"""What becomes of a request that cannot have its results."""
+"""Tests of requests that cannot get their results."""
 
 import asyncio
 import time

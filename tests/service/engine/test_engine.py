@@ -1,4 +1,4 @@
-"""What a batch is made of, and what comes back of it."""
+"""Tests of the engine: how batches are formed, and how results return."""
 
 import asyncio
 

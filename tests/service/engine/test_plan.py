@@ -1,4 +1,4 @@
-"""What a model has decides what attention can be asked of it."""
+"""Tests of output plans: a model's outputs determine the attention that can be requested."""
 
 import numpy as np
 import pytest

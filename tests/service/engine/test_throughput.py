@@ -1,4 +1,4 @@
-"""How long the queue takes to empty."""
+"""Tests of the estimated time until the queue is empty."""
 
 from service.engine.admission import MAX_RETRY_AFTER_S, ThroughputEstimator
 

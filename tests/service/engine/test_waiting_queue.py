@@ -1,4 +1,4 @@
-"""What waits, and which of it a batch is made of: turns, neighbors, identical items, deadlines."""
+"""Tests of the waiting queue: turns, neighbors, deduplication, deadlines."""
 
 import asyncio
 import weakref

@@ -1,4 +1,4 @@
-"""The threads: their end, their faults, and batches that never end."""
+"""Tests of worker threads: their end, their errors, and batches that never end."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""API keys: several, from the settings and from a file that changes while it is served."""
+"""Tests of API keys: several, from the settings and from a file that changes while the server runs."""
 
 import os
 from pathlib import Path

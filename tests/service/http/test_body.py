@@ -1,4 +1,4 @@
-"""Encoded bodies: decoded within the limit, or refused."""
+"""Tests of encoded bodies: decoded within the limit, or refused."""
 
 import gzip
 import json

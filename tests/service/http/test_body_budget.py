@@ -1,4 +1,4 @@
-"""All requests' bodies together are bounded: past that a large one is refused before it is read, a small one taken."""
+"""Tests of the budget of all bodies: beyond it large ones are refused unread, and small ones accepted."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Pages of other origins."""
+"""Tests of CORS."""
 
 from starlette.testclient import TestClient
 

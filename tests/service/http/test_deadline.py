@@ -1,4 +1,4 @@
-"""A request's own deadline."""
+"""Tests of a request's own deadline."""
 
 import pytest
 from starlette.testclient import TestClient

@@ -1,4 +1,4 @@
-"""The clock of a connection stands still while the server does not read from it."""
+"""Tests of flow control: a connection's timeout stops while the server does not read."""
 
 import asyncio
 from collections.abc import Iterator

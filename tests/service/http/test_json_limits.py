@@ -1,4 +1,4 @@
-"""JSON that is too deep or too wide is known by its bytes, whatever its strings hold, and at little cost."""
+"""Tests of JSON limits: too deep or too wide a body is detected from its bytes, at little cost."""
 
 import json
 import tracemalloc

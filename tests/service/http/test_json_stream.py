@@ -1,4 +1,4 @@
-"""JSON that is written in pieces is what it would be at a stretch, and no piece is long."""
+"""Tests of streamed JSON: equal to JSON written at once, in short chunks."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Request ids, timing headers and the access log."""
+"""Tests of request ids, timing headers and the access log."""
 
 import asyncio
 import json

@@ -1,4 +1,5 @@
-"""What is no HTTP, or too much of it, gets its typed error; the next good request gets its answer."""
+"""Tests of the HTTP protocol: malformed or oversized requests get a typed error, and the next valid one its
+response."""
 
 import json
 import time

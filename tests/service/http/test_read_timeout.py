@@ -1,4 +1,4 @@
-"""How long a client may take to send, and that nobody else's time counts against it."""
+"""Tests of the read timeout for slow clients, which excludes time that the client did not cause."""
 
 import json
 import time

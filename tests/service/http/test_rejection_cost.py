@@ -1,4 +1,4 @@
-"""What the largest body of a request may cost before it is refused: none holds up the event loop for long."""
+"""Tests of the cost of refusing the largest body: none blocks the event loop for long."""
 
 import gzip
 import time

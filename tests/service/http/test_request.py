@@ -1,4 +1,4 @@
-"""What is read of a request's header."""
+"""Tests of request headers."""
 
 from types import SimpleNamespace
 

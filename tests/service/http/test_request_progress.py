@@ -1,4 +1,4 @@
-"""Where a connection stands, by the chunks that came."""
+"""Tests of a connection's progress, by the chunks received."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Large answers are sent while they are written, others are served in between, and who goes is no longer written to."""
+"""Tests of large responses: streamed, interleaved with others, and stopped when the client disconnects."""
 
 import asyncio
 from collections.abc import Iterator

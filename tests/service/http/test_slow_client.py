@@ -1,4 +1,4 @@
-"""Attention counts as promised until who asked has it: clients that do not read cannot pile it up."""
+"""Tests of slow clients: attention counts as reserved until the client has read it."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Health, metrics, documentation: what an operator and a reader ask of a running server."""
+"""Tests of health, metrics and documentation on a running server."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Traces, as a real collector gets them."""
+"""Tests of traces, as a real collector receives them."""
 
 import gzip
 import threading

@@ -1,4 +1,4 @@
-"""What an answer may come to, over all the models that make it."""
+"""Tests of the limit on a response's attention, over all models that compute it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Inputs are prepared on few threads, which all requests share: in turn, and for none whose client has gone."""
+"""Tests of preprocessing on few shared threads: in turn, and not for clients that disconnected."""
 
 import asyncio
 import json

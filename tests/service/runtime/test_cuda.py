@@ -1,4 +1,4 @@
-"""A driver that is not there, one that offers nothing, and one that offers a GPU."""
+"""Tests of the CUDA driver: missing, without a GPU, and with one."""
 
 import ctypes
 import json

@@ -1,4 +1,4 @@
-"""A bound run is a run: the same arrays, whatever the one before was like, from any thread."""
+"""Tests of IO binding: the same arrays as a plain run, after any other run, from any thread."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

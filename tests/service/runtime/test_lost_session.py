@@ -1,4 +1,4 @@
-"""A session for which every run fails, as after CUDA's sticky errors, seen from outside."""
+"""Tests of a session for which every run fails, as after CUDA's sticky errors."""
 
 import pytest
 

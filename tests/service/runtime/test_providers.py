@@ -1,4 +1,4 @@
-"""Providers: the one that was asked for, set up as we say, and never another one unsaid."""
+"""Tests of providers: the requested one, configured by the service, and never silently another."""
 
 import json
 from pathlib import Path

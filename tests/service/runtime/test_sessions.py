@@ -1,4 +1,4 @@
-"""Sessions: only what was asked for is computed, and only what was sealed is opened."""
+"""Tests of sessions: only requested outputs are computed, and only verified files are opened."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Texts that break what draws texts, the same every time."""
+"""Strings that are difficult to draw, the same in every run."""
 
 import random
 

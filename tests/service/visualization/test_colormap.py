@@ -1,4 +1,4 @@
-"""The color map: uniform, lighter all the way, and every color of it with a readable ink."""
+"""Tests of the colormap: uniform, monotonic in lightness, and with a readable ink for every color."""
 
 import numpy as np
 

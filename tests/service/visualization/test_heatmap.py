@@ -1,4 +1,4 @@
-"""Heat maps: the cell's color where the cell is, the image under it, and nothing where the model does not look."""
+"""Tests of heat maps: cells at their boxes, the image below, and nothing outside the model's input."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is drawn of a text, and from which side."""
+"""Tests of text shaping and direction."""
 
 from service.visualization.bidi import bidi_levels, is_right_to_left, visual_order
 from service.visualization.font import has_glyph, printable

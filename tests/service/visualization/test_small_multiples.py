@@ -1,4 +1,4 @@
-"""Small multiples: every panel where its layer and head say, on one scale."""
+"""Tests of small multiples: every panel at its layer and head, on one scale."""
 
 import numpy as np
 import pytest

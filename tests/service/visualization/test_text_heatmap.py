@@ -1,4 +1,4 @@
-"""Shaded texts: colors where the weights are, whatever the text is made of."""
+"""Tests of shaded texts: colors at the tokens, whatever the text consists of."""
 
 import re
 import time
