@@ -126,6 +126,13 @@ def http_api() -> str:
     ]
     for dialect in dialects:
         lines += ["", f"## {dialect.name}", "", *table(("method", "path", "summary", "key"), _endpoints(dialect))]
+    headers = document["components"]["parameters"].values()
+    lines += [
+        "",
+        "## Request headers",
+        "",
+        *table(("header", "meaning"), ((f"`{h['name']}`", h["description"]) for h in headers)),
+    ]
     lines += ["", "## Errors", "", "The codes are stable. Each API has its own format of errors.", ""]
     lines += [
         "",

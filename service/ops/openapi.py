@@ -29,6 +29,21 @@ ERROR_DESCRIPTIONS = {
 }
 _PARAMETER = re.compile(r"{(\w+)}")
 
+_HEADERS = {
+    "QueueTimeout": {
+        "name": "X-Queue-Timeout-Ms",
+        "description": "Longest wait in the queue in ms; at most the server's HEADLIGHT_QUEUE_TIMEOUT_MS, its default.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "RequestId": {
+        "name": "X-Request-Id",
+        "description": "Id of the request in the response and the log: up to 128 letters, digits and `._:/+=-`. "
+        "Without one, or with a malformed one, the server makes its own.",
+        "schema": {"type": "string"},
+    },
+}
+"""Request headers by their names in `components.parameters`."""
+
 
 def build_openapi(dialects: tuple[Dialect, ...]) -> dict[str, Any]:
     """Build the OpenAPI 3.1 document of these dialects."""
@@ -46,14 +61,14 @@ def build_openapi(dialects: tuple[Dialect, ...]) -> dict[str, Any]:
             "title": "Headlight",
             "version": VERSION,
             "summary": "Embeddings with their attention.",
-            "description": "Every request may send `X-Queue-Timeout-Ms`, the longest wait in the queue, and "
-            "`X-Request-Id`; every response has `X-Request-Id`, and `Server-Timing` with the stages of its request.",
+            "description": "Every response has `X-Request-Id`, and `Server-Timing` with the stages of its request.",
         },
         "servers": [{"url": "./", "description": "this server, also behind a path prefix"}],
         "tags": [{"name": dialect.name} for dialect in dialects],
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
+            "parameters": {name: {"in": "header", **header} for name, header in _HEADERS.items()},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
@@ -87,6 +102,8 @@ def _operation(dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(endpoint.path)
     ] + list(endpoint.query_parameters)
+    if endpoint.request_model:
+        parameters += [{"$ref": f"#/components/parameters/{name}"} for name in _HEADERS]
     if parameters:
         operation["parameters"] = parameters
     if not endpoint.public:
