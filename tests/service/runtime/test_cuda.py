@@ -48,5 +48,6 @@ def test_missing_cuda_driver_fails_at_startup(
     monkeypatch.setattr(providers, "DRIVER_LIBRARY", "libnowhere.so.1")
     assert main(["--port", "0"]) == 1
     stderr = capsys.readouterr().err
-    assert stderr.startswith("cannot start: a GPU was requested, but NVIDIA's driver (libnowhere.so.1) was not found")
+    expected = "cannot start: model tiny: a GPU was requested, but NVIDIA's driver (libnowhere.so.1) was not found"
+    assert stderr.startswith(expected)
     assert len(stderr.splitlines()) == 1
