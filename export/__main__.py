@@ -1,22 +1,22 @@
 """`python -m export SOURCE --name NAME`: exit code 0 only for a sealed artifact.
 
-`python -m export inspect ARTIFACT` says what one is, `python -m export verify ARTIFACT SOURCE` compares again.
+`python -m export inspect ARTIFACT` describes an artifact, `python -m export verify ARTIFACT SOURCE` compares it with
+its source again. torch takes seconds to import: the functions that need it import it, after the arguments are checked.
 """
 
 import argparse
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import get_args
 
 from export.errors import ExportError
 from export.hub import resolve_source
-from export.inspection import inspect, verify
 from export.options import ExportOptions, Task
-from export.pipeline import count_steps, export
 from export.progress import StepProgress
-from export.report import format_parity, format_report
-from export.sigterm import ExitOnSigterm
+from export.seal import require_replaceable
+from export.stop_signals import StopSignals
 from models.artifact.specs import NAME_PATTERN, Device, Modality, Pooling, Precision
 
 
@@ -29,13 +29,21 @@ def main(argv: list[str] | None = None) -> int:
     except ExportError as error:
         print(f"{'export failed: ' * (command is None)}{error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"{'export ' * (command is None)}interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 
 def _export(arguments: list[str]) -> str:
     args = build_parser().parse_args(arguments)
     artifact_dir, options = args.artifacts / args.name, _options(args)
-    progress = StepProgress(count_steps(options), before=ExitOnSigterm().check)
+    require_replaceable(artifact_dir, replace=args.replace)
+    stop_signals = StopSignals()
+    from export.pipeline import count_steps, export
+    from export.report import format_report
+
+    progress = StepProgress(count_steps(options), before=stop_signals.check)
     manifest = export(resolve_source(args.source), artifact_dir, options, replace=args.replace, progress=progress)
     return f"sealed {artifact_dir}\n{format_report(manifest)}"
 
@@ -44,6 +52,9 @@ def _inspect(arguments: list[str]) -> str:
     parser = argparse.ArgumentParser(prog="python -m export inspect", description="Describe an artifact.")
     parser.add_argument("artifact", type=Path)
     directory = parser.parse_args(arguments).artifact
+    from export.inspection import inspect
+    from export.report import format_report
+
     return f"{directory}: all files match their digests\n{format_report(inspect(directory))}"
 
 
@@ -54,6 +65,9 @@ def _verify(arguments: list[str]) -> str:
     parser.add_argument("artifact", type=Path)
     parser.add_argument("source", help="what it was exported from: a directory, or a model's id on the hub")
     args = parser.parse_args(arguments)
+    from export.inspection import verify
+    from export.report import format_parity
+
     figures = verify(args.artifact, resolve_source(args.source))
     return f"{args.artifact} answers as {args.source} does: {format_parity(figures)}"
 

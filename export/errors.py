@@ -4,7 +4,8 @@ ExportError
 ├── OptionError   what was asked for does not go together, or not with this source
 ├── SourceError   the directory is no encoder that can be exported; the message says what is missing
 ├── GraphError    the exported graph is not what was asked for (an operator not fused, say)
-└── ParityError   the graph disagrees with the trained original
+├── ParityError   the graph disagrees with the trained original
+└── StorageError  a file of the artifact does not fit on the disk
 """
 
 
@@ -25,4 +26,8 @@ class GraphError(ExportError):
 
 
 class ParityError(ExportError):
+    pass
+
+
+class StorageError(ExportError):
     pass

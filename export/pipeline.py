@@ -41,7 +41,7 @@ def export(
             model = export_to_onnx(target, staging_dir, half=precision == "fp16")
         quality_report = None
         if precision == "int8":
-            with step("quantize to int8"):
+            with step("quantizing to int8"):
                 model = quantize.quantize_int8(model, staging_dir, target)
         with step("comparing with the reference model"):
             target.copy_files(staging_dir)

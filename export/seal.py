@@ -4,6 +4,7 @@ All files are written to a hidden directory next to the final one, hashed, verif
 renamed into place.
 """
 
+import errno
 import os
 import shutil
 import tempfile
@@ -11,21 +12,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from export.errors import ExportError
+from export.errors import ExportError, StorageError
 from models.artifact.artifact_files import digest, required_files, verify
 from models.artifact.errors import ArtifactError
 from models.artifact.manifest import FileDigest, Manifest
 from models.artifact.specs import Modality
+
+_OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a full disk, an exhausted quota, and a file over the process's size limit."""
+
+
+def require_replaceable(artifact_dir: Path, *, replace: bool) -> None:
+    """Raise ExportError if `artifact_dir` exists and `replace` is False."""
+    if artifact_dir.exists() and not replace:
+        raise ExportError(f"{artifact_dir} exists; pass --replace to export it again")
 
 
 @contextmanager
 def staging(artifact_dir: Path, *, replace: bool) -> Iterator[Path]:
     """Yield a hidden directory next to `artifact_dir`; remove it on exit unless `seal` has moved it.
 
-    Raises ExportError at once if `artifact_dir` exists and `replace` is False, or if its parent is not writable.
+    Raises ExportError at once if `artifact_dir` exists and `replace` is False, or if its parent is not writable;
+    StorageError if a file does not fit while the directory is in use.
     """
-    if artifact_dir.exists() and not replace:
-        raise ExportError(f"{artifact_dir} exists; pass --replace to export it again")
+    require_replaceable(artifact_dir, replace=replace)
     try:
         artifact_dir.parent.mkdir(parents=True, exist_ok=True)
         directory = Path(tempfile.mkdtemp(prefix=f".{artifact_dir.name}.", dir=artifact_dir.parent))
@@ -33,6 +43,10 @@ def staging(artifact_dir: Path, *, replace: bool) -> Iterator[Path]:
         raise ExportError(f"cannot write to {artifact_dir.parent}: {error.strerror}") from error
     try:
         yield directory
+    except OSError as error:
+        if error.errno not in _OUT_OF_SPACE:
+            raise
+        raise StorageError(f"cannot write {artifact_dir}: {error.strerror}") from error
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

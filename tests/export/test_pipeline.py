@@ -1,6 +1,8 @@
 """Tests of exports end to end: what is sealed, and what is not."""
 
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -245,15 +247,53 @@ def test_unwritable_output_is_refused(tiny_source: Path, tmp_path: Path, capsys:
     assert "cannot write to" in capsys.readouterr().err
 
 
-def test_terminated_export_leaves_no_files(tiny_source: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "export", str(tiny_source), "--name", "x", "--artifacts", str(tmp_path / "a")]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_export_leaves_no_files_and_no_traceback(
+    number: signal.Signals, tiny_source: Path, tmp_path: Path
+) -> None:
+    program = (  # pytest may run with SIGINT ignored, which a child inherits
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from export.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, str(tiny_source), "--name", "x", "--artifacts", str(tmp_path / "a")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("a/.x.*")):
         assert process.poll() is None, "it ended before it could be stopped"
         time.sleep(0.01)
-    process.terminate()
-    assert process.wait(60) == 128 + signal.SIGTERM
+    process.send_signal(number)
+    message = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + number
+    assert "Traceback" not in message
+    assert message.endswith("export interrupted\n") == (number == signal.SIGINT)
     assert list((tmp_path / "a").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_is_reported_in_one_line(
+    number: int, tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("export.pipeline.export_to_onnx", fail)
+    assert main([str(tiny_source), "--name", "x", "--artifacts", str(tmp_path / "a")]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"export failed: cannot write {tmp_path / 'a' / 'x'}: {os.strerror(number)}"
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_existing_artifact_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    program = (
+        "import sys; from export.__main__ import main; "
+        "code = main(sys.argv[1:]); sys.exit('torch' if 'torch' in sys.modules else code)"
+    )
+    command = [sys.executable, "-c", program, "source", "--name", "x", "--artifacts", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (
+        1,
+        f"export failed: {tmp_path / 'x'} exists; pass --replace to export it again\n",
+    )
 
 
 @pytest.mark.parametrize("name", ["../evil", ".hidden", "a/b", ""])
