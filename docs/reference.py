@@ -1,8 +1,12 @@
 """Pages of the documentation that are generated: the reference, the index of decisions, and files of the root."""
 
 import argparse
+import ast
+import importlib
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,7 @@ def generated_pages() -> dict[str, str]:
     return {
         "reference/http-api.md": http_api(),
         "reference/settings.md": settings(),
+        "reference/limits.md": limits(),
         "reference/metrics.md": metrics(),
         "reference/command-line.md": command_line(),
         "reference/artifact.md": artifact_format(),
@@ -64,6 +69,47 @@ def settings() -> str:
             *table(("deprecated", "use"), old),
         )
     )
+
+
+def limits() -> str:
+    """Return the tables of limits, from the docstrings of the constants."""
+    lines = [
+        "# Limits",
+        "",
+        "Beyond a limit a request gets its typed error, and costs no other request anything. These limits are fixed;",
+        "those that operators choose are [settings](settings.md).",
+    ]
+    sections = _constants("service.limits")
+    for title, modules in _LIMITS_ELSEWHERE.items():
+        rows = [row for module in modules for section in _constants(module).values() for row in section]
+        sections[title] = [row for row in rows if row[0].startswith("`MAX_")]
+    for title, rows in sections.items():
+        lines += ["", f"## {title}", "", *table(("limit", "value", "meaning"), rows)]
+    return "\n".join(lines)
+
+
+_LIMITS_ELSEWHERE = {
+    "Reading texts and images": ("models.preprocess.text", "models.preprocess.image_limits"),
+    "Attention images": tuple(f"service.visualization.{name}" for name in ("page", "panel_grid", "text_heatmap")),
+}
+"""Modules with limits of their own: they run without the service."""
+
+
+def _constants(module_name: str) -> dict[str, list[tuple[str, str, str]]]:
+    """Return rows of name, value and docstring of a module's numbers by section; a comment at the margin begins one."""
+    module = importlib.import_module(module_name)
+    source = inspect.getsource(module)
+    titles = {n: line[2:] for n, line in enumerate(source.splitlines(), 1) if line.startswith("# ")}
+    sections: dict[str, list[tuple[str, str, str]]] = {}
+    for node, after in pairwise(ast.parse(source).body):
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        name = target.id if isinstance(target, ast.Name) else ""
+        value = getattr(module, name, None)
+        if isinstance(value, int | float) and isinstance(after, ast.Expr):
+            text = " ".join(str(ast.literal_eval(after.value)).split())
+            title = titles.get(max((n for n in titles if n < node.lineno), default=0), "")
+            sections.setdefault(title, []).append((f"`{name}`", f"{value:,}", text))
+    return sections
 
 
 def metrics() -> str:

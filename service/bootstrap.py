@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
 
+from service import limits
 from service.cpu import concurrent_batches
 from service.engine.admission import QueueLimits
 from service.engine.engine import Engine
@@ -27,12 +28,6 @@ GPU_CONCURRENT_BATCHES = 2
 
 PREFERRED_BATCH_TOKENS = 64
 """Tokens below which a batch takes 1.05 to 1.5 times as long per token on CPU, so that it may be delayed to grow."""
-
-MAX_OUTSTANDING_ATTENTION_RESPONSES = 8
-"""Limit on reserved attention memory, in responses of `max_attention_bytes` each."""
-
-WATCHDOG_FACTOR, WATCHDOG_MIN_S = 100, 60.0
-"""A batch is stuck after this many times the longest warm-up run, and at least this long."""
 
 
 @dataclass
@@ -80,7 +75,7 @@ class AppState:
             models,
             limits=QueueLimits(
                 tokens=settings.max_queue_tokens,
-                attention_bytes=MAX_OUTSTANDING_ATTENTION_RESPONSES * settings.max_attention_bytes,
+                attention_bytes=limits.MAX_OUTSTANDING_ATTENTION_RESPONSES * settings.max_attention_bytes,
                 small_request_tokens=max(CPU_BATCH_TOKENS, *(encoder.max_positions for encoder in models.values())),
             ),
             batch_limits=batches,
@@ -89,7 +84,7 @@ class AppState:
             preferred_batch_tokens=PREFERRED_BATCH_TOKENS
             if all(encoder.provider == CPU for encoder in models.values())
             else 0,
-            hung_after_s=max(WATCHDOG_MIN_S, WATCHDOG_FACTOR * slowest_run_s),
+            hung_after_s=max(limits.WATCHDOG_MIN_S, limits.WATCHDOG_FACTOR * slowest_run_s),
             cache_bytes=settings.cache_bytes,
         )
         metrics.engine_alive.set_function(lambda: engine.alive)

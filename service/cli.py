@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-GRACEFUL_SHUTDOWN_TIMEOUT_S = 30
+from service import limits
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--backlog", type=int, default=2048, help="maximum length of the accept queue (%(default)s)")
     add("--timeout-keep-alive", type=int, default=5, metavar="S",
         help="keep-alive timeout of an idle connection, in seconds (%(default)s)")  # fmt: skip
-    add("--timeout-graceful-shutdown", type=int, default=GRACEFUL_SHUTDOWN_TIMEOUT_S, metavar="S",
+    add("--timeout-graceful-shutdown", type=int, default=limits.GRACEFUL_SHUTDOWN_TIMEOUT_S, metavar="S",
         help="seconds for requests in flight to finish on shutdown (%(default)s)")  # fmt: skip
     tls = parser.add_argument_group("TLS")
     for name in ("certfile", "keyfile", "keyfile-password", "ca-certs", "ciphers"):

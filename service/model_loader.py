@@ -9,6 +9,7 @@ from models.artifact import tensors
 from models.artifact.artifact_files import verify
 from models.artifact.errors import ArtifactError
 from models.artifact.manifest import MANIFEST_FILE, Manifest
+from service import limits
 from service.cpu import concurrent_batches
 from service.engine.plan import FLOAT_BYTES, AttentionOptions
 from service.engine.waiting_queue import BatchLimits
@@ -76,9 +77,6 @@ CPU_BATCH_TOKENS = 256
 """Maximum tokens of a CPU batch per thread. A larger batch gains no throughput (its activations leave the cache) and
 delays its neighbors; `max_batch_tokens` can only lower it."""
 
-ATTENTION_WORKSPACE_BYTES = 256 * 2**20
-"""Maximum attention weights of all batches in flight, over all layers and heads. An input that runs alone may take
-`Settings.attention_workspace_bytes`."""
 
 WarmupCase = tuple[int, int, Sequence[str]]
 """Positions per item, number of items, and the requested outputs."""
@@ -90,7 +88,7 @@ def batch_limits(encoder: AnyEncoder, settings: Settings, in_flight: int) -> Bat
     threads, max_tokens = settings.intra_op_threads(), settings.max_batch_tokens
     if encoder.provider == CPU:
         max_tokens = min(max_tokens, CPU_BATCH_TOKENS * threads // concurrent_batches(threads))
-    workspace = ATTENTION_WORKSPACE_BYTES // in_flight
+    workspace = limits.ATTENTION_WORKSPACE_BYTES // in_flight
     return BatchLimits(
         tokens=max_tokens, attention_elements=workspace // (FLOAT_BYTES * attention.num_matrices) if attention else 0
     )

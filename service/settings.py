@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.artifact.artifact_files import list_artifacts
 from models.artifact.errors import ArtifactError
 from models.preprocess.image import MAX_PIXELS
+from service import limits
 from service.cpu import available_cpus
 
 _SERVICE_LINK = re.compile(
@@ -58,13 +59,6 @@ DEPRECATED = {
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """Folder with `service/` and `artifacts/`: a checkout, or the source folder of a bento."""
 
-MAX_IMAGE_PIXELS_CEILING = 100_000_000
-"""Above 179 million the image decoders have a limit of their own, and one image would take gigabytes."""
-
-ATTENTION_WORKSPACE_FACTOR = 8
-"""Multiple of `max_attention_bytes` that computing the attention of one input may take: responses are often much
-smaller than the weights they are computed from."""
-
 
 class Settings(BaseSettings):
     """Each field is the environment variable of its name in capitals, after `HEADLIGHT_`; another one is refused."""
@@ -85,7 +79,7 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(
         MAX_PIXELS,
         gt=0,
-        le=MAX_IMAGE_PIXELS_CEILING,
+        le=limits.MAX_IMAGE_PIXELS,
         description="Maximum pixels of an image, checked before decoding.",
     )
     max_attention_bytes: int = Field(
@@ -143,7 +137,7 @@ class Settings(BaseSettings):
     @property
     def attention_workspace_bytes(self) -> int:
         """Maximum memory to compute the attention of one input."""
-        return ATTENTION_WORKSPACE_FACTOR * self.max_attention_bytes
+        return limits.ATTENTION_WORKSPACE_FACTOR * self.max_attention_bytes
 
     def intra_op_threads(self) -> int:
         """Return the number of compute threads on CPU: the `threads` setting, or the number of available CPUs."""

@@ -8,14 +8,12 @@ not sent yet are bounded in bytes.
 from dataclasses import dataclass
 from math import ceil
 
+from service import limits
 from service.engine.items import EngineRequest
 from service.errors import Overloaded
 
 DECAY_AFTER_S = 10.0
 """Busy time after which the tokens and seconds counted so far are halved."""
-
-MAX_RETRY_AFTER_S = 60
-"""Maximum `Retry-After`: until then the load will have changed."""
 
 
 class ThroughputEstimator:
@@ -40,13 +38,9 @@ class ThroughputEstimator:
             self._seconds /= 2
 
     def retry_after_s(self, tokens: int) -> int:
-        """Return the estimated time to process `tokens`, in whole seconds from 1 to `MAX_RETRY_AFTER_S`."""
+        """Return the estimated time to process `tokens`, in whole seconds from 1 to `limits.MAX_RETRY_AFTER_S`."""
         expected = tokens * self._seconds / self._tokens if self._tokens else 0.0
-        return min(MAX_RETRY_AFTER_S, max(1, ceil(expected)))
-
-
-SMALL_RESERVE_DIVISOR = 4
-"""Reserve for small requests: the queue's tokens divided by this, in addition to them."""
+        return min(limits.MAX_RETRY_AFTER_S, max(1, ceil(expected)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +70,7 @@ class Admission:
     def has_capacity(self, tokens: int, *, waiting_tokens: int) -> bool:
         """Return True if a request of `tokens` would be admitted while `waiting_tokens` are queued."""
         small = tokens <= self._limits.small_request_tokens
-        fits_reserve = small and self._small_tokens + tokens <= self._limits.tokens // SMALL_RESERVE_DIVISOR
+        fits_reserve = small and self._small_tokens + tokens <= self._limits.tokens // limits.SMALL_RESERVE_DIVISOR
         return not waiting_tokens or waiting_tokens + tokens <= self._limits.tokens or fits_reserve
 
     def admit(

@@ -10,15 +10,13 @@ from contextlib import suppress
 
 import orjson
 
+from service import limits
 from service.errors import BodyTooLarge, InvalidJson, Overloaded, UnsupportedMediaType
 from service.http import body_limits
 from service.http.request import HttpRequest
 
 JSON = "application/json"
 
-DISCARD_TIMEOUT_S, DISCARD_FACTOR = 0.5, 4
-"""Time and multiple of the limit up to which an oversized body is read and discarded. Most clients read the response
-only after sending the whole body; if the connection closes earlier, they see only that."""
 
 MAX_INLINE_GZIP_BYTES = 4_096
 """Maximum gzip body decompressed on the event loop: at most 4 MB of zeros, 2 ms."""
@@ -29,7 +27,7 @@ MAX_DIAGNOSED_BYTES = 1_048_576
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-CHUNK_BYTES, MAX_GZIP_MEMBERS = 64 * 1024, 1_000
+CHUNK_BYTES = 64 * 1024
 
 ZLIB_AUTO_WBITS = 32 + zlib.MAX_WBITS  # detect gzip or zlib by the header
 
@@ -77,7 +75,7 @@ def _reserve(request: HttpRequest, size: int) -> None:
     request.reserved_body_bytes = size
 
 
-def parse_json(body: bytes, max_containers: int = body_limits.MAX_CONTAINERS) -> object:
+def parse_json(body: bytes, max_containers: int = limits.MAX_JSON_CONTAINERS) -> object:
     """Parse strict JSON of at most `max_containers` lists and objects, within `json_limits`. Raises InvalidJson.
 
     NaN and Infinity literals, lone surrogates and numbers outside float64 are rejected.
@@ -140,7 +138,7 @@ def _inflate_chunks(content: bytes, max_bytes: int) -> Iterator[bytes]:
         while remaining:
             if member.eof:
                 member, members = zlib.decompressobj(ZLIB_AUTO_WBITS), members + 1
-                if members > MAX_GZIP_MEMBERS:
+                if members > limits.MAX_GZIP_MEMBERS:
                     raise zlib.error("too many members")
             yield member.decompress(remaining, max_bytes + 1)
             remaining = member.unused_data
@@ -164,7 +162,7 @@ async def _receive(request: HttpRequest, max_bytes: int) -> bytes:
         else:
             return bytes(body)
     if "expect" not in request.header_values:  # a client that asks before it sends waits for the answer
-        await _discard(stream, DISCARD_FACTOR * max_bytes)
+        await _discard(stream, limits.DISCARD_FACTOR * max_bytes)
     raise _too_large(max_bytes)
 
 
@@ -172,7 +170,7 @@ async def _discard(stream: AsyncIterator[bytes], max_bytes: int) -> None:
     """Read and discard the rest of the body, within bounds."""
     discarded_bytes = 0
     with suppress(TimeoutError):
-        async with asyncio.timeout(DISCARD_TIMEOUT_S):
+        async with asyncio.timeout(limits.DISCARD_TIMEOUT_S):
             async for chunk in stream:
                 discarded_bytes += len(chunk)
                 if discarded_bytes > max_bytes:

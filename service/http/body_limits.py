@@ -7,13 +7,8 @@ separate budget, so that slow uploads of large bodies do not block small request
 import numpy as np
 import numpy.typing as npt
 
+from service import limits
 from service.errors import InvalidJson, Overloaded
-
-MAX_FULL_SIZE_BODIES = 8
-"""Budget in bodies of the maximum size; in memory each can take several times its size."""
-
-MAX_SMALL_BODY_BYTES, SMALL_BODY_DIVISOR = 64 * 1024, 4
-"""Maximum size of a small body; the budget for small bodies is the main budget divided by the divisor."""
 
 
 class BodyMemoryBudget:
@@ -27,39 +22,34 @@ class BodyMemoryBudget:
 
         Raises Overloaded if the budget is exceeded. A single body always fits.
         """
-        self._reserved_bytes[old_bytes <= MAX_SMALL_BODY_BYTES] -= old_bytes
-        small = new_bytes <= MAX_SMALL_BODY_BYTES
-        limit_bytes = MAX_FULL_SIZE_BODIES * max_body_bytes // (SMALL_BODY_DIVISOR if small else 1)
+        self._reserved_bytes[old_bytes <= limits.MAX_SMALL_BODY_BYTES] -= old_bytes
+        small = new_bytes <= limits.MAX_SMALL_BODY_BYTES
+        limit_bytes = limits.MAX_FULL_SIZE_BODIES * max_body_bytes // (limits.SMALL_BODY_DIVISOR if small else 1)
         if (
             new_bytes > old_bytes
             and self._reserved_bytes[small]
             and self._reserved_bytes[small] + new_bytes > limit_bytes
         ):
-            self._reserved_bytes[old_bytes <= MAX_SMALL_BODY_BYTES] += old_bytes
+            self._reserved_bytes[old_bytes <= limits.MAX_SMALL_BODY_BYTES] += old_bytes
             raise Overloaded("too many request bodies in memory; retry later")
         self._reserved_bytes[small] += new_bytes
 
 
 Bytes = npt.NDArray[np.uint8]
 
-MAX_DEPTH = 100
-MAX_CONTAINERS = 65_536
-MAX_VALUES = 2**20
-"""Maximum values in all lists and objects: as token ids, four times the queue's capacity. More would block the event
-loop."""
 
 _QUOTE = ord('"')
 
 
-def check_json_limits(body: bytes, max_containers: int = MAX_CONTAINERS) -> None:
+def check_json_limits(body: bytes, max_containers: int = limits.MAX_JSON_CONTAINERS) -> None:
     """Raise InvalidJson for lists and objects that are too deep or too many, or hold too many values."""
-    maybe_deep = body.count(b"[") + body.count(b"{") > MAX_DEPTH
-    maybe_wide = body.count(b",") > MAX_VALUES
+    maybe_deep = body.count(b"[") + body.count(b"{") > limits.MAX_JSON_DEPTH
+    maybe_wide = body.count(b",") > limits.MAX_JSON_VALUES
     if not (maybe_deep or maybe_wide):
         return
     escaped = body.replace(rb"\\", b"").replace(rb"\"", b"")  # each quote that is left begins or ends a string
-    if maybe_wide and len(_structural_bytes(escaped, b",")) > MAX_VALUES:
-        raise InvalidJson(f"the body exceeds {MAX_VALUES} values")
+    if maybe_wide and len(_structural_bytes(escaped, b",")) > limits.MAX_JSON_VALUES:
+        raise InvalidJson(f"the body exceeds {limits.MAX_JSON_VALUES} values")
     if maybe_deep:
         _check_containers(escaped, max_containers)
 
@@ -71,8 +61,8 @@ def _check_containers(escaped: bytes, max_containers: int) -> None:
     if containers > max_containers:
         raise InvalidJson(f"the body exceeds {max_containers} lists and objects")
     steps = np.where(opening[: 2 * containers], 1, -1)  # past as many it is closed, or no JSON
-    if steps.cumsum().max(initial=0) > MAX_DEPTH:
-        raise InvalidJson(f"the body is nested deeper than {MAX_DEPTH} levels")
+    if steps.cumsum().max(initial=0) > limits.MAX_JSON_DEPTH:
+        raise InvalidJson(f"the body is nested deeper than {limits.MAX_JSON_DEPTH} levels")
 
 
 def _structural_bytes(escaped: bytes, wanted: bytes) -> Bytes:

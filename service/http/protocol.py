@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service import limits
 from service.http.protocol_errors import (
     HEADERS_TOO_LARGE,
     INVALID_HTTP,
@@ -34,9 +35,6 @@ from service.http.read_timeout import (
 )
 from service.shutdown import ACCEPT_GATE, restore_min_ttl
 
-MAX_REQUEST_LINE_BYTES = 8 * 2**10
-MAX_HEADERS_BYTES = 64 * 2**10
-MAX_HEADERS = 100
 HEADER_OVERHEAD_BYTES = len(b": \r\n")
 REQUEST_LINE_OVERHEAD_BYTES = len(b"GET  HTTP/1.1")
 
@@ -48,11 +46,11 @@ def check_head_size(
 
     `buffered_bytes` may be target, headers or a header that is not complete, which the parser keeps to itself.
     """
-    if len(target) + REQUEST_LINE_OVERHEAD_BYTES > MAX_REQUEST_LINE_BYTES:
+    if len(target) + REQUEST_LINE_OVERHEAD_BYTES > limits.MAX_REQUEST_LINE_BYTES:
         return URI_TOO_LONG
-    if len(headers) > MAX_HEADERS or buffered_bytes > MAX_REQUEST_LINE_BYTES + MAX_HEADERS_BYTES:
+    if len(headers) > limits.MAX_HEADERS or buffered_bytes > limits.MAX_REQUEST_LINE_BYTES + limits.MAX_HEADERS_BYTES:
         return HEADERS_TOO_LARGE
-    if sum(len(name) + len(value) + HEADER_OVERHEAD_BYTES for name, value in headers) > MAX_HEADERS_BYTES:
+    if sum(len(name) + len(value) + HEADER_OVERHEAD_BYTES for name, value in headers) > limits.MAX_HEADERS_BYTES:
         return HEADERS_TOO_LARGE
     return None
 
@@ -97,11 +95,6 @@ class _SkipFirstHead:
         if not self._in_first_head:
             self._protocol.on_headers_complete()
         self._in_first_head = False
-
-
-LINGERING_CLOSE_S = 1.0
-"""Time after a rejection in which the client's data is read and discarded: closing a connection with unread bytes
-resets it, and the client may never see the response."""
 
 
 class RejectingProtocol(HttpToolsProtocol, ABC):
@@ -176,7 +169,7 @@ class RejectingProtocol(HttpToolsProtocol, ABC):
             self.transport.write_eof()
         self.flow.resume_reading()
         self._progress.since = self._timed_flow.reading_time()
-        self.set_timer(LINGERING_CLOSE_S)
+        self.set_timer(limits.LINGERING_CLOSE_S)
 
 
 LOOP_STALL_S = 0.1
@@ -253,7 +246,7 @@ class HardenedHttpProtocol(RejectingProtocol):
 
     def on_headers_complete(self) -> None:
         # A head within these limits cannot exceed the others.
-        if self._progress.received_bytes > MAX_REQUEST_LINE_BYTES or len(self.headers) > MAX_HEADERS:
+        if self._progress.received_bytes > limits.MAX_REQUEST_LINE_BYTES or len(self.headers) > limits.MAX_HEADERS:
             self._size_error = check_head_size(self.url, self.headers)
             if self._size_error:
                 raise _HeadTooLarge
@@ -326,7 +319,7 @@ class HardenedHttpProtocol(RejectingProtocol):
         if progress.state is READING_HEADERS:
             error = check_head_size(self.url, self.headers, progress.bytes_in_state)
         else:
-            error = HEADERS_TOO_LARGE if progress.framing_bytes > MAX_HEADERS_BYTES else None
+            error = HEADERS_TOO_LARGE if progress.framing_bytes > limits.MAX_HEADERS_BYTES else None
             self._notify_body()
         if error:
             self.reject(error)
@@ -344,7 +337,7 @@ class HardenedHttpProtocol(RejectingProtocol):
             return self._timeout_s
         if self._app_is_busy():
             progress.since = now
-        allowed_s = LINGERING_CLOSE_S if progress.state is REJECTED else progress.allowed_s(self._timeout_s)
+        allowed_s = limits.LINGERING_CLOSE_S if progress.state is REJECTED else progress.allowed_s(self._timeout_s)
         return progress.since + allowed_s - now
 
     def _app_is_busy(self) -> bool:

@@ -8,6 +8,8 @@ from enum import Enum
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from service import limits
+
 
 class ReadTimeout:
     """`timeout_s` for a request's headers, and for its body as long, and more by its size
@@ -46,10 +48,6 @@ class TimedFlowControl(FlowControl):
         if self.read_paused:
             self._stalled_s += self._time() - self._paused_at
             super().resume_reading()
-
-
-MIN_BODY_BYTES_PER_S = 16 * 2**10
-"""Minimum average rate of a body after the read timeout."""
 
 
 class ReadState(Enum):
@@ -109,4 +107,6 @@ class RequestProgress:
 
     def allowed_s(self, timeout_s: float) -> float:
         """Return the time limit of the phase."""
-        return timeout_s + self.received_bytes / MIN_BODY_BYTES_PER_S if self.state is READING_BODY else timeout_s
+        return (
+            timeout_s + self.received_bytes / limits.MIN_BODY_BYTES_PER_S if self.state is READING_BODY else timeout_s
+        )

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, BeforeValidator, Field, StrictInt, ValidationError
 from pydantic_core import ErrorDetails
 
+from service import limits
 from service.errors import (
     BadRequestError,
     EmptyInput,
@@ -19,11 +20,8 @@ from service.errors import (
     TooManyInputs,
     UnsupportedMediaType,
 )
-from service.http import body, body_limits
+from service.http import body
 from service.http.request import HttpRequest
-
-CONTAINERS_PER_INPUT = 8
-"""Maximum lists and objects per input in any dialect."""
 
 PARAMETER_ERROR_TYPES = {"literal_error", "greater_than_equal", "less_than_equal", "extra_forbidden"}
 """Errors about values of the right type that are impossible; other errors concern the input's type."""
@@ -63,7 +61,9 @@ async def read_json(request: HttpRequest) -> object:
 
 def parse_request_json(request: HttpRequest, content: bytes) -> object:
     """Parse the JSON of a request's body. Raises InvalidJson."""
-    return body.parse_json(content, max(body_limits.MAX_CONTAINERS, CONTAINERS_PER_INPUT * max_inputs(request)))
+    return body.parse_json(
+        content, max(limits.MAX_JSON_CONTAINERS, limits.MAX_JSON_CONTAINERS_PER_INPUT * max_inputs(request))
+    )
 
 
 def max_inputs(request: HttpRequest) -> int:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from service import limits
 from service.app import create_app
-from service.cli import GRACEFUL_SHUTDOWN_TIMEOUT_S
-from service.engine.admission import SMALL_RESERVE_DIVISOR
 from service.http.auth import ApiKeyStore
 from service.settings import Settings
 from service.shutdown import Phase
@@ -54,8 +53,8 @@ def test_settings_exist_and_are_valid(resources: tuple[Resource, ...], monkeypat
 def test_shutdown_times_fit_grace_period(resources: tuple[Resource, ...]) -> None:
     environment = variables(resources)
     delay_s, wait_s = (int(environment[f"HEADLIGHT_{name}_MS"]) / 1_000 for name in ("SHUTDOWN_DELAY", "QUEUE_TIMEOUT"))
-    assert delay_s + GRACEFUL_SHUTDOWN_TIMEOUT_S + MIN_CLOSE_S <= pod(resources)["terminationGracePeriodSeconds"]
-    assert wait_s < GRACEFUL_SHUTDOWN_TIMEOUT_S, "accepted requests finish before the grace period ends"
+    assert delay_s + limits.GRACEFUL_SHUTDOWN_TIMEOUT_S + MIN_CLOSE_S <= pod(resources)["terminationGracePeriodSeconds"]
+    assert wait_s < limits.GRACEFUL_SHUTDOWN_TIMEOUT_S, "accepted requests finish before the grace period ends"
     readiness = pod(resources)["containers"][0]["readinessProbe"]
     assert readiness["periodSeconds"] * readiness["failureThreshold"] < delay_s, "it is seen to leave while it serves"
 
@@ -134,7 +133,7 @@ def test_full_queue_fits_request_timeout() -> None:
     """By two processors, at the slowest rate that the docs tell of texts of some length."""
     environment = variables(render_kustomization(KUBERNETES / "overlays/cpu"))
     (row,) = re.findall(r"^\| mixed, 55 tokens \|.*\| ([\d,]+) \|$", RUNBOOK.read_text(), re.MULTILINE)
-    waiting = int(environment["HEADLIGHT_MAX_QUEUE_TOKENS"]) * (1 + 1 / SMALL_RESERVE_DIVISOR)
+    waiting = int(environment["HEADLIGHT_MAX_QUEUE_TOKENS"]) * (1 + 1 / limits.SMALL_RESERVE_DIVISOR)
     assert waiting / int(row.replace(",", "")) * 1_000 < int(environment["HEADLIGHT_QUEUE_TIMEOUT_MS"])
 
 

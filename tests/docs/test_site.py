@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.server import ROOT
+from service import limits
 
 LINE_LIMIT = 160
 TERMS = ["dynamic batching", "load shedding", "graceful shutdown", "readiness", "deduplicat", "backpressure",
@@ -79,3 +80,8 @@ def test_readme_is_a_front_page() -> None:
 def test_readme_links_resolve() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
         assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_every_limit_is_documented(site: Path) -> None:
+    page = (site / "reference/limits.html").read_text(encoding="utf-8")
+    assert all(f"<code>{name}</code>" in page for name in vars(limits) if name.isupper())

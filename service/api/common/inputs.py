@@ -5,19 +5,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field, RootModel, StrictInt, StrictStr, WithJsonSchema
 
 from models.artifact.manifest import Modality
+from service import limits
 from service.errors import UnsupportedMediaType
 from service.http import body
 from service.http.request import HttpRequest
 from service.pipeline.types import Image, Input, TokenIds
 
-MAX_TOKEN_IDS = 131_072
-"""Maximum token ids of one text: more than any model's limit, and cheap to check."""
-
 IDS_SCHEMA: dict[str, Any] = {
     "type": "array",
     "items": {"type": "integer", "minimum": 0},
     "minItems": 1,
-    "maxItems": MAX_TOKEN_IDS,
+    "maxItems": limits.MAX_TOKEN_IDS,
     "description": "Token ids of this model, special tokens included.",
 }
 
@@ -42,7 +40,7 @@ IMAGE_SCHEMA: dict[str, Any] = {
     "maxProperties": 1,
 }
 
-Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=MAX_TOKEN_IDS, fail_fast=True)]
+Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=limits.MAX_TOKEN_IDS, fail_fast=True)]
 
 
 def is_image(request: HttpRequest) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 
 from models.artifact.manifest import Modality
-from service.api.common.inputs import MAX_TOKEN_IDS
+from service import limits
 from service.errors import InvalidInput, TooManyInputs
 from service.http.validation import RequestModel
 from service.pipeline.types import Image, Input, TokenIds
@@ -168,8 +168,10 @@ def _check_tensor(tensor: RequestTensor, param: str, max_inputs: int) -> None:
         raise InvalidInput("a tensor needs exactly one of data and parameters.binary_data_size", f"{param}.data")
     length = 1
     if tensor.datatype == "INT64":
-        if len(tensor.shape) > 2 or not 0 < tensor.shape[-1] <= MAX_TOKEN_IDS:
-            raise InvalidInput(f"input_ids must be [n] or [batch, n], n from 1 to {MAX_TOKEN_IDS}", f"{param}.shape")
+        if len(tensor.shape) > 2 or not 0 < tensor.shape[-1] <= limits.MAX_TOKEN_IDS:
+            raise InvalidInput(
+                f"input_ids must be [n] or [batch, n], n from 1 to {limits.MAX_TOKEN_IDS}", f"{param}.shape"
+            )
         length = tensor.shape[-1]
     if tensor.num_elements // length > max_inputs:
         raise TooManyInputs(f"too many inputs: {tensor.num_elements // length} (maximum {max_inputs})", param)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from models.preprocess.errors import TokenIdError
 from models.preprocess.tokenized_text import TokenOffset
-from service import VERSION, errors
+from service import VERSION, errors, limits
 from service.api.common.inputs import Vectors
 from service.api.tei.request import (
     Decoded,
@@ -60,15 +60,13 @@ def error_response(error: errors.HeadlightError) -> Response:
     )
 
 
-MAX_CHARACTERS = 100_000
-"""Maximum characters per request to tokenize without truncation: the response has up to 70 times as many bytes."""
-
-
 async def tokenize(request: HttpRequest) -> Response:
     """All tokens of texts, uncut."""
     payload = await TokenizeRequest.read(request)
-    if sum(map(len, payload.inputs)) > MAX_CHARACTERS:
-        raise errors.InvalidInput(f"the texts exceed the limit of {MAX_CHARACTERS} characters", "inputs")
+    if sum(map(len, payload.inputs)) > limits.MAX_TOKENIZED_CHARACTERS:
+        raise errors.InvalidInput(
+            f"the texts exceed the limit of {limits.MAX_TOKENIZED_CHARACTERS} characters", "inputs"
+        )
     state = request.app_state
     encoder = text_encoder(state, payload.model)
     check_prompt(encoder, payload.prompt_name)

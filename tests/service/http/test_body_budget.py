@@ -8,9 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service import limits
 from service.bootstrap import AppState
 from service.errors import Overloaded
-from service.http.body_limits import MAX_FULL_SIZE_BODIES, MAX_SMALL_BODY_BYTES, SMALL_BODY_DIVISOR, BodyMemoryBudget
+from service.http.body_limits import BodyMemoryBudget
 from tests.polling import eventually
 from tests.raw_http import RawConnection
 from tests.server import serve
@@ -21,10 +22,10 @@ MAX_BODY_BYTES = 1_000_000
 
 def test_full_size_bodies_are_limited() -> None:
     bodies = BodyMemoryBudget()
-    for _ in range(MAX_FULL_SIZE_BODIES):
+    for _ in range(limits.MAX_FULL_SIZE_BODIES):
         bodies.resize(0, MAX_BODY_BYTES, MAX_BODY_BYTES)
     with pytest.raises(Overloaded):
-        bodies.resize(0, MAX_SMALL_BODY_BYTES + 1, MAX_BODY_BYTES)
+        bodies.resize(0, limits.MAX_SMALL_BODY_BYTES + 1, MAX_BODY_BYTES)
     bodies.resize(MAX_BODY_BYTES, 0, MAX_BODY_BYTES)
     bodies.resize(0, MAX_BODY_BYTES, MAX_BODY_BYTES)
     bodies = BodyMemoryBudget()
@@ -33,20 +34,20 @@ def test_full_size_bodies_are_limited() -> None:
 
 def test_small_bodies_have_their_own_budget() -> None:
     bodies = BodyMemoryBudget()
-    bodies.resize(0, MAX_FULL_SIZE_BODIES * MAX_BODY_BYTES, MAX_BODY_BYTES)
-    count = MAX_FULL_SIZE_BODIES * MAX_BODY_BYTES // SMALL_BODY_DIVISOR // MAX_SMALL_BODY_BYTES
+    bodies.resize(0, limits.MAX_FULL_SIZE_BODIES * MAX_BODY_BYTES, MAX_BODY_BYTES)
+    count = limits.MAX_FULL_SIZE_BODIES * MAX_BODY_BYTES // limits.SMALL_BODY_DIVISOR // limits.MAX_SMALL_BODY_BYTES
     for _ in range(count):
-        bodies.resize(0, MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
+        bodies.resize(0, limits.MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
     with pytest.raises(Overloaded):
-        bodies.resize(0, MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
+        bodies.resize(0, limits.MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
     with pytest.raises(Overloaded):
         bodies.resize(
-            MAX_SMALL_BODY_BYTES, MAX_SMALL_BODY_BYTES + 1, MAX_BODY_BYTES
+            limits.MAX_SMALL_BODY_BYTES, limits.MAX_SMALL_BODY_BYTES + 1, MAX_BODY_BYTES
         )  # as it arrives it turns out to be large
-    bodies.resize(MAX_SMALL_BODY_BYTES, 0, MAX_BODY_BYTES)
-    bodies.resize(0, MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
+    bodies.resize(limits.MAX_SMALL_BODY_BYTES, 0, MAX_BODY_BYTES)
+    bodies.resize(0, limits.MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
     with pytest.raises(Overloaded):
-        bodies.resize(0, MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
+        bodies.resize(0, limits.MAX_SMALL_BODY_BYTES, MAX_BODY_BYTES)
 
 
 def large(**fields: object) -> bytes:
@@ -75,9 +76,9 @@ def test_budget_is_released_after_response(serving: ClientFactory) -> None:
 def test_inflated_size_is_reserved(serving: ClientFactory) -> None:
     with serving(max_body_bytes=MAX_BODY_BYTES) as client:
         state: AppState = client.app.state.headlight  # type: ignore[attr-defined]
-        state.body_budget.resize(0, MAX_FULL_SIZE_BODIES * MAX_BODY_BYTES, MAX_BODY_BYTES)
+        state.body_budget.resize(0, limits.MAX_FULL_SIZE_BODIES * MAX_BODY_BYTES, MAX_BODY_BYTES)
         body = gzip.compress(large())
-        assert len(body) < MAX_SMALL_BODY_BYTES
+        assert len(body) < limits.MAX_SMALL_BODY_BYTES
         answer = client.post(URL, content=body, headers={"Content-Encoding": "gzip"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "overloaded")
 
@@ -85,7 +86,7 @@ def test_inflated_size_is_reserved(serving: ClientFactory) -> None:
 def test_content_length_is_reserved_before_the_body_arrives(tiny: Path) -> None:
     head = f"POST {URL} HTTP/1.1\r\nHost: x\r\nContent-Length: {MAX_BODY_BYTES}\r\n\r\n".encode()
     with serve(tiny, max_body_bytes=MAX_BODY_BYTES) as server, ExitStack() as others:
-        for _ in range(MAX_FULL_SIZE_BODIES):
+        for _ in range(limits.MAX_FULL_SIZE_BODIES):
             slow = others.enter_context(RawConnection(server.url))
             slow.send(head + b"{")
         httpx.get(f"{server.url}/livez")  # in its turn, after those

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service import limits
 from service.errors import InvalidJson
 from service.http import body, body_limits
 
@@ -35,7 +36,7 @@ def commas(value: Any) -> int:
     return 0 if inner is None else max(len(value) - 1, 0) + sum(map(commas, inner))
 
 
-def is_rejected(content: bytes, most: int = body_limits.MAX_CONTAINERS) -> bool:
+def is_rejected(content: bytes, most: int = limits.MAX_JSON_CONTAINERS) -> bool:
     try:
         body_limits.check_json_limits(content, most)
     except InvalidJson:
@@ -47,18 +48,18 @@ def is_rejected(content: bytes, most: int = body_limits.MAX_CONTAINERS) -> bool:
 def test_json_limits_match_reference(value: Any, deepest: int, most: int, widest: int, ascii: bool) -> None:
     content = json.dumps(value, ensure_ascii=ascii).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(body_limits, "MAX_DEPTH", deepest)
-        patch.setattr(body_limits, "MAX_VALUES", widest)
+        patch.setattr(limits, "MAX_JSON_DEPTH", deepest)
+        patch.setattr(limits, "MAX_JSON_VALUES", widest)
         most = max(most, deepest)  # fewer containers than may stand in each other are not looked at
         wanted = depth(value) > deepest or commas(value) > widest or containers(value) > most
         assert is_rejected(content, most) == wanted
 
 
 def test_max_values_are_accepted() -> None:
-    assert len(body.parse_json(b"[" + b"0," * body_limits.MAX_VALUES + b"0]")) == body_limits.MAX_VALUES + 1  # type: ignore[arg-type]
+    assert len(body.parse_json(b"[" + b"0," * limits.MAX_JSON_VALUES + b"0]")) == limits.MAX_JSON_VALUES + 1  # type: ignore[arg-type]
     with pytest.raises(InvalidJson, match="1048576 values"):
-        body.parse_json(b"[" + b"0," * body_limits.MAX_VALUES + b"0,0]")
-    assert body.parse_json(b'["' + b"0," * body_limits.MAX_VALUES + b'0,0"]')
+        body.parse_json(b"[" + b"0," * limits.MAX_JSON_VALUES + b"0,0]")
+    assert body.parse_json(b'["' + b"0," * limits.MAX_JSON_VALUES + b'0,0"]')
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,8 @@
 
 import pytest
 
-from service.http.read_timeout import (
-    COMPLETE,
-    IDLE_NEW,
-    MIN_BODY_BYTES_PER_S,
-    READING_BODY,
-    READING_HEADERS,
-    RequestProgress,
-)
+from service import limits
+from service.http.read_timeout import COMPLETE, IDLE_NEW, READING_BODY, READING_HEADERS, RequestProgress
 
 
 def test_headers_in_two_chunks() -> None:
@@ -33,7 +27,7 @@ def test_body_timeout_grows_with_received_bytes() -> None:
     progress.on_bytes(100)
     progress.enter(READING_BODY)
     progress.mark_incomplete(1.0)
-    progress.on_bytes(2 * MIN_BODY_BYTES_PER_S)
+    progress.on_bytes(2 * limits.MIN_BODY_BYTES_PER_S)
     progress.mark_incomplete(2.0)
     assert progress.since == 1.0
     assert progress.allowed_s(10.0) == pytest.approx(12.0, abs=0.01)

@@ -6,8 +6,8 @@ from pathlib import Path
 import orjson
 from starlette.types import ASGIApp, Message, Scope
 
+from service import limits
 from service.app import create_app
-from service.bootstrap import MAX_OUTSTANDING_ATTENTION_RESPONSES
 from service.settings import Settings
 from tests.service.conftest import URL, VALID_BODY
 
@@ -56,7 +56,7 @@ def test_unread_responses_count_as_outstanding(tiny: Path) -> None:
             while not exchanges or await exchanges[-1].status == 200:
                 exchanges.append(SlowReader(app, reading))
             assert await exchanges[-1].status == 429
-            assert len(exchanges) > MAX_OUTSTANDING_ATTENTION_RESPONSES, "each is smaller than what one may be"
+            assert len(exchanges) > limits.MAX_OUTSTANDING_ATTENTION_RESPONSES, "each is smaller than what one may be"
             reading.set()
             await asyncio.gather(*(exchange.done for exchange in exchanges))
             another = SlowReader(app, reading)
