@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from tests.external_programs import require_program
 from tests.server import Server
@@ -103,10 +103,16 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def forward(route: Route) -> None:
+    """Send a request by Playwright's client: Chromium aborts all of its own when any interface changes its address."""
+    route.fulfill(response=route.fetch(timeout=1_000 * WAIT_TIMEOUT_S))
+
+
 def track_page(page: Page, url: str) -> PlaygroundPage:
     """A page that writes down what it asks and what it complains of."""
     opened = PlaygroundPage(page, url)
     page.set_default_timeout(1_000 * WAIT_TIMEOUT_S)
+    page.route("**/*", forward)
     page.on("request", lambda request: opened.requested_urls.append(request.url))
     page.on("console", lambda message: opened.console_errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: opened.console_errors.append(str(error)))

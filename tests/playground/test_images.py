@@ -132,7 +132,7 @@ def test_image_model_can_be_chosen_before_the_scenes_have_come(browser: Browser,
     page.select_option("#model", "scenes-vit")
     opened.wait_for("document.querySelectorAll('.thumb').length === 0")
     assert len(held) == 1, "asked for once"
-    held[0].continue_()
+    held[0].fallback()
     page.wait_for_selector(".cell[data-weight]")
     opened.wait_for("document.querySelectorAll('.thumb').length === 20")
     assert page.locator("#other-scene option").count() == 21, "and the one that is none"

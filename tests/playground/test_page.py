@@ -175,11 +175,11 @@ def test_server_s_words_are_shown_and_trying_again_helps(opened: PlaygroundPage)
 
 
 def test_unreachable_server_shows_error(opened: PlaygroundPage) -> None:
-    opened.page.context.set_offline(True)
+    opened.page.route("**/v1/**", lambda route: route.abort("connectionrefused"))
     opened.type(TEXT)
     opened.page.wait_for_selector("#error:not([hidden])")
     assert opened.page.inner_text("#error-text") == "The server cannot be reached."
-    opened.page.context.set_offline(False)
+    opened.page.unroute("**/v1/**")
     opened.page.click("#retry")
     opened.wait_for_tokens(6)
     opened.console_errors.clear()
@@ -214,6 +214,7 @@ def test_two_inputs_are_compared(browser: Browser, both: Server) -> None:
     page = browser.new_page()
     opened = track_page(page, both.url)
     page.goto(both.url)
+    opened.wait_until_idle()
     opened.type_and_wait(TEXT)
     page.select_option("#other-scene", "3")
     with page.expect_response(MATCH) as answered:
