@@ -16,8 +16,8 @@ from export.quantization.synthetic_corpus import generate_texts
 from models.artifact import tensors
 from models.artifact.arrays import InputArray, Ints
 from models.artifact.artifact_files import GRAPH_FILE
+from models.artifact.graph_inputs import pack
 from models.artifact.manifest import Manifest
-from models.artifact.packing import pack
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.session import Session
 

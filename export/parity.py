@@ -26,8 +26,8 @@ from export.targets.reference import ExpectedOutputs
 from models.artifact import tensors
 from models.artifact.arrays import Floats
 from models.artifact.artifact_files import GRAPH_FILE
+from models.artifact.graph_inputs import output_selection_inputs
 from models.artifact.manifest import Deviation, Parity
-from models.artifact.output_selection import output_selection_inputs
 from models.artifact.specs import Precision
 
 Outputs = dict[str, Floats]

@@ -35,7 +35,7 @@ AttentionFunction = Callable[
 class PackedLayout:
     """Layout of a packed batch: the item of each token, and the attention function.
 
-    `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.artifact.packing.pack`. Each
+    `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.artifact.graph_inputs.pack`. Each
     attention layer that returns weights appends them to `weights`, first layer first; the encoder leaves the vectors of
     the tokens in `token_embeddings`, packed `[t, e]`, and in `pooled` `[b, s]` those that its pooling takes, unless it
     takes every real one.

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -134,7 +134,7 @@ class Settings(BaseSettings):
             raise ArtifactError(root, "has nothing to serve; export a model first")
         return directories
 
-    @property
+    @cached_property
     def attention_workspace_bytes(self) -> int:
         """Maximum memory to compute the attention of one input."""
         return limits.ATTENTION_WORKSPACE_FACTOR * self.max_attention_bytes

@@ -18,11 +18,10 @@ from bench.gpu.accuracy import random_inputs
 from bench.timing import medians_ms
 from models.artifact import tensors
 from models.artifact.artifact_files import GRAPH_FILE
+from models.artifact.graph_inputs import output_selection_inputs, pack
 from models.artifact.manifest import Manifest
-from models.artifact.output_selection import output_selection_inputs
-from models.artifact.packing import pack
 from models.artifact.specs import Precision
-from models.preprocess.tokenized_text import TokenizedText
+from models.preprocess.model_input import TokenizedText
 from service.bootstrap import AppState
 from service.runtime import providers
 from service.runtime.encoder import TextEncoder

@@ -15,8 +15,8 @@ from export.targets.base import ExportTarget, GraphInputs, Item
 from models.artifact import tensors
 from models.artifact.arrays import Floats
 from models.artifact.artifact_files import GRAPH_FILE
+from models.artifact.graph_inputs import output_selection_inputs
 from models.artifact.manifest import Quality
-from models.artifact.output_selection import output_selection_inputs
 from models.artifact.specs import Precision
 
 BATCH_SIZE = 16

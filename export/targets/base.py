@@ -83,7 +83,7 @@ class ExportTarget(ABC, Generic[EncoderT]):
 
     @abstractmethod
     def graph_inputs(self, items: Sequence[Item]) -> GraphInputs:
-        """One batch as the graph's inputs, but those of `models.artifact.output_selection`."""
+        """One batch as the graph's inputs, but those of `models.artifact.graph_inputs`."""
 
     @abstractmethod
     def dummy_inputs(self) -> list[Item]:

@@ -13,7 +13,7 @@ from export.targets.graph_outputs import require_token_embeddings
 from export.targets.image import ImageModelInfo, ImageTarget, recording_reference
 from export.targets.reference import ReferenceModel, ReferenceOutput
 from export.targets.text import TextModelInfo, TextTarget
-from models.artifact.packing import pack
+from models.artifact.graph_inputs import pack
 from models.artifact.specs import AttentionSpec, ImageSpec, TextSpec
 from models.encoders import checkpoint
 from models.encoders.checkpoint import CheckpointError

@@ -20,7 +20,7 @@ from export.targets.graph_outputs import CapturedAttention, graph_outputs, requi
 from export.targets.reference import ReferenceModel
 from models.artifact import tensors
 from models.artifact.artifact_files import TOKENIZER_FILE
-from models.artifact.packing import pack
+from models.artifact.graph_inputs import pack
 from models.artifact.specs import AttentionSpec, TextSpec
 from models.packed import PackedEncoder, PackedLayout, sdpa_attention
 from models.pooling import pooling_weights

@@ -24,7 +24,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from models.artifact.artifact_files import TOKENIZER_FILE
-from models.artifact.packing import pack
+from models.artifact.graph_inputs import pack
 from models.artifact.specs import TextSpec
 from models.attention_pruning import PruningRecorder, ThresholdPruning, pruned_attention
 from models.encoders.checkpoint import load as load_ours

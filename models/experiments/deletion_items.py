@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.artifact.arrays import Ints, Pixels
 from models.artifact.artifact_files import TOKENIZER_FILE
-from models.artifact.packing import pack
+from models.artifact.graph_inputs import pack
 from models.artifact.specs import TextSpec
 from models.artifact.tensors import Reduction
 from models.attention import AttentionRecorder

@@ -14,7 +14,7 @@ from tokenizers import Encoding, Tokenizer
 
 from models.artifact.specs import TextSpec
 from models.preprocess.errors import MissingSpecialTokens, TokenIdOutOfRange, TokenizerError
-from models.preprocess.tokenized_text import TokenizedText, TokenOffset, WordOffsets
+from models.preprocess.model_input import TokenizedText, TokenOffset, WordOffsets
 
 READ_CHARS_PER_TOKEN = 32
 """Characters read first per token of the model's limit; prose has about 5 characters per token."""

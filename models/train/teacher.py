@@ -11,7 +11,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from models.artifact.artifact_files import TOKENIZER_FILE
-from models.artifact.packing import pack
+from models.artifact.graph_inputs import pack
 from models.artifact.specs import TextSpec
 from models.packed import PackedLayout, sdpa_attention
 from models.preprocess.text import TextPreprocessor

@@ -13,10 +13,9 @@ from starlette.responses import Response
 from service.api.common.inputs import Strings, Vectors
 from service.bootstrap import AppState
 from service.http import responses
-from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import ErrorResponse
-from service.http.request import HttpRequest
+from service.http.request import HttpRequest, embed_http
 from service.http.responses import JsonArray
 from service.http.validation import Dimensions, RequestModel
 from service.pipeline.embed import embed

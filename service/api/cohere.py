@@ -13,9 +13,8 @@ from models.artifact.arrays import Floats
 from models.preprocess.text import KeptSide
 from service.errors import HeadlightError, InvalidInput
 from service.http import error_responses, responses
-from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
-from service.http.request import HttpRequest
+from service.http.request import HttpRequest, embed_http
 from service.http.responses import to_base64
 from service.http.validation import Dimensions, RequestModel
 from service.pipeline.types import EmbedRequest, Image, Input

@@ -12,10 +12,9 @@ from starlette.responses import Response
 from service import VERSION
 from service.api.common.inputs import as_list
 from service.http import error_responses, responses
-from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import PlainError
-from service.http.request import HttpRequest
+from service.http.request import HttpRequest, embed_http
 from service.http.responses import JsonArray
 from service.http.validation import RequestModel, integral
 from service.pipeline.types import EmbedRequest, EmbedResult

@@ -20,10 +20,9 @@ from service.api.common.inputs import (
 )
 from service.errors import InvalidParameter
 from service.http import body, request, responses
-from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import ErrorResponse
-from service.http.request import HttpRequest
+from service.http.request import HttpRequest, embed_http
 from service.http.responses import CHUNK_BYTES, JSON_NUMBER_BYTES, StreamedList, to_base64
 from service.http.validation import Dimensions, RequestModel
 from service.pipeline.types import EmbedRequest, EmbedResult, Image, Input

@@ -15,8 +15,7 @@ from models.artifact import tensors
 from models.artifact.arrays import Floats, Ints
 from models.artifact.manifest import AttentionSpec, Manifest
 from models.artifact.tensors import Combination, Reduction
-from models.preprocess.model_input import ModelInput
-from models.preprocess.tokenized_text import get_word_offsets
+from models.preprocess.model_input import ModelInput, get_word_offsets
 from service.errors import InvalidParameter
 
 

@@ -13,6 +13,8 @@ from service.bootstrap import AppState
 from service.engine.items import EngineRequest
 from service.errors import InvalidParameter
 from service.ops.access_log import RequestRecord
+from service.pipeline.embed import embed
+from service.pipeline.types import EmbedRequest, EmbedResult
 
 MAX_DIGITS = 12
 """Maximum digits of a number in a header; longer numbers count as the maximum."""
@@ -124,3 +126,18 @@ class CancelOnDisconnect:
         if self._watcher:
             self._watcher.cancel()
         self._timer = self._watcher = self._task = None
+
+
+async def embed_http(request: HttpRequest, embed_request: EmbedRequest) -> EmbedResult:
+    """Embed. Raises BadRequestError, ModelNotFound, Unavailable, InferenceFailed, or ClientDisconnect."""
+    state = request.app_state
+    if embed_request.model is not None:
+        request.record.model = state.models.get(embed_request.model).name
+    deadline = request_deadline(request, state.settings.queue_timeout_ms)
+    request.engine_requests = engine_requests = list[EngineRequest]()
+    async with CancelOnDisconnect(request):
+        result = await embed(state, embed_request, deadline, engine_requests)
+    record = request.record
+    record.model, record.timing = result.encoder.name, result.timing
+    record.num_inputs, record.num_tokens = len(result.outputs), result.num_tokens
+    return result

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from models.preprocess import errors as images
 from models.preprocess.errors import TokenIdError
 from models.preprocess.image import PreprocessedImage
-from models.preprocess.model_input import ModelInput
-from models.preprocess.tokenized_text import TokenizedText
+from models.preprocess.model_input import ModelInput, TokenizedText
 from service.bootstrap import AppState
 from service.engine.items import EngineRequest
 from service.errors import (

@@ -15,13 +15,12 @@ from models.artifact import tensors
 from models.artifact.arrays import Floats, InputArray
 from models.artifact.artifact_files import GRAPH_FILE, TOKENIZER_FILE, verify
 from models.artifact.errors import ArtifactError
+from models.artifact.graph_inputs import pack
 from models.artifact.manifest import MANIFEST_FILE, ImageSpec, Manifest, TextSpec
-from models.artifact.packing import pack
 from models.preprocess.errors import TokenizerError
 from models.preprocess.image import MAX_PIXELS, ImagePreprocessor, PreprocessedImage
-from models.preprocess.model_input import ModelInput
+from models.preprocess.model_input import ModelInput, TokenizedText, TokenOffset
 from models.preprocess.text import KeptSide, TextPreprocessor
-from models.preprocess.tokenized_text import TokenizedText, TokenOffset
 from service.runtime.providers import DeviceOption
 from service.runtime.session import Session
 

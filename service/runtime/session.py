@@ -15,8 +15,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from models.artifact.arrays import Floats, InputArray
 from models.artifact.errors import ArtifactError
+from models.artifact.graph_inputs import output_selection_inputs
 from models.artifact.manifest import GraphSpec
-from models.artifact.output_selection import output_selection_inputs
 from models.artifact.specs import Precision
 from service.errors import InferenceFailed
 from service.runtime import providers

@@ -9,8 +9,8 @@ from bench import graphs
 from bench.timing import medians_ms
 from models.artifact import tensors
 from models.artifact.artifact_files import GRAPH_FILE
+from models.artifact.graph_inputs import pack
 from models.artifact.manifest import Manifest
-from models.artifact.packing import pack
 from service.runtime.session import Session
 
 

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.conditional_outputs import make_outputs_conditional
 from models.artifact import tensors
-from models.artifact.output_selection import output_selection_inputs
+from models.artifact.graph_inputs import output_selection_inputs
 
 BEFORE = tensors.TOKEN_EMBEDDINGS
 OUTPUTS = (tensors.EMBEDDING, BEFORE, "doubled", "summed")

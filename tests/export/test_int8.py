@@ -20,7 +20,7 @@ from export.targets.loader import load_target
 from export.torch_export import count_attention_operators
 from models.artifact import tensors
 from models.artifact.arrays import Floats
-from models.artifact.output_selection import output_selection_inputs
+from models.artifact.graph_inputs import output_selection_inputs
 from tests.checkpoints import WORDS, write_bert, write_roberta
 from tests.encoders import write_checkpoint
 from tests.export_cache import ExportCache

@@ -24,9 +24,8 @@ from export.pipeline import export
 from export.quantization import quality
 from export.targets.loader import load_target
 from models.artifact.artifact_files import verify
+from models.artifact.graph_inputs import output_selection_inputs, pack
 from models.artifact.manifest import Manifest
-from models.artifact.output_selection import output_selection_inputs
-from models.artifact.packing import pack
 from models.artifact.specs import AttentionSpec, Precision
 from tests.checkpoints import WORDS, write_bert, write_roberta
 from tests.export_cache import ExportCache

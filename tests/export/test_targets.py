@@ -14,8 +14,8 @@ from export.options import ExportOptions
 from export.pipeline import export
 from export.targets.loader import load_target
 from models.artifact import tensors
+from models.artifact.graph_inputs import output_selection_inputs
 from models.artifact.manifest import Manifest
-from models.artifact.output_selection import output_selection_inputs
 from models.artifact.specs import AttentionSpec
 from models.encoders.vit import VitConfig
 from tests.checkpoints import write_image_encoder

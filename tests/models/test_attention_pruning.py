@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.artifact.packing import pack
+from models.artifact.graph_inputs import pack
 from models.attention import attention_weights
 from models.attention_pruning import PruningRecorder, ThresholdPruning, prune_small_weights, pruned_attention
 from models.encoders.registry import build

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.artifact.packing import pack
+from models.artifact.graph_inputs import pack
 from models.attention import AttentionRecorder
 from models.encoders import checkpoint, registry
 from models.encoders.alternet import AlterNetConfig, alternet_34, alternet_50

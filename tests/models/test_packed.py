@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.artifact.arrays import Ints
-from models.artifact.packing import pack
+from models.artifact.graph_inputs import pack
 from models.packed import PackedLayout, eager_attention
 from models.pooling import pool
 from models.pretrained.loading import read_config

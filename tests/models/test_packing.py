@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.artifact.packing import INPUTS, pack
+from models.artifact.graph_inputs import INPUTS, pack
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=20), st.integers(0, 2))

@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 
 from models.artifact.specs import TextSpec
 from models.preprocess.errors import TokenIdOutOfRange, TokenizerError
+from models.preprocess.model_input import TokenizedText
 from models.preprocess.text import INLINE_CHARS, MAX_CHARS, TextPreprocessor
-from models.preprocess.tokenized_text import TokenizedText
 from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer
 
 

@@ -15,7 +15,7 @@ import transformers
 from torch import Tensor
 
 from models.artifact.arrays import Ints
-from models.artifact.packing import pack
+from models.artifact.graph_inputs import pack
 from models.packed import PackedLayout, eager_attention, sdpa_attention
 from models.pretrained.keep_float64 import KeepFloat64
 from models.pretrained.text import PretrainedTextEncoder, load_text_model

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.artifact.graph_inputs import pack
 from models.artifact.manifest import TextSpec
-from models.artifact.packing import pack
 from models.attention import AttentionRecorder
 from models.packed import PackedLayout, eager_attention
 from models.preprocess.text import TextPreprocessor

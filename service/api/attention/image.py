@@ -16,8 +16,7 @@ from service.api.common.inputs import IMAGE_SCHEMA, TEXT_SCHEMA, ImageInput, Tex
 from service.bootstrap import AppState
 from service.errors import DeadlineExceeded, InvalidParameter
 from service.http import body, request
-from service.http.embedding import embed_http
-from service.http.request import CancelOnDisconnect, HttpRequest, request_deadline
+from service.http.request import CancelOnDisconnect, HttpRequest, embed_http, request_deadline
 from service.http.validation import RequestModel, integral
 from service.pipeline.preprocess import decode_base64_image
 from service.pipeline.types import EmbeddingOutput, EmbedRequest, Image, Input

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from models.artifact.arrays import Floats
 from models.artifact.manifest import Modality
 from models.artifact.specs import EmbeddingSpec
-from models.preprocess.tokenized_text import get_word_offsets
+from models.preprocess.model_input import get_word_offsets
 from service.api.common.attention import Units, alignment
 from service.api.common.inputs import (
     INPUT_SCHEMA,
@@ -26,8 +26,7 @@ from service.api.common.inputs import (
 from service.engine.plan import FLOAT_BYTES, AttentionOptions, mean_from_words, sum_to_words
 from service.errors import AttentionTooLarge, InvalidInput, InvalidParameter
 from service.http import responses
-from service.http.embedding import embed_http
-from service.http.request import CancelOnDisconnect, HttpRequest
+from service.http.request import CancelOnDisconnect, HttpRequest, embed_http
 from service.http.responses import JsonArray
 from service.http.validation import RequestModel
 from service.pipeline.types import EmbeddingOutput, EmbedRequest, EmbedResult, TokenIds

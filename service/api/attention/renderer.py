@@ -9,8 +9,7 @@ from PIL import Image
 from models.artifact.arrays import Floats
 from models.artifact.manifest import Manifest
 from models.preprocess.image import PreprocessedImage
-from models.preprocess.model_input import ModelInput
-from models.preprocess.tokenized_text import TokenizedText
+from models.preprocess.model_input import ModelInput, TokenizedText
 from service.api.common.attention import AttentionRequest, text_units
 from service.pipeline.types import EmbeddingOutput
 from service.visualization.heatmap import image_heatmap

@@ -11,8 +11,7 @@ from models.artifact.arrays import Floats, Ints
 from models.artifact.manifest import ImageSpec
 from models.artifact.tensors import Reduction
 from models.preprocess.image import PreprocessedImage
-from models.preprocess.model_input import ModelInput
-from models.preprocess.tokenized_text import TokenizedText, TokenOffset
+from models.preprocess.model_input import ModelInput, TokenizedText, TokenOffset
 from service.engine.plan import AttentionOptions, AttentionWeights
 from service.http.responses import Base64Array, JsonArray
 from service.http.validation import integral

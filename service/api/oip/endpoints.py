@@ -10,10 +10,9 @@ from service import VERSION as SERVER_VERSION
 from service.api.oip.request import EMBEDDING, IDS, IMAGE, TEXT, InferRequest, to_inputs
 from service.errors import InvalidInput, ModelNotFound, UnsupportedMediaType
 from service.http import body, error_responses, responses
-from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import PlainError
-from service.http.request import HttpRequest, parse_header_int
+from service.http.request import HttpRequest, embed_http, parse_header_int
 from service.http.validation import max_inputs, parse_request_json
 from service.pipeline.types import EmbedRequest
 from service.runtime.encoder import AnyEncoder

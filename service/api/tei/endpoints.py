@@ -10,7 +10,7 @@ import numpy as np
 from starlette.responses import Response
 
 from models.preprocess.errors import TokenIdError
-from models.preprocess.tokenized_text import TokenOffset
+from models.preprocess.model_input import TokenOffset
 from service import VERSION, errors, limits
 from service.api.common.inputs import Vectors
 from service.api.tei.request import (
@@ -27,9 +27,8 @@ from service.api.tei.request import (
     TokenVectors,
 )
 from service.http import body, error_responses, responses, validation
-from service.http.embedding import embed_http
 from service.http.endpoints import Dialect, Endpoint
-from service.http.request import CancelOnDisconnect, HttpRequest
+from service.http.request import CancelOnDisconnect, HttpRequest, embed_http
 from service.http.responses import JsonArray, StreamedList
 from service.http.validation import max_inputs
 from service.pipeline.embed import check_prompt, text_encoder

@@ -9,9 +9,8 @@ import pytest
 
 from models.artifact import tensors
 from models.artifact.arrays import Floats, InputArray
+from models.artifact.graph_inputs import output_selection_inputs, pack
 from models.artifact.manifest import Manifest
-from models.artifact.output_selection import output_selection_inputs
-from models.artifact.packing import pack
 from service.runtime.session import IoBindingRunner
 
 LENGTHS = [[5], [1, 9, 30], [3, 40, 1, 1, 7]]
