@@ -21,8 +21,6 @@ from export.targets.reference import ReferenceModel, ReferenceOutput
 from models.artifact import tensors
 from models.artifact.specs import AttentionSpec, ImageSpec
 from models.attention import AttentionRecorder
-from models.scenes.description import Split, draw_descriptions
-from models.scenes.rendering import render_scene
 from models.vision import VisionEncoder
 
 MAX_REFERENCE_BYTES = 2**30
@@ -91,7 +89,10 @@ class ImageTarget(ExportTarget[VisionEncoder]):
 
     @override
     def corpus(self, split: CorpusSplit) -> list[Item]:
-        """Drawn scenes: what is at hand of images with things in them."""
+        """Generate scenes: images with objects in them."""
+        from models.scenes.description import Split, draw_descriptions  # int8 alone needs them
+        from models.scenes.rendering import render_scene
+
         scene_split: Split = "train" if split == "calibration" else "unseen"
         rng = np.random.default_rng(SCENE_SEED)
         scenes = (

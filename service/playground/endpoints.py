@@ -3,19 +3,14 @@
 The page consists of files that are read when the service starts; it uses the API as any client does.
 """
 
-import asyncio
-from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from typing import Final
 
-import numpy as np
 import orjson
 from PIL import Image
 from starlette.responses import Response
 
-from models.scenes.description import draw_descriptions
-from models.scenes.rendering import Scene, render_scene
 from service.errors import NotFound
 from service.http.endpoints import Endpoint
 from service.http.request import HttpRequest
@@ -44,60 +39,45 @@ async def static_file(request: HttpRequest) -> Response:
     return asset.respond(request)
 
 
-SCENE_COUNT, SIDE_PX = 20, 160
-SEED = 11
-"""Seed whose scenes cover every shape and every texture."""
+def _read_scenes() -> tuple[StaticAsset, dict[str, StaticAsset]]:
+    """Return the list of scenes, and the images by the last part of their paths."""
+    folder = files(__package__).joinpath("scenes")
+    captions: list[str] = orjson.loads(folder.joinpath("scenes.json").read_bytes())
+    images = {f"{i}.webp": folder.joinpath(f"{i}.webp").read_bytes() for i in range(len(captions))}
+    entries = []
+    for caption, (name, content) in zip(captions, images.items(), strict=True):
+        width_px, height_px = Image.open(BytesIO(content)).size
+        entries.append({"url": PATH + name, "caption": caption, "width_px": width_px, "height_px": height_px})
+    scene_list = StaticAsset(orjson.dumps({"object": "list", "data": entries}), "application/json")
+    return scene_list, {name: StaticAsset(content, "image/webp") for name, content in images.items()}
 
-PATH = "playground/scenes/{}.png"
+
+PATH: Final = "playground/scenes/"
 """Path of the scenes relative to the page, which may stand behind a proxy's prefix."""
+
+SCENE_LIST, SCENES = _read_scenes()
 
 
 async def scenes(request: HttpRequest) -> Response:
     """List the scenes: captions, and the paths of the images."""
-    return (await _rendered_scenes_async())[0].respond(request)
+    return SCENE_LIST.respond(request)
 
 
 async def scene_image(request: HttpRequest) -> Response:
-    """One of them. Raises NotFound."""
-    asset = (await _rendered_scenes_async())[1].get(request.path_params["scene"])
+    """Return the image of a scene. Raises NotFound."""
+    asset = SCENES.get(request.path_params["scene"])
     if asset is None:
         raise NotFound("no such scene")
     return asset.respond(request)
 
 
-@cache
-def rendered_scenes() -> tuple[StaticAsset, dict[str, StaticAsset]]:
-    """Return the list and the images by the last part of their paths: drawn once, in about a fifth of a second."""
-    rng = np.random.default_rng(SEED)
-    rendered = [
-        render_scene(description, rng, side_px=SIDE_PX) for description in draw_descriptions(rng, SCENE_COUNT, "unseen")
-    ]
-    entries = [
-        {"url": PATH.format(i), "caption": scene.description.caption, "width_px": SIDE_PX, "height_px": SIDE_PX}
-        for i, scene in enumerate(rendered)
-    ]
-    scene_list = StaticAsset(orjson.dumps({"object": "list", "data": entries}), "application/json")
-    return scene_list, {f"{i}.png": StaticAsset(_png(scene), "image/png") for i, scene in enumerate(rendered)}
-
-
-async def _rendered_scenes_async() -> tuple[StaticAsset, dict[str, StaticAsset]]:
-    """On a thread: drawing takes longer than the event loop may be held up."""
-    return await asyncio.to_thread(rendered_scenes)
-
-
-def _png(scene: Scene) -> bytes:
-    file = BytesIO()
-    Image.fromarray(scene.pixels).save(file, "PNG")
-    return file.getvalue()
-
-
 _HTML = {"text/html": {"schema": {"type": "string"}}}
 _FILE = {kind: {"schema": {"type": "string"}} for kind in ("text/css", "text/javascript", "image/svg+xml")}
-_PNG = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
+_WEBP = {"image/webp": {"schema": {"type": "string", "format": "binary"}}}
 
 ENDPOINTS = (
     Endpoint("GET", "/", index, "Playground page", response_content=_HTML, public=True),
     Endpoint("GET", "/playground/scenes", scenes, "Example scenes with captions", public=True),
-    Endpoint("GET", "/playground/scenes/{scene}", scene_image, "Scene image", response_content=_PNG, public=True),
+    Endpoint("GET", "/playground/scenes/{scene}", scene_image, "Scene image", response_content=_WEBP, public=True),
     Endpoint("GET", "/playground/{file}", static_file, "Playground static files", response_content=_FILE, public=True),
 )

@@ -88,7 +88,7 @@ def test_scene_is_picked_and_its_curl_fetches_it(opened: PlaygroundPage, tmp_pat
 
 def test_image_is_pasted(opened: PlaygroundPage) -> None:
     opened.page.evaluate("""async () => {
-        const file = await (await fetch('playground/scenes/4.png')).blob();
+        const file = await (await fetch('playground/scenes/4.webp')).blob();
         const data = new DataTransfer();
         data.items.add(new File([file], 'pasted.png', {type: 'image/png'}));
         document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true}));
