@@ -1,6 +1,7 @@
 """A request on its way through the app: its headers, the app's state, and the record of the request."""
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -76,6 +77,21 @@ def request_deadline(request: HttpRequest, max_ms: int) -> float:
     if (requested_ms := parse_header_int(header_value, header, expectation)) == 0:
         raise InvalidParameter(f"the header must be {expectation}", header)
     return time.monotonic() + min(requested_ms, max_ms) / 1000
+
+
+def preferred_media_type(accept: str, offers: Sequence[str]) -> str:
+    """Return the offer that an Accept header values most (RFC 9110, section 12.5.1); of equal ones, the first.
+
+    A range that cannot be read is ignored, and without any match the first offer is returned.
+    """
+    qualities = {}
+    for media_range in accept.lower().split(","):
+        name, *parameters = (part.strip() for part in media_range.split(";"))
+        quality = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+        if re.fullmatch(r"[01](\.\d{0,3})?", quality):
+            qualities[name] = float(quality)
+    ranges = {offer: (offer, offer.partition("/")[0] + "/*", "*/*") for offer in offers}
+    return max(offers, key=lambda offer: next((qualities[name] for name in ranges[offer] if name in qualities), 0.0))
 
 
 POLL_AFTER_S = 0.1

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from service.visualization.color_norm import ColorNorm
+from service.visualization.color_norm import ColorNorm, format_value
 from service.visualization.colorbar import colorbar
 from service.visualization.colormap import Floats, apply_colormap
+from service.visualization.drawing import Drawing, Raster, Rectangle
 from service.visualization.page import Page
 
 OVERLAY_OPACITY: Final = 0.6
@@ -24,6 +25,8 @@ blue stripes is invisible."""
 
 UNSEEN_OPACITY: Final = 0.55
 """Opacity of light gray over pixels outside the model's input."""
+
+Box = tuple[int, int, int, int]
 
 _UNSEEN_GRAY: Final = (150, 150, 150)
 
@@ -39,16 +42,24 @@ def image_heatmap(
     width_px: int,
     caption: Sequence[str],
     marked: int | None = None,
-) -> Image.Image:
+) -> Drawing:
     """Draw `original` in RGB with `values` `[m]` on patches at `boxes_px` `[m, 4]`, in px of it; `marked` is
     outlined."""
     page = Page(width_px)
     norm = ColorNorm.from_values(values)
-    image = overlay(original, norm.normalize(values), boxes_px, fit_size(original.size, page))
+    size = fit_size(original.size, page)
+    boxes = _scale_boxes(boxes_px, original.size, size)
+    drawing = Drawing(*size)
+    drawing.add(Raster(0, 0, _fade(original, boxes, size), photo=True))
+    weights = np.asarray(values).tolist()
+    for box, color, weight in zip(boxes, apply_colormap(norm.normalize(values)).tolist(), weights, strict=True):
+        if box[0] < box[2] and box[1] < box[3]:
+            drawing.add(Rectangle(box, fill=tuple(color), opacity=OVERLAY_OPACITY, title=format_value(weight)))
     if marked is not None:
-        box = _scale_boxes(boxes_px, original.size, image.size)[marked]
-        ImageDraw.Draw(image).rectangle(_inclusive_box(box), outline=(255, 255, 255), width=2 * page.line_px)
-    return page.stack([image, *colorbar(page, norm, caption)])
+        x0, y0, x1, y1 = boxes[marked]
+        outlined = x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
+        drawing.add(Rectangle(outlined, outline=(255, 255, 255), line_px=2 * page.line_px))
+    return page.stack([drawing, *colorbar(page, norm, caption)])
 
 
 def fit_size(size: tuple[int, int], page: Page) -> tuple[int, int]:
@@ -60,21 +71,17 @@ def fit_size(size: tuple[int, int], page: Page) -> tuple[int, int]:
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def overlay(original: Image.Image, fractions: npt.ArrayLike, boxes_px: Floats, size: tuple[int, int]) -> Image.Image:
-    """Draw the image in `size` with its patches colored by their `fractions`, and the rest grayed."""
+def _fade(original: Image.Image, boxes: Sequence[Box], size: tuple[int, int]) -> Image.Image:
+    """Draw the image in `size`, with pale colors in the boxes and gray outside of them."""
     scaled = _resize(original, size)
     gray = scaled.convert("L").convert("RGB")
-    color_layer = Image.new("RGB", size)
     seen_mask = Image.new("L", size)
-    draw, mask = ImageDraw.Draw(color_layer), ImageDraw.Draw(seen_mask)
-    for box, color in zip(_scale_boxes(boxes_px, original.size, size), apply_colormap(fractions).tolist(), strict=True):
-        if box[0] < box[2] and box[1] < box[3]:
-            draw.rectangle(_inclusive_box(box), fill=tuple(color))
-            mask.rectangle(_inclusive_box(box), fill=255)
+    draw = ImageDraw.Draw(seen_mask)
+    for x0, y0, x1, y1 in boxes:
+        if x0 < x1 and y0 < y1:
+            draw.rectangle((x0, y0, x1 - 1, y1 - 1), fill=255)  # Pillow draws the last px too
     unseen = Image.blend(gray, Image.new("RGB", size, _UNSEEN_GRAY), UNSEEN_OPACITY)
-    return Image.composite(
-        Image.blend(Image.blend(gray, scaled, SATURATION), color_layer, OVERLAY_OPACITY), unseen, seen_mask
-    )
+    return Image.composite(Image.blend(gray, scaled, SATURATION), unseen, seen_mask)
 
 
 def _resize(original: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -83,16 +90,8 @@ def _resize(original: Image.Image, size: tuple[int, int]) -> Image.Image:
     return original.resize(size, Image.Resampling.NEAREST if enlarged else Image.Resampling.BICUBIC)
 
 
-def _scale_boxes(
-    boxes_px: Floats, size: tuple[int, int], drawn_size: tuple[int, int]
-) -> list[tuple[int, int, int, int]]:
+def _scale_boxes(boxes_px: Floats, size: tuple[int, int], drawn_size: tuple[int, int]) -> list[Box]:
     """Convert boxes from px of the original to whole px of the drawn image; touching boxes stay touching."""
     factors = np.array(drawn_size * 2) / np.array(size * 2)
     edges = (np.asarray(boxes_px) * factors).round().clip(0, np.array(drawn_size * 2)).astype(int)
     return [(x0, y0, x1, y1) for x0, y0, x1, y1 in edges.tolist()]
-
-
-def _inclusive_box(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """Convert to an inclusive box: Pillow draws the last px of a rectangle too."""
-    x0, y0, x1, y1 = box
-    return x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)

@@ -10,12 +10,14 @@ from service.visualization.token_spans import TokenSpan
 class GlyphRun:
     """Unit of drawing, `width_px` wide: a character, or the mark of a `special` token.
 
-    `end` is the code point of the text after it, `direction` is Unicode's, `span` its shade. A `code` is drawn as its
-    code point; `muted` text was not seen by the model; a `marked` special token is the one whose attention is shown.
+    `start` and `end` are its code points in the text, `direction` is Unicode's, `span` its shade. A `code` is drawn as
+    its code point; `muted` text was not seen by the model; a `marked` special token is the one whose attention is
+    shown.
     """
 
     text: str
     width_px: int
+    start: int
     end: int
     direction: str
     span: TokenSpan | None = None

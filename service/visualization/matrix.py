@@ -5,11 +5,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
 
 from service.visualization.color_norm import ColorNorm
 from service.visualization.colorbar import colorbar
-from service.visualization.colormap import BACKGROUND, INK
+from service.visualization.colormap import INK
+from service.visualization.drawing import Drawing, Placed, Raster
 from service.visualization.font import Font, printable
 from service.visualization.page import Page
 from service.visualization.small_multiples import mosaic, render_panel
@@ -20,7 +20,7 @@ MIN_CELL_PX: Final = 10
 _MAX_NAME_CHARACTERS: Final = 14
 
 
-def matrix(values: npt.ArrayLike, names: Sequence[str], *, width_px: int, caption: Sequence[str]) -> Image.Image:
+def matrix(values: npt.ArrayLike, names: Sequence[str], *, width_px: int, caption: Sequence[str]) -> Drawing:
     """Draw `values` `[m, m]`: rows attend to columns. Without `names`, or space for them, as a single panel."""
     page = Page(width_px)
     array = np.asarray(values, dtype=np.float64)
@@ -34,25 +34,23 @@ def matrix(values: npt.ArrayLike, names: Sequence[str], *, width_px: int, captio
     norm = ColorNorm.sqrt_from_zero(array)
     side = cell * len(labels)
     left = (page.width_px - side - gutter) // 2 + gutter
-    image = page.blank(gutter + side)
-    image.paste(render_panel(array, (side, side), norm), (left, gutter))
+    drawing = page.blank(gutter + side)
+    drawing.add(Raster(left, gutter, render_panel(array, (side, side), norm)))
     middle = (cell + font.ascent_px - font.descent_px) // 2
-    draw = ImageDraw.Draw(image)
     for i, name in enumerate(labels):
-        label_width = font.width_px(name)
-        font.write(draw, (left - label_width - font.size_px // 3, gutter + i * cell + middle), name, INK)
-    image.paste(_column_labels(labels, font, cell, gutter), (left, 0))
-    return page.stack([image, *colorbar(page, norm, caption)])
+        x = left - font.width_px(name) - font.size_px // 3
+        drawing.write(x, gutter + i * cell + middle, name, font, INK)
+    drawing.add(Placed(left, 0, _column_labels(labels, font, cell, gutter), rotated=True))
+    return page.stack([drawing, *colorbar(page, norm, caption)])
 
 
-def _column_labels(names: Sequence[str], font: Font, cell: int, height: int) -> Image.Image:
-    """Draw the names as column labels, read from below."""
-    image = Image.new("RGB", (height, cell * len(names)), BACKGROUND)
-    draw = ImageDraw.Draw(image)
+def _column_labels(names: Sequence[str], font: Font, cell: int, height: int) -> Drawing:
+    """Draw the names as column labels, to be rotated."""
+    drawing = Drawing(height, cell * len(names))
     middle = (cell + font.ascent_px - font.descent_px) // 2
     for i, name in enumerate(names):
-        font.write(draw, (font.size_px // 3, i * cell + middle), name, INK)
-    return image.transpose(Image.Transpose.ROTATE_90)
+        drawing.write(font.size_px // 3, i * cell + middle, name, font, INK)
+    return drawing
 
 
 def _shorten(name: str) -> str:

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Final
 
-from PIL import Image, ImageDraw
-
-from service.visualization.colormap import BACKGROUND, INK, Color
+from service.visualization.colormap import INK, Color
+from service.visualization.drawing import Drawing, Placed
 from service.visualization.font import Font, printable
 
 MIN_WIDTH_PX: Final = 200
@@ -47,36 +45,28 @@ class Page:
         """Maximum height above the legend."""
         return MAX_PAGE_PIXELS // self.width_px
 
-    def blank(self, height_px: int) -> Image.Image:
-        return Image.new("RGB", (self.width_px, height_px), BACKGROUND)
+    def blank(self, height_px: int) -> Drawing:
+        return Drawing(self.width_px, height_px)
 
-    def text_block(self, lines: Sequence[str], ink: Color = INK) -> Image.Image:
+    def text_block(self, lines: Sequence[str], ink: Color = INK) -> Drawing:
         """Draw a few lines of text, broken between words where they are wider than the page."""
         font = Font(self.font_px)
         wrapped = [part for line in lines for part in _wrap_words(printable(line), font, self.content_width_px)]
         step = round(self.font_px * 1.45)
-        image = self.blank(step * len(wrapped))
-        draw = ImageDraw.Draw(image)
+        block = self.blank(step * len(wrapped))
         for i, line in enumerate(wrapped):
-            font.write(draw, (self.margin_px, i * step + self.font_px), line, ink)
-        return image
+            block.write(self.margin_px, i * step + self.font_px, line, font, ink)
+        return block
 
-    def stack(self, parts: Sequence[Image.Image]) -> Image.Image:
+    def stack(self, parts: Sequence[Drawing]) -> Drawing:
         """Stack the parts vertically, centered, with margins."""
         gap = self.margin_px
-        image = self.blank(sum(part.height for part in parts) + gap * (len(parts) + 1))
+        stacked = self.blank(sum(part.height for part in parts) + gap * (len(parts) + 1))
         top = gap
         for part in parts:
-            image.paste(part, ((self.width_px - part.width) // 2, top))
+            stacked.add(Placed((self.width_px - part.width) // 2, top, part))
             top += part.height + gap
-        return image
-
-
-def encode_png(image: Image.Image) -> bytes:
-    """Encode the image as PNG."""
-    buffer = BytesIO()
-    image.save(buffer, "PNG", compress_level=4)
-    return buffer.getvalue()
+        return stacked
 
 
 def _wrap_words(line: str, font: Font, max_width_px: int) -> list[str]:

@@ -27,7 +27,7 @@ _LINE_HEIGHT: Final = 1.75
 _MAX_NAME_CODE_POINTS: Final = 24
 """Code points of a special token's name."""
 
-_RETURN_SYMBOL: Final = "\u21b5"
+RETURN_SYMBOL: Final = "\u21b5"
 
 
 class TextLayout:
@@ -66,7 +66,7 @@ class TextLayout:
         for token in self._specials.get(before, ()):
             text = f"{printable(token.text[:_MAX_NAME_CODE_POINTS])} {format_value(token.weight)}"
             width = self.small_font.width_px(text) + 7 * self.pad_px
-            yield GlyphRun(text, width, end, "ON", special=True, space=True, marked=token.marked)
+            yield GlyphRun(text, width, end, end, "ON", special=True, space=True, marked=token.marked)
 
     def _character_run(self, character: Character, i: int) -> GlyphRun:
         span = self._spans.get(i)
@@ -77,6 +77,7 @@ class TextLayout:
         return GlyphRun(
             text,
             width,
+            character.start,
             character.end,
             character.direction,
             span,
@@ -90,7 +91,7 @@ class TextLayout:
         """Return a character's drawn form, its width, and whether it is a code point. A token's newline is visible."""
         font = self.font
         if character.newline:
-            return (_RETURN_SYMBOL, font.width_px(_RETURN_SYMBOL), False) if in_span else ("", 0, False)
+            return (RETURN_SYMBOL, font.width_px(RETURN_SYMBOL), False) if in_span else ("", 0, False)
         if character.space:
             return "", font.width_px(" ") * (4 if character.text == "\t" else 1), False
         if has_glyph(character.text[0]):

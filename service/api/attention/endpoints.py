@@ -1,6 +1,6 @@
 """Endpoints of `/v1/attention`."""
 
-from service.api.attention.image import PNG, AttentionImageRequest, attention_image
+from service.api.attention.image import PNG, SVG, AttentionImageRequest, attention_image
 from service.api.attention.match import MatchRequest, MatchResponse, match
 from service.api.common.inputs import IMAGE_TYPES, PIXEL
 from service.http.endpoints import Dialect, Endpoint
@@ -23,13 +23,15 @@ _QUERY = [
     {"name": name, "in": "query", "schema": {"type": type}, "description": f"With an image as the body: {description}"}
     for name, type, description in (
         ("model", "string", "the model."),
-        ("width_px", "integer", "width of the PNG in pixels."),
+        ("width_px", "integer", "width in pixels."),
         ("reduce", "string", "how layers and heads are reduced, or raw."),
         ("query", "string", "query position: pool, all, or one patch's index."),
         ("layers", "string", "with raw: all, or comma-separated indices."),
         ("heads", "string", "with raw: all, mean, max, or comma-separated indices."),
     )
 ]
+
+_IMAGE = {PNG: {"schema": {"type": "string", "format": "binary"}}, SVG: {"schema": {"type": "string"}}}
 
 DIALECT = Dialect(
     "Attention",
@@ -39,7 +41,7 @@ DIALECT = Dialect(
         Endpoint("POST", "/v1/attention/image", attention_image, "Draw one text or image with its attention",
                  AttentionImageRequest, examples=_IMAGE_EXAMPLES, query_parameters=_QUERY,
                  binary_media_types=IMAGE_TYPES,
-                 response_content={PNG: {"schema": {"type": "string", "format": "binary"}}}),
+                 response_content=_IMAGE),
     ),
     ErrorResponse,
 )  # fmt: skip

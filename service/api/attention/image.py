@@ -16,12 +16,13 @@ from service.api.common.inputs import IMAGE_SCHEMA, TEXT_SCHEMA, ImageInput, Tex
 from service.bootstrap import AppState
 from service.errors import DeadlineExceeded, InvalidParameter
 from service.http import body, request
-from service.http.request import CancelOnDisconnect, HttpRequest, embed_http, request_deadline
+from service.http.request import CancelOnDisconnect, HttpRequest, embed_http, preferred_media_type, request_deadline
 from service.http.validation import RequestModel, integral
 from service.pipeline.preprocess import decode_base64_image
 from service.pipeline.types import EmbeddingOutput, EmbedRequest, Image, Input
 from service.runtime.encoder import ImageEncoder
-from service.visualization.page import MAX_WIDTH_PX, MIN_WIDTH_PX, encode_png
+from service.visualization.drawing import Drawing, encode_png, encode_svg
+from service.visualization.page import MAX_WIDTH_PX, MIN_WIDTH_PX
 from service.visualization.panel_grid import TooManyPanels
 
 NUMERIC_ONLY_OPTIONS = ("top_k", "encoding")
@@ -107,7 +108,7 @@ _QUERY_PARSERS: dict[str, Callable[[str], object]] = {
 }
 
 
-PNG = "image/png"
+PNG, SVG = "image/png", "image/svg+xml"
 
 TEXT_WIDTH_PX = 800
 MIN_AUTO_WIDTH_PX, MAX_AUTO_WIDTH_PX = 400, 2_000
@@ -115,7 +116,7 @@ MIN_AUTO_WIDTH_PX, MAX_AUTO_WIDTH_PX = 400, 2_000
 
 
 async def attention_image(request: HttpRequest) -> Response:
-    """One text or image, with its attention over it, as a PNG."""
+    """Draw one text or image with its attention, as PNG, or as SVG where the client prefers it."""
     options: AttentionImageOptions
     value: Input
     if is_image(request):
@@ -126,32 +127,45 @@ async def attention_image(request: HttpRequest) -> Response:
     state = request.app_state
     deadline = request_deadline(request, state.settings.queue_timeout_ms)
     (output,) = (await embed_http(request, options.to_embed_request(value))).outputs
-    draw = partial(_draw_png, state, options, value, output, deadline)
+    media_type = preferred_media_type(request.header_values.get("accept", ""), (PNG, SVG))
+    draw = partial(_draw, state, options, value, output, deadline, media_type)
     async with CancelOnDisconnect(request):
         file = await asyncio.get_running_loop().run_in_executor(state.image_pool, draw)
-    return Response(file, media_type=PNG)
+    return Response(file, media_type=media_type, headers=IMAGE_HEADERS)
 
 
-def _draw_png(
-    state: AppState, options: AttentionImageOptions, value: Input, output: EmbeddingOutput, deadline: float
-) -> bytes:
-    """Draw the PNG file; run off the event loop, it takes up to seconds. Raises DeadlineExceeded or
-    InvalidParameter."""
+IMAGE_HEADERS = {
+    "Vary": "Accept",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; img-src data:",
+}
+"""Headers that keep an SVG, opened as a page, from loading or running anything."""
+
+
+def _draw(
+    state: AppState, options: AttentionImageOptions, value: Input, output: EmbeddingOutput, deadline: float,
+    media_type: str,
+) -> bytes:  # fmt: skip
+    """Draw the file; run off the event loop, it takes up to seconds. Raises DeadlineExceeded or InvalidParameter."""
     if time.monotonic() > deadline:
         state.metrics.rejected.labels("deadline", output.encoder.name).inc()
         raise DeadlineExceeded("the attention image could not be rendered before the request's deadline")
     try:
-        if isinstance(value, str):
-            return encode_png(
-                AttentionRenderer(options.attention, output, options.width_px or TEXT_WIDTH_PX).render_text(value)
-            )
-        assert isinstance(value, Image)
-        assert isinstance(output.encoder, ImageEncoder)
-        file = decode_base64_image(value.file) if isinstance(value.file, str) else value.file
-        # Decoded again rather than kept: while it waits in the queue it would be 75 MB.
-        transparency = output.encoder.spec.transparency
-        original = decode_image(file, max_pixels=state.settings.max_image_pixels, transparency=transparency)
-        width_px = options.width_px or min(max(original.width, MIN_AUTO_WIDTH_PX), MAX_AUTO_WIDTH_PX)
-        return encode_png(AttentionRenderer(options.attention, output, width_px).render_image(original))
+        drawing = _drawing(state, options, value, output)
     except TooManyPanels as error:
         raise InvalidParameter(f"{error}; select fewer with layers and heads", "attention.layers") from None
+    return encode_svg(drawing, f"Attention of {output.encoder.name}") if media_type == SVG else encode_png(drawing)
+
+
+def _drawing(state: AppState, options: AttentionImageOptions, value: Input, output: EmbeddingOutput) -> Drawing:
+    """Lay the input out with its attention. Raises TooManyPanels."""
+    if isinstance(value, str):
+        return AttentionRenderer(options.attention, output, options.width_px or TEXT_WIDTH_PX).render_text(value)
+    assert isinstance(value, Image)
+    assert isinstance(output.encoder, ImageEncoder)
+    file = decode_base64_image(value.file) if isinstance(value.file, str) else value.file
+    # Decoded again rather than kept: while it waits in the queue it would be 75 MB.
+    transparency = output.encoder.spec.transparency
+    original = decode_image(file, max_pixels=state.settings.max_image_pixels, transparency=transparency)
+    width_px = options.width_px or min(max(original.width, MIN_AUTO_WIDTH_PX), MAX_AUTO_WIDTH_PX)
+    return AttentionRenderer(options.attention, output, width_px).render_image(original)

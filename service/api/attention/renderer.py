@@ -12,6 +12,7 @@ from models.preprocess.image import PreprocessedImage
 from models.preprocess.model_input import ModelInput, TokenizedText
 from service.api.common.attention import AttentionRequest, text_units
 from service.pipeline.types import EmbeddingOutput
+from service.visualization.drawing import Drawing
 from service.visualization.heatmap import image_heatmap
 from service.visualization.matrix import matrix
 from service.visualization.small_multiples import mosaic
@@ -102,7 +103,7 @@ class AttentionRenderer:
     output: EmbeddingOutput
     width_px: int
 
-    def render_text(self, text: str) -> Image.Image:
+    def render_text(self, text: str) -> Drawing:
         """Draw the text with shaded tokens; or matrices, or strips, of layers and heads. Raises TooManyPanels."""
         prepared = self.output.prepared
         assert isinstance(prepared, TokenizedText)
@@ -121,7 +122,7 @@ class AttentionRenderer:
         caption_lines = self._caption(panels=False)
         return text_heatmap(text, tokens, width_px=self.width_px, caption=caption_lines, truncated=prepared.truncated)
 
-    def render_image(self, original: Image.Image) -> Image.Image:
+    def render_image(self, original: Image.Image) -> Drawing:
         """Draw the upright original with a heat map; or matrices, or grids, of layers and heads.
 
         Raises TooManyPanels.
@@ -167,13 +168,13 @@ class AttentionRenderer:
         missing = tuple(range(self._leading_axes, 2))
         return np.expand_dims(self._values, missing)
 
-    def _render_matrices(self, names: Sequence[str]) -> Image.Image:
+    def _render_matrices(self, names: Sequence[str]) -> Drawing:
         panels = self._panels
         if len(panels) * panels.shape[1] > 1:
             return self._render_mosaic(panels, 1.0)
         return matrix(panels[0, 0], names, width_px=self.width_px, caption=self._caption(panels=True))
 
-    def _render_mosaic(self, panels: Floats, aspect: float) -> Image.Image:
+    def _render_mosaic(self, panels: Floats, aspect: float) -> Drawing:
         layers, heads = panels.shape[:2]
         return mosaic(
             panels,

@@ -44,6 +44,33 @@ def drawn(answer: httpx.Response) -> np.ndarray:
     return np.asarray(image).astype(int)
 
 
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("image/svg+xml", "image/svg+xml"),
+        ("image/svg+xml, */*;q=0.8", "image/svg+xml"),
+        ("image/png;q=0.5, image/svg+xml", "image/svg+xml"),
+        ("image/svg+xml;q=0.5, image/png", "image/png"),
+        ("image/avif,image/webp,image/svg+xml,image/*,*/*;q=0.8", "image/png"),
+        ("text/html", "image/png"),
+        ("*/*", "image/png"),
+    ],
+)
+def test_client_chooses_png_or_svg(served: Server, accept: str, expected: str) -> None:
+    file = encode(gradient_image(48, 32), "PNG")
+    headers = {"Accept": accept}
+    of_text = httpx.post(f"{served.url}{URL}", json={"model": "tiny", "input": "the old lamp"}, headers=headers)
+    of_image = httpx.post(
+        f"{served.url}{URL}?model=tiny-image", content=file, headers=headers | {"Content-Type": "image/png"}
+    )
+    for answer in (of_text, of_image):
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == expected
+        assert answer.headers["vary"] == "Accept"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.content.startswith(b"<svg" if expected == "image/svg+xml" else b"\x89PNG")
+
+
 def weights(served: Server, model: str, input: object, attention: object = True) -> dict[str, Any]:
     body = {"model": model, "input": [input], "attention": attention}
     found: dict[str, Any] = httpx.post(f"{served.url}/v1/embeddings", json=body).json()["data"][0]["attention"]

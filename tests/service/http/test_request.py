@@ -2,9 +2,10 @@
 
 from types import SimpleNamespace
 
+import pytest
 from starlette.types import Message
 
-from service.http.request import HttpRequest
+from service.http.request import HttpRequest, preferred_media_type
 from service.ops.access_log import RequestRecord
 
 
@@ -27,3 +28,20 @@ def test_repeated_header_first_value_wins() -> None:
     exchange = HttpRequest(scope, receive, send)
     assert exchange.header_values == {"x-api-key": "first", "x-name": "café"}
     assert exchange.header_values["x-api-key"] == exchange.headers["x-api-key"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", "a/x"),
+        ("a/y", "a/y"),
+        ("A/Y ; q=1.0", "a/y"),
+        ("a/x;q=0, a/*", "a/y"),
+        ("*/*;q=0.9, a/y;q=0.8", "a/x"),
+        ("a/y;q=0.1;level=1, a/x;q=0.2", "a/x"),
+        ("a/y;q=high, a/x;q=0.1", "a/x"),
+        (",;,", "a/x"),
+    ],
+)
+def test_media_type_is_the_preferred_one(accept: str, expected: str) -> None:
+    assert preferred_media_type(accept, ("a/x", "a/y")) == expected

@@ -13,10 +13,8 @@ from service.visualization.colormap import (
     color_at,
     contrast_ratio,
     contrasting_ink,
-    oklab_path,
-    to_oklab,
-    to_srgb,
 )
+from tests.service.visualization.oklab import oklab_path, to_oklab, to_srgb
 
 TRITANOPIA = np.array([[1.2555, -0.0767, -0.1788], [-0.0784, 0.9308, 0.1476], [0.0047, 0.6914, 0.3039]])
 DEUTERANOPIA = np.array([[0.3673, 0.8606, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]])
@@ -31,6 +29,10 @@ def test_published_example_of_oklab() -> None:
     srgb = np.array([[1.0, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
     np.testing.assert_allclose(to_oklab(srgb), np.array(expected), atol=1e-4)
     np.testing.assert_allclose(to_srgb(to_oklab(srgb)), srgb, atol=1e-6)
+
+
+def test_table_is_the_curve() -> None:
+    np.testing.assert_array_equal(COLORMAP, (to_srgb(oklab_path()) * 255).round())
 
 
 def test_srgb_has_every_color_of_it() -> None:

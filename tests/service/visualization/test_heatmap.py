@@ -7,6 +7,7 @@ from PIL import Image
 from service.visualization.color_norm import ColorNorm
 from service.visualization.colorbar import colorbar
 from service.visualization.colormap import COLORMAP, INK
+from service.visualization.drawing import rasterize
 from service.visualization.heatmap import OVERLAY_OPACITY, image_heatmap
 from service.visualization.page import MAX_PAGE_PIXELS, Page
 from tests.images import gradient_image
@@ -19,7 +20,7 @@ def boxes(rows: int, columns: int, region: tuple[float, float, float, float]) ->
 
 def draw(picture: Image.Image, values: object, of: np.ndarray, width_px: int = 400, **options: int) -> np.ndarray:
     made = image_heatmap(picture, np.array(values), of, width_px=width_px, caption=["a model"], **options)
-    return np.asarray(made).astype(int)
+    return np.asarray(rasterize(made)).astype(int)
 
 
 GRAY = Image.new("RGB", (100, 100), (128, 128, 128))
@@ -76,7 +77,7 @@ def test_heatmap_of_any_shape_is_drawn_and_bounded(size: tuple[int, int], width_
 @pytest.mark.parametrize("width_px", [200, 400, 4096])
 def test_legend_goes_from_end_to_end_between_its_numbers(width_px: int) -> None:
     page = Page(width_px)
-    bar, note = colorbar(page, ColorNorm(0.0123, 0.456), ["a model"])
+    bar, note = (rasterize(part) for part in colorbar(page, ColorNorm(0.0123, 0.456), ["a model"]))
     row = np.asarray(bar)[1]
     ours = np.flatnonzero((row != row[0]).any(-1))
     np.testing.assert_array_equal(row[ours[0]], COLORMAP[0])

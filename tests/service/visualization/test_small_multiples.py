@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from service.visualization.colormap import BACKGROUND, COLORMAP, INK
+from service.visualization.drawing import rasterize
 from service.visualization.font import Font
 from service.visualization.matrix import matrix
 from service.visualization.page import MAX_PAGE_PIXELS, Page
@@ -15,7 +16,7 @@ def draw(values: np.ndarray, shape: float = 1.0, width_px: int = 800) -> np.ndar
     layers = [f"layer {i}" for i in range(values.shape[0])]
     heads = [f"head {i}" for i in range(values.shape[1])]
     made = mosaic(values, row_names=layers, names=heads, aspect=shape, width_px=width_px, caption=["a model"])
-    return np.asarray(made)
+    return np.asarray(rasterize(made))
 
 
 @pytest.mark.parametrize("width_px", [400, 4096])
@@ -63,7 +64,9 @@ def test_heatmap_keeps_peaks_between_px() -> None:
 def test_rows_and_columns_of_a_matrix_have_their_names() -> None:
     """Draw only the third name: it must stand at the third row and at the third column."""
     values = np.eye(4)
-    blank, named = (np.asarray(matrix(values, ["", "", name, ""], width_px=400, caption=[""])) for name in ("", "HHH"))
+    blank, named = (
+        np.asarray(rasterize(matrix(values, ["", "", name, ""], width_px=400, caption=[""]))) for name in ("", "HHH")
+    )
     assert blank.shape[1] == 400
     ends = np.argwhere((named == COLORMAP[-1]).all(-1))
     ends = ends[ends[:, 0] < named.shape[0] * 0.75]

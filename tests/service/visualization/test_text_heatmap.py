@@ -12,6 +12,7 @@ from PIL import Image
 from service.visualization.color_norm import ColorNorm
 from service.visualization.colorbar import colorbar
 from service.visualization.colormap import BACKGROUND, COLORMAP, INK, color_at, contrast_ratio
+from service.visualization.drawing import rasterize
 from service.visualization.page import MAX_PAGE_PIXELS, Page
 from service.visualization.text_heatmap import text_heatmap
 from service.visualization.token_spans import Token
@@ -27,7 +28,7 @@ def tokens(text: str, weights: list[float]) -> list[Token]:
 
 
 def draw(text: str, of: list[Token], width_px: int = 800, *, truncated: bool = False) -> Image.Image:
-    return text_heatmap(text, of, width_px=width_px, caption=["a model"], truncated=truncated)
+    return rasterize(text_heatmap(text, of, width_px=width_px, caption=["a model"], truncated=truncated))
 
 
 def where(image: Image.Image, wanted: object) -> np.ndarray:
