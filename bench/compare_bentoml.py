@@ -7,10 +7,10 @@ from pathlib import Path
 import orjson
 
 from bench import wrk
-from bench.interleaved import Target, medians, run_interleaved
+from bench.interleaved import Target, compare_rounds, run_interleaved
 from bench.server import run_server, run_server_command
 from bench.timing import RunLength
-from bench.workloads import TEXT_MODEL, embeddings_body, workload_texts
+from bench.workloads import TEXT_MODEL, request_body, workload_texts
 
 CONNECTIONS = 16
 TEXT_COUNT = 512
@@ -26,10 +26,10 @@ def measure(artifacts: Sequence[Path], run_length: RunLength) -> dict[str, float
         for kind in ("short", "mixed", "long"):
             texts = workload_texts(kind, TEXT_COUNT)
             targets = {
-                "headlight": Target(ours + "/v1/embeddings", [_request_body(text) for text in texts]),
+                "headlight": Target(ours + "/v1/embeddings", [_body_in_floats(text) for text in texts]),
                 "batchable": Target(theirs.url + "/embed", [orjson.dumps({"texts": [text]}) for text in texts]),
             }
-            figures = medians(run_interleaved(targets, connections=CONNECTIONS, run_length=run_length))
+            figures = compare_rounds(run_interleaved(targets, connections=CONNECTIONS, run_length=run_length))
             figures_by_case |= {f"{kind}_{name}": value for name, value in figures.items()}
     print(
         f"batching: {', '.join(f'{key} {value:.4g}' for key, value in figures_by_case.items())}",
@@ -39,6 +39,6 @@ def measure(artifacts: Sequence[Path], run_length: RunLength) -> dict[str, float
     return figures_by_case
 
 
-def _request_body(text: str) -> bytes:
+def _body_in_floats(text: str) -> bytes:
     """Answered in floats, as theirs is."""
-    return embeddings_body(TEXT_MODEL, [text], attention=False, encoding="float")
+    return request_body(TEXT_MODEL, [text], encoding="float")

@@ -7,16 +7,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import orjson
 
 from bench import wrk
-from bench.interleaved import Target, medians, run_interleaved
+from bench.interleaved import Target, compare_rounds, run_interleaved
 from bench.server import ServerError, run_server
 from bench.timing import RunLength
-from bench.workloads import TEXT_MODEL, WORD_RANGES, Workload, embeddings_body, workload_texts
+from bench.workloads import TEXT_MODEL, WORD_RANGES, Workload, request_body, workload_texts
 from models.artifact.arrays import Floats
 
 TEXT_COUNT = 512
@@ -47,8 +46,7 @@ def measure(artifacts: Sequence[Path], other: str, model: str, run_length: RunLe
                     "ours": Target(ours, Workload(kind, TEXT_MODEL, texts, per_request).bodies),
                     "other": Target(other, Workload(kind, model, texts, per_request).bodies),
                 }
-                results = run_interleaved(targets, connections=connections, run_length=run_length)
-                figures = medians(results) | ratios(results["ours"], results["other"])
+                figures = compare_rounds(run_interleaved(targets, connections=connections, run_length=run_length))
                 figures_by_case |= {f"{kind}_{clients}_{name}": value for name, value in figures.items()}
                 summary = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
                 print(f"{kind}, {clients}: {summary}", file=sys.stderr, flush=True)
@@ -69,23 +67,11 @@ def check_same_embeddings(ours: str, other: str, model: str) -> None:
         raise ServerError(f"{other} embeds differently (cosine {cosines.min():.3f}): another model or pooling")
 
 
-def ratios(ours: Sequence[wrk.ClosedLoopResult], other: Sequence[wrk.ClosedLoopResult]) -> dict[str, float]:
-    """Return the ratios of ours to the other's; a rate above 1 or a p50 below 1 means ours is faster.
-
-    If one request takes seconds, trust the p50 only: the request in flight at the end is not counted.
-    """
-    pairs = list(zip(ours, other, strict=True))
-    return {
-        "rate_over_other": median(one.requests_per_second / two.requests_per_second for one, two in pairs),
-        "p50_over_other": median(one.p50_ms / two.p50_ms for one, two in pairs),
-    }
-
-
 def fetch_embeddings(url: str, model: str, texts: Sequence[str]) -> Floats:
     """Fetch the vectors of `texts` `[n, e]` from OpenAI's endpoint at `url`. Raises ServerError."""
     headers = {"Content-Type": "application/json"}
     try:
-        request = urllib.request.Request(url, embeddings_body(model, texts, attention=False), headers)  # noqa: S310  # given by hand
+        request = urllib.request.Request(url, request_body(model, texts), headers)  # noqa: S310  # given by hand
         with urllib.request.urlopen(request, timeout=wrk.RESPONSE_TIMEOUT_S) as response:  # noqa: S310
             return np.array([_decode_vector(one["embedding"]) for one in orjson.loads(response.read())["data"]])
     except urllib.error.HTTPError as error:

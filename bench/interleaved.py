@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import asdict, dataclass
 
 from bench import wrk
 from bench.timing import RunLength
+from loadtests.compare import compare
 
 SETTLE_S = 2
 """Pause between two turns: a server may still compute abandoned requests."""
@@ -39,11 +39,18 @@ def run_interleaved(
     return results
 
 
-def medians(results: Mapping[str, Sequence[wrk.ClosedLoopResult]]) -> dict[str, float]:
-    """Return the median requests per second and latencies of each."""
-    figures: dict[str, float] = {}
-    for name, rounds in results.items():
-        figures[f"{name}_per_s"] = median(one.requests_per_second for one in rounds)
-        figures[f"{name}_p50_ms"] = median(one.p50_ms for one in rounds)
-        figures[f"{name}_p99_ms"] = median(one.p99_ms for one in rounds)
-    return figures
+def compare_rounds(results: Mapping[str, Sequence[wrk.ClosedLoopResult]]) -> dict[str, float]:
+    """Return the medians of both targets, and of the ratios of the first to the second in each round.
+
+    A rate above 1 or a p50 below 1 means that the first is faster. If one request takes seconds, trust the p50 only:
+    the request in flight at the end is not counted.
+    """
+    (first, of_first), (second, of_second) = ((name, [asdict(one) for one in of]) for name, of in results.items())
+    compared = compare(of_second, of_first, tuple(of_first[0]))
+    names = {"b": f"{first}_{{}}", "a": f"{second}_{{}}", "b_over_a": f"{{}}_over_{second}"}
+    return {
+        names[side].format(label): value
+        for label, values in compared.items()
+        for side, value in values.items()
+        if value is not None
+    }

@@ -13,6 +13,7 @@ from itertools import cycle
 import uvloop
 
 from bench.http_client import HttpConnection
+from loadtests.arrivals import arrival_times
 
 LatenciesMs = dict[str, list[float]]
 """Latencies in ms by kind of request."""
@@ -47,12 +48,11 @@ class _Sender:
         self._failures: list[RuntimeError] = []
 
     async def send_all(self, requests: Sequence[Request], *, rate: float, seconds: float, seed: int) -> LatenciesMs:
-        rng = random.Random(seed)  # noqa: S311
-        due = time.monotonic()
-        end = due + seconds
+        started = time.monotonic()
+        end = started + seconds
+        arrivals = arrival_times(rate, started, "poisson", random.Random(seed))  # noqa: S311
         async with asyncio.TaskGroup() as sending:
-            for request in cycle(requests):
-                due += rng.expovariate(rate)
+            for request, due in zip(cycle(requests), arrivals, strict=False):
                 if due > end or self._failures:
                     break
                 await asyncio.sleep(max(0.0, due - time.monotonic()))

@@ -21,7 +21,7 @@ from bench.http_client import HttpConnection
 from bench.open_loop import Request, open_loop
 from bench.server import run_server
 from bench.timing import RunLength
-from bench.workloads import TEXT_MODEL, Workload, embeddings_body, workload_texts
+from bench.workloads import TEXT_MODEL, Workload, request_body, workload_texts
 
 OVERLOAD_FACTOR = 10
 QUEUE_TOKENS = 8_192
@@ -41,12 +41,12 @@ def measure(artifacts: Sequence[Path], run_length: RunLength) -> dict[str, float
 
 def _measure_overload(url: str, run_length: RunLength) -> dict[str, float]:
     texts = workload_texts("long", 512)
-    requests = [Request("answered", embeddings_body(TEXT_MODEL, [text], attention=False)) for text in texts]
+    requests = [Request("answered", request_body(TEXT_MODEL, [text])) for text in texts]
     seconds = 4 * run_length.seconds
     rounds: list[dict[str, float]] = []
     for i in range(run_length.rounds):
         peak, _ = wrk.closed_loop(url, Workload("long", TEXT_MODEL, texts), seconds=seconds)
-        rate = OVERLOAD_FACTOR * peak.requests_per_second
+        rate = OVERLOAD_FACTOR * peak.requests_per_s
         with _probe_liveness(url) as probes:
             started, cpu_started = time.monotonic(), time.process_time()
             latencies = open_loop(url, requests, rate=rate, seconds=seconds, seed=i, allow_rejections=True)
@@ -54,8 +54,8 @@ def _measure_overload(url: str, run_length: RunLength) -> dict[str, float]:
             goodput = len(latencies["answered"]) / elapsed
         rounds.append(
             {
-                "peak_per_s": peak.requests_per_second,
-                "goodput_of_peak": goodput / peak.requests_per_second,
+                "peak_per_s": peak.requests_per_s,
+                "goodput_of_peak": goodput / peak.requests_per_s,
                 "generator_cpu": (time.process_time() - cpu_started) / elapsed,
                 "refused": len(latencies.get("429", ())),
                 "refused_p99_ms": float(np.quantile(latencies["429"], 0.99)),

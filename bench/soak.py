@@ -16,7 +16,7 @@ import uvloop
 from bench import wrk
 from bench.http_client import HttpConnection
 from bench.server import run_server
-from bench.workloads import IMAGE_MODEL, TEXT_MODEL, InputData, embeddings_body, workload_images, workload_texts
+from bench.workloads import IMAGE_MODEL, TEXT_MODEL, InputData, request_body, workload_images, workload_texts
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 
@@ -81,7 +81,7 @@ async def _reference_cases(url: str) -> list[Case]:
     items += [(IMAGE_MODEL, picture) for picture in workload_images(IMAGE_COUNT)]
     connection = await HttpConnection.connect(url)
     alone = [
-        _parse_responses(await connection.post(embeddings_body(model, [source], attention=True)))[0]
+        _parse_responses(await connection.post(request_body(model, [source], attention=True)))[0]
         for model, source in items
     ]
     connection.close()
@@ -90,8 +90,8 @@ async def _reference_cases(url: str) -> list[Case]:
         chosen = [i]
         if TEXT_COUNT <= i < 2 * TEXT_COUNT:
             chosen += rng.choices(range(TEXT_COUNT, 2 * TEXT_COUNT), k=rng.randrange(8))
-        request_body = embeddings_body(model, [items[j][1] for j in chosen], attention=i % 10 == 0)
-        pool.append(Case(request_body, [alone[j] for j in chosen]))
+        body = request_body(model, [items[j][1] for j in chosen], attention=i % 10 == 0)
+        pool.append(Case(body, [alone[j] for j in chosen]))
     return pool
 
 

@@ -11,7 +11,7 @@ from bench import wrk
 from bench.open_loop import Request, open_loop
 from bench.server import run_server
 from bench.timing import RunLength
-from bench.workloads import TEXT_MODEL, Workload, embeddings_body, workload_texts
+from bench.workloads import TEXT_MODEL, Workload, request_body, workload_texts
 
 LOAD_FACTOR = 0.7
 ATTENTION_EVERY = 10
@@ -33,16 +33,14 @@ def measure(artifacts: Sequence[Path], run_length: RunLength) -> dict[str, float
 
 def _measure_tail(url: str, kind: str, run_length: RunLength) -> dict[str, float]:
     texts = workload_texts(kind, 512)
-    plain = [Request("plain", embeddings_body(TEXT_MODEL, [text], attention=False)) for text in texts]
+    plain = [Request("plain", request_body(TEXT_MODEL, [text])) for text in texts]
     mixed = [
-        Request("attention", embeddings_body(TEXT_MODEL, [text], attention=True))
-        if i % ATTENTION_EVERY == 0
-        else plain[i]
+        Request("attention", request_body(TEXT_MODEL, [text], attention=True)) if i % ATTENTION_EVERY == 0 else plain[i]
         for i, text in enumerate(texts)
     ]
     seconds = 4 * run_length.seconds
     peak, _ = wrk.closed_loop(url, Workload(kind, TEXT_MODEL, texts), seconds=seconds)
-    rate = LOAD_FACTOR * peak.requests_per_second
+    rate = LOAD_FACTOR * peak.requests_per_s
     rounds: list[dict[str, float]] = []
     for i in range(run_length.rounds):
         without = open_loop(url, plain, rate=rate, seconds=seconds, seed=i)["plain"]

@@ -1,23 +1,16 @@
-"""Workloads: seeded prose of a given length and generated scenes, as bodies of HTTP requests."""
+"""Workloads of the benchmarks: payloads of the load tests, in fixed lengths and numbers."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
 
-import numpy as np
-import orjson
-from PIL import Image
-
-from export.quantization.synthetic_corpus import generate_texts
-from models.scenes.description import draw_description
-from models.scenes.rendering import render_scene
+from loadtests.payloads.images import generate_images
+from loadtests.payloads.texts import generate_texts
+from loadtests.payloads.workload import embeddings_body, image_input
 
 TEXT_MODEL, IMAGE_MODEL = "all-MiniLM-L6-v2", "scenes-vit"
 
-WORD_RANGES = {"short": (8, 13), "mixed": (4, 200), "long": (185, 200)}
-"""Ranges of words per text: about 13, 50 and 240 tokens."""
+WORD_RANGES = {"short": (10, 17), "mixed": (4, 140), "long": (205, 217)}
+"""Ranges of words per text: on average 15, 55 and 234 tokens of the default model."""
 
 InputData = str | bytes
 """Text, or image file."""
@@ -42,7 +35,7 @@ class Workload:
 
     @property
     def bodies(self) -> list[bytes]:
-        return [embeddings_body(self.model, request, attention=self.attention) for request in self.requests]
+        return [request_body(self.model, sources, attention=self.attention) for sources in self.requests]
 
 
 def default_workloads() -> list[Workload]:
@@ -67,30 +60,23 @@ def single_client_workloads() -> list[Workload]:
 
 
 def workload_texts(kind: str, count: int, *, seed: int = 1) -> tuple[str, ...]:
-    """`count` different texts of a kind's length."""
-    low, high = WORD_RANGES[kind]
-    if kind == "mixed":
-        return tuple(generate_texts(count, "gate", seed=seed))
-    rng = np.random.default_rng(seed)
-    words = cycle(" ".join(generate_texts(4 * count, "gate", seed=seed)).split())
-    cut = (" ".join(islice(words, int(n))) for n in rng.integers(low, high + 1, 2 * count))
-    return tuple(islice(dict.fromkeys(cut), count))  # what occurs twice would be computed once
+    """Return `count` different texts of a kind's length; what occurs twice would be computed once."""
+    distinct: dict[str, None] = {}
+    for text in generate_texts(seed, WORD_RANGES[kind]):
+        distinct[text] = None
+        if len(distinct) == count:
+            return tuple(distinct)
+    raise AssertionError("texts have no end")
 
 
 def workload_images(count: int) -> tuple[bytes, ...]:
-    """PNG files of generated scenes, 128 px wide and high."""
-    rng = np.random.default_rng(0)
-    return tuple(_encode_png(render_scene(draw_description(rng, 1), rng).pixels) for _ in range(count))
+    """Return PNG files, 128 px wide and high."""
+    return tuple(file for _, file in generate_images(0, count, sizes_px=((128, 128),), formats=("PNG",)))
 
 
-def embeddings_body(model: str, inputs: Sequence[InputData], *, attention: bool, encoding: str = "base64") -> bytes:
-    """One request of `/v1/embeddings`; base64 is what the OpenAI client asks for."""
-    encoded = [source if isinstance(source, str) else {"image": base64.b64encode(source).decode()} for source in inputs]
-    fields = {"model": model, "input": encoded, "encoding_format": encoding}
-    return orjson.dumps(fields | ({"attention": True} if attention else {}))
-
-
-def _encode_png(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
+def request_body(
+    model: str, sources: Sequence[InputData], *, attention: bool = False, encoding: str = "base64"
+) -> bytes:
+    """Return the body of one request of `/v1/embeddings`."""
+    inputs = [source if isinstance(source, str) else image_input("image/png", source) for source in sources]
+    return embeddings_body(model, inputs, attention={"reduce": "rollout"} if attention else None, encoding=encoding)

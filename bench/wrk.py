@@ -36,7 +36,7 @@ class WrkMissing(RuntimeError):
 class ClosedLoopResult:
     """What came of a closed loop."""
 
-    requests_per_second: float
+    requests_per_s: float
     p50_ms: float
     p99_ms: float
 

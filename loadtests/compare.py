@@ -11,7 +11,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -61,10 +61,12 @@ def run_locust(host: str, options: Sequence[str]) -> dict[str, Any] | None:
     return figures
 
 
-def compare(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+def compare(
+    a: Sequence[Mapping[str, Any]], b: Sequence[Mapping[str, Any]], figures: Sequence[str] = FIGURES
+) -> dict[str, dict[str, float | None]]:
     """Return the medians of both, and of the ratios of each round; a ratio to zero is None."""
     comparison: dict[str, dict[str, float | None]] = {}
-    for name in FIGURES:
+    for name in figures:
         ratios = [second[name] / first[name] for first, second in zip(a, b, strict=True) if first[name]]
         comparison[name] = {
             "a": median(each[name] for each in a),

@@ -2,22 +2,25 @@
 
 import io
 import random
+from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-SIZES_PX = ((128, 128), (320, 240), (640, 480), (480, 640))
+SIZES_PX: Sequence[tuple[int, int]] = ((128, 128), (320, 240), (640, 480), (480, 640))
 _COLORS = ("crimson", "gold", "seagreen", "royalblue", "purple", "darkorange", "white", "black")
-_FORMATS = ("PNG", "JPEG")
+FORMATS = ("PNG", "JPEG")
 
 
-def generate_images(seed: int, count: int) -> list[tuple[str, bytes]]:
-    """Generate `count` image files, each with its media type."""
+def generate_images(
+    seed: int, count: int, *, sizes_px: Sequence[tuple[int, int]] = SIZES_PX, formats: Sequence[str] = FORMATS
+) -> list[tuple[str, bytes]]:
+    """Generate `count` image files, each with its media type; sizes (width, height) are drawn, formats alternate."""
     rng = random.Random(seed)
-    return [_generate_image(rng, _FORMATS[i % len(_FORMATS)]) for i in range(count)]
+    return [_generate_image(rng, rng.choice(sizes_px), formats[i % len(formats)]) for i in range(count)]
 
 
-def _generate_image(rng: random.Random, format: str) -> tuple[str, bytes]:
-    width, height = rng.choice(SIZES_PX)
+def _generate_image(rng: random.Random, size_px: tuple[int, int], format: str) -> tuple[str, bytes]:
+    width, height = size_px
     gradient = Image.linear_gradient("L").resize((width, height))
     image = Image.merge("RGB", [gradient.point(_brightness_table(rng)) for _ in range(3)])
     drawing = ImageDraw.Draw(image)

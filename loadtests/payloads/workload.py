@@ -3,9 +3,10 @@
 import base64
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from typing import Any, Literal
 
 from loadtests.payloads import images
@@ -58,28 +59,38 @@ def generate_requests(workload: Workload, seed: int, user: int) -> Iterator[Requ
     while True:
         kind: InputKind = "image" if rng.random() < workload.image_share else "text"
         attention = rng.random() < workload.attention_share
-        inputs: list[Any] = [
-            _image_input(rng, seed) if kind == "image" else next(texts) for _ in range(workload.inputs_per_request)
-        ]
+        count = workload.inputs_per_request
+        if kind == "image":
+            inputs: list[Any] = [_image_inputs(seed)[rng.randrange(IMAGE_COUNT)] for _ in range(count)]
+        else:
+            inputs = list(islice(texts, count))
         yield _request(workload, kind, inputs, attention=attention)
 
 
 def _request(workload: Workload, kind: InputKind, inputs: list[Any], *, attention: bool) -> Request:
     model = workload.image_model if kind == "image" else workload.text_model
-    fields: dict[str, Any] = {"model": model, "input": inputs, "encoding_format": workload.encoding}
-    if attention:
-        fields["attention"] = {"reduce": workload.attention}
-    name = f"{kind}{' with attention' if attention else ''}"
-    return Request(
-        workload.path, name, json.dumps(fields, separators=(",", ":")).encode(), workload.inputs_per_request, attention
+    body = embeddings_body(
+        model, inputs, attention={"reduce": workload.attention} if attention else None, encoding=workload.encoding
     )
+    name = f"{kind}{' with attention' if attention else ''}"
+    return Request(workload.path, name, body, workload.inputs_per_request, attention)
 
 
-def _image_input(rng: random.Random, seed: int) -> dict[str, str]:
-    return {"image": _data_urls(seed)[rng.randrange(IMAGE_COUNT)]}
+def embeddings_body(
+    model: str, inputs: Sequence[Any], *, attention: Mapping[str, Any] | None = None, encoding: str = "base64"
+) -> bytes:
+    """Return the body of a request of `/v1/embeddings`; base64 is what the OpenAI client asks for."""
+    fields: dict[str, Any] = {"model": model, "input": inputs, "encoding_format": encoding}
+    if attention is not None:
+        fields["attention"] = attention
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def image_input(media_type: str, file: bytes) -> dict[str, str]:
+    """Return an image file as an input."""
+    return {"image": f"data:{media_type};base64,{base64.b64encode(file).decode()}"}
 
 
 @cache
-def _data_urls(seed: int) -> list[str]:
-    files = images.generate_images(seed, IMAGE_COUNT)
-    return [f"data:{kind};base64,{base64.b64encode(file).decode()}" for kind, file in files]
+def _image_inputs(seed: int) -> list[dict[str, str]]:
+    return [image_input(*file) for file in images.generate_images(seed, IMAGE_COUNT)]

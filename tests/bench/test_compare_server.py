@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from bench.__main__ import main
-from bench.compare_server import check_same_embeddings, ratios
-from bench.interleaved import medians
+from bench.compare_server import check_same_embeddings
+from bench.interleaved import compare_rounds
 from bench.server import ServerError
 from bench.wrk import ClosedLoopResult
 from tests.bench.http_server import QuietHandler, run_http_server
@@ -90,8 +90,11 @@ def test_check_rejects_unreachable_server(url: str) -> None:
 def test_ratios_are_medians_over_rounds() -> None:
     ours = [ClosedLoopResult(100, 10, 20), ClosedLoopResult(50, 20, 40), ClosedLoopResult(90, 11, 22)]
     other = [ClosedLoopResult(50, 20, 30), ClosedLoopResult(25, 40, 60), ClosedLoopResult(90, 11, 30)]
-    assert ratios(ours, other) == {"rate_over_other": 2, "p50_over_other": 0.5}
-    assert medians({"ours": ours}) == {"ours_per_s": 90, "ours_p50_ms": 11, "ours_p99_ms": 22}
+    assert compare_rounds({"ours": ours, "other": other}) == {
+        "ours_requests_per_s": 90, "other_requests_per_s": 50, "requests_per_s_over_other": 2,
+        "ours_p50_ms": 11, "other_p50_ms": 20, "p50_ms_over_other": 0.5,
+        "ours_p99_ms": 22, "other_p99_ms": 30, "p99_ms_over_other": pytest.approx(2 / 3),
+    }  # fmt: skip
 
 
 def test_against_requires_other_url(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
