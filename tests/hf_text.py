@@ -54,6 +54,9 @@ CONFIGS: dict[str, Any] = {
     "roberta": lambda: transformers.RobertaConfig(**_SIZES, pad_token_id=1),
     "xlm-roberta": lambda: transformers.XLMRobertaConfig(**_SIZES, pad_token_id=1),
     "camembert": lambda: transformers.CamembertConfig(**_SIZES, pad_token_id=1),
+    "data2vec-text": lambda: transformers.Data2VecTextConfig(**_SIZES, pad_token_id=1),
+    "xlm-roberta-xl": lambda: transformers.XLMRobertaXLConfig(**_SIZES, pad_token_id=1),
+    "roberta-prelayernorm": lambda: transformers.RobertaPreLayerNormConfig(**_SIZES, pad_token_id=1),
     "distilbert": lambda: transformers.DistilBertConfig(
         vocab_size=len(WORDS), dim=32, n_layers=2, n_heads=4, hidden_dim=48, max_position_embeddings=40
     ),

@@ -107,6 +107,9 @@ ARCHITECTURES: dict[str, TextArchitecture] = {
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
     "camembert": _ROBERTA,
+    "data2vec-text": _ROBERTA,
+    "xlm-roberta-xl": _ROBERTA,
+    "roberta-prelayernorm": _ROBERTA,
     "mpnet": TextArchitecture(
         options=_NO_POOLING_LAYER,
         padding_offset_positions=True,
