@@ -12,8 +12,9 @@ from bench.server import run_server
 from bench.timing import RunLength
 from bench.workloads import Workload, default_workloads, single_client_workloads
 from models.preprocess.model_input import ModelInput
+from service.app_state import AppState
 from service.bento import tune_interpreter
-from service.bootstrap import AppState
+from service.bootstrap import open_state
 from service.engine.plan import AttentionOptions
 from service.runtime.encoder import AnyEncoder
 from service.settings import Settings
@@ -25,7 +26,7 @@ def measure(artifacts: Sequence[Path], names: Sequence[str], run_length: RunLeng
     figures: dict[str, dict[str, float]] = {}
     peak = hardware.sgemm_gflops()
     with run_server(artifacts) as url:
-        state = AppState.open(Settings(models=tuple(artifacts)))
+        state = open_state(Settings(models=tuple(artifacts)))
         tune_interpreter()  # as the process that serves is
         for workload in [*default_workloads(), *single_client_workloads()]:
             if names and workload.name not in names:

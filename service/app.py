@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from service.api import DIALECTS
-from service.bootstrap import AppState
+from service.bootstrap import open_state
 from service.http import error_responses
 from service.http.endpoints import PathHandler, handle_unexpected_error
 from service.http.middleware import LazyCorsMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
@@ -28,7 +28,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.headlight = AppState.open(settings or Settings())
+        app.state.headlight = open_state(settings or Settings())
         try:
             yield
         finally:

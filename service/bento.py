@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import bentoml as native
 from service.app import create_app
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.http.read_timeout import READ_TIMEOUT
 from service.ops.access_log import configure_access_log
 from service.shutdown import ACCEPT_GATE, GracefulShutdown

@@ -16,7 +16,7 @@ import onnxruntime
 
 from bench.gpu import accuracy, kernels, throughput
 from models.artifact.manifest import Manifest
-from service.bootstrap import AppState
+from service.bootstrap import open_state
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.providers import DeviceOption, ProviderUnavailable
 from service.settings import Settings
@@ -69,7 +69,7 @@ def _binding(options: GpuCheckOptions, encoder: TextEncoder) -> dict[str, float]
 
 def _rate(options: GpuCheckOptions, provider: str) -> dict[str, float]:
     peak = throughput.matmul_tflops(provider, Manifest.read(options.half).precision, options.side)
-    state = AppState.open(Settings(models=(options.half,), device=options.device))
+    state = open_state(Settings(models=(options.half,), device=options.device))
     engine = throughput.engine_tflops(state, options.half, tokens=options.tokens, seconds=options.seconds)
     state.close()
     return {"matmul_tflops": peak, "engine_tflops": engine, "utilization": engine / peak}

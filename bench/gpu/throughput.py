@@ -22,7 +22,7 @@ from models.artifact.graph_inputs import output_selection_inputs, pack
 from models.artifact.manifest import Manifest
 from models.artifact.specs import Precision
 from models.preprocess.model_input import TokenizedText
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.runtime import providers
 from service.runtime.encoder import TextEncoder
 from service.runtime.session import IoBindingRunner

@@ -11,7 +11,7 @@ from pydantic import StrictStr
 from starlette.responses import Response
 
 from service.api.common.inputs import Strings, Vectors
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.http import responses
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import ErrorResponse

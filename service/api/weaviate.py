@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, Field, StrictStr
 from starlette.responses import Response
 
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.errors import EmptyInput, HeadlightError, InvalidApiKey, InvalidParameter
 from service.http import error_responses, responses
 from service.http.endpoints import Dialect, Endpoint

@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.http.error_responses import CLIENT_CLOSED_REQUEST
 from service.ops.access_log import RequestRecord
 from service.shutdown import Phase

@@ -10,7 +10,7 @@ from typing import Self
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.engine.items import EngineRequest
 from service.errors import InvalidParameter
 from service.ops.access_log import RequestRecord

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.preprocess.model_input import ModelInput
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.engine.items import EngineRequest, Timing
 from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
 from service.errors import (

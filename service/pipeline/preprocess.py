@@ -14,7 +14,7 @@ from models.preprocess import errors as images
 from models.preprocess.errors import TokenIdError
 from models.preprocess.image import PreprocessedImage
 from models.preprocess.model_input import ModelInput, TokenizedText
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.engine.items import EngineRequest
 from service.errors import (
     BadRequestError,

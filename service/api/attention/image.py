@@ -13,7 +13,7 @@ from models.preprocess.image_decoding import decode_image
 from service.api.attention.renderer import AttentionRenderer
 from service.api.common.attention import AttentionRequest
 from service.api.common.inputs import IMAGE_SCHEMA, TEXT_SCHEMA, ImageInput, TextInput, exactly_one_key, is_image
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.errors import DeadlineExceeded, InvalidParameter
 from service.http import body, request
 from service.http.request import CancelOnDisconnect, HttpRequest, embed_http, preferred_media_type, request_deadline

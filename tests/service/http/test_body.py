@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from starlette.testclient import TestClient
 
-from service.bootstrap import AppState
+from service.app_state import AppState
 from tests.service.conftest import URL, VALID_BODY, ClientFactory
 
 gzipped = partial(gzip.compress, mtime=0)

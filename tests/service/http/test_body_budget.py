@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from service import limits
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.errors import Overloaded
 from service.http.body_limits import BodyMemoryBudget
 from tests.polling import eventually

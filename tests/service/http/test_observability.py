@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.http.middleware import ObservabilityMiddleware
 from service.shutdown import Lifecycle, Phase
 from tests.service.conftest import URL, VALID_BODY, ClientFactory

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Scope
 
 from service.app import create_app
-from service.bootstrap import AppState
+from service.app_state import AppState
 from service.settings import Settings
 from tests.images import encode, gradient_image, to_data_url
 from tests.service.conftest import URL, VALID_BODY

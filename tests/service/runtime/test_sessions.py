@@ -14,7 +14,7 @@ from models.artifact.errors import ArtifactError
 from models.artifact.manifest import FileDigest, GraphSpec, Manifest
 from service import model_loader
 from service import settings as settings_module
-from service.bootstrap import AppState
+from service.bootstrap import open_state
 from service.errors import InferenceFailed
 from service.runtime import session
 from service.runtime.encoder import TextEncoder, open_encoder
@@ -108,10 +108,10 @@ def test_external_weights_outside_artifact_are_rejected(tiny: Path, tmp_path: Pa
 
 def test_no_artifacts_and_duplicate_names_are_rejected(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="nothing to serve"):
-        AppState.open(Settings(models=()))
+        open_state(Settings(models=()))
     copy = shutil.copytree(tiny, tmp_path / "copy")
     with pytest.raises(ArtifactError, match=r"copy/manifest.json has the same model name as another artifact"):
-        AppState.open(Settings(models=(tiny, copy)))
+        open_state(Settings(models=(tiny, copy)))
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
