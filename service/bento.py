@@ -18,7 +18,7 @@ from typing import Any
 import bentoml
 import uvicorn.config
 from _bentoml_impl.worker.service import main as work
-from _bentoml_sdk import Service  # the type behind bentoml.service, which takes a subclass of it
+from _bentoml_sdk import Service  # the type that bentoml.service returns; the decorator accepts a subclass
 from prometheus_client import values
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -120,8 +120,8 @@ class HeadlightService(Service[Any]):
 @bentoml.service(
     name="headlight",
     service_class=HeadlightService,
-    workers=1,  # one process owns the processors; scale by containers
-    metrics={"enabled": False},  # BentoML's label by raw path and grow without bound
+    workers=1,  # one process uses all processors; scale by containers
+    metrics={"enabled": False},  # BentoML's metrics have raw paths as labels, without limit
     logging={"access": {"enabled": False}},
 )
 class Headlight:

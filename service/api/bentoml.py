@@ -53,7 +53,7 @@ async def encode_in_process(
     embed_request = EmbedRequest(
         payload.texts, model=payload.model, dimensions=payload.dimensions, input_path=INPUT_PATH
     )
-    result = await embed(state, embed_request, deadline, [])  # of vectors alone nothing is promised
+    result = await embed(state, embed_request, deadline, [])  # responses without attention reserve no memory
     return [item.embedding.tolist() for item in result.outputs]
 
 

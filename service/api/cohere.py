@@ -112,7 +112,7 @@ def _ubinary(vectors: Floats) -> object:
 
 
 def _binary(vectors: Floats) -> object:
-    return (np.packbits(vectors > 0, axis=1) ^ 0x80).view(np.int8)  # less 128
+    return (np.packbits(vectors > 0, axis=1) ^ 0x80).view(np.int8)  # unsigned values minus 128
 
 
 _ENCODERS: Mapping[str, Callable[[Floats], object]] = {

@@ -118,7 +118,7 @@ async def _embed(
         request.record.model = model
         return None
     if dimensions is not None and dimensions > width:
-        dimensions = None  # as there: the whole vector
+        dimensions = None  # as in Ollama: the whole vector
     return await embed_http(
         request, EmbedRequest(texts, model=model, dimensions=dimensions, truncate=truncate, normalize=normalize)
     )

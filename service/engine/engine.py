@@ -72,7 +72,7 @@ class Workers:
         with self._fail_engine_on_error():
             while current not in self._hung and (batch := self._scheduler.next_batch()):
                 self._run_batch(current, batch)
-                del batch  # or a thread that waits would keep the requests it served last
+                del batch  # otherwise a waiting thread would keep its last requests alive
         self._hung.discard(current)
 
     @contextmanager

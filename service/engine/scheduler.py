@@ -187,8 +187,8 @@ class Scheduler:
             now = time.monotonic()
             self._admission.throughput.record(batch.tokens, now)
             self._batch_delay.on_batch_done(self._completions.dispatch(batch.items, results), now)
-            self._in_flight.end(batch)  # only now: after a fault, the requests without a result must still be found
-            self._completions.notify()  # last: the event loop then contends for the GIL and the lock
+            self._in_flight.end(batch)  # only now: after an error, requests without a result must still be found
+            self._completions.notify()  # last, because the event loop then contends for the GIL and the lock
 
     def fail_batch(self, batch: Batch, error: HeadlightError) -> None:
         """Fail a batch's requests with `error`; a later result is ignored."""
@@ -249,12 +249,12 @@ class Scheduler:
                 waiter.request.mark_started(now)
         self._in_flight.begin(batch)
         if self._waiting.items:
-            self._changed.notify()  # each put wakes one thread; the rest of a large request is for the others
+            self._changed.notify()  # each put wakes one thread; others take the rest of a large request
         return batch
 
     def _delay_batch(self, seconds: float) -> None:
         """Wait for more to come, or for so long."""
-        self._delaying = True  # and no second: all the others are at work
+        self._delaying = True  # and no other thread: all are busy
         try:
             self._changed.wait(seconds)
         finally:

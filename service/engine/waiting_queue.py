@@ -189,7 +189,7 @@ class WaitingQueue:
     def _enqueue(self, request: EngineRequest) -> None:
         self._fifo[request] = None
         self._unstarted[request] = None
-        # The heap holds numbers: what has been answered long ago must not be kept until its deadline.
+        # The heap holds numbers, so that completed requests are not kept alive until their deadline.
         number = self._sequence_numbers[request] = next(self._sequence)
         self._live_deadlines[number] = request
         heapq.heappush(self._deadlines, (request.deadline, number))

@@ -59,7 +59,7 @@ class ApiKeyStore:
 
     def _reload(self, file: Path) -> None:
         status = file.stat()
-        version = status.st_mtime_ns, status.st_size, status.st_ino  # a mounted secret is replaced by another file
+        version = status.st_mtime_ns, status.st_size, status.st_ino  # Kubernetes replaces the file of a mounted secret
         if version == self._file_version:
             return
         recently_written = time.time_ns() - status.st_mtime_ns < MTIME_GRANULARITY_NS
@@ -90,5 +90,5 @@ def _credentials(header_values: Mapping[str, str]) -> list[str]:
     candidates = [header_values.get(name, "") for name in API_KEY_HEADERS]
     scheme, _, key = header_values.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        candidates.append(key.strip(" \t"))  # of HTTP's white space alone: a key may end in a byte that is another's
+        candidates.append(key.strip(" \t"))  # only HTTP's white space: Python's includes bytes that a key may end in
     return candidates

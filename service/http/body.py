@@ -53,7 +53,7 @@ async def read_body(request: HttpRequest) -> bytes:
     if len(content) <= MAX_INLINE_GZIP_BYTES:
         inflated = inflate(content, max_bytes)
     else:
-        # Not on the threads that decode images: behind some of those it would wait for seconds.
+        # Not on the threads that decode images, where it could wait for seconds.
         inflated = await asyncio.to_thread(inflate, content, max_bytes)
     _reserve(request, len(inflated))
     return inflated
@@ -161,7 +161,7 @@ async def _receive(request: HttpRequest, max_bytes: int) -> bytes:
                 _reserve(request, len(body))
         else:
             return bytes(body)
-    if "expect" not in request.header_values:  # a client that asks before it sends waits for the answer
+    if "expect" not in request.header_values:  # a client that sent Expect: 100-continue waits for the response
         await _discard(stream, limits.DISCARD_FACTOR * max_bytes)
     raise _too_large(max_bytes)
 

@@ -15,7 +15,7 @@ class BodyMemoryBudget:
     """Counter of body bytes in memory. Only for the event loop's thread."""
 
     def __init__(self) -> None:
-        self._reserved_bytes = {False: 0, True: 0}  # by whether it is small
+        self._reserved_bytes = {False: 0, True: 0}  # for large bodies, and for small ones
 
     def resize(self, old_bytes: int, new_bytes: int, max_body_bytes: int) -> None:
         """Change a body's reservation from `old_bytes` to `new_bytes`; the budget scales with `max_body_bytes`.
@@ -47,7 +47,7 @@ def check_json_limits(body: bytes, max_containers: int = limits.MAX_JSON_CONTAIN
     maybe_wide = body.count(b",") > limits.MAX_JSON_VALUES
     if not (maybe_deep or maybe_wide):
         return
-    escaped = body.replace(rb"\\", b"").replace(rb"\"", b"")  # each quote that is left begins or ends a string
+    escaped = body.replace(rb"\\", b"").replace(rb"\"", b"")  # each remaining quote starts or ends a string
     if maybe_wide and len(_structural_bytes(escaped, b",")) > limits.MAX_JSON_VALUES:
         raise InvalidJson(f"the body exceeds {limits.MAX_JSON_VALUES} values")
     if maybe_deep:
@@ -60,7 +60,7 @@ def _check_containers(escaped: bytes, max_containers: int) -> None:
     containers = np.count_nonzero(opening)
     if containers > max_containers:
         raise InvalidJson(f"the body exceeds {max_containers} lists and objects")
-    steps = np.where(opening[: 2 * containers], 1, -1)  # past as many it is closed, or no JSON
+    steps = np.where(opening[: 2 * containers], 1, -1)  # valid JSON has no more brackets
     if steps.cumsum().max(initial=0) > limits.MAX_JSON_DEPTH:
         raise InvalidJson(f"the body is nested deeper than {limits.MAX_JSON_DEPTH} levels")
 
@@ -71,6 +71,6 @@ def _structural_bytes(escaped: bytes, wanted: bytes) -> Bytes:
     candidates = np.frombuffer(escaped.translate(None, delete=others), dtype=np.uint8)
     quotes = np.cumsum(
         candidates == _QUOTE, dtype=np.uint8
-    )  # whether they are even is all that counts: it may overflow
+    )  # only the parity matters, so overflow is harmless
     outside: Bytes = candidates[(quotes & 1 == 0) & (candidates != _QUOTE)]
     return outside

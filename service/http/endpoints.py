@@ -80,7 +80,7 @@ class PathHandler:
         try:
             return await self._dispatch(request)
         except HeadlightError as error:
-            # They lead to the request and all it held, which lead back here: it would stay for the collector.
+            # The traceback refers to the request, which refers back: a cycle that only the collector would free.
             error.__traceback__ = error.__context__ = None
             request.record.error_code = error.code
             return self.error_response(request, error)
@@ -123,4 +123,4 @@ def _release_engine_requests(request: HttpRequest) -> None:
     """Release the attention bytes reserved for the request, after its response is sent or abandoned."""
     for engine_request in request.engine_requests:
         request.app_state.engine.on_response_sent(engine_request)
-    request.engine_requests = ()  # they hold the results
+    request.engine_requests = ()  # they hold references to the results

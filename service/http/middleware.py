@@ -93,7 +93,7 @@ class ObservabilityMiddleware:
 
         try:
             await self._app(scope, receive, recording_send)
-        except asyncio.CancelledError:  # the server ends, and has waited long enough
+        except asyncio.CancelledError:  # the server stops, and the grace period is over
             record.status = record.status or CLIENT_CLOSED_REQUEST
             raise
         finally:
@@ -101,10 +101,10 @@ class ObservabilityMiddleware:
 
 
 def _record_request(state: AppState, scope: Scope, record: RequestRecord) -> None:
-    route = scope.get("route")  # an outer server's mount, when nothing of ours matched
+    route = scope.get("route")  # the mount of an outer server, if no route matched
     scope_state = scope["state"]
     record.finished_at = time.monotonic()
-    # What the connection was refused with is what the client got, whatever the app made of its leaving.
+    # If the protocol rejected the connection, the client got that error, whatever the app returned.
     if rejection := scope_state.get("rejection"):
         record.status, record.error_code = rejection.status, rejection.code
     record.status = record.status or HTTPStatus.INTERNAL_SERVER_ERROR
@@ -124,7 +124,7 @@ def _request_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == REQUEST_ID and _REQUEST_ID.fullmatch(value):
             return bytes(value)
-    return b"%032x" % random.getrandbits(128)  # no secret, and no system call
+    return b"%032x" % random.getrandbits(128)  # need not be secret, and takes no system call
 
 
 def _response_headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:

@@ -240,7 +240,7 @@ class HardenedHttpProtocol(RejectingProtocol):
         except httptools.HttpParserError:
             self.reject(self._size_error or INVALID_HTTP)
         if progress.state is COMPLETE and self.cycle.scope is not self.scope:
-            progress.enter(READING_HEADERS)  # of another request in the same chunk
+            progress.enter(READING_HEADERS)  # bytes of another request in the same chunk
         if progress.state is not COMPLETE and progress.state is not REJECTED:
             self._check_partial_request()
 
@@ -271,16 +271,16 @@ class HardenedHttpProtocol(RejectingProtocol):
             self.transport.abort()
             return
         if self.transport.is_closing():
-            self.set_timer(self._timeout_s)  # until the client has its last bytes
+            self.set_timer(self._timeout_s)  # until the client has read the last bytes
             return
         remaining_s = self._remaining_s()
         if remaining_s > 0:
-            # Not later: by then another phase may be over that has not yet begun.
+            # Not later: the next phase could have started by then.
             self.set_timer(min(remaining_s, self._timeout_s))
         elif self._progress.state in (READING_HEADERS, READING_BODY):
             self.reject(REQUEST_TIMEOUT)
         else:
-            self.transport.close()  # nothing was received, or the error is sent already: no response
+            self.transport.close()  # no response: nothing was received, or the error is already sent
 
     def _write_stalled(self) -> bool:
         """Return True if the write buffer is not empty and has not changed since the timer last fired."""
@@ -289,7 +289,7 @@ class HardenedHttpProtocol(RejectingProtocol):
         return unsent_bytes > 0 and unsent_bytes == previous
 
     def _should_upgrade(self) -> bool:
-        return False  # there is no WebSocket here
+        return False  # WebSockets are not supported
 
     def _after_upgrade(self, rest: bytes) -> None:
         """Handle a request with an upgrade as the plain request that it also is, and so the requests after it."""

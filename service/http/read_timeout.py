@@ -68,10 +68,10 @@ class RequestProgress:
 
     def __init__(self) -> None:
         self.state = IDLE_NEW
-        self.since = 0.0  # when the phase began, once it was looked at
-        self.received_bytes = 0  # bytes since then, with all of the chunk in which it did
-        self.chunk_had_body = False  # the chunk that came last held some of a body
-        self.framing_bytes = 0  # bytes since the last of a body: of its framing and its trailers
+        self.since = 0.0  # start of the phase, set when it is first checked
+        self.received_bytes = 0  # bytes since then, including the whole chunk that started it
+        self.chunk_had_body = False  # whether the last chunk had bytes of a body
+        self.framing_bytes = 0  # bytes of framing and trailers since the last of the body
         self._just_entered = True
         self._chunk_bytes = 0
         self._first_chunk_bytes = 0

@@ -124,7 +124,7 @@ class CancelOnDisconnect:
         self._stop()
         if self._disconnected and task and task.uncancel() == 0 and kind is asyncio.CancelledError:
             raise ClientDisconnect from None
-        # else it is done, or the server is stopping
+        # otherwise the task is done, or the server is stopping
 
     def _start_watching(self) -> None:
         self._watcher = asyncio.get_running_loop().create_task(self._poll_disconnect())

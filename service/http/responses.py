@@ -92,7 +92,7 @@ def iter_json(content: object) -> Iterator[bytes]:
 
     def defer(value: object) -> orjson.Fragment:
         if not isinstance(value, StreamedValue):
-            raise TypeError  # orjson says of what
+            raise TypeError  # orjson names the type
         streamed_values.append(value)
         return orjson.Fragment(_PLACEHOLDER)
 
@@ -164,7 +164,7 @@ class _StreamingJsonResponse(StreamingResponse):
 async def _yielding(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk
-        await asyncio.sleep(0)  # sending does not wait until the client is far behind
+        await asyncio.sleep(0)  # send() returns at once until the client is far behind
 
 
 def _chunks(fragments: Iterator[bytes]) -> Iterator[bytes]:

@@ -26,7 +26,7 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",  # cached, and revalidated by its ETag: a newer service is seen at once
+    "Cache-Control": "no-cache",  # cached and revalidated by ETag, so that a new version shows at once
 }
 """Headers that block requests and referrers to other hosts, and embedding in other hosts' pages."""
 

@@ -45,7 +45,7 @@ def _readyz_is_ok(connection: socket.socket) -> bool:
 
 def _wrap_tls(connection: socket.socket) -> socket.socket:
     """Wrap in TLS without verifying the certificate: it is the container's own, for another host name."""
-    import ssl  # which takes as long as all the rest
+    import ssl  # imported here: it takes as long as all the rest
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

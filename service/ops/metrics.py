@@ -70,7 +70,7 @@ class Metrics:
             registry=self.registry,
         )
         for reason in ("overloaded", "deadline"):
-            self.rejected.labels(reason, "")  # the series exist before they first count
+            self.rejected.labels(reason, "")  # creates the series before the first event
         self._gc_seconds = Histogram(
             "headlight_gc_pause_seconds",
             "Garbage collection pauses.",

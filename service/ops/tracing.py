@@ -31,7 +31,7 @@ class Tracing:
     """Spans of requests, sent in the background."""
 
     def __init__(self, exporter: SpanExporter) -> None:
-        # It warns of a trace state that it cannot read, and quotes what the client sent.
+        # OpenTelemetry warns of an invalid trace state and quotes what the client sent.
         logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
         name = {} if "OTEL_SERVICE_NAME" in os.environ else {SERVICE_NAME: "headlight"}
         self._provider = TracerProvider(resource=Resource.create(name))

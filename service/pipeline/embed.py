@@ -194,7 +194,7 @@ async def _run_all(sub_requests: "Sequence[_ModelSubRequest]", count: int) -> li
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)  # what they were promised is theirs until they have left
+        await asyncio.wait(tasks)  # their reservation lasts until they have left the queue
     outputs: dict[int, EmbeddingOutput] = {}
     for part, items in zip(sub_requests, results, strict=True):
         outputs.update(zip(part.input_indices, items, strict=True))

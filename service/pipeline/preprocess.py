@@ -74,7 +74,7 @@ class TokenizationJob:
     def _schedule(self) -> None:
         try:
             self._state.engine.submit_async(self._state.tokenizer_pool, self._engine_request, self._run_chunk)
-        except RuntimeError:  # the threads take no more
+        except RuntimeError:  # the pool is shut down
             raise NotReady("the server is shutting down") from None
 
     def _run_chunk(self) -> None:

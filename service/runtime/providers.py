@@ -39,9 +39,9 @@ EXPLICIT_PROVIDERS: Final[dict[str, str]] = {"cuda": CUDA, "tensorrt": TENSORRT}
 """Devices that are never replaced by another if they are missing."""
 
 CUDA_OPTIONS: Final = {
-    "use_tf32": "0",  # what was sealed as float32 is computed in it; who wants speed exports fp16
-    "cudnn_conv_algo_search": "HEURISTIC",  # the default tries all ways at each new size of a batch of images
-    "arena_extend_strategy": "kSameAsRequested",  # the largest batch comes first, at warm-up: nothing to grow into
+    "use_tf32": "0",  # float32 artifacts are computed in float32; fp16 artifacts are faster
+    "cudnn_conv_algo_search": "HEURISTIC",  # the default tries all algorithms for each new batch size of images
+    "arena_extend_strategy": "kSameAsRequested",  # the largest batch runs first, at warm-up, so the arena need not grow
 }
 TENSORRT_OPTIONS: Final = {
     # Its parser drops an Attention's `nonpad_kv_seqlen`, and so would attend to padding. Branches have no one shape.
@@ -49,7 +49,7 @@ TENSORRT_OPTIONS: Final = {
 }
 FP16_OPTIONS: Final = {
     "trt_fp16_enable": "1",
-    "trt_layer_norm_fp32_fallback": "1",  # the artifact's own choice: its reductions are in float32
+    "trt_layer_norm_fp32_fallback": "1",  # the artifact decides: its reductions are in float32
 }
 
 

@@ -59,7 +59,7 @@ _RUN_ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
     ort_errors.EngineError,
-    RuntimeError,  # what the bindings make of a C++ exception that is none of ONNX Runtime's own
+    RuntimeError,  # what the bindings raise for C++ exceptions that are not ONNX Runtime's
     MemoryError,
 )
 _LOAD_ERRORS = (*_RUN_ERRORS, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf, ort_errors.NoSuchFile)
@@ -148,7 +148,7 @@ class Session:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        # Without its own fallback, by which an option that is none, or a failing run, moves a session to CPU unsaid.
+        # Without ONNX Runtime's fallback: an invalid option or a failed run would silently move the session to CPU.
         provider_options = providers.provider_options(provider, self._precision)
         disabled_optimizers = DISABLED_CPU_OPTIMIZERS if provider == providers.CPU else ()
         return onnxruntime.InferenceSession(

@@ -164,7 +164,7 @@ def _drawing(state: AppState, options: AttentionImageOptions, value: Input, outp
     assert isinstance(value, Image)
     assert isinstance(output.encoder, ImageEncoder)
     file = decode_base64_image(value.file) if isinstance(value.file, str) else value.file
-    # Decoded again rather than kept: while it waits in the queue it would be 75 MB.
+    # Decoded again, not kept: in the queue it would take 75 MB.
     transparency = output.encoder.spec.transparency
     original = decode_image(file, max_pixels=state.settings.max_image_pixels, transparency=transparency)
     width_px = options.width_px or min(max(original.width, MIN_AUTO_WIDTH_PX), MAX_AUTO_WIDTH_PX)

@@ -46,7 +46,7 @@ Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=limits.MAX_TOKEN
 def is_image(request: HttpRequest) -> bool:
     """Return whether the body is an image, otherwise it is JSON. Raises UnsupportedMediaType for other types."""
     kind = body.media_type(request)
-    if kind == "image/jpg":  # not registered, but common
+    if kind == "image/jpg":  # common, though not a registered type
         return True
     if kind not in (body.JSON, *IMAGE_TYPES):
         types = ", ".join(IMAGE_TYPES)
