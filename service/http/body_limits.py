@@ -69,8 +69,6 @@ def _structural_bytes(escaped: bytes, wanted: bytes) -> Bytes:
     """Those of the `wanted` bytes that are of no string, in order; a regular expression would remember each escape."""
     others = bytes(set(range(256)) - {_QUOTE, *wanted})
     candidates = np.frombuffer(escaped.translate(None, delete=others), dtype=np.uint8)
-    quotes = np.cumsum(
-        candidates == _QUOTE, dtype=np.uint8
-    )  # only the parity matters, so overflow is harmless
+    quotes = np.cumsum(candidates == _QUOTE, dtype=np.uint8)  # only the parity matters, so overflow is harmless
     outside: Bytes = candidates[(quotes & 1 == 0) & (candidates != _QUOTE)]
     return outside
