@@ -46,7 +46,7 @@ def test_probes_need_no_key(serving: ClientFactory) -> None:
     with serving(api_keys=("first",)) as client:
         for endpoint in OPERATIONS.endpoints:
             file = "start.js" if endpoint.path.startswith("/docs") else "app.js"
-            path = endpoint.path.format(file=file, scene="0.png")
+            path = endpoint.path.format(file=file, scene="0.webp")
             assert client.get(path).status_code == 200
         for path in ("/health", "/v2/health/ready", "/.well-known/ready"):
             assert client.get(path).status_code in (200, 204)
