@@ -33,4 +33,4 @@ class BentoMLBatching:
     def embed(self, texts: list[str]) -> list[Floats]:
         """One embedding a text."""
         items = [item.data for item in self._encoder.preprocess(texts)]
-        return list(np.asarray(self._encoder.postprocess(self._encoder.run(items)[tensors.EMBEDDING])))
+        return list(np.asarray(self._encoder.postprocess(self._encoder.run(items)[tensors.OUTPUT])))

@@ -53,7 +53,7 @@ def padding(artifact: Path, *, threads: int) -> dict[str, float]:
     lengths = np.linspace(8, 248, 16).astype(int)
     items = [rng.integers(1000, 20_000, n) for n in lengths]
     feeds = {"packed": pack(items), "padded": pad_batch(items)}
-    outputs = {name: session.run([tensors.EMBEDDING], fed)[tensors.EMBEDDING] for name, fed in feeds.items()}
+    outputs = {name: session.run([tensors.OUTPUT], fed)[tensors.OUTPUT] for name, fed in feeds.items()}
     durations_ms = medians_ms({name: _run_feeds(session, fed) for name, fed in feeds.items()}, rounds=ROUNDS)
     return {
         "fill": float(lengths.sum() / (len(lengths) * lengths.max())),
@@ -97,7 +97,7 @@ def memory(artifact: Path, *, threads: int) -> dict[str, float]:
     encoder = _open(artifact, threads)
     encoder.run(items)
     embedding_bytes = _resident_bytes() - before
-    encoder.run(items, (tensors.EMBEDDING, tensors.pooled_reduction("rollout")))
+    encoder.run(items, (tensors.OUTPUT, tensors.pooled_reduction("rollout")))
     with_attention_bytes = _resident_bytes() - before
     return {
         "embedding_mb": embedding_bytes / 1e6,
@@ -144,7 +144,7 @@ def _run_batches(encoder: TextEncoder, batches: list[list[Ints]]) -> Callable[[]
 
 
 def _run_feeds(session: Session, feeds: Feeds, *attention_outputs: str) -> Callable[[], object]:
-    return lambda: session.run([tensors.EMBEDDING, *attention_outputs], feeds)
+    return lambda: session.run([tensors.OUTPUT, *attention_outputs], feeds)
 
 
 def _with_ms_suffix(durations_ms: Mapping[str, float]) -> dict[str, float]:

@@ -62,7 +62,7 @@ class OrtBaseline:
 
     def _run_batch(self, batch: tuple[Batch, bool]) -> None:
         items, alone = batch
-        self._encoder.run([item.data for item in items], (tensors.EMBEDDING,), exclusive=alone)
+        self._encoder.run([item.data for item in items], (tensors.OUTPUT,), exclusive=alone)
 
 
 def _windows(items: Sequence[ModelInput], window: int) -> Iterator[list[ModelInput]]:

@@ -13,11 +13,11 @@ from typing import get_args
 
 from export.errors import ExportError
 from export.hub import resolve_source
-from export.options import ExportOptions, Task
+from export.options import ExportOptions
 from export.progress import StepProgress
 from export.seal import require_replaceable
 from export.stop_signals import StopSignals
-from models.artifact.specs import NAME_PATTERN, Device, Modality, Pooling, Precision
+from models.artifact.specs import NAME_PATTERN, Device, Modality, Pooling, Precision, Task
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -103,7 +103,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--artifacts", type=Path, default=Path("artifacts"), help="directory of all artifacts (default: artifacts)")
     add("--replace", action="store_true", help="replace an artifact of the same name")
     add("--modality", choices=get_args(Modality), help="which tower of a two-tower model to export")
-    add("--task", choices=get_args(Task), help="export the encoder of a reranker or classifier as an embedding model")
+    add(
+        "--task",
+        choices=get_args(Task),
+        help="what the model answers with (default: as it was trained); embed leaves a head out",
+    )
     add("--precision", choices=get_args(Precision), help="fp32 (default), fp16 for CUDA, int8 for CPU")
     add(
         "--device",

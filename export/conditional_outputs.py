@@ -25,8 +25,8 @@ def make_outputs_conditional(model: onnx.ModelProto) -> None:
     """
     graph = model.graph
     nodes = list(graph.node)
-    optional_outputs = [output for output in graph.output if output.name != tensors.EMBEDDING]
-    always_computed = _ancestors(nodes, tensors.EMBEDDING)
+    optional_outputs = [output for output in graph.output if output.name != tensors.OUTPUT]
+    always_computed = _ancestors(nodes, tensors.OUTPUT)
     nodes += _copy_required_outputs(nodes, always_computed, optional_outputs)
     for output in optional_outputs:
         for dim in output.type.tensor_type.shape.dim:  # any length: an output that is not asked for is empty

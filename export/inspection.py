@@ -25,7 +25,8 @@ def verify(directory: Path, source: Path) -> Parity:
     """Measure the artifact against `source` again, as when it was sealed. Raises ExportError."""
     manifest = inspect(directory)
     overrides = manifest.overrides.model_dump()
-    target = load_target(source, ExportOptions(modality=manifest.modality, space=manifest.embedding.space, **overrides))
+    space = manifest.embedding.space if manifest.head is None else None
+    target = load_target(source, ExportOptions(modality=manifest.modality, space=space, **overrides))
     different = [name for name, is_same in _same(manifest, directory, target).items() if not is_same]
     if different:
         raise ExportError(
@@ -43,6 +44,7 @@ def _same(manifest: Manifest, directory: Path, subject: ExportTarget) -> dict[st
         files = all(path.read_bytes() == (directory / path.name).read_bytes() for path in Path(staged).iterdir())
     return {
         "embedding": subject.embedding_spec(manifest.name) == manifest.embedding,
+        "head": (subject.task,) == manifest.tasks and subject.head == manifest.head,
         "attention": subject.attention == manifest.attention,
         "limits and prompts": (subject.text, subject.image) == (manifest.text, manifest.image),
         "tokenizer": files,

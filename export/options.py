@@ -1,12 +1,9 @@
 """Options of an export: everything but its source and its name."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from export.errors import OptionError
-from models.artifact.specs import Device, Modality, Pooling, Precision
-
-Task = Literal["embed"]
+from models.artifact.specs import Device, Modality, Pooling, Precision, Task
 
 DEVICES: dict[Precision, tuple[Device, ...]] = {"fp32": ("cpu", "cuda"), "fp16": ("cuda",), "int8": ("cpu",)}
 """Devices on which a precision is faster: float16 has no fast kernels on CPU, int8 products have none on CUDA."""
@@ -17,8 +14,8 @@ class ExportOptions:
     """Options of an export; None leaves a choice to the source or the device.
 
     `modality` chooses a tower of a source that has two. `space` names the vectors that these can be compared with.
-    `allow_lossy` seals what a gate of `export.parity` would refuse. `task` insists on embeddings where the source was
-    trained for something else.
+    `allow_lossy` seals what a gate of `export.parity` would refuse. `task` insists on one: on embeddings, say, where
+    the source was trained with a head.
     """
 
     modality: Modality | None = None

@@ -7,7 +7,10 @@ How close a graph can be depends on the checkpoint: with sharp attention and lar
 original's own float32 arithmetic is off by more than 1e-5. So the original runs in the graph's precision too, and each
 figure of the graph may be `TIMES_ORIGINAL` that of the original, or a floor where that is larger, up to a ceiling.
 
-Letters: n positions of one item, m of them that attention is reduced to.
+Embeddings are compared at length 1, since only their direction is used; logits relative to their root mean square over
+all inputs, so that a head that says little is held to as many digits as one that says much.
+
+Letters: n positions of one item, m of them that attention is reduced to, e width, c labels.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +35,7 @@ from models.artifact.specs import Precision
 
 Outputs = dict[str, Floats]
 
-METRICS = ("embedding", "embedding_cosine", "token_embeddings", "weights", "relevance", "batch_invariance")
+METRICS = ("embedding", "embedding_cosine", "logits", "token_embeddings", "weights", "relevance", "batch_invariance")
 
 TIMES_ORIGINAL = 3
 """Factor of the original's own error: a graph orders its sums differently, so a few times its rounding error is
@@ -68,8 +71,24 @@ _RUN_ERRORS = (
 class MaxErrors:
     """The largest value of each figure so far; NaN, once seen, stays."""
 
-    def __init__(self) -> None:
+    def __init__(self, logit_scale: float | None = None) -> None:
+        """`logit_scale` is what logits are divided by; None for embeddings."""
         self.values: dict[str, float] = {}
+        self._logit_scale = logit_scale
+
+    def comparable(self, output: Floats) -> Floats:
+        """Return an embedding `[e]` at length 1, or logits `[c]` or `[n, c]` relative to their scale."""
+        scaled: Floats = output / (np.linalg.norm(output) if self._logit_scale is None else self._logit_scale)
+        return scaled
+
+    def update_output(self, actual: Floats, expected: Floats) -> None:
+        """Compare an output with the original's."""
+        actual, expected = self.comparable(actual), self.comparable(expected)
+        if self._logit_scale is not None:
+            self.update_max_abs("logits", actual, expected)
+            return
+        self.update_max_abs("embedding", actual, expected)
+        self.update("embedding_cosine", 1 - float(actual @ expected))
 
     def update_max_abs(self, name: str, actual: Floats, expected: Floats | np.float32) -> None:
         self.update(name, float(np.abs(actual - expected).max(initial=0.0)))
@@ -88,12 +107,14 @@ def measure(directory: Path, target: ExportTarget, precision: Precision = "fp32"
     batches = list(target.validation_batches(np.random.default_rng(seed)))
     items = [item for batch in batches for item in batch]
     expected = list(target.reference_outputs(items))
-    original, graph = MaxErrors(), MaxErrors()
+    scale = None if target.head is None else _root_mean_square(expected)
+    original, graph = MaxErrors(scale), MaxErrors(scale)
     for expected_output, reference_output in zip(
         expected, target.reference_outputs(items, DTYPES[precision]), strict=True
     ):
         _compare_reference(expected_output, reference_output, original)
-    original.update("batch_invariance", max(original.values["embedding"], original.values["token_embeddings"]))
+    own = original.values["embedding" if target.head is None else "logits"]
+    original.update("batch_invariance", max(own, original.values["token_embeddings"]))
     try:
         session = onnxruntime.InferenceSession(directory / GRAPH_FILE, providers=["CPUExecutionProvider"])
         rest = iter(expected)
@@ -150,8 +171,7 @@ def _deviation(
 
 def _compare_reference(expected: ExpectedOutputs, actual: ExpectedOutputs, max_errors: MaxErrors) -> None:
     """Compare the original in a graph's precision with itself in float64."""
-    max_errors.update_max_abs("embedding", actual.embedding, expected.embedding)
-    max_errors.update("embedding_cosine", 1 - float(actual.embedding @ expected.embedding))
+    max_errors.update_output(actual.output, expected.output)
     lengths = np.linalg.norm(expected.token_embeddings, axis=1, keepdims=True)
     max_errors.update_max_abs(
         "token_embeddings", actual.token_embeddings / lengths, expected.token_embeddings / lengths
@@ -179,14 +199,18 @@ def _compare(
         items = batch[order]
         outputs = _run(session, items, target, fetched)
         for row, (want, solo) in enumerate(zip(expected[order], solo_outputs[order], strict=True)):
-            vector = _normalize(outputs[tensors.EMBEDDING][row])
-            max_errors.update("embedding_cosine", 1 - float(vector @ want.embedding))
-            max_errors.update_max_abs("embedding", vector, want.embedding)
-            max_errors.update_max_abs("batch_invariance", vector, _normalize(solo[tensors.EMBEDDING][0]))
+            output = outputs[tensors.OUTPUT][row]
+            output = output[: len(want.output)] if want.output.ndim == 2 else output  # of a head over tokens: its own
+            max_errors.update_output(output, want.output)
+            max_errors.update_max_abs(
+                "batch_invariance", max_errors.comparable(output), max_errors.comparable(solo[tensors.OUTPUT][0])
+            )
             _compare_token_embeddings(outputs, row, want, solo, max_errors)
             if target.pooled_from_tokens:
                 pooled = want.pooling_weights @ outputs[tensors.TOKEN_EMBEDDINGS][row, : len(want.pooling_weights)]
-                max_errors.update_max_abs("token_embeddings", _normalize(pooled), want.embedding)
+                max_errors.update_max_abs(
+                    "token_embeddings", max_errors.comparable(pooled), max_errors.comparable(want.output)
+                )
             _compare_relevance(outputs, row, want, max_errors)
         for layers in _layer_chunks(expected):
             heads = range(len(expected[0].weights[layers[0]]))
@@ -249,12 +273,11 @@ def _run(
     output_names: Sequence[str],
     heads: Sequence[int] = (),
 ) -> Outputs:
-    """Return the embedding and the requested attention outputs, with raw weights of `heads`."""
-    names = [tensors.EMBEDDING, *output_names]
+    """Return the graph's main output and the requested others, with raw weights of `heads`."""
+    names = [tensors.OUTPUT, *output_names]
     feeds = {**target.graph_inputs(items), **output_selection_inputs(target.outputs, output_names, heads)}
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def _normalize(vector: Floats) -> Floats:
-    unit: Floats = vector / np.linalg.norm(vector)
-    return unit
+def _root_mean_square(expected: Sequence[ExpectedOutputs]) -> float:
+    return float(np.sqrt(np.mean(np.concatenate([each.output.ravel() for each in expected]) ** 2)))

@@ -42,8 +42,8 @@ _COLBERT_ENTRIES = (
 )
 """Entries that PyLate adds to the file of prompts."""
 
+_CROSS_ENCODER = "CrossEncoder"
 _OTHER_MODELS = {
-    "CrossEncoder": "a reranker (cross-encoder)",
     "SparseEncoder": "a sparse encoder (SPLADE)",
     "MultiVectorEncoder": "a multi-vector encoder (ColBERT)",
 }
@@ -92,6 +92,19 @@ def other_task(layout: SourceLayout) -> str | None:
         return "a multi-vector encoder (ColBERT, of PyLate)"
     by_entry = st_transformer.other_task(layout.encoder)
     return layout.other_task or _OTHER_MODELS.get(prompts.model_type or "") or (by_entry[0] if by_entry else None)
+
+
+def is_cross_encoder(layout: SourceLayout) -> bool:
+    """Return whether the files describe an encoder with the head of a cross-encoder.
+
+    Raises SourceError for stages behind it, which are not exported.
+    """
+    prompts = parse_optional(layout.root / PROMPTS_FILE, _Prompts)
+    if prompts.model_type != _CROSS_ENCODER and not st_transformer.is_sequence_classifier(layout.encoder):
+        return False
+    if len(layout.stages or ()) > 1:
+        raise SourceError(f"{layout.root / MODULES_FILE} has stages behind a cross-encoder, which cannot be exported")
+    return True
 
 
 def read_st_config(

@@ -39,7 +39,6 @@ _IGNORED = {
 """Arguments that change speed or padding only; model_max_length is read."""
 
 _OTHER_TASKS = {
-    "sequence-classification": "a reranker (cross-encoder)",
     "fill-mask": "a sparse encoder (SPLADE)",
 }
 """Kind of model for each transformer_task other than embedding."""
@@ -83,6 +82,12 @@ def other_task(encoder: Path) -> tuple[str, str] | None:
     path = _file(encoder)
     name = parse(path, _TransformerFile).transformer_task if path else None
     return (_OTHER_TASKS[name], f"{path} has transformer_task: {name}") if name in _OTHER_TASKS else None
+
+
+def is_sequence_classifier(encoder: Path) -> bool:
+    """Return whether the encoder stage is run with a head over the whole input. Raises SourceError."""
+    path = _file(encoder)
+    return path is not None and parse(path, _TransformerFile).transformer_task == "sequence-classification"
 
 
 def read_transformer_config(encoder: Path, *, modality: str, headless: bool = False) -> TransformerConfig:

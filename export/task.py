@@ -10,67 +10,128 @@ from pathlib import Path
 from typing import Any
 
 from export import st_config, st_transformer
-from export.errors import SourceError
+from export.errors import OptionError, SourceError
+from export.head import CROSS_ENCODER_ENTRIES
 from export.options import ExportOptions
 from export.source_layout import SourceLayout
-from models.artifact.specs import Modality
+from models.artifact.specs import Modality, Task
 from models.pretrained.weight_names import read_names
 
-_TASK_BY_CLASS = {
-    r"ForSequenceClassification$": "a reranker or classifier",
-    r"ForTokenClassification$": "a token classifier",
+_TOKEN_HEAD = re.compile(r"ForTokenClassification$")
+_INPUT_HEAD = re.compile(r"ForSequenceClassification$")
+_IMAGE_HEAD = re.compile(r"ForImageClassification(WithTeacher)?$")
+
+_OTHER_TASK_BY_CLASS = {
     r"ForQuestionAnswering$": "a question answering model",
     r"ForMultipleChoice$": "a multiple choice model",
     r"ColBERT|ForRetrieval$": "a multi-vector encoder (ColBERT)",
 }
-_TASK_BY_WEIGHT = {
-    r"^(classifier|pre_classifier|score)\.": "a reranker or classifier",
+_OTHER_TASK_BY_WEIGHT = {
     r"^qa_outputs\.": "a question answering model",
     r"^linear\.weight$": "a multi-vector encoder (ColBERT)",
 }
+_HEAD_WEIGHT = re.compile(r"^(classifier|pre_classifier|score)\.")
 _PRETRAINED_CLASS = re.compile(
     r"(ForMaskedLM|ForPreTraining|ForNextSentencePrediction|ForCausalLM|LMHeadModel|WithLMHead)$"
 )
 _PRETRAINED_WEIGHT = re.compile(r"^(cls\.predictions|lm_head|vocab_transform|mlm_head)\b")
-_CROSS_ENCODER = ("sentence_transformers", "sbert_ce_default_activation_function")
-"""Entries that sentence-transformers' CrossEncoder writes into config.json."""
 
 _PRETRAINED_NOTE = (
     "this is a pre-training checkpoint (a language model), whose pooled states were not trained to be compared: the "
     "mean of BERT base scores 46 on STS-B where its fine-tuned form scores 77 (Reimers and Gurevych 2019, table 1)"
 )
+_RERANK_NOTE = "one label: a reranker; --task classify answers with the label's score instead"
+_HEAD_WORDS: dict[Task, str] = {
+    "rerank": "a reranker (cross-encoder)",
+    "classify": "a classifier",
+    "token-classify": "a token classifier",
+}
 
 
-def check_task(
-    layout: SourceLayout, raw: dict[str, Any], modality: Modality, options: ExportOptions
-) -> tuple[SourceLayout, tuple[str, ...]]:
-    """Return the layout to export by, and notes on what its vectors are worth.
+def resolve_task(
+    layout: SourceLayout, raw: dict[str, Any], config: Any, modality: Modality, options: ExportOptions
+) -> tuple[SourceLayout, Task, tuple[str, ...]]:
+    """Return the layout to export by, the task, and notes on what its answers are worth.
 
-    Raises SourceError for a checkpoint with a trained head, unless the task is given.
+    `raw` is config.json, `config` what `transformers` makes of it. Raises SourceError for a checkpoint that was trained
+    for something that is not exported, unless it is to embed; OptionError for a task that it has no head for.
     """
     other = st_config.other_task(layout)
-    if other is None and layout.stages is not None:
-        return layout, ()
+    described = layout.stages is not None and not st_config.is_cross_encoder(layout)
+    if options.task is None and other is None and described:
+        return layout, "embed", ()
     names = read_names(layout.encoder)
-    other = other or _detect_task(raw, names, modality)
-    if other is None:
-        return layout, _notes(raw, names, modality)
-    if options.task != "embed":
+    other = other or _find(_OTHER_TASK_BY_CLASS, _classes(raw)) or _find(_OTHER_TASK_BY_WEIGHT, names)
+    found = None if layout.other_task else _head_task(layout, raw, config, names, modality)
+    if options.task == "embed" or (options.task is None and found is None and other is None):
+        return _embedding(layout, raw, names, modality, found, other)
+    if found is None and options.task is None:
         raise SourceError(
             f"{layout.root} appears to be {other} ({_evidence(layout.encoder, raw, names)}); "
             "pass --task embed to export its encoder's pooled states nevertheless"
         )
-    return layout.without_stages(), (f"this is {other}, whose pooled states were not trained to be compared",)
+    task = _choose(layout, found, options.task, config, modality)
+    notes = (_RERANK_NOTE,) if task == "rerank" and options.task is None and not _is_cross_encoder(layout, raw) else ()
+    return layout.without_stages(), task, notes
 
 
-def _detect_task(raw: dict[str, Any], names: Collection[str], modality: Modality) -> str | None:
+def _embedding(
+    layout: SourceLayout,
+    raw: dict[str, Any],
+    names: Collection[str],
+    modality: Modality,
+    found: Task | None,
+    other: str | None,
+) -> tuple[SourceLayout, Task, tuple[str, ...]]:
+    """Return how to export the encoder, without the head if there is one."""
     if modality == "image":
-        return None  # the states of image classifiers are used as embeddings
-    if any(raw.get(entry) for entry in _CROSS_ENCODER):
-        return "a reranker (cross-encoder)"
-    by_class = (task for pattern, task in _TASK_BY_CLASS.items() for name in _classes(raw) if re.search(pattern, name))
-    by_weight = (task for pattern, task in _TASK_BY_WEIGHT.items() for name in names if re.search(pattern, name))
-    return next(by_class, None) or next(by_weight, None)
+        return layout, "embed", _image_notes(raw)
+    if found is None and other is None:
+        return layout, "embed", _notes(raw, names) if layout.stages is None else ()
+    what = other or _HEAD_WORDS[found or "classify"]
+    return layout.without_stages(), "embed", (f"this is {what}, whose pooled states were not trained to be compared",)
+
+
+def _head_task(
+    layout: SourceLayout, raw: dict[str, Any], config: Any, names: Collection[str], modality: Modality
+) -> Task | None:
+    """Return the task of the head that the checkpoint was saved with; None without one."""
+    classes = _classes(raw)
+    if modality == "image":
+        return "classify" if any(map(_IMAGE_HEAD.search, classes)) and any(map(_HEAD_WEIGHT.search, names)) else None
+    if any(map(_TOKEN_HEAD.search, classes)):
+        return "token-classify"
+    if any(map(_INPUT_HEAD.search, classes)) or _is_cross_encoder(layout, raw):
+        scores = config.num_labels == 1 and (_is_cross_encoder(layout, raw) or not raw.get("problem_type"))
+        return "rerank" if scores else "classify"
+    if any(map(_HEAD_WEIGHT.search, names)):
+        head = min(name for name in names if _HEAD_WEIGHT.search(name))
+        raise SourceError(
+            f"{layout.root} has a head ({head}), and the architectures of its config.json do not name its class; add "
+            "it, such as BertForSequenceClassification"
+        )
+    return None
+
+
+def _is_cross_encoder(layout: SourceLayout, raw: dict[str, Any]) -> bool:
+    """Return whether sentence-transformers wrote the source as a cross-encoder."""
+    by_entry = any(raw.get(entry) for entry in CROSS_ENCODER_ENTRIES)
+    return by_entry or st_config.is_cross_encoder(layout)
+
+
+def _choose(layout: SourceLayout, found: Task | None, asked: Task | None, config: Any, modality: Modality) -> Task:
+    """Return the task to export; `found` is that of the head. Raises OptionError where the head has another form."""
+    if found is None or (asked is not None and (asked == "token-classify") != (found == "token-classify")):
+        has = "has no head" if found is None else f"is {_HEAD_WORDS[found]}"
+        raise OptionError(f"{layout.root} {has}, so it cannot be exported with --task {asked}")
+    task = asked or found
+    if task == "rerank" and (config.num_labels != 1 or modality == "image"):
+        raise OptionError(f"{layout.root} has {config.num_labels} labels; a reranker has one")
+    return task
+
+
+def _find(table: dict[str, str], names: Collection[str]) -> str | None:
+    return next((task for pattern, task in table.items() for name in names if re.search(pattern, name)), None)
 
 
 def _classes(raw: dict[str, Any]) -> list[str]:
@@ -82,15 +143,16 @@ def _evidence(encoder: Path, raw: dict[str, Any], names: Collection[str]) -> str
     by_entry = st_transformer.other_task(encoder)
     if by_entry:
         return by_entry[1]
-    heads = sorted(name for name in names if any(re.search(pattern, name) for pattern in _TASK_BY_WEIGHT))
+    heads = sorted(name for name in names if any(re.search(pattern, name) for pattern in _OTHER_TASK_BY_WEIGHT))
     entry = f"architectures: {', '.join(_classes(raw)) or 'none'}"
     return f"{encoder / 'config.json'} has {entry}{f'; weights: {heads[0]}' if heads else ''}"
 
 
-def _notes(raw: dict[str, Any], names: Collection[str], modality: Modality) -> tuple[str, ...]:
-    classes = _classes(raw)
-    if modality == "image":
-        heads = [name for name in classes if re.search(r"For\w*(Classification|Segmentation|Detection)$", name)]
-        return (f"this is {heads[0]}: vectors are its encoder's pooled states, its head is left out",) if heads else ()
-    pretrained = any(map(_PRETRAINED_CLASS.search, classes)) or any(map(_PRETRAINED_WEIGHT.search, names))
+def _image_notes(raw: dict[str, Any]) -> tuple[str, ...]:
+    heads = [name for name in _classes(raw) if re.search(r"For\w*(Classification|Segmentation|Detection)$", name)]
+    return (f"this is {heads[0]}: vectors are its encoder's pooled states, its head is left out",) if heads else ()
+
+
+def _notes(raw: dict[str, Any], names: Collection[str]) -> tuple[str, ...]:
+    pretrained = any(map(_PRETRAINED_CLASS.search, _classes(raw))) or any(map(_PRETRAINED_WEIGHT.search, names))
     return (_PRETRAINED_NOTE,) if pretrained else ()

@@ -23,7 +23,7 @@ from export.tokenizer_files import (
     read_config,
     vocabulary_file,
 )
-from export.tokenizer_parity import compare_ids, first_line, tokenized
+from export.tokenizer_parity import compare_ids, compare_pairs, first_line, tokenized
 from models.artifact.artifact_files import TOKENIZER_FILE
 from models.artifact.specs import TextSpec
 from models.filenames import TOKENIZER_CONFIG_FILE
@@ -57,20 +57,29 @@ def padding_id(directory: Path, default: int | None) -> int:
     return found
 
 
-def read_tokenizer(directory: Path, spec: TextSpec, *, lower_case: bool) -> tuple[str, tuple[str, ...]]:
+def makes_token_types(directory: Path) -> bool:
+    """Return whether the source's tokenizer tells a model which text of a pair a token is in. Raises SourceError."""
+    return "token_type_ids" in _load(directory)[0].model_input_names
+
+
+def read_tokenizer(
+    directory: Path, spec: TextSpec, *, lower_case: bool, pairs: bool = False
+) -> tuple[str, tuple[str, ...]]:
     """Return the artifact's tokenizer.json, which lowers case if asked to, and notes on how it was read.
 
-    Raises SourceError for one that does not fit the encoder or tokenizes otherwise than `transformers` does,
-    OptionError for a limit that leaves no room for a text.
+    With `pairs`, those are compared too. Raises SourceError for one that does not fit the encoder or tokenizes
+    otherwise than `transformers` does, OptionError for a limit that leaves no room for a text.
     """
     reference, read_so = _load(directory)
     tokenizer = _rust_tokenizer(directory, reference)
     lower_case = lower_case or read_config(directory).tokenizer_class in _LOWERING
     text, notes = _trimmed_to_vocabulary(directory, _with_lowercasing(tokenizer) if lower_case else tokenizer, spec)
-    special = tokenizer.num_special_tokens_to_add(False)
+    special = tokenizer.num_special_tokens_to_add(pairs)
     if spec.max_tokens <= special:
         raise OptionError(f"max-tokens {spec.max_tokens} leaves no room for text: {special} are special tokens")
     compare_ids(directory, text, spec, reference, lower_case=lower_case)
+    if pairs:
+        compare_pairs(directory, text, spec, reference, lower_case=lower_case)
     return text, (*read_so, *notes)
 
 

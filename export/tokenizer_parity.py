@@ -11,6 +11,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from tokenizers import normalizers
 
 from export.errors import SourceError
@@ -19,6 +20,7 @@ from export.tokenizer_files import vocabulary_file
 from models.artifact.artifact_files import TOKENIZER_FILE
 from models.artifact.specs import TextSpec
 from models.filenames import TOKENIZER_CONFIG_FILE
+from models.preprocess.model_input import TextPair
 from models.preprocess.text import TextPreprocessor
 
 _Result = TypeVar("_Result")
@@ -81,6 +83,27 @@ def compare_ids(directory: Path, tokenizer: str, spec: TextSpec, reference: Any,
             raise SourceError(
                 f"{config if config.is_file() else path}: transformers tokenizes {shown!r} differently from what the "
                 f"{TOKENIZER_FILE} of an artifact can ({_difference_cause(reference, spec)})"
+            )
+
+
+def compare_pairs(directory: Path, tokenizer: str, spec: TextSpec, reference: Any, *, lower_case: bool) -> None:
+    """Raise SourceError for the first pair of texts that `reference` tokenizes otherwise, or types otherwise."""
+    probes = list(_probes(spec, reference))
+    if lower_case:
+        lowering = _Lowering(reference)
+        probes = [lowering(probe) for probe in probes if lowering.is_the_same(probe)]
+    pairs = [TextPair(*pair) for pair in zip(probes, [*probes[7:], *probes[:7]], strict=True)]
+    path = vocabulary_file(directory)
+    found = tokenized(path, lambda: TextPreprocessor(tokenizer, spec)(pairs))
+    first, second = (list(texts) for texts in zip(*pairs, strict=True))
+    wanted = tokenized(path, lambda: reference(first, second, truncation=True, max_length=spec.max_tokens))
+    types = wanted.get("token_type_ids") if spec.token_types else None
+    for i, (pair, ours) in enumerate(zip(pairs, found, strict=True)):
+        theirs = [wanted["input_ids"][i], *([types[i]] if types else [])]
+        if np.atleast_2d(ours.data).tolist() != theirs:
+            raise SourceError(
+                f"{path}: transformers tokenizes the pair of {pair.first[:30]!r} and {pair.second[:30]!r} differently "
+                f"from what the {TOKENIZER_FILE} of an artifact can ({_difference_cause(reference, spec)})"
             )
 
 

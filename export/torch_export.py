@@ -39,7 +39,7 @@ def export_to_onnx(target: ExportTarget, directory: Path, *, half: bool = False)
     )
     _drop_present_kv(model)
     _strip_metadata(model)
-    _name_dynamic_axes(model, target.axes)
+    _name_dynamic_axes(model, target.axes, by_token=target.task == "token-classify")
     make_outputs_conditional(model)
     found, expected = count_attention_operators(model), target.fused_attentions
     if found != expected:
@@ -115,9 +115,9 @@ def _strip_metadata(model: onnx.ModelProto) -> None:
         node.doc_string = ""
 
 
-def _name_dynamic_axes(model: onnx.ModelProto, axes: Axes) -> None:
+def _name_dynamic_axes(model: onnx.ModelProto, axes: Axes, *, by_token: bool) -> None:
     """Name the dynamic axes by the project's letters; fixed lengths stay."""
-    letters: Axes = {**axes, tensors.EMBEDDING: ("b",)}
+    letters: Axes = {**axes, tensors.OUTPUT: ("b", "s") if by_token else ("b",)}
     for value in [*model.graph.input, *model.graph.output]:
         for dim, letter in zip(value.type.tensor_type.shape.dim, letters.get(value.name, ()), strict=False):
             dim.dim_param = letter

@@ -38,7 +38,7 @@ class PackedLayout:
     `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.artifact.graph_inputs.pack`. Each
     attention layer that returns weights appends them to `weights`, first layer first; the encoder leaves the vectors of
     the tokens in `token_embeddings`, packed `[t, e]`, and in `pooled` `[b, s]` those that its pooling takes, unless it
-    takes every real one.
+    takes every real one. `token_type_ids` `[t]` says which text of a pair a token is in; None where all are in one.
     """
 
     pack_index: Tensor
@@ -48,6 +48,7 @@ class PackedLayout:
     weights: list[Tensor] = field(default_factory=list)
     token_embeddings: Tensor | None = None
     pooled: Tensor | None = None
+    token_type_ids: Tensor | None = None
 
     def unpack(self, packed: Tensor) -> Tensor:
         """Unpack `[t, e]` -> `[b, s, e]`; cells past an item's length hold token 0."""
@@ -70,7 +71,7 @@ class PackedLayout:
 
 
 class PackedEncoder(nn.Module, ABC):
-    """Text encoder over packed ids, pooled by `pooling` to an embedding of `embedding_dim`."""
+    """Text encoder over packed ids, pooled by `pooling` to `embedding_dim` values, and what follows the pooling."""
 
     embedding_kind: TokenEmbeddingKind = "pooled"
     pooling: Pooling
@@ -78,7 +79,8 @@ class PackedEncoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, input_ids: Tensor, position_ids: Tensor, layout: PackedLayout) -> Tensor:
-        """Encode input_ids, position_ids `[t]` -> pooled `[b, e]`, not normalized. Fills `layout`."""
+        """Encode input_ids, position_ids `[t]` -> embedding `[b, e]`, not normalized, or a head's logits, `[b, c]` or
+        by token `[b, s, c]`. Fills `layout`."""
 
 
 @dataclass

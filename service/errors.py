@@ -3,7 +3,7 @@
 HeadlightError
 ├── BadRequestError         the client must change the request (400)
 │   ├── InvalidJson, InvalidInput (EmptyInput), InvalidParameter, InvalidTokens
-│   ├── ContextLengthExceeded, TooManyInputs, AttentionTooLarge
+│   ├── ContextLengthExceeded, TooManyInputs, AttentionTooLarge, TaskNotSupported
 │   └── InvalidImage, UnsupportedImageFormat, ImageTooLarge, UrlNotAllowed
 ├── InvalidApiKey           401
 ├── NotFound, ModelNotFound 404
@@ -67,6 +67,12 @@ class TooManyInputs(BadRequestError):
 
 class AttentionTooLarge(BadRequestError):
     code = "attention_too_large"
+
+
+class TaskNotSupported(BadRequestError):
+    """The model was not trained for what is asked of it."""
+
+    code = "task_not_supported"
 
 
 class InvalidImage(BadRequestError):

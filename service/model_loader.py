@@ -13,7 +13,7 @@ from service import limits
 from service.cpu import concurrent_batches
 from service.engine.plan import FLOAT_BYTES, AttentionOptions
 from service.engine.waiting_queue import BatchLimits
-from service.runtime.encoder import EMBEDDING_AND_TOKENS, EMBEDDING_ONLY, AnyEncoder, open_encoder
+from service.runtime.encoder import OUTPUT_AND_TOKENS, OUTPUT_ONLY, AnyEncoder, open_encoder
 from service.runtime.providers import CPU
 from service.settings import Settings
 
@@ -117,13 +117,13 @@ def _warmup_cases(
 ) -> Iterator[WarmupCase]:
     max_positions, all_outputs = encoder.max_positions, encoder.manifest.graph.outputs
     max_items = max(1, limits.tokens // max_positions)
-    yield max_positions, max_items, EMBEDDING_AND_TOKENS
+    yield max_positions, max_items, OUTPUT_AND_TOKENS
     if heads:
         raw = AttentionOptions(reduce="raw", query="all", heads=heads).plan(encoder.manifest)
         rollout = AttentionOptions().plan(encoder.manifest)
-        for plan, outputs in ((rollout, (tensors.EMBEDDING, *rollout.outputs)), (raw, all_outputs)):
+        for plan, outputs in ((rollout, (tensors.OUTPUT, *rollout.outputs)), (raw, all_outputs)):
             # Images have a fixed length: their attention is computed at that length or not at all.
             positions = plan.max_positions(max_positions, workspace)
             if positions == max_positions or (positions and encoder.manifest.text):
                 yield positions, max(1, min(max_items, limits.attention_elements // positions**2)), outputs
-    yield 1, 1, EMBEDDING_ONLY
+    yield 1, 1, OUTPUT_ONLY

@@ -1,11 +1,14 @@
 """Tiny text encoders of Hugging Face architectures with random weights, as `save_pretrained` writes them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 
+from models.artifact.specs import Task
+from models.pretrained.heads import HEAD_CLASSES
 from tests import trained_weights
 from tests.checkpoints import CLS, PAD, SEP, WORDS, write_tokenizer
 
@@ -155,14 +158,26 @@ VARIANTS: dict[str, Any] = {
 """What else is trained in these architectures, by names of our own."""
 
 
-def write_text(kind: str, directory: Path, *, seed: int = 0, config: Any = None, like_trained: bool = True) -> Path:
+def write_text(
+    kind: str,
+    directory: Path,
+    *,
+    seed: int = 0,
+    config: Any = None,
+    like_trained: bool = True,
+    task: Task = "embed",
+    labels: Sequence[str] = (),
+) -> Path:
     """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen.
 
     `config` is the kind's own unless given. The weights behave as trained ones do (`tests.trained_weights`), unless not
-    `like_trained`: where float32 is compared with float32.
+    `like_trained`: where float32 is compared with float32. With another `task` than embed it has a head of `labels`.
     """
     torch.manual_seed(seed)
-    model = transformers.AutoModel.from_config(config or (CONFIGS | VARIANTS)[kind]())
+    config = config or (CONFIGS | VARIANTS)[kind]()
+    if task != "embed":
+        config.id2label = dict(enumerate(labels))
+    model = (transformers.AutoModel if task == "embed" else HEAD_CLASSES["text", task]).from_config(config)
     with torch.no_grad():
         for parameter in model.parameters():
             noise = torch.randn_like(parameter)

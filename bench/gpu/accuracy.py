@@ -38,5 +38,5 @@ def differences(tested: TextEncoder, reference: TextEncoder) -> dict[str, float]
 
 
 def _run(encoder: TextEncoder, batch: list[Ints]) -> tuple[Floats, Floats]:
-    outputs = encoder.run(batch, (tensors.EMBEDDING, ROLLOUT))
-    return encoder.postprocess(outputs[tensors.EMBEDDING], normalize=True), outputs[ROLLOUT]
+    outputs = encoder.run(batch, (tensors.OUTPUT, ROLLOUT))
+    return encoder.postprocess(outputs[tensors.OUTPUT], normalize=True), outputs[ROLLOUT]

@@ -84,7 +84,7 @@ def binding_ms(artifact: Path, provider: str, batch: Sequence[np.ndarray[Any, An
     manifest = Manifest.read(artifact)
     chain = providers.provider_options(provider, manifest.precision)
     session = onnxruntime.InferenceSession(artifact / GRAPH_FILE, providers=chain, enable_fallback=0)
-    outputs = [tensors.EMBEDDING]
+    outputs = [tensors.OUTPUT]
     feeds = {**pack(batch), **output_selection_inputs(manifest.graph.outputs, outputs, ())}
     bound = IoBindingRunner(session)
     durations_ms = medians_ms(

@@ -24,7 +24,7 @@ BATCH_SIZE = 16
 
 def quantize_int8(model: onnx.ModelProto, directory: Path, target: ExportTarget) -> onnx.ModelProto:
     """Replace the graph in `directory` by one with int8 linear layers, calibrated on the subject's own corpus."""
-    items = sorted(target.corpus("calibration"), key=len)
+    items = sorted(target.corpus("calibration"), key=lambda item: item.shape[-1])
     target.release()
     quantized = quantize(model, [_feeds(target, batch) for batch in _batches(items)], directory)
     external_data.save_with_external_data(quantized, directory)
@@ -32,20 +32,20 @@ def quantize_int8(model: onnx.ModelProto, directory: Path, target: ExportTarget)
 
 
 def evaluate_quality(staging_dir: Path, target: ExportTarget, precision: Precision) -> Quality:
-    """Compare the reduced encoder with its own vectors in float32.
+    """Compare the reduced model with its own outputs in float32.
 
     Of 8-bit layers it is the graph in `staging_dir`. Half floats are torch's: ONNX Runtime has few kernels for them on
     CPU and computes the rest in float32, where nothing would overflow that does on CUDA.
     """
     corpus = target.corpus("gate")
     if precision == "fp16":
-        return quality.measure(target.embed, partial(target.embed, half=True), corpus)
+        return quality.measure(target.run, partial(target.run, half=True), corpus, target.task)
     session = onnxruntime.InferenceSession(staging_dir / GRAPH_FILE, providers=["CPUExecutionProvider"])
 
-    def embed_quantized(items: Sequence[Item]) -> Floats:
-        return np.asarray(session.run([tensors.EMBEDDING], _feeds(target, items))[0])
+    def run_quantized(items: Sequence[Item]) -> Floats:
+        return np.asarray(session.run([tensors.OUTPUT], _feeds(target, items))[0])
 
-    return quality.measure(target.embed, embed_quantized, corpus)
+    return quality.measure(target.run, run_quantized, corpus, target.task)
 
 
 def _batches(items: list[Item]) -> Iterator[list[Item]]:

@@ -9,9 +9,13 @@ import random
 from collections.abc import Sequence
 
 from export.quantization.corpus_split import CorpusSplit
+from models.preprocess.model_input import TextPair
 
 MIN_WORDS, MAX_WORDS = 4, 200
 """Range of words per text."""
+
+DOCUMENTS_PER_QUERY, QUERY_WORDS = 16, 8
+"""Documents that a reranker orders, and words of a query."""
 
 ON_TOPIC_FRACTION = 0.7
 """Fraction of a text's sentences on its own topic."""
@@ -98,6 +102,13 @@ def generate_texts(count: int, split: CorpusSplit, *, seed: int = 0) -> list[str
     while len(unique_texts) < count:
         unique_texts[_text(rng, topics)] = None
     return list(unique_texts)
+
+
+def generate_pairs(texts: Sequence[str]) -> list[TextPair]:
+    """Return a query with each text, `DOCUMENTS_PER_QUERY` neighbors with the same: the opening of one of them."""
+    starts = range(0, len(texts), DOCUMENTS_PER_QUERY)
+    groups = [texts[start : start + DOCUMENTS_PER_QUERY] for start in starts]
+    return [TextPair(" ".join(group[0].split()[:QUERY_WORDS]), text) for group in groups for text in group]
 
 
 def _parse_field(field: str) -> list[str]:

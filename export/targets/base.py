@@ -1,7 +1,7 @@
 """Interface of an export target to tracing, parity and the manifest.
 
-An *item* is what one request input becomes: token ids `[n]`, or an image `[y, x, 3]`.
-Letters: b items, n positions of one item, y, x rows and columns of an image in px, e width.
+An *item* is what one request input becomes: token ids `[n]`, with token types `[2, n]`, or an image `[y, x, 3]`.
+Letters: b items, n positions of one item, y, x rows and columns of an image in px, e width, c labels.
 """
 
 import copy
@@ -22,7 +22,7 @@ from export.quantization.corpus_split import CorpusSplit
 from export.targets.reference import ExpectedOutputs, ReferenceModel
 from models.artifact import tensors
 from models.artifact.arrays import Floats
-from models.artifact.specs import AttentionSpec, EmbeddingSpec, ImageSpec, Modality, TextSpec
+from models.artifact.specs import AttentionSpec, EmbeddingSpec, HeadSpec, ImageSpec, Modality, Task, TextSpec
 from models.packed import PackedEncoder
 from models.precision import convert
 from models.vision import VisionEncoder
@@ -38,9 +38,12 @@ EncoderT = TypeVar("EncoderT", bound=Encoder, default=Any)
 class ModelInfo:
     """Facts about an encoder besides its weights. Without a `space` it has the artifact's name for one.
 
-    `notes` are lines for the person who exports it: assumptions, and what was left out.
+    `task` is what it answers with, and `head` the labels of that, if it does not embed. `notes` are lines for the
+    person who exports it: assumptions, and what was left out.
     """
 
+    task: Task = "embed"
+    head: HeadSpec | None = None
     architecture: str
     normalize: bool
     space: str | None
@@ -67,6 +70,7 @@ class ExportTarget(ABC, Generic[EncoderT]):
         Each may be called several times: neither is kept in memory longer than it is needed.
         """
         self.architecture, self.notes = info.architecture, info.notes
+        self.task, self.head = info.task, info.head
         self._info = info
         self._load = load
         self._reference = reference
@@ -94,8 +98,9 @@ class ExportTarget(ABC, Generic[EncoderT]):
         """Batches that tracing never saw, for parity."""
 
     @abstractmethod
-    def embed_with(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
-        """Return the vectors `[b, e]` of one batch by torch; `encoder` is this one in any precision."""
+    def run_with(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
+        """Return the outputs of one batch by torch, as `tensors.OUTPUT` has them; `encoder` is this one in any
+        precision."""
 
     @abstractmethod
     def corpus(self, split: CorpusSplit) -> list[Item]:
@@ -136,11 +141,11 @@ class ExportTarget(ABC, Generic[EncoderT]):
         return self._load()
 
     @torch.no_grad()
-    def embed(self, items: Sequence[Item], *, half: bool = False) -> Floats:
-        """Return the encoder's own vectors `[b, e]`, by torch in float32, or in float16 throughout."""
+    def run(self, items: Sequence[Item], *, half: bool = False) -> Floats:
+        """Return the encoder's own outputs, by torch in float32, or in float16 throughout."""
         encoder: nn.Module = self._half_encoder if half else self._encoder
-        vectors: Floats = self.embed_with(encoder, items).float().numpy()
-        return vectors
+        outputs: Floats = self.run_with(encoder, items).float().numpy()
+        return outputs
 
     @cached_property
     def _half_encoder(self) -> nn.Module:

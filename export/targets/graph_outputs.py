@@ -1,4 +1,4 @@
-"""Outputs of a graph: the embedding, the token embeddings, and the recorded attention.
+"""Outputs of a graph: what the model is for, the token embeddings, and the recorded attention.
 
 Letters: b items, s positions of the longest item, h heads, e width.
 """
@@ -31,11 +31,9 @@ def require_token_embeddings(token_embeddings: Tensor | None) -> Tensor:
     return token_embeddings
 
 
-def graph_outputs(
-    embedding: Tensor, token_embeddings: Tensor, attention: CapturedAttention | None
-) -> tuple[Tensor, ...]:
+def graph_outputs(output: Tensor, token_embeddings: Tensor, attention: CapturedAttention | None) -> tuple[Tensor, ...]:
     """In the order of `ExportTarget.outputs`; `token_embeddings` is `[b, s, e]`."""
-    vectors = embedding.float(), token_embeddings.float()
+    vectors = output.float(), token_embeddings.float()
     if attention is None:
         return vectors
     row = attention.pooling_weights[:, None, None]

@@ -35,8 +35,8 @@ def load_target(layout: SourceLayout, options: ExportOptions) -> ExportTarget:
         config = read_config(layout.encoder)
         modality = _choose_modality(layout.encoder, config, options)
         raw = parse(layout.encoder / CONFIG_FILE, RootModel[dict[str, Any]]).root
-        layout, notes = task.check_task(layout, raw, modality, options)
-        return (load_text_target if modality == "text" else load_image_target)(layout, config, options, notes)
+        layout, found, notes = task.resolve_task(layout, raw, config, modality, options)
+        return (load_text_target if modality == "text" else load_image_target)(layout, config, options, found, notes)
     except PretrainedError as error:
         raise SourceError(str(error)) from error
 

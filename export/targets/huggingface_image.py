@@ -7,12 +7,14 @@ from torch import Tensor
 
 from export import st_config
 from export.errors import SourceError
+from export.head import head_spec
 from export.image_processor import read_image_processor as read_processor
 from export.options import ExportOptions
 from export.source_layout import MODULES_FILE, SourceLayout
 from export.st_config import SentenceTransformersConfig
 from export.targets.image import ImageModelInfo, ImageTarget
 from export.targets.reference import ReferenceModel, ReferenceOutput
+from models.artifact.specs import Task
 from models.pretrained.reference import ImageReferenceOutput as PretrainedOutput
 from models.pretrained.reference import reference_model
 from models.pretrained.vision import load_vision, resolve
@@ -21,9 +23,9 @@ from models.vision import Channels, image_pooling_weights
 
 
 def load_image_target(
-    layout: SourceLayout, config: Any, options: ExportOptions, notes: tuple[str, ...] = ()
+    layout: SourceLayout, config: Any, options: ExportOptions, task: Task = "embed", notes: tuple[str, ...] = ()
 ) -> ImageTarget:
-    """Open the image encoder of a layout. Raises PretrainedError, SourceError."""
+    """Open the image encoder of a layout, with the head of `task`. Raises PretrainedError, SourceError."""
     directory, st_options = (
         layout.encoder,
         st_config.read_st_config(layout, modality="image", normalize=options.normalize),
@@ -34,10 +36,18 @@ def load_image_target(
     image_mean, image_std = _rescale_channels(processor.mean, max_value), _rescale_channels(processor.std, max_value)
     size_px = processor.height_px, processor.width_px
     source = resolve(
-        directory, config, image_mean=image_mean, image_std=image_std, pooling=options.pooling, size_px=size_px
+        directory,
+        config,
+        image_mean=image_mean,
+        image_std=image_std,
+        pooling=options.pooling,
+        size_px=size_px,
+        task=task,
     )
     info = ImageModelInfo(
         architecture=config.model_type,
+        task=task,
+        head=None if task == "embed" else head_spec(layout, config, task),
         image=processor.image_spec(grid=source.plan.grid, num_prefix_tokens=source.plan.num_prefix_tokens),
         normalize=st_options.normalize,
         space=options.space,
@@ -74,8 +84,8 @@ def _as_reference_model(model: Callable[[Tensor], PretrainedOutput], plan: Visio
         pooling_weights = output.pooling_weights
         if pooling_weights is None:
             pooling_weights = image_pooling_weights(
-                plan.pooling, plan.grid, plan.num_prefix_tokens, output.vector.dtype
+                plan.pooling, plan.grid, plan.num_prefix_tokens, output.output.dtype
             )
-        return ReferenceOutput(output.vector, output.token_embeddings, output.weights, pooling_weights)
+        return ReferenceOutput(output.output, output.token_embeddings, output.weights, pooling_weights)
 
     return run

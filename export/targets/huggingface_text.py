@@ -11,17 +11,21 @@ from torch import Tensor, nn
 
 from export import st_config, tokenizer
 from export.errors import OptionError, SourceError
+from export.head import head_spec
 from export.options import ExportOptions
 from export.source_checks import problem
 from export.source_layout import SourceLayout
+from export.st_config import SentenceTransformersConfig
 from export.targets.reference import ReferenceModel, ReferenceOutput
 from export.targets.text import TextModelInfo, TextTarget
 from export.tokenizer_parity import first_line
-from models.artifact.specs import AttentionSpec, Pooling, TextSpec
+from models.artifact import tensors
+from models.artifact.specs import AttentionSpec, Pooling, Task, TextSpec
 from models.filenames import CONFIG_FILE
 from models.pooling import pool, pooling_weights
 from models.precision import convert
 from models.pretrained.dense import Dense, read_dense
+from models.pretrained.heads import head_pooling
 from models.pretrained.keep_float64 import KeepFloat64
 from models.pretrained.text import (
     ARCHITECTURES,
@@ -31,17 +35,22 @@ from models.pretrained.text import (
     load_text_model,
     project,
     taken,
+    token_types,
 )
 
 
 def load_text_target(
-    layout: SourceLayout, config: Any, options: ExportOptions, notes: tuple[str, ...] = ()
+    layout: SourceLayout, config: Any, options: ExportOptions, task: Task = "embed", notes: tuple[str, ...] = ()
 ) -> TextTarget:
-    """Open the text encoder of a layout. Raises PretrainedError, SourceError, OptionError."""
+    """Open the text encoder of a layout, with the head of `task`. Raises PretrainedError, SourceError, OptionError."""
     directory, architecture = layout.encoder, ARCHITECTURES[config.model_type]
     st_options = st_config.read_st_config(layout, pooling=options.pooling, normalize=options.normalize)
     text_config = config.get_text_config()
     pooling = options.pooling or st_options.pooling or architecture.pooling
+    if task != "embed":
+        _check_head_options(layout, options, st_options)
+        pooling = head_pooling(text_config, task)
+    typed = task != "embed" and tokenizer.makes_token_types(directory)
     own_limit = st_options.max_tokens or tokenizer.max_length(directory)
     if pooling == "attention":
         raise OptionError("attention pooling is not supported for text encoders; choose mean, cls or last")
@@ -52,6 +61,7 @@ def load_text_target(
             vocab_size=text_config.vocab_size,
             position_offset=offset,
             padding_id=tokenizer.padding_id(directory, text_config.pad_token_id) if architecture.fixed_length else None,
+            token_types=token_types(text_config) if typed else None,
             prompts=st_options.prompts,
             default_prompt=st_options.default_prompt,
         )
@@ -59,29 +69,49 @@ def load_text_target(
     except (AttributeError, TypeError, ValidationError) as error:
         first = problem(error) if isinstance(error, ValidationError) else first_line(error)
         raise SourceError(f"{directory / CONFIG_FILE} lacks a required size: {first}") from error
-    artifact, read_so = tokenizer.read_tokenizer(directory, text, lower_case=st_options.lower_case)
+    artifact, read_so = tokenizer.read_tokenizer(
+        directory, text, lower_case=st_options.lower_case, pairs=task != "embed"
+    )
     info = TextModelInfo(
+        task=task,
+        head=None if task == "embed" else head_spec(layout, config, task),
         architecture=config.model_type,
         tokenizer=artifact,
         text=text,
         attention=attention,
-        normalize=st_options.normalize,
+        normalize=task == "embed" and st_options.normalize,
         space=options.space,
         notes=(
             *notes,
             *st_options.notes,
-            *_pooling_notes(options.pooling or st_options.pooling, architecture),
+            *(_pooling_notes(options.pooling or st_options.pooling, architecture) if task == "embed" else ()),
             *read_so,
         ),
     )
     kind, dense = config.model_type, [read_dense(folder) for folder in st_options.dense_folders]
     subject = TextTarget(
         info,
-        lambda: PretrainedTextEncoder(directory, kind, pooling, dense),
-        lambda dtype: _eager_reference(directory, kind, pooling, dense, dtype),
+        lambda: PretrainedTextEncoder(directory, kind, pooling, dense, task),
+        lambda dtype: (
+            _eager_reference(directory, kind, pooling, dense, dtype)
+            if task == "embed"
+            else _eager_head_reference(directory, kind, pooling, task, dtype)
+        ),
     )
     st_config.check_width(layout, st_options.truncate_dim, subject.width)
     return subject
+
+
+def _check_head_options(layout: SourceLayout, options: ExportOptions, st_options: SentenceTransformersConfig) -> None:
+    """Raise OptionError for options, and SourceError for files, that only an embedding has a place for."""
+    for name, value in (("pooling", options.pooling), ("normalize", options.normalize), ("space", options.space)):
+        if value is not None:
+            raise OptionError(f"{name} is of embeddings; this model is exported with the head that it was trained with")
+    if st_options.prompts:
+        raise SourceError(
+            f"{layout.root / st_config.PROMPTS_FILE} has prompts, which are exported for embeddings only; remove them "
+            "if the model was trained without"
+        )
 
 
 def _pooling_notes(asked: Pooling | None, architecture: TextArchitecture) -> tuple[str, ...]:
@@ -115,6 +145,26 @@ def _max_tokens(positions: int, own_limit: int | None, options: ExportOptions, a
             raise OptionError(f"this encoder takes texts padded to {positions} tokens; max-tokens cannot be changed")
         return positions
     return requested or min(own_limit or positions, positions)
+
+
+def _eager_head_reference(
+    directory: Path, model_type: str, pooling: Pooling, task: Task, dtype: torch.dtype
+) -> ReferenceModel:
+    """Return the trained model with its head in that precision, with its own eager attention."""
+    model: Any = convert(load_text_model(directory, model_type, attention="eager", task=task), dtype)
+    states: list[Tensor] = []
+    model.base_model.register_forward_hook(lambda _module, _inputs, out: states.append(out[0]))
+
+    def run(item: Tensor) -> ReferenceOutput:
+        ids, *types = item.unbind(1) if item.ndim == 3 else (item,)
+        states.clear()
+        typed = {tensors.TOKEN_TYPE_IDS: types[0]} if types else {}
+        with KeepFloat64():
+            out = model(input_ids=ids, output_attentions=True, **typed)
+        weights = pooling_weights(torch.ones_like(ids, dtype=torch.bool), pooling, out.logits.dtype)
+        return ReferenceOutput(out.logits, states[0], out.attentions, weights)
+
+    return run
 
 
 def _eager_reference(

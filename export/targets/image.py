@@ -83,7 +83,7 @@ class ImageTarget(ExportTarget[VisionEncoder]):
             yield self._random_images(rng, min(count, max_images))
 
     @override
-    def embed_with(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
+    def run_with(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
         vectors: Tensor = encoder(torch.from_numpy(np.stack(items)))
         return vectors
 

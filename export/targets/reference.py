@@ -1,6 +1,6 @@
 """Reference outputs of the trained original for one item; the graph is compared with them.
 
-Letters: n positions of one item, m of them that attention is reported on, h heads, e width.
+Letters: n positions of one item, m of them that attention is reported on, h heads, e width, c labels.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,23 +16,23 @@ from models.relevance import combine_heads, reduce_attention
 
 @dataclass(frozen=True)
 class ReferenceOutput:
-    """The vector, those of the positions, each layer's weights and each position's share of the vector."""
+    """The output, the vectors of the positions, each layer's weights and each position's share in the pooling."""
 
-    vector: Tensor  # [1, e]
+    output: Tensor  # [1, e]; a head's logits [1, c], or [1, n, c]
     token_embeddings: Tensor  # [1, n, e]
     weights: Sequence[Tensor]  # a layer: [1, h, n, n]
     pooling_weights: Tensor  # [1, n]
 
 
 ReferenceModel = Callable[[Tensor], ReferenceOutput]
-"""Computes one item alone: token ids `[1, n]` or pixels `[1, y, x, 3]`."""
+"""Computes one item alone: token ids `[1, n]`, with token types `[1, 2, n]`, or pixels `[1, y, x, 3]`."""
 
 
 @dataclass(frozen=True)
 class ExpectedOutputs:
     """What the trained original says of one item."""
 
-    embedding: Floats  # [e], length 1
+    output: Floats  # [e]; a head's logits [c], or [n, c]
     token_embeddings: Floats  # [n, e]
     pooling_weights: Floats  # [n]
     weights: list[Floats]  # a layer: [h, n, n]
@@ -42,12 +42,12 @@ class ExpectedOutputs:
     @classmethod
     def from_reference(cls, answer: ReferenceOutput, num_prefix_tokens: int) -> "ExpectedOutputs":
         """Of what a `ReferenceModel` answered. `num_prefix_tokens` positions belong to no part of the item."""
-        vector, pooling_weights = answer.vector.double(), _at_least_float32(answer.pooling_weights)
+        pooling_weights = _at_least_float32(answer.pooling_weights)
         relevances = reduce_attention(
             [_at_least_float32(layer) for layer in answer.weights], pooling_weights, num_prefix_tokens
         )
         return cls(
-            embedding=(vector / vector.norm())[0].numpy(),
+            output=answer.output[0].double().numpy(),
             token_embeddings=answer.token_embeddings[0].double().numpy(),
             pooling_weights=answer.pooling_weights[0].double().numpy(),
             weights=[layer[0].float().numpy() for layer in answer.weights],  # in half the memory

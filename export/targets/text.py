@@ -14,11 +14,12 @@ from typing_extensions import override
 
 from export.onnx_attention import OnnxPackedAttention
 from export.quantization.corpus_split import CorpusSplit
-from export.quantization.synthetic_corpus import generate_texts
+from export.quantization.synthetic_corpus import generate_pairs, generate_texts
 from export.targets.base import Axes, ExportTarget, GraphInputs, Item, ModelInfo, as_tensors
 from export.targets.graph_outputs import CapturedAttention, graph_outputs, require_token_embeddings
 from export.targets.reference import ReferenceModel
 from models.artifact import tensors
+from models.artifact.arrays import Ints
 from models.artifact.artifact_files import TOKENIZER_FILE
 from models.artifact.graph_inputs import pack
 from models.artifact.specs import AttentionSpec, TextSpec
@@ -58,6 +59,8 @@ class TextTarget(ExportTarget[PackedEncoder]):
             "lengths": ("b",),
             tensors.HEAD_INDICES: ("k",),
         }
+        if info.text.token_types:
+            self.axes[tensors.TOKEN_TYPE_IDS] = ("t",)
 
     @override
     def module(self) -> nn.Module:
@@ -69,8 +72,11 @@ class TextTarget(ExportTarget[PackedEncoder]):
 
     @override
     def dummy_inputs(self) -> list[Item]:
+        rng = np.random.default_rng(0)
         return [
-            np.arange(min(n, self._text_spec.max_tokens), dtype=np.int64) % self._text_spec.vocab_size
+            self._with_types(
+                np.arange(min(n, self._text_spec.max_tokens), dtype=np.int64) % self._text_spec.vocab_size, rng
+            )
             for n in (12, 5, 20)
         ]
 
@@ -81,20 +87,36 @@ class TextTarget(ExportTarget[PackedEncoder]):
         for lengths in ([1], [3], [min(200, max_tokens), 1, 64], [max_tokens], [7] * 7, rng.integers(1, 65, 16)):
             min_tokens = 1 if self._text_spec.padding_id is None else max_tokens
             yield [
-                rng.integers(0, self._text_spec.vocab_size, min(max(int(n), min_tokens), max_tokens)) for n in lengths
+                self._with_types(
+                    rng.integers(0, self._text_spec.vocab_size, min(max(int(n), min_tokens), max_tokens)), rng
+                )
+                for n in lengths
             ]
 
+    def _with_types(self, ids: Ints, rng: np.random.Generator) -> Ints:
+        """Add token types, of a pair split anywhere, for an encoder that embeds them."""
+        if self._text_spec.token_types is None:
+            return ids
+        return np.stack([ids, (np.arange(len(ids)) >= rng.integers(0, len(ids) + 1)).astype(np.int64)])
+
     @override
-    def embed_with(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
+    def run_with(self, encoder: nn.Module, items: Sequence[Item]) -> Tensor:
         inputs = as_tensors(self.graph_inputs(items))
-        layout = PackedLayout(inputs["pack_index"], inputs["unpack_index"], inputs["lengths"], sdpa_attention)
-        vectors: Tensor = encoder(inputs["input_ids"], inputs["position_ids"], layout)
-        return vectors
+        layout = PackedLayout(
+            inputs["pack_index"],
+            inputs["unpack_index"],
+            inputs["lengths"],
+            sdpa_attention,
+            token_type_ids=inputs.get(tensors.TOKEN_TYPE_IDS),
+        )
+        outputs: Tensor = encoder(inputs["input_ids"], inputs["position_ids"], layout)
+        return outputs
 
     @override
     def corpus(self, split: CorpusSplit) -> list[Item]:
         tokenize = TextPreprocessor(self._tokenizer, self._text_spec)
-        return [text.ids for text in tokenize(generate_texts(NUM_TEXTS[split], split))]
+        texts = generate_texts(NUM_TEXTS[split], split)
+        return [text.data for text in tokenize(generate_pairs(texts) if self.task == "rerank" else texts)]
 
     @override
     def copy_files(self, staging_dir: Path) -> None:
@@ -114,12 +136,13 @@ class _TextGraph(nn.Module):
         unpack_index: Tensor,
         lengths: Tensor,
         heads: Tensor,
+        token_type_ids: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         attention_function = OnnxPackedAttention(heads)
-        layout = PackedLayout(pack_index, unpack_index, lengths, attention_function)
-        embedding = self.encoder(input_ids, position_ids, layout)
+        layout = PackedLayout(pack_index, unpack_index, lengths, attention_function, token_type_ids=token_type_ids)
+        output = self.encoder(input_ids, position_ids, layout)
         pooling = pooling_weights(layout.taken(), self.encoder.pooling, torch.float32)
         positions = layout.unpack(require_token_embeddings(layout.token_embeddings))
         return graph_outputs(
-            embedding, positions, CapturedAttention(layout.weights, attention_function.head_weights, pooling)
+            output, positions, CapturedAttention(layout.weights, attention_function.head_weights, pooling)
         )

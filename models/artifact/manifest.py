@@ -17,11 +17,13 @@ from models.artifact.specs import (
     EmbeddingSpec,
     FrozenModel,
     GraphSpec,
+    HeadSpec,
     ImageSpec,
     Modality,
     Name,
     Pooling,
     Precision,
+    Task,
     TextSpec,
     TokenEmbeddingKind,
 )
@@ -35,6 +37,7 @@ __all__ = [
     "EmbeddingSpec",
     "FileDigest",
     "GraphSpec",
+    "HeadSpec",
     "ImageSpec",
     "Manifest",
     "Modality",
@@ -42,11 +45,12 @@ __all__ = [
     "Parity",
     "Pooling",
     "Quality",
+    "Task",
     "TextSpec",
     "TokenEmbeddingKind",
 ]
 
-ARTIFACT_FORMAT_VERSION: Final = 7
+ARTIFACT_FORMAT_VERSION: Final = 8
 """Version of the artifact format; raised whenever an older reader would misread a newer artifact."""
 
 MANIFEST_FILE = "manifest.json"
@@ -75,16 +79,21 @@ class Parity(FrozenModel):
     """Largest differences from the trained original in float64, measured over `items` when the artifact was sealed."""
 
     num_inputs: int = Field(gt=0)
-    embedding: Deviation = Field(description="Of embeddings scaled to length 1, in any component.")
-    embedding_cosine: Deviation = Field(description="1 minus the cosine of two embeddings.")
+    embedding: Deviation | None = Field(
+        None, description="Of embeddings scaled to length 1, in any component; None for a model with a head."
+    )
+    embedding_cosine: Deviation | None = Field(None, description="1 minus the cosine of two embeddings.")
+    logits: Deviation | None = Field(
+        None, description="Of a head's logits, relative to their root mean square over all inputs."
+    )
     token_embeddings: Deviation = Field(
         description="Of vectors of positions, each scaled to length 1, and their pooling."
     )
     weights: Deviation | None = Field(description="Of attention weights; None where there is no attention.")
     relevance: Deviation | None = Field(description="Of reductions of attention; None where there is no attention.")
     batch_invariance: Deviation = Field(
-        description="Change of an embedding, or of a position's, by the items in the same batch. The original runs one "
-        "item at a time: its figure is the larger one of its embeddings and positions."
+        description="Change of an output, or of a position's vector, by the items in the same batch. The original runs "
+        "one item at a time: its figure is the larger one of its outputs and positions."
     )
     exact_weights: int = Field(ge=0, description="Weights that are copies of a parameter, bit for bit.")
 
@@ -95,28 +104,40 @@ class Overrides(FrozenModel):
     pooling: Pooling | None = None
     normalize: bool | None = None
     max_tokens: int | None = None
-    task: Literal["embed"] | None = None
+    task: Task | None = None
 
 
 class Quality(FrozenModel):
-    """Quality of a reduced precision: embeddings of `items` texts or images compared with those of full precision."""
+    """Quality of a reduced precision: its outputs for `num_inputs` inputs, compared with those of full precision.
+
+    Embeddings are judged by cosine and neighbors, a reranker by the order of its documents, a classifier by its labels.
+    """
 
     num_inputs: int = Field(gt=0)
-    mean_cosine: float
-    min_cosine: float
-    knn_overlap_at_10: float = Field(description="Mean share of the ten nearest that are the same.")
-    batch_invariance_max_abs: float = Field(description="Largest change of a vector by the items batched with it.")
+    mean_cosine: float | None = None
+    min_cosine: float | None = None
+    knn_overlap_at_10: float | None = Field(None, description="Mean share of the ten nearest that are the same.")
+    rank_correlation: float | None = Field(
+        None, description="Mean over queries of Spearman's correlation of the documents' scores."
+    )
+    label_agreement: float | None = Field(None, description="Share of inputs, or of tokens, with the same first label.")
+    batch_invariance_max_abs: float = Field(
+        description="Largest change of an output by the items batched with it; of logits, relative to their root mean "
+        "square."
+    )
 
 
 class Manifest(FrozenModel):
     """Everything a reader needs to serve the artifact, and the digest of every other file in it."""
 
-    format: Literal[7] = ARTIFACT_FORMAT_VERSION
+    format: Literal[8] = ARTIFACT_FORMAT_VERSION
     name: Name
     modality: Modality
     architecture: str
     precision: Precision
+    tasks: tuple[Task, ...] = Field(min_length=1, description="What the model answers with; the first is its default.")
     embedding: EmbeddingSpec
+    head: HeadSpec | None = Field(None, description="None for a model that embeds only.")
     attention: AttentionSpec | None = Field(description="None for an encoder without attention, a convolution say.")
     text: TextSpec | None = None
     image: ImageSpec | None = None
@@ -134,6 +155,16 @@ class Manifest(FrozenModel):
             raise ValueError(f"modality {self.modality} needs its own section and no other")
         if self.graph.outputs != tensors.graph_outputs(self.attention.num_layers if self.attention else 0):
             raise ValueError("the graph's outputs do not match its attention layers")
+        return self
+
+    @model_validator(mode="after")
+    def _head_of_tasks(self) -> Self:
+        if (self.head is None) != (self.tasks == ("embed",)):
+            raise ValueError("tasks other than embed need a head, and embed needs none")
+        if self.head and "rerank" in self.tasks and len(self.head.labels) != 1:
+            raise ValueError("a reranker has one label")
+        if self.modality == "image" and not {*self.tasks} <= {"embed", "classify"}:
+            raise ValueError("an image model can embed or classify")
         return self
 
     @property

@@ -14,6 +14,10 @@ TokenEmbeddingKind = Literal["pooled", "projected", "hidden_states"]
 """How token embeddings relate to the input's embedding. "pooled": their pooling (mean, CLS or last) is the embedding.
 "projected": token states pass through the same non-linear head as the pooled state, so they do not add up to the
 embedding. "hidden_states": the last hidden states, which an attention pooling head reads."""
+Task = Literal["embed", "rerank", "classify", "token-classify"]
+"""What a model answers with: an embedding; the relevance of a document to a query; the labels of an input; the labels
+of each token of a text."""
+Activation = Literal["none", "sigmoid", "softmax"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16", "int8"]
 Interpolation = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
@@ -33,7 +37,8 @@ class EmbeddingSpec(FrozenModel):
     """Embedding of `dim` components: pooled over the positions, then scaled to length 1 if `normalize`.
 
     `token_embeddings` says how the tokens' vectors relate to it. Embeddings of artifacts with the same `space` can be
-    compared, such as a text's with an image's.
+    compared, such as a text's with an image's. Of a model with a head, these are the states that the head reads; they
+    are never returned as an embedding.
     """
 
     dim: int = Field(gt=0)
@@ -41,6 +46,13 @@ class EmbeddingSpec(FrozenModel):
     normalize: bool
     token_embeddings: TokenEmbeddingKind
     space: Name
+
+
+class HeadSpec(FrozenModel):
+    """Trained head: the labels of its logits, in order, and the activation that makes scores of them."""
+
+    labels: tuple[str, ...] = Field(min_length=1)
+    activation: Activation
 
 
 class AttentionSpec(FrozenModel):
@@ -62,12 +74,14 @@ class TextSpec(FrozenModel):
     """Limits of the text input, and prompts put before a text; `max_tokens` includes special tokens.
 
     `padding_id` is set for encoders that were trained on texts padded to `max_tokens`, with attention to the padding.
+    `token_types` is set for encoders that embed which of a pair's texts a token belongs to.
     """
 
     max_tokens: int = Field(gt=0)
     vocab_size: int = Field(gt=0)
     position_offset: int = Field(ge=0, description="Position id of the first token (2 for RoBERTa, else 0).")
     padding_id: int | None = None
+    token_types: int | None = Field(None, gt=1, description="Rows of that embedding; None for a graph without it.")
     prompts: dict[str, str] = {}
     default_prompt: str | None = Field(None, description="Name of the prompt of texts that come without one.")
 

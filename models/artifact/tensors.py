@@ -21,13 +21,17 @@ OUTPUT_ATTENTIONS = "output_attentions"
 """Boolean: whether any attention output is requested."""
 
 OUTPUT_MASK = "output_mask"
-"""Booleans, one per output other than the embedding, in order; outputs that are not requested are empty."""
+"""Booleans, one per output other than `OUTPUT`, in order; outputs that are not requested are empty."""
 
 HEAD_INDICES = "head_indices"
 """[k] int64: the heads whose raw weights are computed. Reductions ignore it."""
 
-EMBEDDING = "item_embedding"
-"""[b, e] pooled, not yet normalized: truncation to fewer dimensions comes before normalization."""
+OUTPUT = "item_output"
+"""What the model is for: an embedding `[b, e]`, pooled and not yet normalized, since truncation to fewer dimensions
+comes before normalization; the c logits of a head, `[b, c]`; or those of a head over tokens, `[b, s, c]`."""
+
+TOKEN_TYPE_IDS = "token_type_ids"  # noqa: S105 - the name of a tensor
+"""[t] int64: which of a pair's texts a token belongs to. An input of the models that embed it."""
 
 TOKEN_EMBEDDINGS = "token_embeddings"  # noqa: S105 - the name of a tensor
 """[b, s, e]: the vector of each token, or of each of an image's prefix positions and patches, in the embedding's space
@@ -79,4 +83,4 @@ def attention_outputs(layers: int) -> tuple[str, ...]:
 
 def graph_outputs(layers: int) -> tuple[str, ...]:
     """Return all outputs of a graph with `layers` layers of attention, in order."""
-    return (EMBEDDING, TOKEN_EMBEDDINGS, *(attention_outputs(layers) if layers else ()))
+    return (OUTPUT, TOKEN_EMBEDDINGS, *(attention_outputs(layers) if layers else ()))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -54,13 +54,21 @@ class WordOffsets:
     offsets: Sequence[TokenOffset]
 
 
-class TokenizedText:
-    """One text of n tokens, special tokens included.
+class TextPair(NamedTuple):
+    """Two texts that are one input, such as a query and a document."""
 
-    `ids` is `[n]`; `truncated` says that the text went on past the model's limit.
+    first: str
+    second: str
+
+
+class TokenizedText:
+    """One text, or pair of texts, of n tokens, special tokens included.
+
+    `data` is what the graph takes, the ids `[n]`, or `[2, n]` with the token types of a model that embeds them;
+    `truncated` says that a text went on past the model's limit.
     """
 
-    __slots__ = ("_get_tokens", "_get_words", "_words", "ids", "key", "truncated")
+    __slots__ = ("_get_inputs", "_get_tokens", "_get_words", "_words", "data", "key", "truncated")
 
     def __init__(
         self,
@@ -69,26 +77,34 @@ class TokenizedText:
         get_words: Callable[[], WordOffsets] | None = None,
         *,
         truncated: bool,
+        token_types: Sequence[int] | None = None,
+        get_inputs: Callable[[], Sequence[int | None]] | None = None,
     ) -> None:
-        self.ids: Ints = np.array(ids, dtype=np.int64)
-        self.key = content_key(self.ids)
+        self.data: Ints = np.array(ids if token_types is None else (ids, token_types), dtype=np.int64)
+        self.key = content_key(self.data)
         self.truncated = truncated
+        self._get_inputs = get_inputs
         self._get_tokens = get_tokens
         self._get_words = get_words
         self._words: WordOffsets | None = None
 
     @property
-    def data(self) -> Ints:
-        return self.ids
+    def ids(self) -> Ints:
+        return self.data if self.data.ndim == 1 else self.data[0]
 
     @property
     def num_tokens(self) -> int:
-        return len(self.ids)
+        return int(self.data.shape[-1])
 
     @property
     def token_offsets(self) -> Sequence[TokenOffset]:
         """The tokens as text. Made when asked for: for an embedding nobody does."""
         return self._get_tokens()
+
+    @property
+    def token_inputs(self) -> Sequence[int | None] | None:
+        """Which text of a pair each token is in, `[n]`, None for special tokens; None where there is one text."""
+        return self._get_inputs() if self._get_inputs else None
 
     @property
     def words(self) -> WordOffsets | None:

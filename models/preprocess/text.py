@@ -14,7 +14,7 @@ from tokenizers import Encoding, Tokenizer
 
 from models.artifact.specs import TextSpec
 from models.preprocess.errors import MissingSpecialTokens, TokenIdOutOfRange, TokenizerError
-from models.preprocess.model_input import TokenizedText, TokenOffset, WordOffsets
+from models.preprocess.model_input import TextPair, TokenizedText, TokenOffset, WordOffsets
 
 READ_CHARS_PER_TOKEN = 32
 """Characters read first per token of the model's limit; prose has about 5 characters per token."""
@@ -51,20 +51,53 @@ class TextPreprocessor:
         self._keep_start = self._truncating_tokenizer("right")
 
     def __call__(
-        self, texts: Sequence[str], *, prompt: str | None = None, kept_side: KeptSide = "start"
+        self,
+        inputs: Sequence[str | TextPair],
+        *,
+        prompt: str | None = None,
+        kept_side: KeptSide = "start",
+        max_second_tokens: int | None = None,
     ) -> list[TokenizedText]:
-        """Tokenize each text behind the prompt of that name (None for the model's own), cut to the model's limit.
+        """Tokenize each input behind the prompt of that name (None for the model's own), cut to the model's limit.
 
-        Empty strings give their special tokens alone. Raises KeyError for a prompt that the model does not have.
+        A pair goes through the tokenizer's own pair template; the longer of its texts is cut first, or the second one
+        after `max_second_tokens`, and a prompt is not put before it. Empty strings give their special tokens alone.
+        Raises KeyError for a prompt that the model does not have.
         """
         prompt_text = self._prompt_text(prompt)
-        full_texts = [prompt_text + text for text in texts] if prompt_text else texts
-        tokenizer = self._keep_start if kept_side == "start" else self._keep_end
-        encodings = _encode(tokenizer, [self._clip(text, self._initial_chars, kept_side) for text in full_texts])
-        return [
-            self._read_until_truncated(*pair, kept_side, len(prompt_text))
-            for pair in zip(full_texts, encodings, strict=True)
-        ]
+        cut = max_second_tokens is not None and max_second_tokens < self._spec.max_tokens
+        texts = self._with_second_cut(inputs, max_second_tokens or 0, kept_side) if cut else inputs
+        sources = [_Source(value, "" if isinstance(value, TextPair) else prompt_text) for value in texts]
+        encodings = _encode(
+            self._truncating(kept_side), [source.clipped(self._initial_chars, kept_side) for source in sources]
+        )
+        tokenized = [self._read_until_truncated(*pair, kept_side) for pair in zip(sources, encodings, strict=True)]
+        for item, text, value in zip(tokenized, texts, inputs, strict=True) if cut else ():
+            item.truncated |= text is not value
+        return tokenized
+
+    def _with_second_cut(
+        self, inputs: Sequence[str | TextPair], max_tokens: int, kept_side: KeptSide
+    ) -> list[str | TextPair]:
+        """Return the pairs with their second texts cut after that many tokens of them."""
+        pairs = [value for value in inputs if isinstance(value, TextPair)]
+        chars = max(max_tokens * READ_CHARS_PER_TOKEN, MIN_READ_CHARS)
+        read = [pair.second[:chars] if kept_side == "start" else pair.second[-chars:] for pair in pairs]
+        encodings = iter(self._untruncated.encode_batch(read, add_special_tokens=False))
+        cut: list[str | TextPair] = []
+        for value in inputs:
+            if isinstance(value, TextPair):
+                offsets, second = next(encodings).offsets, value.second
+                if len(offsets) > max_tokens and kept_side == "start":
+                    second = second[: offsets[max_tokens - 1][1]]
+                elif len(offsets) > max_tokens:
+                    second = second[-chars:][offsets[-max_tokens][0] :]
+                elif len(second) > chars:
+                    second = second[:chars] if kept_side == "start" else second[-chars:]
+                cut.append(value if second is value.second else TextPair(value.first, second))
+            else:
+                cut.append(value)
+        return cut
 
     def runs_inline(self, lengths: Sequence[int], *, prompt: str | None, kept_side: KeptSide) -> bool:
         """Whether texts of these lengths are read sooner than a thread is woken for them. Never where the end is kept:
@@ -96,7 +129,7 @@ class TextPreprocessor:
         """Return all tokens of a text with their ids, untruncated; without special tokens on request."""
         prompt_text = self._prompt_text(prompt)
         (encoding,) = self._untruncated.encode_batch([prompt_text + text], add_special_tokens=add_special_tokens)
-        return list(zip(encoding.ids, _token_offsets(encoding, len(prompt_text)), strict=True))
+        return list(zip(encoding.ids, _token_offsets(encoding, (len(prompt_text),)), strict=True))
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
         """Return the text of token ids. Raises TokenIdOutOfRange."""
@@ -129,6 +162,9 @@ class TextPreprocessor:
         name = self._spec.default_prompt if name is None else name
         return "" if name is None else self._spec.prompts[name]
 
+    def _truncating(self, kept_side: KeptSide) -> Tokenizer:
+        return self._keep_start if kept_side == "start" else self._keep_end
+
     @cached_property
     def _keep_end(self) -> Tokenizer:
         return self._truncating_tokenizer("left")
@@ -152,38 +188,67 @@ class TextPreprocessor:
             )
         return tokenizer
 
-    @staticmethod
-    def _clip(text: str, max_chars: int, kept_side: KeptSide) -> str:
-        return text[:max_chars] if kept_side == "start" else text[-max_chars:]
-
-    def _read_until_truncated(
-        self, text: str, encoding: Encoding, kept_side: KeptSide, prompt_chars: int
-    ) -> TokenizedText:
-        """Read on in a long text until what is kept of it ends well before where reading stopped.
+    def _read_until_truncated(self, source: "_Source", encoding: Encoding, kept_side: KeptSide) -> TokenizedText:
+        """Read on in long texts until what is kept of each ends well before where reading stopped.
 
         Tokens depend on their neighbourhood only, so the rest of the text cannot change them: a 16 MB text costs
         what its first pages cost, where tokenizing it whole took 40 s and 4 GB.
         """
         chars_read, max_chars = self._initial_chars, max(MAX_CHARS, self._initial_chars)
-        while min(len(text), max_chars) > chars_read and not (
-            encoding.overflowing and _covered_chars(encoding, kept_side, chars_read) <= chars_read // 2
+        while (
+            chars_read < max_chars
+            and source.unread(chars_read)
+            and not source.is_settled(encoding, kept_side, chars_read)
         ):
             chars_read = min(4 * chars_read, max_chars)
-            tokenizer = self._keep_start if kept_side == "start" else self._keep_end
-            (encoding,) = tokenizer.encode_batch([self._clip(text, chars_read, kept_side)])
-        start = prompt_chars - (max(0, len(text) - chars_read) if kept_side == "end" else 0)
+            (encoding,) = self._truncating(kept_side).encode_batch([source.clipped(chars_read, kept_side)])
+        shifts = source.shifts(chars_read, kept_side)
+        is_pair = source.is_pair
         return TokenizedText(
             encoding.ids,
-            lambda: _token_offsets(encoding, start),
-            lambda: _word_offsets(encoding, start, text, prompt_chars),
-            truncated=bool(encoding.overflowing) or len(text) > chars_read,
+            lambda: _token_offsets(encoding, shifts),
+            lambda: _word_offsets(encoding, shifts, source),
+            truncated=bool(encoding.overflowing) or bool(source.unread(chars_read)),
+            token_types=encoding.type_ids if self._spec.token_types else None,
+            get_inputs=(lambda: encoding.sequence_ids) if is_pair else None,
         )
 
 
-def _encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
-    if sum(map(len, texts)) <= INLINE_CHARS:
-        return [tokenizer.encode(text) for text in texts]
-    return tokenizer.encode_batch(texts)
+class _Source:
+    """Texts of one input: one behind its prompt, or the two of a pair."""
+
+    __slots__ = ("is_pair", "prompt_chars", "texts")
+
+    def __init__(self, value: str | TextPair, prompt: str) -> None:
+        self.is_pair = isinstance(value, TextPair)
+        self.texts: tuple[str, ...] = tuple(value) if isinstance(value, TextPair) else (prompt + value,)
+        self.prompt_chars = len(prompt)
+
+    def clipped(self, max_chars: int, kept_side: KeptSide) -> str | tuple[str, str]:
+        """Return at most that much of each text, as the tokenizer takes them."""
+        first, *rest = (text[:max_chars] if kept_side == "start" else text[-max_chars:] for text in self.texts)
+        return (first, rest[0]) if rest else first
+
+    def unread(self, chars_read: int) -> list[int]:
+        """Return the indices of the texts that are longer than what was read of them."""
+        return [i for i, text in enumerate(self.texts) if len(text) > chars_read]
+
+    def is_settled(self, encoding: Encoding, kept_side: KeptSide, chars_read: int) -> bool:
+        """Return whether no more of the texts would change what is kept of them."""
+        return bool(encoding.overflowing) and all(
+            _covered_chars(encoding, i, kept_side, chars_read) <= chars_read // 2 for i in self.unread(chars_read)
+        )
+
+    def shifts(self, chars_read: int, kept_side: KeptSide) -> tuple[int, ...]:
+        """Return where each of the caller's strings begins in what was tokenized of it; negative if before that."""
+        cut = (max(0, len(text) - chars_read) if kept_side == "end" else 0 for text in self.texts)
+        return tuple(self.prompt_chars - chars for chars in cut)
+
+
+def _encode(tokenizer: Tokenizer, inputs: Sequence[str | tuple[str, str]]) -> list[Encoding]:
+    if sum(len(each) if isinstance(each, str) else len(each[0]) + len(each[1]) for each in inputs) <= INLINE_CHARS:
+        return [tokenizer.encode(each) if isinstance(each, str) else tokenizer.encode(*each) for each in inputs]
+    return tokenizer.encode_batch(inputs)
 
 
 def open_tokenizer(text: str) -> Tokenizer:
@@ -194,20 +259,23 @@ def open_tokenizer(text: str) -> Tokenizer:
         raise TokenizerError(str(error)) from error
 
 
-def _token_offsets(encoding: Encoding, shift: int) -> list[TokenOffset]:
-    """Return the tokens' offsets; `shift` is the start of the caller's string in the tokenized text, or negative."""
+def _token_offsets(encoding: Encoding, shifts: Sequence[int]) -> list[TokenOffset]:
+    """Return the tokens' offsets in the caller's string, or the text of a pair that each is in; `shifts` is the start
+    of each of those in what was tokenized, or negative."""
+    inputs = encoding.sequence_ids if len(shifts) > 1 else [0] * len(encoding)
     offsets = (
-        (max(0, start - shift), max(0, end - shift)) if start < end else (0, 0) for start, end in encoding.offsets
+        (max(0, start - shifts[i or 0]), max(0, end - shifts[i or 0])) if start < end else (0, 0)
+        for (start, end), i in zip(encoding.offsets, inputs, strict=True)
     )
     return [(token, *offset) for token, offset in zip(encoding.tokens, offsets, strict=True)]
 
 
-def _word_offsets(encoding: Encoding, start: int, text: str, prompt_chars: int) -> WordOffsets:
-    """Return the offsets of words in a caller's string, which begins `prompt_chars` characters into `text`;
-    tokenization began at `start`."""
-    offsets = _token_offsets(encoding, start)
-    ids = encoding.word_ids
-    standalone = [start == end or id is None for id, (_, start, end) in zip(ids, offsets, strict=True)]
+def _word_offsets(encoding: Encoding, shifts: Sequence[int], source: _Source) -> WordOffsets:
+    """Return the offsets of words in the caller's string, or the text of a pair that each is in."""
+    offsets = _token_offsets(encoding, shifts)
+    inputs = [i or 0 for i in encoding.sequence_ids]
+    ids = list(zip(inputs, encoding.word_ids, strict=True))
+    standalone = [start == end or word is None for (_, word), (_, start, end) in zip(ids, offsets, strict=True)]
     starts = [i for i in range(len(ids)) if i == 0 or standalone[i] or standalone[i - 1] or ids[i] != ids[i - 1]]
     words: list[TokenOffset] = []
     for first, end in pairwise([*starts, len(offsets)]):
@@ -215,12 +283,18 @@ def _word_offsets(encoding: Encoding, start: int, text: str, prompt_chars: int) 
             words.append(offsets[first])
         else:
             begins, ends = offsets[first][1], offsets[end - 1][2]
+            text, prompt_chars = source.texts[inputs[first]], source.prompt_chars
             words.append((text[prompt_chars + begins : prompt_chars + ends], begins, ends))
     return WordOffsets(np.array(starts, dtype=np.int64), words)
 
 
-def _covered_chars(encoding: Encoding, kept_side: KeptSide, chars_read: int) -> int:
-    """Return the number of the `chars_read` characters, from the kept end, that the kept tokens cover."""
+def _covered_chars(encoding: Encoding, text: int, kept_side: KeptSide, chars_read: int) -> int:
+    """Return the number of the `chars_read` characters, from the kept end, that the kept tokens of a text cover."""
+    offsets = [
+        offset
+        for offset, i in zip(encoding.offsets, encoding.sequence_ids, strict=True)
+        if i == text and offset[0] < offset[1]
+    ]
     if kept_side == "start":
-        return max(end for _, end in encoding.offsets)
-    return chars_read - min((start for start, end in encoding.offsets if end > start), default=chars_read)
+        return max((end for _, end in offsets), default=0)
+    return chars_read - min((start for start, _ in offsets), default=chars_read)

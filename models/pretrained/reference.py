@@ -7,7 +7,7 @@ y, x rows and columns of the image in px, e width.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,10 +22,10 @@ from models.pretrained.vision import VisionSource
 
 @dataclass(frozen=True)
 class ImageReferenceOutput:
-    """`vector` `[b, e]`, `token_embeddings` `[b, s, e]`, `weights` `[b, h, s, s]` a layer, and what a probe pooled by:
-    `pooling_weights` `[b, s]`."""
+    """`output` `[b, e]`, or a head's logits `[b, c]`, `token_embeddings` `[b, s, e]`, `weights` `[b, h, s, s]` a layer,
+    and what a probe pooled by: `pooling_weights` `[b, s]`."""
 
-    vector: Tensor
+    output: Tensor
     token_embeddings: Tensor
     weights: list[Tensor]
     pooling_weights: Tensor | None
@@ -36,14 +36,18 @@ def reference_model(
 ) -> Callable[[Tensor], ImageReferenceOutput]:
     """Return a function of pixels `[b, y, x, 3]`, 0 to 255, that computes in `dtype`. Raises PretrainedError."""
     image_mean, image_std = torch.tensor(source.image_mean, dtype=dtype), torch.tensor(source.image_std, dtype=dtype)
-    model: Any = convert(source.load("eager"), dtype)
+    loaded: Any = convert(source.load("eager"), dtype)
+    model = source.encoder_of(loaded)
     run_model = _run_windowed if source.architecture.windowed else _run_with_attention
 
     @torch.no_grad()
     def run(pixels: Tensor) -> ImageReferenceOutput:
         images = (pixels.to(dtype) / 255 - image_mean) / image_std
         with KeepFloat64():
-            return run_model(model, images.permute(0, 3, 1, 2), source)
+            output = run_model(model, images.permute(0, 3, 1, 2), source)
+            if source.task == "embed":
+                return output
+            return replace(output, output=loaded(pixel_values=images.permute(0, 3, 1, 2)).logits)
 
     return run
 

@@ -20,13 +20,15 @@ from transformers import (
 )
 from typing_extensions import override
 
-from models.artifact.specs import Pooling
+from models.artifact.specs import Pooling, Task
 from models.filenames import CONFIG_FILE
 from models.packed import PackedEncoder, PackedLayout, packed_attention
 from models.pooling import pool
 from models.pretrained import clip_text, deberta, mpnet, packed_modules
 from models.pretrained.attention_interface import IMPLEMENTATION_NAME, AttentionCall, use_attention
 from models.pretrained.dense import Dense, chained_dim
+from models.pretrained.errors import PretrainedError
+from models.pretrained.heads import HEAD_CLASSES, TrainedTextHead, head_pooling
 from models.pretrained.loading import load_model, read_config
 from models.pretrained.text_config_checks import check_config, is_bidirectional
 
@@ -66,7 +68,8 @@ class TextArchitecture:
 
     `options` keep heads out of the model that are not used. `head` names the attribute that maps the pooled state to
     the vector. `last` maps the config, ids and real tokens `[b, s]` to the tokens up to the one that "last" takes.
-    `fixed_length`: trained on texts padded to the full length, with attention to the padding.
+    `fixed_length`: trained on texts padded to the full length, with attention to the padding. `classifies`: the heads
+    of its classifiers read states that do not depend on what is around an item.
     """
 
     padding_offset_positions: bool = False
@@ -78,6 +81,7 @@ class TextArchitecture:
     pooling: Pooling = "mean"
     last: Callable[[Any, Tensor, Tensor], Tensor] | None = None
     fixed_length: bool = False
+    classifies: bool = True
 
 
 _NO_POOLING_LAYER = {"add_pooling_layer": False}
@@ -92,12 +96,18 @@ _CLIP = TextArchitecture(
     head="text_projection",
     pooling="last",
     last=clip_text.until_end,
+    classifies=False,
 )
 _SIGLIP = TextArchitecture(
-    auto=SiglipTextModel, prepare=clip_text.use_packed_positions, head="head", pooling="last", fixed_length=True
+    auto=SiglipTextModel,
+    prepare=clip_text.use_packed_positions,
+    head="head",
+    pooling="last",
+    fixed_length=True,
+    classifies=False,
 )
 _SIGLIP2 = replace(_SIGLIP, auto=Siglip2TextModel)
-_DECODER = TextArchitecture(bias=causal_by_config, pooling="last")
+_DECODER = TextArchitecture(bias=causal_by_config, pooling="last", classifies=False)
 
 ARCHITECTURES: dict[str, TextArchitecture] = {
     "bert": _BERT,
@@ -135,8 +145,11 @@ ARCHITECTURES: dict[str, TextArchitecture] = {
 """By `model_type`. The last six read the text towers of two-tower models."""
 
 
-def load_text_model(directory: Path, model_type: str, *, attention: str) -> PreTrainedModel:
-    """Load a model whose `model_type` is one of `ARCHITECTURES`. Raises PretrainedError if there is none."""
+def load_text_model(directory: Path, model_type: str, *, attention: str, task: Task = "embed") -> PreTrainedModel:
+    """Load a model whose `model_type` is one of `ARCHITECTURES`, with the head of `task`.
+
+    Raises PretrainedError if there is none.
+    """
     architecture = ARCHITECTURES[model_type]
     config = read_config(directory)
     tower = config.get_text_config()
@@ -144,7 +157,17 @@ def load_text_model(directory: Path, model_type: str, *, attention: str) -> PreT
         tower.projection_dim = config.projection_dim  # the pair's own counts, whatever its towers say
     check_config(tower, directory / CONFIG_FILE)
     tower.use_cache = False  # of the keys of a text that is not continued
-    return load_model(architecture.auto, directory, attention=attention, config=tower, **architecture.options)
+    if task == "embed":
+        return load_model(architecture.auto, directory, attention=attention, config=tower, **architecture.options)
+    if not architecture.classifies:
+        raise PretrainedError(f"the head of {directory}, a {model_type}, cannot be exported; its encoder can, as embed")
+    return load_model(HEAD_CLASSES["text", task], directory, attention=attention, config=tower)
+
+
+def token_types(config: Any) -> int | None:
+    """Return the number of token types that a text tower embeds; None for one that embeds none, or a single one."""
+    count: int = getattr(config, "type_vocab_size", None) or 0
+    return count if count > 1 else None
 
 
 def attention_heads(config: Any) -> tuple[int, ...]:
@@ -157,21 +180,33 @@ def attention_heads(config: Any) -> tuple[int, ...]:
 class PretrainedTextEncoder(PackedEncoder):
     """Text encoder of a Hugging Face directory, over packed ids. Raises PretrainedError if there is none.
 
-    `pooling` is the architecture's own unless given. `dense` follows the pooling.
+    `pooling` is the architecture's own unless given, or its head's. `dense` follows the pooling, unless a head of
+    `task` does.
     """
 
     def __init__(
-        self, directory: Path, model_type: str, pooling: Pooling | None = None, dense: Sequence[Dense] = ()
+        self,
+        directory: Path,
+        model_type: str,
+        pooling: Pooling | None = None,
+        dense: Sequence[Dense] = (),
+        task: Task = "embed",
     ) -> None:
         super().__init__()
         self._architecture = ARCHITECTURES[model_type]
-        self.pooling = pooling or self._architecture.pooling
-        self.model = load_text_model(directory, model_type, attention=IMPLEMENTATION_NAME)
+        loaded = load_text_model(directory, model_type, attention=IMPLEMENTATION_NAME, task=task)
+        self.model: Any = loaded if task == "embed" else loaded.base_model
+        self.trained_head = None if task == "embed" else TrainedTextHead(loaded, self.model)
+        self._by_token = task == "token-classify"
+        own = self._architecture.pooling if task == "embed" else head_pooling(loaded.config, task)
+        self.pooling = pooling or own
         head = self._architecture.head
         self.embedding_dim = self.model.get_submodule(head).out_features if head else self.model.config.hidden_size
         self.dense = nn.Sequential(*dense)
         self.embedding_dim = chained_dim(self.embedding_dim, dense)
         self.embedding_kind = "pooled" if all(stage.is_linear for stage in dense) else "projected"
+        if self.trained_head:
+            self.embedding_kind = "hidden_states"
         if self._architecture.prepare:
             self._architecture.prepare(self.model)
 
@@ -185,11 +220,17 @@ class PretrainedTextEncoder(PackedEncoder):
 
         if self._architecture.padding_offset_positions:
             position_ids = past_padding(input_ids, position_ids, self.model.config.pad_token_id)
+        types = {} if layout.token_type_ids is None else {"token_type_ids": layout.token_type_ids[None]}
         with use_attention(attend), packed_modules.use_layout(layout):
-            out = self.model(input_ids=input_ids[None], position_ids=position_ids[None])
+            out = self.model(input_ids=input_ids[None], position_ids=position_ids[None], **types)
         layout.token_embeddings = self._project_states(out.last_hidden_state[0])
+        if self.trained_head and self._by_token:  # each token by itself, so packed
+            return layout.unpack(self.trained_head(out.last_hidden_state, input_ids[None], None)[0])
         rows = layout.unpack(out.last_hidden_state[0])
         ids = layout.unpack(input_ids[:, None])[:, :, 0]
+        if self.trained_head:
+            logits: Tensor = self.trained_head(rows, ids, layout.token_mask())
+            return logits
         layout.pooled = taken(self.model, self._architecture, self.pooling, ids, layout.token_mask())
         return self._project_states(pool(rows, layout.pooled, self.pooling))
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import CLIPConfig, PreTrainedModel, SiglipConfig
+from transformers import AutoModel, CLIPConfig, PreTrainedModel, SiglipConfig
 
-from models.artifact.specs import Pooling
+from models.artifact.specs import Pooling, Task
 from models.pretrained import swin_windows
 from models.pretrained.architectures import ARCHITECTURES, VisionArchitecture, find_architecture
 from models.pretrained.attention_interface import IMPLEMENTATION_NAME
 from models.pretrained.errors import PretrainedError
+from models.pretrained.heads import HEAD_CLASSES, TrainedHead
 from models.pretrained.loading import load_model
 from models.pretrained.vision_encoder import PretrainedVisionEncoder, VisionPlan
 from models.vision import Channels
@@ -26,7 +27,7 @@ from models.vision import Channels
 class VisionSource:
     """Recognized directory whose weights are not read yet. `config` is that of the image tower.
 
-    `image_mean` and `image_std` are mean and deviation of its images (`VisionEncoder`).
+    `image_mean` and `image_std` are mean and deviation of its images (`VisionEncoder`). `task` says which head follows.
     """
 
     directory: Path
@@ -35,12 +36,21 @@ class VisionSource:
     plan: VisionPlan
     image_mean: Channels
     image_std: Channels
+    task: Task = "embed"
 
     def load(self, attention: str) -> PreTrainedModel:
+        """Load the weights; `encoder_of` is the encoder of what is returned."""
+        if self.task != "embed":
+            head_class = HEAD_CLASSES["image", self.task]
+            return load_model(head_class, self.directory, attention=attention, config=self.config)
         options = self.architecture.options
         return load_model(
             self.architecture.model_class, self.directory, attention=attention, config=self.config, **options
         )
+
+    def encoder_of(self, model: PreTrainedModel) -> Any:
+        """Return the encoder within a loaded model, which is its own or has a head behind it."""
+        return model if self.task == "embed" else model.base_model
 
 
 def resolve(
@@ -51,6 +61,7 @@ def resolve(
     image_std: Channels,
     pooling: Pooling | None = None,
     size_px: tuple[int, int] | None = None,
+    task: Task = "embed",
 ) -> VisionSource:
     """Find the architecture in `directory` by its config, and how to run it and report its attention.
 
@@ -70,15 +81,21 @@ def resolve(
             f"{config.model_type} takes images of {own_px} px, but its image processor produces {size_px}"
         )
     plan = _make_plan(architecture, tower, pooling, size_px or own_px)
-    return VisionSource(directory, architecture, tower, plan, image_mean, image_std)
+    if task != "embed" and (architecture.model_class is not AutoModel or plan.pooling == "attention"):
+        raise PretrainedError(f"the head of {directory}, a {config.model_type}, cannot be exported; its encoder can")
+    return VisionSource(directory, architecture, tower, plan, image_mean, image_std, task)
 
 
 def load_vision(source: VisionSource) -> PretrainedVisionEncoder:
     """Load the image encoder with its weights. Raises PretrainedError."""
-    model: Any = source.load(IMPLEMENTATION_NAME)
+    loaded = source.load(IMPLEMENTATION_NAME)
+    model = source.encoder_of(loaded)
     if source.architecture.dynamic_size:
         _interpolate_positions(model, source.plan)
-    return PretrainedVisionEncoder(model, source.plan, image_mean=source.image_mean, image_std=source.image_std)
+    head = None if source.task == "embed" else TrainedHead(loaded)
+    return PretrainedVisionEncoder(
+        model, source.plan, image_mean=source.image_mean, image_std=source.image_std, head=head
+    )
 
 
 def _interpolate_positions(model: Any, plan: VisionPlan) -> None:

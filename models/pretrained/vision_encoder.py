@@ -18,6 +18,7 @@ from models.artifact.specs import Pooling, TokenEmbeddingKind
 from models.attention import AttentionRecorder, ScatterToGrid, identity
 from models.pretrained.attention_interface import AttentionCall, use_attention
 from models.pretrained.attention_pooling import replace_pooling_head
+from models.pretrained.heads import TrainedHead
 from models.vision import Channels, VisionEncoder
 
 
@@ -54,16 +55,25 @@ class VisionPlan:
 
 
 class PretrainedVisionEncoder(VisionEncoder):
-    """Image encoder of `transformers`, loaded with `attention_interface.IMPLEMENTATION_NAME`."""
+    """Image encoder of `transformers`, loaded with `attention_interface.IMPLEMENTATION_NAME`; a `head` may follow."""
 
-    def __init__(self, model: PreTrainedModel, plan: VisionPlan, *, image_mean: Channels, image_std: Channels) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        plan: VisionPlan,
+        *,
+        image_mean: Channels,
+        image_std: Channels,
+        head: TrainedHead | None = None,
+    ) -> None:
         super().__init__(image_mean=image_mean, image_std=image_std)
         self.model = model
         self.plan = plan
         self.height_px, self.width_px = plan.height_px, plan.width_px
         self.embedding_dim = plan.embedding_dim
         self.grid, self.num_prefix_tokens = plan.grid, plan.num_prefix_tokens
-        self.pooling, self.embedding_kind = plan.pooling, plan.pool.embedding_kind
+        self.pooling, self.embedding_kind = plan.pooling, plan.pool.embedding_kind if head is None else "hidden_states"
+        self.trained_head = head
         self.probe = replace_pooling_head(model) if plan.pooling == "attention" else None
 
     @override
@@ -77,6 +87,9 @@ class PretrainedVisionEncoder(VisionEncoder):
             out = self.model(pixel_values=images)
         if recorder.record:
             recorder.token_embeddings = self.plan.pool.token_embeddings(self.model, out)
+        if self.trained_head:
+            logits: Tensor = self.trained_head(out, pixel_values=images)
+            return logits
         if self.probe is None:
             return self.plan.pool.vector(out, self.num_prefix_tokens)
         vector: Tensor = self.probe(out.last_hidden_state, recorder)

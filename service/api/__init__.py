@@ -1,10 +1,12 @@
 """APIs that other servers' clients already use, each a translation to one request and one result type; and our own."""
 
-from service.api import attention, bentoml, cohere, oip, ollama, openai, tei, weaviate
+from service.api import attention, bentoml, classify, cohere, oip, ollama, openai, rerank, tei, weaviate
 
 DIALECTS = (
     openai.DIALECT,
     tei.DIALECT,
+    rerank.DIALECT,
+    classify.DIALECT,
     attention.DIALECT,
     weaviate.DIALECT,
     oip.DIALECT,

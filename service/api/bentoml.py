@@ -15,11 +15,11 @@ from service.app_state import AppState
 from service.http import responses
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import ErrorResponse
-from service.http.request import HttpRequest, embed_http
+from service.http.request import HttpRequest, infer_http
 from service.http.responses import JsonArray
 from service.http.validation import Dimensions, RequestModel
-from service.pipeline.embed import embed
-from service.pipeline.types import EmbedRequest
+from service.pipeline.infer import infer
+from service.pipeline.types import InferenceRequest
 
 INPUT_PATH = "texts[{}]".format
 
@@ -37,8 +37,9 @@ class EncodeRequest(RequestModel):
 async def encode(request: HttpRequest) -> Response:
     """Vectors of texts."""
     payload = await EncodeRequest.read(request)
-    result = await embed_http(
-        request, EmbedRequest(payload.texts, model=payload.model, dimensions=payload.dimensions, input_path=INPUT_PATH)
+    result = await infer_http(
+        request,
+        InferenceRequest(payload.texts, model=payload.model, dimensions=payload.dimensions, input_path=INPUT_PATH),
     )
     return await responses.streaming_json(JsonArray(result.embeddings))
 
@@ -50,11 +51,11 @@ async def encode_in_process(
     fields = {"texts": texts, "model": model, "dimensions": dimensions}
     payload = EncodeRequest.parse(fields, state.settings.max_client_batch_size)
     deadline = time.monotonic() + state.settings.queue_timeout_ms / 1000
-    embed_request = EmbedRequest(
+    inference_request = InferenceRequest(
         payload.texts, model=payload.model, dimensions=payload.dimensions, input_path=INPUT_PATH
     )
-    result = await embed(state, embed_request, deadline, [])  # responses without attention reserve no memory
-    return [item.embedding.tolist() for item in result.outputs]
+    result = await infer(state, inference_request, deadline, [])  # responses without attention reserve no memory
+    return [item.output.tolist() for item in result.outputs]
 
 
 DIALECT = Dialect(

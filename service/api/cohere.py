@@ -1,4 +1,4 @@
-"""Cohere's `POST /v2/embed`."""
+"""Cohere's `POST /v2/embed` and `POST /v2/rerank`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,13 +11,15 @@ from starlette.responses import Response
 
 from models.artifact.arrays import Floats
 from models.preprocess.text import KeptSide
+from service.api.common.attention import requested_attention
+from service.api.rerank.request import RerankRequest
 from service.errors import HeadlightError, InvalidInput
 from service.http import error_responses, responses
 from service.http.endpoints import Dialect, Endpoint
-from service.http.request import HttpRequest, embed_http
-from service.http.responses import to_base64
+from service.http.request import HttpRequest, infer_http, score_http
+from service.http.responses import StreamedList, to_base64
 from service.http.validation import Dimensions, RequestModel
-from service.pipeline.types import EmbedRequest, Image, Input
+from service.pipeline.types import Image, InferenceRequest, Input
 from service.runtime.encoder import TextEncoder
 
 PROMPTS = {"search_query": "query", "search_document": "document"}
@@ -69,12 +71,12 @@ class CohereRequest(RequestModel):
         None, description="Texts longer than this are rejected; truncation only happens at the model's own limit."
     )
 
-    def to_embed_request(self) -> EmbedRequest:
-        """Convert to an EmbedRequest. Raises InvalidInput unless there is exactly one list of inputs."""
+    def to_inference_request(self) -> InferenceRequest:
+        """Convert to an InferenceRequest. Raises InvalidInput unless there is exactly one list of inputs."""
         if self.input_type == "image" and self.texts:
             raise InvalidInput("input_type image does not apply to texts; send them in images, as data URIs", "texts")
         inputs: list[Input] = [*(self.texts or ()), *map(Image, self.images or ()), *map(_to_input, self.inputs or ())]
-        return EmbedRequest(
+        return InferenceRequest(
             inputs,
             model=self.model,
             dimensions=self.output_dimension,
@@ -128,20 +130,20 @@ def _to_input(value: CohereInput) -> Input:
     return content.text if isinstance(content, TextContent) else Image(content.image_url.url)
 
 
-def _embed_request(request: HttpRequest, payload: CohereRequest) -> EmbedRequest:
+def _inference_request(request: HttpRequest, payload: CohereRequest) -> InferenceRequest:
     """With the model's own prompt for this type of input, where it has one."""
-    embed_request = payload.to_embed_request()
+    inference_request = payload.to_inference_request()
     state = request.app_state
     encoder = state.models.get(payload.model)
     prompt = PROMPTS.get(payload.input_type or "")
     has_prompt = isinstance(encoder, TextEncoder) and prompt in encoder.prompts
-    return replace(embed_request, prompt=prompt) if has_prompt else embed_request
+    return replace(inference_request, prompt=prompt) if has_prompt else inference_request
 
 
 async def embedding(request: HttpRequest) -> Response:
     """Return the embeddings in each requested type."""
     payload = await CohereRequest.read(request)
-    result = await embed_http(request, _embed_request(request, payload))
+    result = await infer_http(request, _inference_request(request, payload))
     vectors = result.embeddings
     images = sum(item.encoder.manifest.modality == "image" for item in result.outputs)
     billed = {"images": images} if images else {"input_tokens": result.num_tokens}
@@ -151,6 +153,54 @@ async def embedding(request: HttpRequest) -> Response:
             "embeddings": {kind: _ENCODERS[kind](vectors) for kind in payload.embedding_types or ["float"]},
             "meta": {"api_version": {"version": "2"}, "billed_units": billed},
             "response_type": "embeddings_by_type",
+        }
+    )
+
+
+class CohereRerankRequest(RerankRequest):
+    """`POST /v2/rerank`"""
+
+    model: StrictStr
+    priority: StrictInt = Field(0, description="Accepted and ignored.")
+
+
+class CohereRank(BaseModel):
+    index: int
+    relevance_score: float
+    attention: dict[str, Any] | None = None
+
+
+class CohereRerankResponse(BaseModel):
+    id: str
+    results: list[CohereRank]
+    meta: dict[str, Any]
+
+
+COSINE_WARNING = "the model embeds each text by itself; scores are cosines of embeddings, 0 where they are negative"
+
+
+async def rerank(request: HttpRequest) -> Response:
+    """Rank documents for a query, with scores from 0 to 1."""
+    payload = await CohereRerankRequest.read(request)
+    result = await score_http(request, payload.to_score_request())
+    scores = result.scores("probability").clip(min=0)
+    return await responses.streaming_json(
+        {
+            "id": str(uuid4()),
+            "results": StreamedList(
+                {
+                    "index": i,
+                    "relevance_score": scores[i],
+                    **requested_attention(payload.attention, result.outputs[i]),
+                }
+                for i in result.order(payload.top_n or None)
+            ),
+            "meta": {
+                "api_version": {"version": "2"},
+                "billed_units": {"search_units": 1},
+                "tokens": {"input_tokens": result.num_tokens, "output_tokens": 0},
+                **({"warnings": [COSINE_WARNING]} if result.scoring == "cosine" else {}),
+            },
         }
     )
 
@@ -170,6 +220,11 @@ DIALECT = Dialect(
                           "embedding_types": ["float", "ubinary"]},
                 "inputs": {"model": "all-MiniLM-L6-v2", "inputs": [{"content": [{"type": "text", "text": "A lamp."}]}]},
             },
+        ),
+        Endpoint(
+            "POST", "/v2/rerank", rerank, "Rank documents", CohereRerankRequest, CohereRerankResponse,
+            {"the best one": {"model": "all-MiniLM-L6-v2", "query": "What warns ships?", "top_n": 1,
+                              "documents": ["The lamp of the lighthouse warns ships.", "Bread rises in the oven."]}},
         ),
     ),
     CohereError,

@@ -14,10 +14,10 @@ from service.api.common.inputs import as_list
 from service.http import error_responses, responses
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import PlainError
-from service.http.request import HttpRequest, embed_http
+from service.http.request import HttpRequest, infer_http
 from service.http.responses import JsonArray
 from service.http.validation import RequestModel, integral
-from service.pipeline.types import EmbedRequest, EmbedResult
+from service.pipeline.types import InferenceRequest, InferenceResult
 from service.runtime.encoder import AnyEncoder
 
 LATEST = ":latest"
@@ -78,7 +78,7 @@ async def embedding(request: HttpRequest) -> Response:
         dimensions=payload.dimensions or None,
         truncate=payload.truncate is not False,
     )
-    vectors = [item.embedding for item in result.outputs] if result else []
+    vectors = [item.output for item in result.outputs] if result else []
     return await responses.streaming_json(
         {
             "model": payload.model,
@@ -94,7 +94,7 @@ async def legacy_embeddings(request: HttpRequest) -> Response:
     """Return the vector of a text, as the model pools it."""
     payload = await OllamaEmbeddingsRequest.read(request)
     result = await _embed(request, payload.name(), [payload.prompt] if payload.prompt else [], normalize=False)
-    return responses.json_response({"embedding": result.outputs[0].embedding if result else []})
+    return responses.json_response({"embedding": result.outputs[0].output if result else []})
 
 
 async def tags(request: HttpRequest) -> Response:
@@ -111,7 +111,7 @@ async def version(_request: HttpRequest) -> Response:
 async def _embed(
     request: HttpRequest, model: str, texts: Sequence[str], *, dimensions: int | None = None, truncate: bool = True,
     normalize: bool = True,
-) -> EmbedResult | None:  # fmt: skip
+) -> InferenceResult | None:  # fmt: skip
     state = request.app_state
     width = state.models.get(model).manifest.embedding.dim
     if not texts:
@@ -119,8 +119,8 @@ async def _embed(
         return None
     if dimensions is not None and dimensions > width:
         dimensions = None  # as in Ollama: the whole vector
-    return await embed_http(
-        request, EmbedRequest(texts, model=model, dimensions=dimensions, truncate=truncate, normalize=normalize)
+    return await infer_http(
+        request, InferenceRequest(texts, model=model, dimensions=dimensions, truncate=truncate, normalize=normalize)
     )
 
 

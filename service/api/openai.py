@@ -22,10 +22,10 @@ from service.errors import InvalidParameter
 from service.http import body, request, responses
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import ErrorResponse
-from service.http.request import HttpRequest, embed_http
+from service.http.request import HttpRequest, infer_http
 from service.http.responses import CHUNK_BYTES, JSON_NUMBER_BYTES, StreamedList, to_base64
 from service.http.validation import Dimensions, RequestModel
-from service.pipeline.types import EmbedRequest, EmbedResult, Image, Input
+from service.pipeline.types import Image, InferenceRequest, InferenceResult, Input
 from service.runtime.encoder import AnyEncoder
 
 
@@ -78,9 +78,9 @@ class EmbeddingOptions(RequestModel):
             raise InvalidParameter(f"{name} and {synonym} must not differ", synonym)
         return values[0] if values else None
 
-    def to_embed_request(self, inputs: Sequence[Input]) -> EmbedRequest:
-        """Convert to an EmbedRequest."""
-        return EmbedRequest(
+    def to_inference_request(self, inputs: Sequence[Input]) -> InferenceRequest:
+        """Convert to an InferenceRequest."""
+        return InferenceRequest(
             inputs,
             model=self.model,
             dimensions=self.dimensions,
@@ -190,12 +190,12 @@ ENTRY_BYTES = 100
 """JSON bytes per entry, without the vector."""
 
 
-async def embeddings_response(options: EmbeddingOptions, result: EmbedResult) -> Response:
+async def embeddings_response(options: EmbeddingOptions, result: InferenceResult) -> Response:
     """Return the response of `/v1/embeddings`."""
 
     def entries() -> Iterator[dict[str, Any]]:
         for i, item in enumerate(result.outputs):
-            vector = to_base64(item.embedding, "<f4") if options.base64 else item.embedding
+            vector = to_base64(item.output, "<f4") if options.base64 else item.output
             entry = {"object": "embedding", "index": i, "embedding": vector, "truncated": item.prepared.truncated}
             if options.attention is not None and item.attention is not None:
                 entry["attention"] = attention_object(options.attention, item.attention, item)
@@ -260,11 +260,11 @@ async def embeddings(request: HttpRequest) -> Response:
     options: EmbeddingOptions
     if is_image(request):
         options = EmbeddingOptions.from_query(request.query_params)
-        embed_request = options.to_embed_request([Image(await body.read_body(request))])
+        inference_request = options.to_inference_request([Image(await body.read_body(request))])
     else:
         options = payload = await EmbeddingsRequest.read(request)
-        embed_request = payload.to_embed_request(payload.inputs())
-    return await embeddings_response(options, await embed_http(request, embed_request))
+        inference_request = payload.to_inference_request(payload.inputs())
+    return await embeddings_response(options, await infer_http(request, inference_request))
 
 
 async def models(request: HttpRequest) -> Response:

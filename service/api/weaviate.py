@@ -14,10 +14,10 @@ from service.errors import EmptyInput, HeadlightError, InvalidApiKey, InvalidPar
 from service.http import error_responses, responses
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import PlainError
-from service.http.request import HttpRequest, embed_http
+from service.http.request import HttpRequest, infer_http
 from service.http.responses import JsonArray
 from service.http.validation import Dimensions, RequestModel
-from service.pipeline.types import EmbedRequest, Image
+from service.pipeline.types import Image, InferenceRequest
 from service.runtime.encoder import AnyEncoder, TextEncoder
 
 
@@ -71,14 +71,14 @@ async def vectors(request: HttpRequest) -> Response:
     payload = await VectorsRequest.read(request)
     config = payload.config or VectorConfig()
     state = request.app_state
-    encoder = state.models.default("text")
+    encoder = state.models.default("text", "embed")
     if config.pooling_strategy == "cls" and encoder.manifest.embedding.pooling != "cls":
         message = f"the model pools by {encoder.manifest.embedding.pooling}; its pooling cannot be changed"
         raise InvalidParameter(message, "config.pooling_strategy")
     known_prompts = encoder.prompts if isinstance(encoder, TextEncoder) else ()
-    result = await embed_http(
+    result = await infer_http(
         request,
-        EmbedRequest(
+        InferenceRequest(
             [payload.text],
             input_path=lambda _: "text",
             dimensions_param="config.dimensions",
@@ -87,7 +87,7 @@ async def vectors(request: HttpRequest) -> Response:
             prompt=config.task_type if config.task_type in known_prompts else None,
         ),
     )
-    vector = result.outputs[0].embedding
+    vector = result.outputs[0].output
     return responses.json_response({"text": payload.text, "vector": vector, "dim": len(vector), "dims": len(vector)})
 
 
@@ -105,7 +105,7 @@ async def vectorize(request: HttpRequest) -> Response:
         return f"texts[{index}]" if index < count else f"images[{index - count}]"
 
     embeddings = (
-        await embed_http(request, EmbedRequest([*texts, *images], model=model.name, input_path=input_path))
+        await infer_http(request, InferenceRequest([*texts, *images], model=model.name, input_path=input_path))
     ).embeddings
     return await responses.streaming_json(
         {"textVectors": JsonArray(embeddings[:count]), "imageVectors": JsonArray(embeddings[count:])}

@@ -29,12 +29,13 @@ def unbatch(items: Sequence[QueueItem], arrays: Mapping[str, Floats]) -> list[Un
 
 
 def _unbatch_item(item: QueueItem, arrays: Mapping[str, Floats], row: int, all_finite: bool) -> UnbatchedResult:
-    embedding = arrays[tensors.EMBEDDING][row].copy()  # a view would keep the batch alive
+    output = arrays[tensors.OUTPUT][row]
+    output = (output[: item.positions] if output.ndim == 2 else output).copy()  # a view would keep the batch alive
     token_embeddings = (
         TokenEmbeddingPlan.extract(arrays, row, item.positions) if tensors.TOKEN_EMBEDDINGS in arrays else None
     )
     results = [
-        (waiter, ItemOutput(embedding, _attention(waiter, arrays, row), token_embeddings)) for waiter in item.waiters
+        (waiter, ItemOutput(output, _attention(waiter, arrays, row), token_embeddings)) for waiter in item.waiters
     ]
     if all_finite or all(map(_is_finite, (result for _, result in results))):
         return results
@@ -51,7 +52,7 @@ def _attention(waiter: Waiter, arrays: Mapping[str, Floats], row: int) -> Attent
 
 def _is_finite(result: ItemOutput) -> bool:
     attention = result.attention.values if result.attention else None
-    arrays = (result.embedding, attention, result.token_embeddings)
+    arrays = (result.output, attention, result.token_embeddings)
     return all(bool(np.isfinite(array).all()) for array in arrays if array is not None)
 
 

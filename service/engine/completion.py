@@ -24,33 +24,36 @@ CacheKey = tuple[str, bytes]
 """Model, and digest of the graph's input."""
 
 
-class EmbeddingCache:
-    """LRU cache of at most `max_bytes`; 0 disables it. Not thread-safe: the engine holds its lock around each call."""
+class OutputCache:
+    """LRU cache of main outputs, of at most `max_bytes`; 0 disables it.
+
+    Not thread-safe: the engine holds its lock around each call.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._bytes = 0
-        self._embeddings: OrderedDict[CacheKey, Floats] = OrderedDict()
+        self._outputs: OrderedDict[CacheKey, Floats] = OrderedDict()
 
     def get(self, key: CacheKey) -> Floats | None:
-        embedding = self._embeddings.get(key)
-        if embedding is not None:
-            self._embeddings.move_to_end(key)
-        return embedding
+        output = self._outputs.get(key)
+        if output is not None:
+            self._outputs.move_to_end(key)
+        return output
 
-    def put(self, key: CacheKey, embedding: Floats) -> None:
-        """`embedding` must be its own array: a view would keep a batch alive."""
-        if key in self._embeddings or _entry_bytes(embedding) > self.max_bytes:
+    def put(self, key: CacheKey, output: Floats) -> None:
+        """`output` must be its own array: a view would keep a batch alive."""
+        if key in self._outputs or _entry_bytes(output) > self.max_bytes:
             return
-        self._embeddings[key] = embedding
-        self._bytes += _entry_bytes(embedding)
+        self._outputs[key] = output
+        self._bytes += _entry_bytes(output)
         while self._bytes > self.max_bytes:
-            _, evicted = self._embeddings.popitem(last=False)
+            _, evicted = self._outputs.popitem(last=False)
             self._bytes -= _entry_bytes(evicted)
 
 
-def _entry_bytes(embedding: Floats) -> int:
-    return embedding.nbytes + ENTRY_BYTES
+def _entry_bytes(output: Floats) -> int:
+    return output.nbytes + ENTRY_BYTES
 
 
 Completion = tuple[EngineRequest, HeadlightError | None]
@@ -60,7 +63,7 @@ Completion = tuple[EngineRequest, HeadlightError | None]
 class CompletionDispatcher:
     """Not thread-safe: the queue holds its lock around each call."""
 
-    def __init__(self, waiting: WaitingQueue, admission: Admission, cache: EmbeddingCache, metrics: Metrics) -> None:
+    def __init__(self, waiting: WaitingQueue, admission: Admission, cache: OutputCache, metrics: Metrics) -> None:
         self._waiting = waiting
         self._admission = admission
         self._cache = cache
@@ -117,16 +120,16 @@ class CompletionDispatcher:
                 )
 
     def _serve_from_cache(self, item: QueueItem) -> bool:
-        embedding = self._cache.get((item.batch_key.model, item.prepared.key))
+        output = self._cache.get((item.batch_key.model, item.prepared.key))
         model_metrics = self._metrics.for_model(item.batch_key.model)
-        (model_metrics.cache_misses if embedding is None else model_metrics.cache_hits).inc()
-        if embedding is not None:
-            self._set_results(item, [(waiter, ItemOutput(embedding, None)) for waiter in item.waiters])
-        return embedding is not None
+        (model_metrics.cache_misses if output is None else model_metrics.cache_hits).inc()
+        if output is not None:
+            self._set_results(item, [(waiter, ItemOutput(output, None)) for waiter in item.waiters])
+        return output is not None
 
     def _set_results(self, item: QueueItem, results: Sequence[tuple[Waiter, ItemOutput]]) -> None:
         if self._cache.max_bytes:
-            self._cache.put((item.batch_key.model, item.prepared.key), results[0][1].embedding)
+            self._cache.put((item.batch_key.model, item.prepared.key), results[0][1].output)
         for waiter, result in results:
             if not waiter.request.done and waiter.request.set_result(waiter.index, result):
                 self._complete(waiter.request)

@@ -17,7 +17,7 @@ from models.preprocess.model_input import ModelInput
 from service.engine.admission import QueueLimits
 from service.engine.batch_delay import BatchDelayPolicy
 from service.engine.batch_executor import Backend, BatchExecutor
-from service.engine.completion import EmbeddingCache
+from service.engine.completion import OutputCache
 from service.engine.items import Batch, EngineRequest, ItemOutput
 from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
 from service.engine.scheduler import Scheduler
@@ -138,7 +138,7 @@ class Engine:
         """While all threads but one are at work, a batch of fewer than `preferred_batch_tokens` may wait to grow; while
         several are free, a batch of more leaves the others their part."""
         batch_delay = BatchDelayPolicy(preferred_batch_tokens, concurrent_batches)
-        self._scheduler = Scheduler(limits, batch_limits, metrics, EmbeddingCache(cache_bytes), batch_delay)
+        self._scheduler = Scheduler(limits, batch_limits, metrics, OutputCache(cache_bytes), batch_delay)
         batch_executor = BatchExecutor(models, metrics)
         self._workers = Workers(self._scheduler, batch_executor, count=concurrent_batches, hung_after_s=hung_after_s)
 

@@ -15,10 +15,11 @@ from service.engine.plan import AttentionPlan, AttentionWeights, TokenEmbeddingP
 
 @dataclass(frozen=True, slots=True)
 class ItemOutput:
-    """`embedding` is `[e]`, pooled and not normalized; `attention` has the shape of its query; `token_embeddings`, if
-    requested, are `[n, e]` for the item's n positions, not normalized."""
+    """`output` is the embedding `[e]`, pooled and not normalized, or a head's logits `[c]`, or `[n, c]` by token;
+    `attention` has the shape of its query; `token_embeddings`, if requested, are `[n, e]` for the item's n positions,
+    not normalized."""
 
-    embedding: Floats
+    output: Floats
     attention: AttentionWeights | None
     token_embeddings: Floats | None = None
 
@@ -41,25 +42,25 @@ class BatchKey:
         """Return the key of a request's items."""
         positions = (tensors.TOKEN_EMBEDDINGS,) if token_embeddings else ()
         attention_outputs, heads = (attention.outputs, attention.chosen_heads) if attention else ((), ())
-        return cls(model, (tensors.EMBEDDING, *positions, *attention_outputs), heads)
+        return cls(model, (tensors.OUTPUT, *positions, *attention_outputs), heads)
 
     @property
-    def embedding_only(self) -> bool:
-        """Nothing is fetched but the embedding."""
-        return self.outputs == (tensors.EMBEDDING,)
+    def output_only(self) -> bool:
+        """Nothing is fetched but the main output."""
+        return self.outputs == (tensors.OUTPUT,)
 
     @property
     def needs_attention(self) -> bool:
         """Whether attention is fetched."""
-        return not set(self.outputs) <= {tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS}
+        return not set(self.outputs) <= {tensors.OUTPUT, tensors.TOKEN_EMBEDDINGS}
 
     def compatible_with(self, other: "BatchKey") -> bool:
         """Return whether this key fetches the embedding only, and the other attention too, of the same model."""
-        with_attention, embedding_only = (self, other) if self.needs_attention else (other, self)
+        with_attention, output_only = (self, other) if self.needs_attention else (other, self)
         return (
-            embedding_only.embedding_only
+            output_only.output_only
             and with_attention.needs_attention
-            and with_attention.model == embedding_only.model
+            and with_attention.model == output_only.model
             and tensors.TOKEN_EMBEDDINGS not in with_attention.outputs
         )
 

@@ -12,7 +12,7 @@ from models.preprocess.model_input import ModelInput
 from service.engine.admission import Admission, QueueLimits
 from service.engine.batch_delay import BatchDelayPolicy
 from service.engine.batch_executor import UnbatchedResult
-from service.engine.completion import CompletionDispatcher, EmbeddingCache
+from service.engine.completion import CompletionDispatcher, OutputCache
 from service.engine.items import Batch, BatchKey, EngineRequest, QueueItem, Waiter
 from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
 from service.engine.waiting_queue import BatchLimits, WaitingQueue
@@ -92,7 +92,7 @@ class Scheduler:
         limits: QueueLimits,
         batch_limits: Mapping[str, BatchLimits],
         metrics: Metrics,
-        cache: EmbeddingCache,
+        cache: OutputCache,
         batch_delay: BatchDelayPolicy,
     ) -> None:
         """`batch_limits`: how large a batch of each model may be; `batch_delay`: whether a small one waits to grow."""
@@ -153,7 +153,7 @@ class Scheduler:
                 self._metrics.rejected.labels("overloaded", model).inc(len(items))
                 raise
             request.set_items(prepared)
-            uncached = self._completions.serve_from_cache(items) if key.embedding_only else items
+            uncached = self._completions.serve_from_cache(items) if key.output_only else items
             now = time.monotonic()
             if self._busy:
                 self._in_flight.mark_contended(now)

@@ -21,7 +21,7 @@ class BatchLimits:
     length squared.
 
     An image counts as the tokens that its positions are. A single item is a batch whatever its size: what it may take
-    was bounded when it was asked for (`service.pipeline.embed`).
+    was bounded when it was asked for (`service.pipeline.infer`).
     """
 
     tokens: int

@@ -44,6 +44,8 @@ class Endpoint:
     """OpenAPI content of the response, if it is not JSON."""
     query_parameters: Sequence[Mapping[str, Any]] = ()
     """OpenAPI query parameters."""
+    alternative_request_models: Sequence[type[BaseModel]] = ()
+    """Models of the other bodies that the path takes."""
     binary_media_types: Sequence[str] = ()
     """Media types of a file sent as the body instead of JSON."""
 
@@ -89,6 +91,8 @@ class PathHandler:
 
     def error_response(self, request: Request, error: HeadlightError) -> Response:
         """Return the error in the format of the request's dialect."""
+        if isinstance(request, HttpRequest) and request.error_response:
+            return request.error_response(error)
         dialect, _ = self._find_endpoint(request) or next(iter(self._endpoints.values()))
         return dialect.error_response(error)
 

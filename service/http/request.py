@@ -3,19 +3,26 @@
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.app_state import AppState
 from service.engine.items import EngineRequest
-from service.errors import InvalidParameter
+from service.errors import HeadlightError, InvalidParameter
 from service.ops.access_log import RequestRecord
-from service.pipeline.embed import embed
-from service.pipeline.types import EmbedRequest, EmbedResult
+from service.pipeline.infer import infer
+from service.pipeline.score import ScoreRequest, ScoreResult, score
+from service.pipeline.types import InferenceRequest, InferenceResult
+
+_Request = TypeVar("_Request", InferenceRequest, ScoreRequest)
+_Result = TypeVar("_Result", InferenceResult, ScoreResult)
+UseCase = Callable[[AppState, _Request, float, list[EngineRequest]], Awaitable[_Result]]
+"""What the pipeline does for a typed request, until a deadline; it appends the requests whose results are unsent."""
 
 MAX_DIGITS = 12
 """Maximum digits of a number in a header; longer numbers count as the maximum."""
@@ -46,7 +53,8 @@ class HttpRequest(Request):
     """One request and its response.
 
     `record` is reported to the metrics, the access log and the traces at the end. `engine_requests` and
-    `reserved_body_bytes` count against the limits until they are released. `header_values` maps lower-case names to
+    `reserved_body_bytes` count against the limits until they are released. `error_response` is set where the body, not
+    the path, says which dialect the client speaks. `header_values` maps lower-case names to
     values; the first of duplicate headers wins. Starlette's own `state` and `headers` repeat each lookup, which is too
     slow for a request of one short text.
     """
@@ -57,6 +65,7 @@ class HttpRequest(Request):
         self.record: RequestRecord = scope["state"]["record"]
         self.engine_requests: Sequence[EngineRequest] = ()
         self.reserved_body_bytes = 0
+        self.error_response: Callable[[HeadlightError], Response] | None = None
         lines: Sequence[tuple[bytes, bytes]] = scope["headers"]
         self.header_values = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(lines)}
 
@@ -144,16 +153,25 @@ class CancelOnDisconnect:
         self._timer = self._watcher = self._task = None
 
 
-async def embed_http(request: HttpRequest, embed_request: EmbedRequest) -> EmbedResult:
-    """Embed. Raises BadRequestError, ModelNotFound, Unavailable, InferenceFailed, or ClientDisconnect."""
+async def infer_http(request: HttpRequest, inference_request: InferenceRequest) -> InferenceResult:
+    """Run a request. Raises BadRequestError, ModelNotFound, Unavailable, InferenceFailed, or ClientDisconnect."""
+    return await _run_http(request, infer, inference_request)
+
+
+async def score_http(request: HttpRequest, score_request: ScoreRequest) -> ScoreResult:
+    """Score documents. Raises as `infer_http` does."""
+    return await _run_http(request, score, score_request)
+
+
+async def _run_http(request: HttpRequest, use_case: UseCase[_Request, _Result], typed_request: _Request) -> _Result:
     state = request.app_state
-    if embed_request.model is not None:
-        request.record.model = state.models.get(embed_request.model).name
+    if typed_request.model is not None:
+        request.record.model = state.models.get(typed_request.model).name
     deadline = request_deadline(request, state.settings.queue_timeout_ms)
     request.engine_requests = engine_requests = list[EngineRequest]()
     async with CancelOnDisconnect(request):
-        result = await embed(state, embed_request, deadline, engine_requests)
+        result = await use_case(state, typed_request, deadline, engine_requests)
     record = request.record
     record.model, record.timing = result.encoder.name, result.timing
-    record.num_inputs, record.num_tokens = len(result.outputs), result.num_tokens
+    record.num_inputs, record.num_tokens = result.num_inputs, result.num_tokens
     return result

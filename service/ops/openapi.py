@@ -15,7 +15,7 @@ JSON = "application/json"
 ERROR_DESCRIPTIONS = {
     400: "Invalid request: invalid_json, invalid_input, invalid_parameter, invalid_tokens, "
     "context_length_exceeded, too_many_inputs, attention_too_large, invalid_image, unsupported_image_format, "
-    "image_too_large, url_not_allowed.",
+    "image_too_large, url_not_allowed, task_not_supported.",
     401: "invalid_api_key, where keys are configured.",
     404: "model_not_found: unknown model.",
     408: "request_timeout: the request did not arrive in time.",
@@ -81,7 +81,8 @@ def _models(dialects: tuple[Dialect, ...]) -> Iterator[type[BaseModel]]:
     for dialect in dialects:
         yield dialect.error_model
         for endpoint in dialect.endpoints:
-            yield from (model for model in (endpoint.request_model, endpoint.response_model) if model)
+            models = (endpoint.request_model, *endpoint.alternative_request_models, endpoint.response_model)
+            yield from (model for model in models if model)
 
 
 def _operation(dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def _operation(dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
     if not endpoint.public:
         operation["security"] = [{}, {"bearer": []}, {"header": []}]
     if endpoint.request_model:
-        body = _json_content(endpoint.request_model)
+        body = _json_content(endpoint.request_model, *endpoint.alternative_request_models)
         body[JSON]["examples"] = {name: {"value": value} for name, value in endpoint.examples.items()}
         body |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in endpoint.binary_media_types}
         operation["requestBody"] = {"required": True, "content": body}
@@ -118,6 +119,7 @@ def _operation(dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
     return operation
 
 
-def _json_content(model: type[BaseModel] | None) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"} if model else {"type": "object"}
-    return {JSON: {"schema": schema}}
+def _json_content(*models: type[BaseModel] | None) -> dict[str, Any]:
+    """Return the content of a body that any of the models describes."""
+    schemas = [{"$ref": f"#/components/schemas/{model.__name__}"} if model else {"type": "object"} for model in models]
+    return {JSON: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}

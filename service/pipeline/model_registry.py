@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from models.artifact.manifest import Modality
+from models.artifact.manifest import Modality, Task
 from service.engine.engine import Engine
-from service.errors import ModelNotFound, NotReady
+from service.errors import ModelNotFound, NotReady, TaskNotSupported
 from service.runtime.encoder import AnyEncoder
 
 
@@ -25,13 +25,33 @@ class ModelRegistry:
             raise ModelNotFound(f"unknown model; available: {', '.join(self._encoders)}", "model")
         return self._encoders[name]
 
-    def default(self, modality: Modality) -> AnyEncoder:
-        """Return the first served model of a modality. Raises ModelNotFound or NotReady."""
+    def default(self, modality: Modality, task: Task | None = None) -> AnyEncoder:
+        """Return the first served model of a modality that has the task, if one is given.
+
+        Raises ModelNotFound, TaskNotSupported or NotReady.
+        """
         self._check_accepting()
-        for encoder in self:
-            if encoder.manifest.modality == modality:
-                return encoder
-        raise ModelNotFound(f"no {modality} model is available", "model")
+        found = [encoder for encoder in self if encoder.manifest.modality == modality]
+        if not found:
+            raise ModelNotFound(f"no {modality} model is available", "model")
+        chosen = next((encoder for encoder in found if task in (None, *encoder.manifest.tasks)), None)
+        if chosen is None:
+            raise TaskNotSupported(f"no served {modality} model can {task}", "model")
+        return chosen
+
+    def select(self, name: str | None, modality: Modality, task: Task) -> AnyEncoder:
+        """Return the named model, or the first of that modality, that has the task.
+
+        Raises ModelNotFound, TaskNotSupported or NotReady.
+        """
+        if name is None:
+            return self.default(modality, task)
+        encoder = self.get(name)
+        if task not in encoder.manifest.tasks:
+            others = [other.name for other in self if task in other.manifest.tasks]
+            hint = f"models that can: {', '.join(others)}" if others else "no served model can"
+            raise TaskNotSupported(f"{name} cannot {task}, only {', '.join(encoder.manifest.tasks)}; {hint}", "model")
+        return encoder
 
     def sibling(self, encoder: AnyEncoder, modality: Modality) -> AnyEncoder | None:
         """Return the model itself, or the first that embeds that modality into the same space."""

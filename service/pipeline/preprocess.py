@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from models.preprocess import errors as images
 from models.preprocess.errors import TokenIdError
 from models.preprocess.image import PreprocessedImage
-from models.preprocess.model_input import ModelInput, TokenizedText
+from models.preprocess.model_input import ModelInput, TextPair, TokenizedText
 from service.app_state import AppState
 from service.engine.items import EngineRequest
 from service.errors import (
@@ -26,11 +26,11 @@ from service.errors import (
     UnsupportedImageFormat,
     UrlNotAllowed,
 )
-from service.pipeline.types import EmbedRequest, Image, Input, TokenIds
+from service.pipeline.types import Image, InferenceRequest, Input, TokenIds
 from service.runtime.encoder import AnyEncoder, ImageEncoder, TextEncoder
 
-TextSource = str | Sequence[int]
-"""A text, or its token ids from the caller's own tokenizer."""
+TextSource = str | TextPair | Sequence[int]
+"""A text, a pair of texts, or the token ids of a text from the caller's own tokenizer."""
 
 CHUNK_TEXTS, CHUNK_CHARACTERS = 32, 65_536
 """Maximum texts, and characters of several texts, tokenized per turn: then others have theirs."""
@@ -43,7 +43,7 @@ class TokenizationJob:
         self,
         state: AppState,
         encoder: TextEncoder,
-        embed_request: EmbedRequest,
+        inference_request: InferenceRequest,
         texts: Sequence[TextSource],
         input_indices: Sequence[int],
         engine_request: EngineRequest,
@@ -52,7 +52,7 @@ class TokenizationJob:
     ) -> None:
         self._state = state
         self._encoder = encoder
-        self._embed_request = embed_request
+        self._inference_request = inference_request
         self._input_indices = input_indices
         self._engine_request = engine_request
         self._check = check
@@ -65,7 +65,9 @@ class TokenizationJob:
         """Begin; a few brief texts are done then. Raises for those what threads tell the ticket, and NotReady."""
         few = len(self._texts) <= CHUNK_TEXTS
         if few and self._encoder.is_short(
-            self._texts, prompt=self._embed_request.prompt, kept_side=self._embed_request.kept
+            list(map(num_characters, self._texts)),
+            prompt=self._inference_request.prompt,
+            kept_side=self._inference_request.kept,
         ):
             self._run_chunk()
         else:
@@ -85,7 +87,7 @@ class TokenizationJob:
             metrics.rejected.labels("deadline", self._encoder.name).inc(len(texts))
             raise DeadlineExceeded("the request's texts could not be tokenized before its deadline")
         chunk = next(self._pending_chunks)
-        items += _tokenize(self._encoder, texts[chunk], self._input_indices[chunk], self._embed_request)
+        items += _tokenize(self._encoder, texts[chunk], self._input_indices[chunk], self._inference_request)
         self._check(items)
         if len(items) == len(texts):
             metrics.for_model(self._encoder.name).preprocess_seconds.observe(
@@ -96,31 +98,45 @@ class TokenizationJob:
         self._schedule()
 
 
+def num_characters(source: TextSource) -> int:
+    """Return the length of a text or pair, or the number of token ids."""
+    return len(source.first) + len(source.second) if isinstance(source, TextPair) else len(source)
+
+
 def _chunks(texts: Sequence[TextSource]) -> Iterator[slice]:
     """All of `texts`, those together that are tokenized at a stretch."""
     start = characters = 0
     for i, text in enumerate(texts):
-        characters += len(text)
+        characters += num_characters(text)
         if i > start and (i - start == CHUNK_TEXTS or characters > CHUNK_CHARACTERS):
             yield slice(start, i)
-            start, characters = i, len(text)
+            start, characters = i, num_characters(text)
     yield slice(start, len(texts))
 
 
 def _tokenize(
-    encoder: TextEncoder, texts: Sequence[TextSource], input_indices: Sequence[int], embed_request: EmbedRequest
+    encoder: TextEncoder, texts: Sequence[TextSource], input_indices: Sequence[int], inference_request: InferenceRequest
 ) -> list[TokenizedText]:
     """Texts in one go, and among them what came as ids."""
-    strings = [text for text in texts if isinstance(text, str)]
-    tokenized = iter(encoder.preprocess(strings, prompt=embed_request.prompt, kept_side=embed_request.kept))
+    strings = [text for text in texts if isinstance(text, str | TextPair)]
+    tokenized = iter(
+        encoder.preprocess(
+            strings,
+            prompt=inference_request.prompt,
+            kept_side=inference_request.kept,
+            max_second_tokens=inference_request.max_document_tokens,
+        )
+    )
     tokens = []
     for text, index in zip(texts, input_indices, strict=True):
         try:
             tokens.append(
-                next(tokenized) if isinstance(text, str) else encoder.from_token_ids(text, kept_side=embed_request.kept)
+                next(tokenized)
+                if isinstance(text, str | TextPair)
+                else encoder.from_token_ids(text, kept_side=inference_request.kept)
             )
         except TokenIdError as error:
-            raise InvalidTokens(str(error), embed_request.input_path(index)) from None
+            raise InvalidTokens(str(error), inference_request.input_path(index)) from None
     return tokens
 
 
@@ -137,7 +153,7 @@ _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 async def preprocess(
     state: AppState,
     encoder: AnyEncoder,
-    embed_request: EmbedRequest,
+    inference_request: InferenceRequest,
     input_indices: Sequence[int],
     engine_request: EngineRequest,
     check: Callable[[Sequence[ModelInput]], None],
@@ -150,13 +166,13 @@ async def preprocess(
     are not few and short, the error is set on `engine_request` instead.
     """
     if isinstance(encoder, TextEncoder):
-        texts = [_text_source(embed_request.inputs[place]) for place in input_indices]
-        TokenizationJob(state, encoder, embed_request, texts, input_indices, engine_request, check, submit).start()
+        texts = [_text_source(inference_request.inputs[place]) for place in input_indices]
+        TokenizationJob(state, encoder, inference_request, texts, input_indices, engine_request, check, submit).start()
         return
-    sources = [_image_source(embed_request, place) for place in input_indices]
+    sources = [_image_source(inference_request, place) for place in input_indices]
     with state.metrics.for_model(encoder.name).preprocess_seconds.time():
         decoded_images = await _decode_images(
-            state, encoder, sources, list(map(embed_request.input_path, input_indices)), engine_request.deadline
+            state, encoder, sources, list(map(inference_request.input_path, input_indices)), engine_request.deadline
         )
     check(decoded_images)
     submit(decoded_images)
@@ -214,9 +230,9 @@ def _text_source(value: Input) -> TextSource:
     return value.ids if isinstance(value, TokenIds) else value
 
 
-def _image_source(embed_request: EmbedRequest, index: int) -> str | bytes:
-    value = embed_request.inputs[index]
+def _image_source(inference_request: InferenceRequest, index: int) -> str | bytes:
+    value = inference_request.inputs[index]
     assert isinstance(value, Image)
     if isinstance(value.file, str) and _URL.match(value.file):
-        raise UrlNotAllowed("image URLs are not fetched; send the file as base64", embed_request.input_path(index))
+        raise UrlNotAllowed("image URLs are not fetched; send the file as base64", inference_request.input_path(index))
     return value.file

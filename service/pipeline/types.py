@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.artifact.arrays import Floats
-from models.artifact.manifest import Modality
-from models.preprocess.model_input import ModelInput
+from models.artifact.manifest import Modality, Task
+from models.preprocess.model_input import ModelInput, TextPair
 from models.preprocess.text import KeptSide
 from service.engine.items import Timing
 from service.engine.plan import AttentionOptions, AttentionWeights
@@ -28,7 +28,7 @@ class Image:
     file: bytes | str
 
 
-Input = str | TokenIds | Image
+Input = str | TokenIds | TextPair | Image
 """Input of a request; a string is a text."""
 
 
@@ -37,23 +37,27 @@ def modality(value: Input) -> Modality:
 
 
 @dataclass(frozen=True, slots=True)
-class EmbedRequest:
-    """Request to embed `inputs`.
+class InferenceRequest:
+    """Request to run `inputs` through a model that has the `task`.
 
-    `model` is a served model's name, or None for the first that accepts the first input. Inputs of another modality are
-    routed to the served model with the same space. `dimensions` keeps the first components; `normalize` overrides the
-    model's. Texts longer than the model's limit are truncated (keeping the `kept` side), or rejected if `truncate` is
-    False. Texts longer than `max_tokens` are always rejected. `prompt` names one of the model's prompts; `purpose`
-    ("query", "document", ...) selects one if the model has prompts.
+    `model` is a served model's name, or None for the first that has the task and accepts the first input. Inputs to
+    embed of another modality are routed to the served model with the same space. `dimensions` keeps the first
+    components of embeddings; `normalize` overrides the model's. Texts longer than the model's limit are truncated
+    (keeping the `kept` side), or rejected if `truncate` is False. Texts longer than `max_tokens` are always rejected.
+    `prompt` names one of the model's prompts; `purpose` ("query", "document", ...) selects one if the model has
+    prompts.
     """
 
     inputs: Sequence[Input]
     model: str | None = None
+    task: Task = "embed"
     dimensions: int | None = None
     normalize: bool | None = None
     truncate: bool = True
     kept: KeptSide = "start"
     max_tokens: int | None = None
+    max_document_tokens: int | None = None
+    """Cut the second text of each pair at as many tokens."""
     prompt: str | None = None
     purpose: str | None = None
     attention: AttentionOptions | None = None
@@ -67,34 +71,38 @@ class EmbedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingOutput:
-    """Result of one input: its embedding `[e]` and, if requested, its attention and the vectors `[n, e]` of its
-    positions, not normalized."""
+class InputResult:
+    """Result of one input: its embedding `[e]`, or a head's logits `[c]`, or `[n, c]` by token; and, if requested, its
+    attention and the vectors `[n, e]` of its positions, not normalized."""
 
     encoder: AnyEncoder
     prepared: ModelInput
-    embedding: Floats
+    output: Floats
     attention: AttentionWeights | None
     token_embeddings: Floats | None
 
 
 @dataclass(frozen=True, slots=True)
-class EmbedResult:
+class InferenceResult:
     """Results in the order of the inputs; `encoder` is the requested model."""
 
     encoder: AnyEncoder
-    outputs: Sequence[EmbeddingOutput]
+    outputs: Sequence[InputResult]
     timing: Timing
+
+    @property
+    def num_inputs(self) -> int:
+        return len(self.outputs)
 
     @property
     def embeddings(self) -> Floats:
         """Of all items, `[b, e]`."""
-        return np.stack([item.embedding for item in self.outputs])
+        return np.stack([item.output for item in self.outputs])
 
     @property
     def num_values(self) -> int:
         """How many are in all vectors of items."""
-        return sum(item.embedding.size for item in self.outputs)
+        return sum(item.output.size for item in self.outputs)
 
     @property
     def num_tokens(self) -> int:

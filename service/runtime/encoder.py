@@ -19,14 +19,14 @@ from models.artifact.graph_inputs import pack
 from models.artifact.manifest import MANIFEST_FILE, ImageSpec, Manifest, TextSpec
 from models.preprocess.errors import TokenizerError
 from models.preprocess.image import MAX_PIXELS, ImagePreprocessor, PreprocessedImage
-from models.preprocess.model_input import ModelInput, TokenizedText, TokenOffset
+from models.preprocess.model_input import ModelInput, TextPair, TokenizedText, TokenOffset
 from models.preprocess.text import KeptSide, TextPreprocessor
 from service.runtime.providers import DeviceOption
 from service.runtime.session import Session
 
-EMBEDDING_ONLY = (tensors.EMBEDDING,)
-EMBEDDING_AND_TOKENS = (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS)
-"""Outputs that need no attention: an item's embedding, and its token embeddings."""
+OUTPUT_ONLY = (tensors.OUTPUT,)
+OUTPUT_AND_TOKENS = (tensors.OUTPUT, tensors.TOKEN_EMBEDDINGS)
+"""Outputs that need no attention: an item's main output, and its token embeddings."""
 
 RawInput = TypeVar("RawInput")
 
@@ -60,7 +60,7 @@ class Encoder(ABC, Generic[RawInput]):
     def run(
         self,
         items: Sequence[InputArray],
-        outputs: Sequence[str] = EMBEDDING_ONLY,
+        outputs: Sequence[str] = OUTPUT_ONLY,
         heads: Sequence[int] = (),
         *,
         exclusive: bool = True,
@@ -79,7 +79,7 @@ class Encoder(ABC, Generic[RawInput]):
     def postprocess(
         self, embeddings: Floats, dimensions: int | None = None, *, normalize: bool | None = None
     ) -> Floats:
-        """Keep the first `dimensions` of vectors `[b, e]`, then scale each to length 1 if `normalize` is set.
+        """Keep the first `dimensions` of embeddings `[b, e]`, then scale each to length 1 if `normalize` is set.
 
         `normalize` defaults to the manifest's. The vectors are those of a batch's items, or of an item's positions.
         """
@@ -95,8 +95,8 @@ class Encoder(ABC, Generic[RawInput]):
         """One batch as the graph's inputs."""
 
 
-class TextEncoder(Encoder[str]):
-    """Texts, by the artifact's own tokenizer."""
+class TextEncoder(Encoder[str | TextPair]):
+    """Texts and pairs of texts, by the artifact's own tokenizer."""
 
     def __init__(self, manifest: Manifest, limits: TextSpec, session: Session, preprocess: TextPreprocessor) -> None:
         super().__init__(manifest, session)
@@ -113,14 +113,19 @@ class TextEncoder(Encoder[str]):
         return self._limits.prompts
 
     def preprocess(
-        self, inputs: Sequence[str], *, prompt: str | None = None, kept_side: KeptSide = "start"
+        self,
+        inputs: Sequence[str | TextPair],
+        *,
+        prompt: str | None = None,
+        kept_side: KeptSide = "start",
+        max_second_tokens: int | None = None,
     ) -> list[TokenizedText]:
         """Tokenize behind the prompt of that name, cut to the model's limit. Raises KeyError for an unknown one."""
-        return self._preprocess(inputs, prompt=prompt, kept_side=kept_side)
+        return self._preprocess(inputs, prompt=prompt, kept_side=kept_side, max_second_tokens=max_second_tokens)
 
-    def is_short(self, texts: Sequence[str | Sequence[int]], *, prompt: str | None, kept_side: KeptSide) -> bool:
-        """Whether these texts, or ids, are prepared sooner than a thread is woken for it."""
-        return self._preprocess.runs_inline(list(map(len, texts)), prompt=prompt, kept_side=kept_side)
+    def is_short(self, lengths: Sequence[int], *, prompt: str | None, kept_side: KeptSide) -> bool:
+        """Whether texts of these lengths, or ids, are prepared sooner than a thread is woken for it."""
+        return self._preprocess.runs_inline(lengths, prompt=prompt, kept_side=kept_side)
 
     def from_token_ids(self, ids: Sequence[int], *, kept_side: KeptSide = "start") -> TokenizedText:
         """Ids that another has tokenized, cut to the model's limit. Raises TokenIdOutOfRange."""
@@ -135,7 +140,7 @@ class TextEncoder(Encoder[str]):
         return self._preprocess.decode(ids, skip_special_tokens=skip_special)
 
     def dummy_input(self, positions: int) -> InputArray:
-        return np.zeros(positions, dtype=np.int64)
+        return np.zeros((2, positions) if self._limits.token_types else positions, dtype=np.int64)
 
     def _ort_inputs(self, items: Sequence[InputArray]) -> dict[str, InputArray]:
         return dict(pack(items, position_offset=self._limits.position_offset))

@@ -18,7 +18,7 @@ from service.runtime.session import Session
 def test_padded_and_packed_outputs_match(tiny: Path, lengths: list[int]) -> None:
     session = Session(tiny / GRAPH_FILE, Manifest.read(tiny).graph, device="cpu", threads=1)
     items = [np.random.default_rng(n).integers(0, 14, n) for n in lengths]
-    wanted = (tensors.EMBEDDING, tensors.pooled_reduction("rollout"))
+    wanted = (tensors.OUTPUT, tensors.pooled_reduction("rollout"))
     packed, padded = (session.run(wanted, feeds) for feeds in (pack(items), graphs.pad_batch(items)))
     for name in wanted:
         np.testing.assert_allclose(packed[name], padded[name], atol=1e-5)

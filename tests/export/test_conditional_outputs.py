@@ -11,7 +11,7 @@ from models.artifact import tensors
 from models.artifact.graph_inputs import output_selection_inputs
 
 BEFORE = tensors.TOKEN_EMBEDDINGS
-OUTPUTS = (tensors.EMBEDDING, BEFORE, "doubled", "summed")
+OUTPUTS = (tensors.OUTPUT, BEFORE, "doubled", "summed")
 
 
 def graph() -> onnx.ModelProto:
@@ -19,8 +19,8 @@ def graph() -> onnx.ModelProto:
     value = helper.make_tensor_value_info
     nodes = [
         helper.make_node("Add", ["x", "one"], [BEFORE]),
-        helper.make_node("Neg", [BEFORE], [tensors.EMBEDDING]),
-        helper.make_node("Mul", [tensors.EMBEDDING, "two"], ["doubled"]),
+        helper.make_node("Neg", [BEFORE], [tensors.OUTPUT]),
+        helper.make_node("Mul", [tensors.OUTPUT, "two"], ["doubled"]),
         helper.make_node("ReduceSum", ["doubled", "axis"], ["summed"], keepdims=0),
     ]
     constants = [
@@ -45,7 +45,7 @@ def test_conditional_outputs_are_empty_unless_requested(wanted: tuple[str, ...])
     found = dict(
         zip(OUTPUTS, session.run(OUTPUTS, {"x": x, **output_selection_inputs(OUTPUTS, wanted, [])}), strict=True)
     )
-    np.testing.assert_array_equal(found[tensors.EMBEDDING], -x - 1)
+    np.testing.assert_array_equal(found[tensors.OUTPUT], -x - 1)
     doubled = 2 * (-x - 1)
     for name, answer in ((BEFORE, x + 1), ("doubled", doubled), ("summed", doubled.sum(axis=1))):
         np.testing.assert_array_equal(found[name], answer if name in wanted else np.zeros([0] * answer.ndim))

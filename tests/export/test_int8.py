@@ -42,7 +42,7 @@ def _feeds(subject: ExportTarget, items: Sequence[Item], *wanted: str) -> GraphI
 
 def _embed(model: onnx.ModelProto, subject: ExportTarget) -> Callable[[Sequence[Item]], Floats]:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return lambda items: np.asarray(session.run([tensors.EMBEDDING], _feeds(subject, items))[0])
+    return lambda items: np.asarray(session.run([tensors.OUTPUT], _feeds(subject, items))[0])
 
 
 def _count(model: onnx.ModelProto, operator: str) -> int:
@@ -94,14 +94,14 @@ def test_images(exports: ExportCache, tmp_path: Path) -> None:
 def _gemm(opset: int = 21, *, finite: bool = True) -> onnx.ModelProto:
     rng = np.random.default_rng(0)
     weights, bias = rng.normal(size=(5, 7)).astype(np.float32), rng.normal(size=5).astype(np.float32)
-    node = helper.make_node("Gemm", ["x", "w", "b"], [tensors.EMBEDDING], transB=1)
+    node = helper.make_node("Gemm", ["x", "w", "b"], [tensors.OUTPUT], transB=1)
     constants = [
         numpy_helper.from_array(weights if finite else weights * np.nan, "w"),
         numpy_helper.from_array(bias, "b"),
     ]
     first = helper.make_node("Identity" if finite else "Log", ["pixels"], ["x"])
     shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", width])
-              for name, width in (("pixels", 7), (tensors.EMBEDDING, 5))]  # fmt: skip
+              for name, width in (("pixels", 7), (tensors.OUTPUT, 5))]  # fmt: skip
     graph = helper.make_graph([first, node], "gemm", shapes[:1], shapes[1:], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
 

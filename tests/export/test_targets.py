@@ -35,7 +35,7 @@ def test_encoder_of_ours_exports(name: str, exports: ExportCache, tmp_path: Path
     assert manifest.embedding.token_embeddings == "pooled"
     assert manifest.parity.token_embeddings.graph <= 1e-5
     if manifest.attention is None:
-        assert manifest.graph.outputs == ("item_embedding", "token_embeddings")
+        assert manifest.graph.outputs == ("item_output", "token_embeddings")
         return
     assert manifest.graph.attention_operators == manifest.attention.num_layers
     always = onnx.load(artifact / "model.onnx", load_external_data=False).graph.node

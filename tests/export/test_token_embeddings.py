@@ -17,7 +17,7 @@ from export.options import ExportOptions
 from export.targets.loader import load_target
 from models.artifact import tensors
 from models.artifact.arrays import Floats, InputArray
-from service.runtime.encoder import EMBEDDING_AND_TOKENS, EMBEDDING_ONLY, AnyEncoder, open_encoder
+from service.runtime.encoder import OUTPUT_AND_TOKENS, OUTPUT_ONLY, AnyEncoder, open_encoder
 from tests.checkpoints import WORDS, write_bert
 from tests.encoders import random_images, write_checkpoint
 from tests.export_cache import ExportCache
@@ -39,7 +39,7 @@ def texts() -> list[InputArray]:
 
 def rows(encoder: AnyEncoder, items: list[InputArray]) -> list[Floats]:
     """[n, e] of each item of one batch."""
-    found = encoder.run(items, EMBEDDING_AND_TOKENS)
+    found = encoder.run(items, OUTPUT_AND_TOKENS)
     text = encoder.manifest.text is not None
     lengths = [len(item) if text else encoder.max_positions for item in items]
     return [array[:n] for array, n in zip(found[tensors.TOKEN_EMBEDDINGS], lengths, strict=True)]
@@ -51,7 +51,7 @@ def test_pooling_of_a_texts_tokens_is_its_embedding(pooling: str, exports: Expor
     encoder = open_encoder(exports(source, "tiny"), device="cpu")
     found = rows(encoder, texts())
     pooled = np.stack([POOLS[pooling](each) for each in found])
-    embeddings = encoder.run(texts())[tensors.EMBEDDING]
+    embeddings = encoder.run(texts())[tensors.OUTPUT]
     np.testing.assert_allclose(pooled, embeddings, atol=1e-5)
     np.testing.assert_allclose(encoder.postprocess(pooled), encoder.postprocess(embeddings), atol=1e-5)
     assert np.abs(np.diff(found[2], axis=0)).max() > 0.01, "one vector for all"
@@ -63,7 +63,7 @@ def test_head_after_pooling_is_applied_to_each_token(exports: ExportCache, tmp_p
     found = rows(encoder, texts())
     assert [each.shape for each in found] == [(n, 24) for n in RAGGED], "states are 32 wide"
     pooled = np.stack([each[ids.argmax()] for each, ids in zip(found, texts(), strict=True)])  # the first largest id
-    np.testing.assert_allclose(pooled, encoder.run(texts())[tensors.EMBEDDING], atol=1e-5)
+    np.testing.assert_allclose(pooled, encoder.run(texts())[tensors.OUTPUT], atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "prefix"), [("vit", 1), ("alternet", 0), ("conv", 0)])
@@ -76,7 +76,7 @@ def test_image_has_a_vector_for_each_patch(name: str, prefix: int, exports: Expo
     assert spec.num_prefix_tokens == prefix
     assert found.shape == (3, spec.num_tokens, 32)
     pooled = found[:, 0] if prefix else found.mean(axis=1)
-    np.testing.assert_allclose(pooled, encoder.run(items)[tensors.EMBEDDING], atol=1e-5)
+    np.testing.assert_allclose(pooled, encoder.run(items)[tensors.OUTPUT], atol=1e-5)
     assert found.std(axis=1).min() > 1e-4, "one vector for all"
     if name == "alternet":  # its last map has 2 x 2 cells, upsampled to 8 x 8
         cells = found.reshape(3, 2, 4, 2, 4, 32)
@@ -88,14 +88,14 @@ def test_token_embeddings_depend_on_neither_batch_nor_other_outputs(tiny: Path) 
     together = rows(encoder, texts())
     for item, by_itself in zip(texts(), together, strict=True):
         np.testing.assert_allclose(rows(encoder, [item])[0], by_itself, atol=1e-5)
-    asked = (*EMBEDDING_AND_TOKENS, tensors.pooled_reduction("rollout"))
+    asked = (*OUTPUT_AND_TOKENS, tensors.pooled_reduction("rollout"))
     np.testing.assert_array_equal(
         encoder.run(texts(), asked)[tensors.TOKEN_EMBEDDINGS],
-        encoder.run(texts(), EMBEDDING_AND_TOKENS)[tensors.TOKEN_EMBEDDINGS],
+        encoder.run(texts(), OUTPUT_AND_TOKENS)[tensors.TOKEN_EMBEDDINGS],
     )
     np.testing.assert_array_equal(
-        encoder.run(texts(), EMBEDDING_AND_TOKENS)[tensors.EMBEDDING],
-        encoder.run(texts(), EMBEDDING_ONLY)[tensors.EMBEDDING],
+        encoder.run(texts(), OUTPUT_AND_TOKENS)[tensors.OUTPUT],
+        encoder.run(texts(), OUTPUT_ONLY)[tensors.OUTPUT],
     )
 
 

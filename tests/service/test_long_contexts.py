@@ -15,7 +15,7 @@ from models.preprocess.text import TextPreprocessor
 from service.engine.plan import AttentionOptions
 from service.engine.waiting_queue import BatchLimits
 from service.model_loader import warm_up
-from service.runtime.encoder import EMBEDDING_AND_TOKENS, EMBEDDING_ONLY, TextEncoder
+from service.runtime.encoder import OUTPUT_AND_TOKENS, OUTPUT_ONLY, TextEncoder
 from service.runtime.session import Session
 from tests.service.conftest import URL, ClientFactory
 
@@ -36,7 +36,7 @@ class Recording(TextEncoder):
     def run(
         self,
         items: Sequence[InputArray],
-        outputs: Sequence[str] = EMBEDDING_ONLY,
+        outputs: Sequence[str] = OUTPUT_ONLY,
         heads: Sequence[int] = (),
         *,
         exclusive: bool = True,
@@ -52,12 +52,12 @@ def long(tiny: Path) -> Recording:
 
 def test_warmup_of_long_model_stays_within_workspace(long: Recording) -> None:
     warm_up(long, BatchLimits(tokens=512, attention_elements=WORKSPACE // 2 // (4 * LAYERS * HEADS)), WORKSPACE)
-    assert long.ran[0] == (TOKENS, 1, EMBEDDING_AND_TOKENS)
-    assert (1, 1, EMBEDDING_ONLY) in long.ran
+    assert long.ran[0] == (TOKENS, 1, OUTPUT_AND_TOKENS)
+    assert (1, 1, OUTPUT_ONLY) in long.ran
     rollout = AttentionOptions().plan(long.manifest)
     raw = AttentionOptions(reduce="raw", query="all").plan(long.manifest)
     observed = {outputs: (positions, items) for positions, items, outputs in long.ran if len(outputs) > 1}
-    assert observed[tensors.EMBEDDING, *rollout.outputs] == (rollout.max_positions(TOKENS, WORKSPACE), 1)
+    assert observed[tensors.OUTPUT, *rollout.outputs] == (rollout.max_positions(TOKENS, WORKSPACE), 1)
     assert observed[long.manifest.graph.outputs] == (raw.max_positions(TOKENS, WORKSPACE), 1)
 
 

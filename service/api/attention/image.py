@@ -16,10 +16,10 @@ from service.api.common.inputs import IMAGE_SCHEMA, TEXT_SCHEMA, ImageInput, Tex
 from service.app_state import AppState
 from service.errors import DeadlineExceeded, InvalidParameter
 from service.http import body, request
-from service.http.request import CancelOnDisconnect, HttpRequest, embed_http, preferred_media_type, request_deadline
+from service.http.request import CancelOnDisconnect, HttpRequest, infer_http, preferred_media_type, request_deadline
 from service.http.validation import RequestModel, integral
 from service.pipeline.preprocess import decode_base64_image
-from service.pipeline.types import EmbeddingOutput, EmbedRequest, Image, Input
+from service.pipeline.types import Image, InferenceRequest, Input, InputResult
 from service.runtime.encoder import ImageEncoder
 from service.visualization.drawing import Drawing, encode_png, encode_svg
 from service.visualization.page import MAX_WIDTH_PX, MIN_WIDTH_PX
@@ -67,12 +67,12 @@ class AttentionImageOptions(RequestModel):
         fields["attention"] = {name: _QUERY_PARSERS[name](query[name]) for name in _QUERY_PARSERS if name in query}
         return cls.parse(fields, max_inputs=1)
 
-    def to_embed_request(self, value: Input) -> EmbedRequest:
-        """Convert to an EmbedRequest. Raises InvalidParameter for options that only apply to numbers."""
+    def to_inference_request(self, value: Input) -> InferenceRequest:
+        """Convert to an InferenceRequest. Raises InvalidParameter for options that only apply to numbers."""
         for name in NUMERIC_ONLY_OPTIONS:
             if name in self.attention.model_fields_set:
                 raise InvalidParameter(f"{name} does not apply to images", f"attention.{name}")
-        return EmbedRequest(
+        return InferenceRequest(
             [value], model=self.model, attention=self.attention.to_options(), input_path=lambda _: "input"
         )
 
@@ -126,7 +126,7 @@ async def attention_image(request: HttpRequest) -> Response:
         value = payload.to_input()
     state = request.app_state
     deadline = request_deadline(request, state.settings.queue_timeout_ms)
-    (output,) = (await embed_http(request, options.to_embed_request(value))).outputs
+    (output,) = (await infer_http(request, options.to_inference_request(value))).outputs
     media_type = preferred_media_type(request.header_values.get("accept", ""), (PNG, SVG))
     draw = partial(_draw, state, options, value, output, deadline, media_type)
     async with CancelOnDisconnect(request):
@@ -143,7 +143,7 @@ IMAGE_HEADERS = {
 
 
 def _draw(
-    state: AppState, options: AttentionImageOptions, value: Input, output: EmbeddingOutput, deadline: float,
+    state: AppState, options: AttentionImageOptions, value: Input, output: InputResult, deadline: float,
     media_type: str,
 ) -> bytes:  # fmt: skip
     """Draw the file; run off the event loop, it takes up to seconds. Raises DeadlineExceeded or InvalidParameter."""
@@ -157,7 +157,7 @@ def _draw(
     return encode_svg(drawing, f"Attention of {output.encoder.name}") if media_type == SVG else encode_png(drawing)
 
 
-def _drawing(state: AppState, options: AttentionImageOptions, value: Input, output: EmbeddingOutput) -> Drawing:
+def _drawing(state: AppState, options: AttentionImageOptions, value: Input, output: InputResult) -> Drawing:
     """Lay the input out with its attention. Raises TooManyPanels."""
     if isinstance(value, str):
         return AttentionRenderer(options.attention, output, options.width_px or TEXT_WIDTH_PX).render_text(value)

@@ -26,10 +26,10 @@ from service.api.common.inputs import (
 from service.engine.plan import FLOAT_BYTES, AttentionOptions, mean_from_words, sum_to_words
 from service.errors import AttentionTooLarge, InvalidInput, InvalidParameter
 from service.http import responses
-from service.http.request import CancelOnDisconnect, HttpRequest, embed_http
+from service.http.request import CancelOnDisconnect, HttpRequest, infer_http
 from service.http.responses import JsonArray
 from service.http.validation import RequestModel
-from service.pipeline.types import EmbeddingOutput, EmbedRequest, EmbedResult, TokenIds
+from service.pipeline.types import InferenceRequest, InferenceResult, InputResult, TokenIds
 
 _TWO_SCHEMA = {"type": "array", "items": INPUT_SCHEMA, "minItems": 2, "maxItems": 2}
 
@@ -45,11 +45,11 @@ class MatchRequest(RequestModel):
     units: Units = Field("tokens", description="The parts of a text.")
     pairs: StrictBool = Field(False, description="Also return the cosine of each pair of parts.")
 
-    def to_embed_request(self) -> EmbedRequest:
-        """Convert to an EmbedRequest. Raises InvalidInput unless there are two inputs."""
+    def to_inference_request(self) -> InferenceRequest:
+        """Convert to an InferenceRequest. Raises InvalidInput unless there are two inputs."""
         if len(self.inputs) != 2:
             raise InvalidInput(f"inputs must contain exactly two items, not {len(self.inputs)}", "inputs")
-        return EmbedRequest(
+        return InferenceRequest(
             [to_multimodal_input(value) for value in self.inputs],
             model=self.model,
             attention=AttentionOptions(),
@@ -99,7 +99,7 @@ class InputAttribution:
     positions'; they are None where it is not. `relevance` `[u]` is rollout, None where there is no attention.
     """
 
-    output: EmbeddingOutput
+    output: InputResult
     part_embeddings: Floats
     similarities: Floats
     contributions: Floats | None
@@ -115,10 +115,10 @@ class SimilarityAttribution:
     pairs: Floats | None
 
 
-def attribute_similarity(outputs: Sequence[EmbeddingOutput], *, words: bool, pairs: bool) -> SimilarityAttribution:
+def attribute_similarity(outputs: Sequence[InputResult], *, words: bool, pairs: bool) -> SimilarityAttribution:
     """Of two items that came with the vectors of their positions. Raises ValueError for other than two."""
     a, b = outputs
-    embeddings = _l2_normalize(a.embedding), _l2_normalize(b.embedding)
+    embeddings = _l2_normalize(a.output), _l2_normalize(b.output)
     attributions = _attribute_input(a, embeddings[1], words), _attribute_input(b, embeddings[0], words)
     pair_similarities = (
         _l2_normalize(attributions[0].part_embeddings) @ _l2_normalize(attributions[1].part_embeddings).T
@@ -128,7 +128,7 @@ def attribute_similarity(outputs: Sequence[EmbeddingOutput], *, words: bool, pai
     return SimilarityAttribution(float(embeddings[0] @ embeddings[1]), attributions, pair_similarities)
 
 
-def num_parts(output: EmbeddingOutput, *, words: bool) -> int:
+def num_parts(output: InputResult, *, words: bool) -> int:
     """How many parts an item has."""
     parts = get_word_offsets(output.prepared) if words else None
     return (
@@ -138,7 +138,7 @@ def num_parts(output: EmbeddingOutput, *, words: bool) -> int:
     )
 
 
-def _attribute_input(output: EmbeddingOutput, other_embedding: Floats, words: bool) -> InputAttribution:
+def _attribute_input(output: InputResult, other_embedding: Floats, words: bool) -> InputAttribution:
     assert output.token_embeddings is not None
     manifest = output.encoder.manifest
     rows = output.token_embeddings[manifest.num_prefix_tokens :]
@@ -177,12 +177,12 @@ MEANING = (
 async def match(request: HttpRequest) -> Response:
     """Compare two inputs: a text and a text, a text and an image, an image and an image."""
     payload = await MatchRequest.read(request)
-    embed_request = payload.to_embed_request()
+    inference_request = payload.to_inference_request()
     words = payload.units == "words"
-    if words and any(isinstance(value, TokenIds) for value in embed_request.inputs):
+    if words and any(isinstance(value, TokenIds) for value in inference_request.inputs):
         raise InvalidParameter("units=words does not apply to token ids; send the text", "units")
     state = request.app_state
-    result = await embed_http(request, embed_request)
+    result = await infer_http(request, inference_request)
     if payload.pairs:
         _check_size(result, state.settings.max_attention_bytes, words=words)
     work = partial(attribute_similarity, result.outputs, words=words, pairs=payload.pairs)
@@ -191,7 +191,7 @@ async def match(request: HttpRequest) -> Response:
     return await responses.streaming_json(_response(attribution, result.encoder.name, payload))
 
 
-def _check_size(result: EmbedResult, max_bytes: int, *, words: bool) -> None:
+def _check_size(result: InferenceResult, max_bytes: int, *, words: bool) -> None:
     a, b = (num_parts(item, words=words) for item in result.outputs)
     size = FLOAT_BYTES * a * b
     if size > max_bytes:

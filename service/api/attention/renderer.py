@@ -11,7 +11,7 @@ from models.artifact.manifest import Manifest
 from models.preprocess.image import PreprocessedImage
 from models.preprocess.model_input import ModelInput, TokenizedText
 from service.api.common.attention import AttentionRequest, text_units
-from service.pipeline.types import EmbeddingOutput
+from service.pipeline.types import InputResult
 from service.visualization.drawing import Drawing
 from service.visualization.heatmap import image_heatmap
 from service.visualization.matrix import matrix
@@ -100,7 +100,7 @@ class AttentionRenderer:
     """One input's attention: one axis, or two with query "all", after those of layers and heads if any."""
 
     options: AttentionRequest
-    output: EmbeddingOutput
+    output: InputResult
     width_px: int
 
     def render_text(self, text: str) -> Drawing:

@@ -15,7 +15,7 @@ from models.preprocess.model_input import ModelInput, TokenizedText, TokenOffset
 from service.engine.plan import AttentionOptions, AttentionWeights
 from service.http.responses import Base64Array, JsonArray
 from service.http.validation import integral
-from service.pipeline.types import EmbeddingOutput
+from service.pipeline.types import InputResult
 
 Indices = Annotated[
     tuple[Annotated[StrictInt, Field(ge=0)], ...], Field(min_length=1, max_length=1_024, fail_fast=True)
@@ -109,7 +109,7 @@ def to_float16(weights: Floats) -> NDArray[np.float16]:
 PX_DECIMALS = 2
 
 
-def attention_object(options: AttentionRequest, weights: AttentionWeights, output: EmbeddingOutput) -> dict[str, Any]:
+def attention_object(options: AttentionRequest, weights: AttentionWeights, output: InputResult) -> dict[str, Any]:
     """Return the attention object of an input, with its tokens or grid."""
     in_base64, values, indices = options.encoding == "base64", weights.values, weights.indices
     sparse = {}
@@ -125,11 +125,18 @@ def attention_object(options: AttentionRequest, weights: AttentionWeights, outpu
     }
 
 
+def requested_attention(options: AttentionRequest | None, output: InputResult) -> dict[str, Any]:
+    """Return the `attention` field of an input's answer; nothing if none was requested."""
+    if options is None or output.attention is None:
+        return {}
+    return {"attention": attention_object(options, output.attention, output)}
+
+
 def _as_int32(indices: Ints) -> NDArray[np.int32]:
     return indices.astype("<i4")
 
 
-def alignment(output: EmbeddingOutput, units: Units = "tokens", *, with_prefix: bool = False) -> dict[str, Any]:
+def alignment(output: InputResult, units: Units = "tokens", *, with_prefix: bool = False) -> dict[str, Any]:
     """Return the tokens, or words, of a text; the grid of an image."""
     prepared, image = output.prepared, output.encoder.manifest.image
     return {

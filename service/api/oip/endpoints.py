@@ -12,9 +12,9 @@ from service.errors import InvalidInput, ModelNotFound, UnsupportedMediaType
 from service.http import body, error_responses, responses
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import PlainError
-from service.http.request import HttpRequest, embed_http, parse_header_int
+from service.http.request import HttpRequest, infer_http, parse_header_int
 from service.http.validation import max_inputs, parse_request_json
-from service.pipeline.types import EmbedRequest
+from service.pipeline.types import InferenceRequest
 from service.runtime.encoder import AnyEncoder
 
 HEADER_LENGTH = "inference-header-content-length"
@@ -111,8 +111,8 @@ async def infer(request: HttpRequest) -> Response:
     if not inputs:
         raise InvalidInput("the request has no inputs to embed", "inputs")
     tensor_index = next(i for i, tensor in enumerate(payload.inputs) if tensor.name == name)
-    result = await embed_http(
-        request, EmbedRequest(inputs, model=encoder.name, input_path=f"inputs[{tensor_index}].data[{{}}]".format)
+    result = await infer_http(
+        request, InferenceRequest(inputs, model=encoder.name, input_path=f"inputs[{tensor_index}].data[{{}}]".format)
     )
     return await _infer_response(payload, encoder, result.embeddings)
 

@@ -26,17 +26,20 @@ from service.api.tei.request import (
     TokenLists,
     TokenVectors,
 )
+from service.engine.items import Timing
 from service.http import body, error_responses, responses, validation
 from service.http.endpoints import Dialect, Endpoint
-from service.http.request import CancelOnDisconnect, HttpRequest, embed_http
+from service.http.request import CancelOnDisconnect, HttpRequest, infer_http
 from service.http.responses import JsonArray, StreamedList
 from service.http.validation import max_inputs
-from service.pipeline.embed import check_prompt, text_encoder
-from service.pipeline.types import EmbedRequest, EmbedResult
+from service.pipeline.infer import check_prompt, text_encoder
+from service.pipeline.types import InferenceRequest, InferenceResult
+from service.runtime.encoder import AnyEncoder
 from service.runtime.providers import CPU
 
 _TYPES: dict[type[errors.HeadlightError], tuple[str, HTTPStatus | None]] = {
     errors.EmptyInput: ("Empty", HTTPStatus.BAD_REQUEST),
+    errors.TaskNotSupported: ("Backend", HTTPStatus.FAILED_DEPENDENCY),
     errors.InvalidTokens: ("Tokenizer", HTTPStatus.UNPROCESSABLE_ENTITY),
     errors.BadRequestError: ("Validation", HTTPStatus.UNPROCESSABLE_ENTITY),
     errors.Overloaded: ("Overloaded", None),
@@ -117,15 +120,17 @@ async def embedding(request: HttpRequest) -> Response:
 
 async def embedding_all(request: HttpRequest) -> Response:
     """Vectors of all tokens of texts, as they are pooled."""
-    embed_request = replace((await EmbedAllRequest.read(request)).to_embed_request(), return_token_embeddings=True)
-    result = await embed_http(request, embed_request)
+    inference_request = replace(
+        (await EmbedAllRequest.read(request)).to_inference_request(), return_token_embeddings=True
+    )
+    result = await infer_http(request, inference_request)
 
     def texts() -> Iterator[JsonArray]:
         for item in result.outputs:
             assert item.token_embeddings is not None
             yield JsonArray(item.token_embeddings)
 
-    return _with_timing_headers(embed_request, result, await responses.streaming_json(StreamedList(texts())))
+    return _with_timing_headers(inference_request, result, await responses.streaming_json(StreamedList(texts())))
 
 
 async def similarity(request: HttpRequest) -> Response:
@@ -176,29 +181,35 @@ async def health(request: HttpRequest) -> Response:
 
 
 async def _embedding(request: HttpRequest, payload: TeiEmbedRequest) -> Response:
-    embed_request = payload.to_embed_request()
-    result = await embed_http(request, embed_request)
-    return _with_timing_headers(embed_request, result, await responses.streaming_json(JsonArray(result.embeddings)))
+    inference_request = payload.to_inference_request()
+    result = await infer_http(request, inference_request)
+    return _with_timing_headers(inference_request, result, await responses.streaming_json(JsonArray(result.embeddings)))
 
 
 async def _similarity(request: HttpRequest, payload: SimilarityRequest) -> Response:
     if not payload.inputs.sentences:
         raise errors.EmptyInput("inputs.sentences must not be empty", "inputs.sentences")
-    embed_request = payload.to_embed_request()
-    result = await embed_http(request, embed_request)
+    inference_request = payload.to_inference_request()
+    result = await infer_http(request, inference_request)
     source, others = result.embeddings[0], result.embeddings[1:]
-    return _with_timing_headers(embed_request, result, responses.json_response(others @ source))
+    return _with_timing_headers(inference_request, result, responses.json_response(others @ source))
 
 
-def _with_timing_headers(embed_request: EmbedRequest, result: EmbedResult, response: Response) -> Response:
+def _with_timing_headers(inference_request: InferenceRequest, result: InferenceResult, response: Response) -> Response:
+    characters = sum(len(text) for text in inference_request.inputs if isinstance(text, str))
+    return with_timing_headers(response, characters, result.num_tokens, result.timing, result.encoder)
+
+
+def with_timing_headers(
+    response: Response, characters: int, num_tokens: int, timing: Timing, encoder: AnyEncoder
+) -> Response:
     """Add that server's timing headers, in ms."""
-    stages_ms = result.timing.stages_ms()
-    characters = sum(len(text) for text in embed_request.inputs if isinstance(text, str))
+    stages_ms = timing.stages_ms()
     response.headers.update(
         {
-            "x-compute-type": "cpu" if result.encoder.provider == CPU else "gpu",
+            "x-compute-type": "cpu" if encoder.provider == CPU else "gpu",
             "x-compute-characters": str(characters),
-            "x-compute-tokens": str(result.num_tokens),
+            "x-compute-tokens": str(num_tokens),
             "x-total-time": f"{sum(stages_ms.values()):.2f}",
             "x-tokenization-time": f"{stages_ms['preprocess']:.2f}",
             "x-queue-time": f"{stages_ms['queue']:.2f}",

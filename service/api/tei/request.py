@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, RootModel, StrictBool, S
 from models.preprocess.text import KeptSide
 from service.api.common.inputs import IDS_SCHEMA, Ids, Strings, as_list, to_input
 from service.http.validation import Dimensions, RequestModel
-from service.pipeline.types import EmbedRequest
+from service.pipeline.types import InferenceRequest
 
 _TEXT_SCHEMA: list[dict[str, Any]] = [{"type": "string"}, IDS_SCHEMA]
 Texts = Annotated[
@@ -45,9 +45,9 @@ class EmbedAllRequest(Truncation, RequestModel):
     inputs: Texts
     model: StrictStr | None = None
 
-    def to_embed_request(self) -> EmbedRequest:
-        """Convert to an EmbedRequest."""
-        return EmbedRequest(
+    def to_inference_request(self) -> InferenceRequest:
+        """Convert to an InferenceRequest."""
+        return InferenceRequest(
             [to_input(value) for value in self.inputs],
             model=self.model,
             input_path="inputs[{}]".format,
@@ -63,9 +63,9 @@ class TeiEmbedRequest(EmbedAllRequest):
     normalize: StrictBool = Field(True, description="Scale vectors to length 1.")
     dimensions: Dimensions | None = Field(None, description="Keep the first dimensions only.")
 
-    def to_embed_request(self) -> EmbedRequest:
-        """Convert to an EmbedRequest."""
-        return replace(super().to_embed_request(), dimensions=self.dimensions, normalize=self.normalize)
+    def to_inference_request(self) -> InferenceRequest:
+        """Convert to an InferenceRequest."""
+        return replace(super().to_inference_request(), dimensions=self.dimensions, normalize=self.normalize)
 
 
 class Sentences(BaseModel):
@@ -82,10 +82,10 @@ class SimilarityRequest(RequestModel):
     parameters: Truncation | None = None
     model: StrictStr | None = None
 
-    def to_embed_request(self) -> EmbedRequest:
-        """Convert to an EmbedRequest: the source first, then the sentences compared with it."""
+    def to_inference_request(self) -> InferenceRequest:
+        """Convert to an InferenceRequest: the source first, then the sentences compared with it."""
         options = self.parameters or Truncation()
-        return EmbedRequest(
+        return InferenceRequest(
             [self.inputs.source_sentence, *self.inputs.sentences],
             model=self.model,
             input_path=lambda place: f"inputs.sentences[{place - 1}]" if place else "inputs.source_sentence",

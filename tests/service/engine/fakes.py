@@ -74,7 +74,7 @@ class FakeModel:
             raise InferenceFailed("the model could not be run")
 
     def _array(self, name: str, items: Sequence[Ints]) -> Floats:
-        if name == tensors.EMBEDDING:
+        if name == tensors.OUTPUT:
             rows = [[np.nan if NAN_ID in ids else ids.sum(), len(ids)] for ids in items]
             return np.array(rows, dtype=np.float32)
         longest = max(map(len, items))

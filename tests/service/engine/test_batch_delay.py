@@ -203,8 +203,8 @@ def test_shared_batch_gives_each_request_its_outputs(patient: Engine, model: Fak
         model.gate.set()
         await asyncio.gather(first.wait(), second.wait())
         ((without,), (with_it,)) = await asyncio.gather(plain.wait(), seen.wait())
-        assert (without.embedding.tolist(), without.attention) == ([2, 2], None)
-        assert with_it.embedding.tolist() == [3, 3]
+        assert (without.output.tolist(), without.attention) == ([2, 2], None)
+        assert with_it.output.tolist() == [3, 3]
         assert with_it.attention
         assert with_it.attention.values.tolist() == pytest.approx([1 / 3] * 3)
 

@@ -14,7 +14,7 @@ from tests.service.engine.requests import POOLED, make_items, occupy_engine, run
 def test_results_come_back_in_the_requests_order(engine: Engine) -> None:
     async def scenario() -> None:
         results = await submit(engine, make_items(9, 2, 50, 2, 31)).wait()
-        assert [result.embedding.tolist() for result in results] == [[n, n] for n in (9, 2, 50, 2, 31)]
+        assert [result.output.tolist() for result in results] == [[n, n] for n in (9, 2, 50, 2, 31)]
 
     asyncio.run(scenario())
 
@@ -111,8 +111,8 @@ def test_identical_items_that_wait_together_are_computed_once(engine: Engine, mo
         await first.wait()
         (alone,) = await one.wait()
         results = await two.wait()
-        assert [result.embedding.tolist() for result in results] == [[10, 5], [6, 6], [10, 5]]
-        assert alone.embedding.tolist() == [10, 5]
+        assert [result.output.tolist() for result in results] == [[10, 5], [6, 6], [10, 5]]
+        assert alone.output.tolist() == [10, 5]
 
     asyncio.run(scenario())
     assert sum(len(batch) for batch in model.batches) == 3
@@ -125,7 +125,7 @@ def test_embeddings_are_remembered_by_content_where_that_is_wanted(model: FakeMo
         after = await submit(engine, [same, *make_items(3)]).wait()
         only = await submit(engine, [same]).wait()
         for result in (after[0], only[0]):
-            np.testing.assert_array_equal(result.embedding, before[0].embedding)
+            np.testing.assert_array_equal(result.output, before[0].output)
 
     for engine in run_engine(model, 1_000, cache_bytes=10_000):
         asyncio.run(scenario(engine))

@@ -26,7 +26,7 @@ def test_token_embeddings_have_one_vector_per_position(engine: Engine, model: Fa
         assert short.token_embeddings is not None
         assert long.token_embeddings.tolist() == [[i, 1] for i in range(5)]
         assert short.token_embeddings.tolist() == [[7, 1], [8, 1], [9, 1]]
-        np.testing.assert_array_equal(short.token_embeddings.sum(axis=0), short.embedding)
+        np.testing.assert_array_equal(short.token_embeddings.sum(axis=0), short.output)
         assert short.token_embeddings.base is None, "a view would keep the batch alive"
         assert short.attention is None
 
@@ -109,13 +109,13 @@ def test_bad_item_costs_only_its_own_request(engine: Engine, model: FakeModel) -
 
 
 def test_value_that_is_not_finite_fails_its_own_item_alone() -> None:
-    lane = BatchKey("fake", (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS))
+    lane = BatchKey("fake", (tensors.OUTPUT, tensors.TOKEN_EMBEDDINGS))
     items = [QueueItem(lane, item, [Waiter(cast("EngineRequest", None), 0, None)]) for item in make_items(3, 2, 2)]
     rows = np.zeros((3, 3, 2), np.float32)
     rows[1, 1] = np.nan
     rows[2, 2] = np.nan  # past the length of the third, where nobody reads
     first, second, third = unbatch(
-        items, {tensors.EMBEDDING: np.zeros((3, 2), np.float32), tensors.TOKEN_EMBEDDINGS: rows}
+        items, {tensors.OUTPUT: np.zeros((3, 2), np.float32), tensors.TOKEN_EMBEDDINGS: rows}
     )
     assert isinstance(second, InferenceFailed)
     assert isinstance(first, list)
@@ -123,7 +123,7 @@ def test_value_that_is_not_finite_fails_its_own_item_alone() -> None:
 
 
 def test_batches_of_vectors_are_as_large_as_plain_ones() -> None:
-    vectors = BatchKey("fake", (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS))
-    assert (vectors.embedding_only, vectors.needs_attention) == (False, False)
+    vectors = BatchKey("fake", (tensors.OUTPUT, tensors.TOKEN_EMBEDDINGS))
+    assert (vectors.output_only, vectors.needs_attention) == (False, False)
     seen = BatchKey("fake", (*vectors.outputs, tensors.pooled_reduction("rollout")))
-    assert (seen.embedding_only, seen.needs_attention) == (False, True)
+    assert (seen.output_only, seen.needs_attention) == (False, True)

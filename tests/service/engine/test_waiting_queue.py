@@ -15,8 +15,8 @@ from service.engine.items import BatchKey, EngineRequest, QueueItem, Waiter
 from service.engine.waiting_queue import BatchLimits, WaitingQueue
 from tests.service.engine.fakes import FakeItem, ids_of_length
 
-PLAIN = BatchKey("fake", (tensors.EMBEDDING,))
-SEEN = BatchKey("fake", (tensors.EMBEDDING, tensors.pooled_reduction("rollout")))
+PLAIN = BatchKey("fake", (tensors.OUTPUT,))
+SEEN = BatchKey("fake", (tensors.OUTPUT, tensors.pooled_reduction("rollout")))
 LIMITS = {"fake": BatchLimits(tokens=100, attention_elements=1_000)}
 
 
@@ -213,8 +213,8 @@ def test_batch_that_is_large_enough_is_of_one_lane(requests: Requests) -> None:
     "other",
     [
         BatchKey("another", SEEN.outputs),
-        BatchKey("fake", (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS)),
-        BatchKey("fake", (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS, tensors.pooled_reduction("rollout"))),
+        BatchKey("fake", (tensors.OUTPUT, tensors.TOKEN_EMBEDDINGS)),
+        BatchKey("fake", (tensors.OUTPUT, tensors.TOKEN_EMBEDDINGS, tensors.pooled_reduction("rollout"))),
     ],
     ids=["of another model", "vectors", "vectors and attention"],
 )

@@ -4,7 +4,7 @@ import pytest
 
 from service.engine.plan import AttentionOptions, TokenEmbeddingPlan
 from service.errors import AttentionTooLarge
-from service.pipeline.embed import AttentionSizeLimits
+from service.pipeline.infer import AttentionSizeLimits
 from service.settings import Settings
 from tests.service.engine.requests import make_items
 from tests.service.engine.test_plan import manifest

@@ -15,9 +15,9 @@ from service.runtime.session import IoBindingRunner
 
 LENGTHS = [[5], [1, 9, 30], [3, 40, 1, 1, 7]]
 WANTED = [
-    (tensors.EMBEDDING,),
-    (tensors.pooled_reduction("rollout"), tensors.EMBEDDING),
-    (tensors.EMBEDDING, tensors.TOKEN_EMBEDDINGS, tensors.layer_weights(1)),
+    (tensors.OUTPUT,),
+    (tensors.pooled_reduction("rollout"), tensors.OUTPUT),
+    (tensors.OUTPUT, tensors.TOKEN_EMBEDDINGS, tensors.layer_weights(1)),
 ]
 
 

@@ -47,7 +47,7 @@ def test_tensorrt_is_opt_in(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_gpu_session_equals_cpu_session(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, asked: DeviceOption, provider: str
 ) -> None:
-    wanted = (tensors.EMBEDDING, tensors.pooled_reduction("rollout"))
+    wanted = (tensors.OUTPUT, tensors.pooled_reduction("rollout"))
     expected = open_encoder(tiny, device="cpu").run(ITEMS, wanted)
     runtime = GpuRuntime().install(monkeypatch)
     encoder = open_encoder(tiny, device=asked, threads=2, concurrent_batches=2)
@@ -89,7 +89,7 @@ def test_idle_gpu_is_rejected_only_if_requested(
     encoder = open_encoder(tiny, device="auto")
     assert encoder.provider == CPU
     assert runtime.provider_chains[-1] == [(CPU, {})]
-    assert encoder.run(ITEMS)[tensors.EMBEDDING].shape == (2, 32)
+    assert encoder.run(ITEMS)[tensors.OUTPUT].shape == (2, 32)
 
 
 def test_cuda_instead_of_tensorrt_is_rejected(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

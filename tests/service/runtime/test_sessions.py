@@ -56,10 +56,10 @@ def test_slow_cpu_fusions_are_disabled(tiny: Path, tmp_path: Path, monkeypatch: 
 def test_run_returns_requested_outputs_only(encoder: TextEncoder) -> None:
     items = [np.arange(2, 7), np.array([3])]
     pooled = tensors.pooled_reduction("rollout")
-    assert encoder.run(items).keys() == {tensors.EMBEDDING}
-    seen = encoder.run(items, (tensors.EMBEDDING, pooled))
-    assert seen.keys() == {tensors.EMBEDDING, pooled}
-    np.testing.assert_allclose(seen[tensors.EMBEDDING], encoder.run(items)[tensors.EMBEDDING], atol=1e-6)
+    assert encoder.run(items).keys() == {tensors.OUTPUT}
+    seen = encoder.run(items, (tensors.OUTPUT, pooled))
+    assert seen.keys() == {tensors.OUTPUT, pooled}
+    np.testing.assert_allclose(seen[tensors.OUTPUT], encoder.run(items)[tensors.OUTPUT], atol=1e-6)
     np.testing.assert_allclose(seen[pooled].sum(-1), 1, atol=1e-6)
 
 
@@ -75,7 +75,7 @@ def test_failing_run_raises_inference_failed_without_input(
     with pytest.raises(InferenceFailed) as failure:
         encoder.run([np.array([10_000_000])])
     assert "10000000" not in failure.value.message
-    assert encoder.run([np.array([3])])[tensors.EMBEDDING].shape == (1, 32)
+    assert encoder.run([np.array([3])])[tensors.OUTPUT].shape == (1, 32)
     capfd.readouterr()
 
 

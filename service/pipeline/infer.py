@@ -2,11 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from models.artifact.arrays import Floats
 from models.preprocess.model_input import ModelInput
 from service.app_state import AppState
 from service.engine.items import EngineRequest, Timing
@@ -20,7 +21,7 @@ from service.errors import (
     UrlNotAllowed,
 )
 from service.pipeline import preprocess
-from service.pipeline.types import EmbeddingOutput, EmbedRequest, EmbedResult, Image, Input, TokenIds, modality
+from service.pipeline.types import Image, InferenceRequest, InferenceResult, Input, InputResult, TokenIds, modality
 from service.runtime.encoder import AnyEncoder, TextEncoder
 from service.settings import Settings
 
@@ -84,33 +85,35 @@ ESTIMATED_CHARS_PER_TOKEN = 5
 tokenization, which halves the cost of a refusal; a text of longer words may be refused slightly early."""
 
 
-async def embed(
-    state: AppState, embed_request: EmbedRequest, deadline: float, engine_requests: list[EngineRequest]
-) -> EmbedResult:
-    """Embed without HTTP.
+async def infer(
+    state: AppState, inference_request: InferenceRequest, deadline: float, engine_requests: list[EngineRequest]
+) -> InferenceResult:
+    """Run a request without HTTP.
 
     Appends to `engine_requests`; the caller must call `engine.on_response_sent()` for each after sending the response.
     """
-    count, max_inputs = len(embed_request.inputs), state.settings.max_client_batch_size
+    count, max_inputs = len(inference_request.inputs), state.settings.max_client_batch_size
     if count > max_inputs:
-        raise TooManyInputs(f"too many inputs: {count} (maximum {max_inputs})", embed_request.input_path(max_inputs))
-    encoder = (
-        state.models.get(embed_request.model)
-        if embed_request.model is not None
-        else state.models.default(modality(embed_request.inputs[0]))
+        raise TooManyInputs(
+            f"too many inputs: {count} (maximum {max_inputs})", inference_request.input_path(max_inputs)
+        )
+    encoder = state.models.select(
+        inference_request.model, modality(inference_request.inputs[0]), inference_request.task
     )
-    groups = _group_by_model(state, encoder, embed_request)
+    groups = _group_by_model(state, encoder, inference_request)
     state.engine.check_capacity(
-        encoder.name, count, sum(_estimate_tokens(embed_request.inputs[i], of) for of, places in groups for i in places)
+        encoder.name,
+        count,
+        sum(_estimate_tokens(inference_request.inputs[i], of) for of, places in groups for i in places),
     )
     size_limits = AttentionSizeLimits(state.settings, len(groups))
     sub_requests = [
-        _ModelSubRequest(state, of, embed_request, places, deadline, (size_limits, i))
+        _ModelSubRequest(state, of, inference_request, places, deadline, (size_limits, i))
         for i, (of, places) in enumerate(groups)
     ]
     engine_requests += [part.engine_request for part in sub_requests]
     outputs = await sub_requests[0].outputs() if len(sub_requests) == 1 else await _run_all(sub_requests, count)
-    return EmbedResult(encoder, outputs, Timing.merge([part.engine_request for part in sub_requests]))
+    return InferenceResult(encoder, outputs, Timing.merge([part.engine_request for part in sub_requests]))
 
 
 def text_encoder(state: AppState, name: str | None) -> TextEncoder:
@@ -125,7 +128,9 @@ def _estimate_tokens(value: Input, encoder: AnyEncoder) -> int:
     """Estimate the tokens of an input before preprocessing; every image of a model has the same number of positions."""
     if isinstance(value, Image):
         return encoder.max_positions
-    length = len(value.ids) if isinstance(value, TokenIds) else len(value) // ESTIMATED_CHARS_PER_TOKEN
+    length = (
+        len(value.ids) if isinstance(value, TokenIds) else preprocess.num_characters(value) // ESTIMATED_CHARS_PER_TOKEN
+    )
     return min(max(1, length), encoder.max_positions)
 
 
@@ -149,31 +154,31 @@ def prompt_for_purpose(encoder: TextEncoder, purpose: str) -> str | None:
 
 
 def _group_by_model(
-    state: AppState, encoder: AnyEncoder, embed_request: EmbedRequest
+    state: AppState, encoder: AnyEncoder, inference_request: InferenceRequest
 ) -> list[tuple[AnyEncoder, Sequence[int]]]:
     """Group the inputs by model: inputs of the other modality are routed to the model with the same embedding space."""
-    modalities = [modality(value) for value in embed_request.inputs]
+    modalities = [modality(value) for value in inference_request.inputs]
     if modalities.count(encoder.manifest.modality) == len(modalities):
         return [(encoder, range(len(modalities)))]
     groups = {}
     for kind in dict.fromkeys(modalities):
         indices = [i for i, found in enumerate(modalities) if found == kind]
-        target = state.models.sibling(encoder, kind)
+        target = state.models.sibling(encoder, kind) if inference_request.task == "embed" else None
         if target is None:
             accepted = "texts, not images" if kind == "image" else "images, not texts"
-            raise InvalidInput(f"this model accepts {accepted}", embed_request.input_path(indices[0]))
+            raise InvalidInput(f"this model accepts {accepted}", inference_request.input_path(indices[0]))
         if encoder.manifest.modality == "image":
-            _reject_images_as_texts(embed_request, indices)
+            _reject_images_as_texts(inference_request, indices)
         groups[target.name] = target, indices
     return list(groups.values())
 
 
-def _reject_images_as_texts(embed_request: EmbedRequest, indices: Sequence[int]) -> None:
+def _reject_images_as_texts(inference_request: InferenceRequest, indices: Sequence[int]) -> None:
     """Reject texts for an image model that are images by mistake: their text would be embedded."""
     for index in indices:
-        value = embed_request.inputs[index]
+        value = inference_request.inputs[index]
         if isinstance(value, str):
-            reject_encoded_image(value, embed_request.input_path(index))
+            reject_encoded_image(value, inference_request.input_path(index))
 
 
 def reject_encoded_image(text: str, param: str) -> None:
@@ -186,7 +191,7 @@ def reject_encoded_image(text: str, param: str) -> None:
         )
 
 
-async def _run_all(sub_requests: "Sequence[_ModelSubRequest]", count: int) -> list[EmbeddingOutput]:
+async def _run_all(sub_requests: "Sequence[_ModelSubRequest]", count: int) -> list[InputResult]:
     """Run all parts concurrently; the first failure fails the request and cancels the other parts."""
     tasks = [asyncio.ensure_future(part.outputs()) for part in sub_requests]
     try:
@@ -195,7 +200,7 @@ async def _run_all(sub_requests: "Sequence[_ModelSubRequest]", count: int) -> li
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)  # their reservation lasts until they have left the queue
-    outputs: dict[int, EmbeddingOutput] = {}
+    outputs: dict[int, InputResult] = {}
     for part, items in zip(sub_requests, results, strict=True):
         outputs.update(zip(part.input_indices, items, strict=True))
     return [outputs[place] for place in range(count)]
@@ -208,7 +213,7 @@ class _ModelSubRequest:
         self,
         state: AppState,
         encoder: AnyEncoder,
-        embed_request: EmbedRequest,
+        inference_request: InferenceRequest,
         input_indices: Sequence[int],
         deadline: float,
         size_limits: tuple[AttentionSizeLimits, int],
@@ -216,45 +221,50 @@ class _ModelSubRequest:
         """`size_limits` are the request's, and which of its parts this is. Raises InvalidParameter for what this model
         does not have."""
         width = encoder.manifest.embedding.dim
-        if embed_request.dimensions is not None and embed_request.dimensions > width:
-            raise InvalidParameter(f"dimensions must be between 1 and {width}", embed_request.dimensions_param)
+        if inference_request.dimensions is not None and inference_request.dimensions > width:
+            raise InvalidParameter(f"dimensions must be between 1 and {width}", inference_request.dimensions_param)
         if isinstance(encoder, TextEncoder):
-            if embed_request.purpose is not None and embed_request.prompt is None:
-                embed_request = replace(embed_request, prompt=prompt_for_purpose(encoder, embed_request.purpose))
-            check_prompt(encoder, embed_request.prompt)
+            if inference_request.purpose is not None and inference_request.prompt is None:
+                inference_request = replace(
+                    inference_request, prompt=prompt_for_purpose(encoder, inference_request.purpose)
+                )
+            check_prompt(encoder, inference_request.prompt)
         self.input_indices = input_indices
         self.engine_request: EngineRequest = state.engine.create_request(deadline=deadline)
         self._state = state
         self._encoder = encoder
-        self._embed_request = embed_request
-        attention_skipped = embed_request.attention_optional and encoder.manifest.attention is None
+        self._inference_request = inference_request
+        attention_skipped = inference_request.attention_optional and encoder.manifest.attention is None
         self._attention_plan = (
-            embed_request.attention.plan(encoder.manifest)
-            if embed_request.attention and not attention_skipped
+            inference_request.attention.plan(encoder.manifest)
+            if inference_request.attention and not attention_skipped
             else None
         )
-        self._token_plan = TokenEmbeddingPlan(width) if embed_request.return_token_embeddings else None
+        self._token_plan = TokenEmbeddingPlan(width) if inference_request.return_token_embeddings else None
         self._size_limits, self._index = size_limits
 
-    async def outputs(self) -> list[EmbeddingOutput]:
-        """Preprocess, embed and postprocess the inputs."""
+    async def outputs(self) -> list[InputResult]:
+        """Preprocess, run and postprocess the inputs."""
         await preprocess.preprocess(
             self._state,
             self._encoder,
-            self._embed_request,
+            self._inference_request,
             self.input_indices,
             self.engine_request,
             self._check_lengths,
             self._submit,
         )
         results = await self._state.engine.results(self.engine_request)
-        pooled = np.array([result.embedding for result in results])
-        embeddings = self._encoder.postprocess(
-            pooled, self._embed_request.dimensions, normalize=self._embed_request.normalize
-        )
+        outputs: Iterable[Floats] = (result.output for result in results)
+        if self._inference_request.task == "embed":
+            outputs = self._encoder.postprocess(
+                np.array([result.output for result in results]),
+                self._inference_request.dimensions,
+                normalize=self._inference_request.normalize,
+            )
         return [
-            EmbeddingOutput(self._encoder, prepared, embedding, result.attention, result.token_embeddings)
-            for prepared, embedding, result in zip(self.engine_request.prepared, embeddings, results, strict=True)
+            InputResult(self._encoder, prepared, output, result.attention, result.token_embeddings)
+            for prepared, output, result in zip(self.engine_request.prepared, outputs, results, strict=True)
         ]
 
     def _submit(self, items: Sequence[ModelInput]) -> None:
@@ -264,10 +274,10 @@ class _ModelSubRequest:
 
     def _check_lengths(self, items: Sequence[ModelInput]) -> None:
         """Check limits that depend on lengths, possibly of only the first items so far."""
-        if not self._embed_request.truncate:
+        if not self._inference_request.truncate:
             self._reject_truncated(items)
-        if self._embed_request.max_tokens is not None and isinstance(self._encoder, TextEncoder):
-            self._reject_longer(items, self._embed_request.max_tokens)
+        if self._inference_request.max_tokens is not None and isinstance(self._encoder, TextEncoder):
+            self._reject_longer(items, self._inference_request.max_tokens)
         if self._attention_plan:
             _check_query(self._attention_plan, items)
             texts = isinstance(self._encoder, TextEncoder)
@@ -279,13 +289,13 @@ class _ModelSubRequest:
         for index, item in zip(self.input_indices, items, strict=False):
             if item.truncated:
                 message = f"the text has more than {item.num_tokens} tokens"
-                raise ContextLengthExceeded(message, self._embed_request.input_path(index))
+                raise ContextLengthExceeded(message, self._inference_request.input_path(index))
 
     def _reject_longer(self, items: Sequence[ModelInput], max_tokens: int) -> None:
         for index, item in zip(self.input_indices, items, strict=False):
-            if item.num_tokens > max_tokens and not self._embed_request.truncate:
+            if item.num_tokens > max_tokens and not self._inference_request.truncate:
                 raise ContextLengthExceeded(
-                    f"the text has more than {max_tokens} tokens", self._embed_request.input_path(index)
+                    f"the text has more than {max_tokens} tokens", self._inference_request.input_path(index)
                 )
             if item.num_tokens > max_tokens:
                 message = f"texts are truncated at {self._encoder.max_positions} tokens only; one exceeds {max_tokens}"
