@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 from starlette.responses import Response
 
-from models.artifact.manifest import Modality, Pooling
+from models.artifact.manifest import Modality, Pooling, Task
 from service.api.common.attention import Attention, attention_object, grid_info
 from service.api.common.inputs import (
     IMAGE_TYPES,
@@ -159,7 +159,7 @@ class ModelAttention(BaseModel):
 
 
 class ModelObject(BaseModel):
-    """A served model. Vectors of models that name one `space` can be compared.
+    """A served model. Vectors of models that name one `space` can be compared; models with a head have none.
 
     `provider` is the execution provider as the session reports it.
     """
@@ -170,8 +170,10 @@ class ModelObject(BaseModel):
     owned_by: str
     modality: Modality
     architecture: str
-    dimensions: int
-    space: str
+    tasks: list[Task] = Field(description="What the model answers with; the first is its default.")
+    labels: list[str] | None = Field(description="Labels of a model with a head.")
+    dimensions: int | None
+    space: str | None
     max_tokens: int | None
     image: ImageSize | None
     grid: ModelGrid | None
@@ -220,8 +222,10 @@ def model_object(encoder: AnyEncoder) -> dict[str, Any]:
         "owned_by": "headlight",
         "modality": manifest.modality,
         "architecture": manifest.architecture,
-        "dimensions": manifest.embedding.dim,
-        "space": manifest.embedding.space,
+        "tasks": manifest.tasks,
+        "labels": manifest.head.labels if manifest.head else None,
+        "dimensions": None if manifest.head else manifest.embedding.dim,
+        "space": None if manifest.head else manifest.embedding.space,
         "max_tokens": manifest.text.max_tokens if manifest.text else None,
         "image": {"rows_px": image.height_px, "columns_px": image.width_px} if image else None,
         "grid": grid_info(image) if image else None,

@@ -16,15 +16,21 @@ from models.artifact.arrays import Floats, Ints
 from models.artifact.manifest import AttentionSpec, Manifest
 from models.artifact.tensors import Combination, Reduction
 from models.preprocess.model_input import ModelInput, get_word_offsets
+from service.engine.positions import Positions, TextSpan, resolve_positions
 from service.errors import InvalidParameter
 
 
 @dataclass(frozen=True, slots=True)
 class AttentionWeights:
-    """Weights of a response: `values` `[..., n]`, or the k largest `[..., k]` with `indices` of the same shape."""
+    """Weights of a response: `values` `[..., n]`, or the k largest `[..., k]` with `indices` of the same shape.
+
+    `queries` and `keys` are the positions of the rows and columns where some were selected; None for all.
+    """
 
     values: Floats
     indices: Ints | None = None
+    queries: Ints | None = None
+    keys: Ints | None = None
 
 
 def sum_to_words(values: Floats, starts: Ints) -> Floats:
@@ -63,6 +69,8 @@ def top_k(values: Floats, k: int) -> AttentionWeights:
     Equal values keep their order; which of them are dropped is unspecified.
     """
     k = min(k, values.shape[-1])
+    if k == 0:
+        return AttentionWeights(values[..., :0], np.zeros((*values.shape[:-1], 0), dtype=np.int64))
     # A full sort of all heads' rows of a long text is several times as slow.
     indices = np.argpartition(values, values.shape[-1] - k, axis=-1)[..., -k:]
     values_at_k = np.take_along_axis(values, indices, axis=-1)
@@ -100,19 +108,22 @@ class TokenEmbeddingPlan:
 class AttentionPlan:
     """Attention of a request, checked against the model.
 
-    Raw weights are taken from `layers` and their `heads`, or all heads combined. `words` merges a text's tokens;
-    `top_k` limits the weights per row. Reductions exclude the first `prefix` positions. The layer with the most heads
-    has `max_heads`.
+    Raw weights are taken from `layers` and their `heads`, or all heads combined; with `layer_heads`, from the head of
+    a layer in each pair. `query` and `keys` select rows and columns, of which each keeps its weight. `words` merges a
+    text's tokens; `top_k` limits the weights per row. Reductions exclude the first `prefix` positions. The layer with
+    the most heads has `max_heads`.
     """
 
     reduce: tensors.Reduction | Literal["raw"]
-    query: Literal["pool", "all"] | int
+    query: Literal["pool", "all"] | int | Positions
     layers: tuple[int, ...]
     heads: tuple[int, ...] | tensors.Combination
     prefix: int
     max_heads: int
     top_k: int | None = None
     words: bool = False
+    keys: Positions | None = None
+    layer_heads: tuple[tuple[int, int], ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -139,22 +150,30 @@ class AttentionPlan:
         """Return the maximum response size for `n` positions: float32 values, and int64 indices with `top_k`."""
         m = self._visible(n)
         values_per_row = m if self.top_k is None else min(self.top_k, m)
-        rows = m if self.query == "all" else 1
+        rows = 1 if self.query == "pool" or isinstance(self.query, int) else m
+        rows = len(self.query) if isinstance(self.query, tuple) else rows
+        values_per_row = min(values_per_row, len(self.keys)) if isinstance(self.keys, tuple) else values_per_row
         value_bytes = FLOAT_BYTES if self.top_k is None else FLOAT_BYTES + INDEX_BYTES
         return value_bytes * values_per_row * rows * self._num_matrices
 
     def extract(self, arrays: Mapping[str, Floats], row: int, item: ModelInput) -> AttentionWeights:
         """Slice an item's attention from a batch's arrays, copied: a view would keep the batch in memory.
 
-        `[l, h]` of raw weights, `[l]` if heads are combined, then `[m]`, or `[m, m]` with query "all", m the item's
-        entries; padding is never in it.
+        `[l, h]` of raw weights, `[l]` if heads are combined or `[p]` of p pairs of them, then `[m]`, or `[m, m]` with
+        query "all", m the item's entries; padding is never in it.
         """
         m = self._visible(item.num_tokens)
-        rows = [self._select_rows(arrays[name][row], m, item) for name in self._output_names]
+        queries, keys = (
+            None if positions is None else resolve_positions(positions, item, words=self.words)
+            for positions in (self.query if isinstance(self.query, tuple | TextSpan) else None, self.keys)
+        )
+        rows = [self._select(values, m, item, queries, keys) for values in self._matrices(arrays, row)]
         weights = [AttentionWeights(each) if self.top_k is None else top_k(each, self.top_k) for each in rows]
-        if self.reduce == "raw":
-            return stack(weights)
-        return weights[0] if weights[0].indices is not None else AttentionWeights(weights[0].values.copy())
+        found = stack(weights) if self.reduce == "raw" else weights[0]
+        indices = found.indices if found.indices is None or keys is None else keys[found.indices]
+        values = np.ascontiguousarray(found.values)
+        values = values if values.base is None else values.copy()
+        return AttentionWeights(values, indices, queries, keys)
 
     def workspace_bytes(self, n: int) -> int:
         """Return the memory that an item of `n` positions takes while it runs: the heads of one
@@ -172,11 +191,18 @@ class AttentionPlan:
         """The number of matrices in the response: one, or one per head and layer for raw weights."""
         if self.reduce != "raw":
             return 1
+        if self.layer_heads:
+            return len(self.layer_heads)
         return len(self.layers) * (len(self.heads) if isinstance(self.heads, tuple) else 1)
 
-    @property
-    def _output_names(self) -> tuple[str, ...]:
-        return tuple(map(self._raw_output_name, self.layers)) if self.reduce == "raw" else self.outputs
+    def _matrices(self, arrays: Mapping[str, Floats], row: int) -> list[Floats]:
+        """Return the item's part of each output: of each layer, or of the head in each pair of `layer_heads`."""
+        if self.layer_heads and isinstance(self.heads, tuple):
+            return [
+                arrays[self._raw_output_name(layer)][row][self.heads.index(head)] for layer, head in self.layer_heads
+            ]
+        names = tuple(map(self._raw_output_name, self.layers)) if self.reduce == "raw" else self.outputs
+        return [arrays[name][row] for name in names]
 
     def _visible(self, n: int) -> int:
         """Return how many of an item's `n` positions are in the response: raw weights include the prefix."""
@@ -188,57 +214,95 @@ class AttentionPlan:
             return (tensors.pooled_layer_weights if pooled else tensors.layer_weights)(layer)
         return (tensors.pooled_combined_heads if pooled else tensors.combined_heads)(layer, self.heads)
 
+    def _select(self, values: Floats, m: int, item: ModelInput, queries: Ints | None, keys: Ints | None) -> Floats:
+        """Return the columns `keys` of the query's rows of `[..., s, s]`, or of `[..., s]` where they are pooled
+        already; of words if requested."""
+        selected = self._select_rows(values, m, item)
+        if queries is not None:
+            selected = selected[..., queries, :]
+        return selected if keys is None else selected[..., keys]
+
     def _select_rows(self, values: Floats, m: int, item: ModelInput) -> Floats:
-        """Return the query's rows of `[..., s, s]`, or of `[..., s]` where they are pooled already; of words if
-        requested."""
+        """Return the row of the query, if it is one, else all rows."""
         words = get_word_offsets(item) if self.words else None
         selected = values[..., :m] if self.query == "pool" else values[..., :m, :m]
         if words is not None:
             selected = sum_to_words(selected, words.first_tokens)
         if isinstance(self.query, int):
             return selected[..., self.query, :] if words is None else word_row(selected, words.first_tokens, self.query)
-        return mean_from_words(selected, words.first_tokens) if words is not None and self.query == "all" else selected
+        return mean_from_words(selected, words.first_tokens) if words is not None and self.query != "pool" else selected
 
 
 @dataclass(frozen=True, slots=True)
 class AttentionOptions:
-    """`query` selects whose attention: the embedding's, every position's, or that of one token, patch or (raw)
-    position.
+    """`query` selects whose attention: the output's, every position's, that of one token, patch or (raw) position, or
+    of several, and `keys` which positions it is paid to.
 
-    `layers` and `heads` (None for all) select raw weights only, as does a combination of heads. `words` merges a text's
+    `layers` and `heads` (None for all) select raw weights only, as does a combination of heads; `layer_heads` is a head
+    of a layer each. `words` merges a text's
     tokens; the `top_k` largest of each row are kept, or all.
     """
 
     reduce: Reduction | Literal["raw"] = "rollout"
-    query: Literal["pool", "all"] | int = "pool"
+    query: Literal["pool", "all"] | int | Positions = "pool"
     layers: tuple[int, ...] | None = None
     heads: tuple[int, ...] | Combination | None = None
     top_k: int | None = None
     words: bool = False
+    keys: Positions | None = None
+    layer_heads: tuple[tuple[int, int], ...] | None = None
 
     def plan(self, manifest: Manifest) -> AttentionPlan:
         """How to answer this from that model. Raises InvalidParameter for what the model does not have."""
         if manifest.attention is None:
             raise InvalidParameter("this model has no attention", "attention")
-        if self.reduce != "raw" and (self.layers, self.heads) != (None, None):
+        if self.reduce != "raw" and (self.layers, self.heads, self.layer_heads) != (None, None, None):
             param = "attention.heads" if self.layers is None else "attention.layers"
             raise InvalidParameter("layers and heads require reduce=raw", param)
+        if self.layer_heads is not None:
+            return self._plan_layer_heads(manifest, manifest.attention)
         if self.words and manifest.text is None:
             raise InvalidParameter("units=words requires a text model", "attention.units")
         for name, chosen in (("layers", self.layers), ("heads", self.heads)):
             if isinstance(chosen, tuple) and len(set(chosen)) < len(chosen):
                 raise InvalidParameter(f"{name} must not contain duplicates", f"attention.{name}")
         layers = self._layers(manifest.attention)
+        heads = self._heads(layers, manifest.attention) if self.reduce == "raw" else ()
+        return self._plan(manifest, manifest.attention, layers, heads)
+
+    def _plan(
+        self,
+        manifest: Manifest,
+        attention: AttentionSpec,
+        layers: tuple[int, ...],
+        heads: tuple[int, ...] | Combination,
+        layer_heads: tuple[tuple[int, int], ...] = (),
+    ) -> AttentionPlan:
         return AttentionPlan(
             reduce=self.reduce,
             query=self.query,
             layers=layers,
-            heads=self._heads(layers, manifest.attention) if self.reduce == "raw" else (),
+            heads=heads,
             prefix=manifest.num_prefix_tokens,
-            max_heads=max(manifest.attention.heads),
+            max_heads=max(attention.heads),
             top_k=self.top_k,
             words=self.words,
+            keys=self.keys,
+            layer_heads=layer_heads,
         )
+
+    def _plan_layer_heads(self, manifest: Manifest, attention: AttentionSpec) -> AttentionPlan:
+        """Return the plan for a head of a layer each; the graph computes all of those heads in all of those layers."""
+        pairs = self.layer_heads or ()
+        if (self.layers, self.heads) != (None, None):
+            raise InvalidParameter("layer_heads replaces layers and heads", "attention.layer_heads")
+        for layer, head in pairs:
+            if layer >= attention.num_layers or head >= attention.heads[layer]:
+                raise InvalidParameter(f"there is no head {head} in a layer {layer}", "attention.layer_heads")
+        layers, heads = (tuple(sorted({pair[i] for pair in pairs})) for i in (0, 1))
+        if max(heads) >= min(attention.heads[layer] for layer in layers):
+            raise InvalidParameter("all of these heads must be in all of these layers", "attention.layer_heads")
+        return self._plan(manifest, attention, layers, heads, pairs)
 
     def _layers(self, attention: AttentionSpec) -> tuple[int, ...]:
         for layer in self.layers or ():

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from models.artifact.arrays import Floats
-from models.preprocess.model_input import ModelInput
+from models.preprocess.model_input import ModelInput, TextPair
 from service.app_state import AppState
 from service.engine.items import EngineRequest, Timing
 from service.engine.plan import AttentionPlan, TokenEmbeddingPlan
+from service.engine.positions import PositionError, Positions, TextSpan, resolve_positions
 from service.errors import (
     AttentionTooLarge,
     ContextLengthExceeded,
@@ -97,6 +98,8 @@ async def infer(
         raise TooManyInputs(
             f"too many inputs: {count} (maximum {max_inputs})", inference_request.input_path(max_inputs)
         )
+    if inference_request.task == "embed":
+        _reject_pairs(inference_request)
     encoder = state.models.select(
         inference_request.model, modality(inference_request.inputs[0]), inference_request.task
     )
@@ -171,6 +174,15 @@ def _group_by_model(
             _reject_images_as_texts(inference_request, indices)
         groups[target.name] = target, indices
     return list(groups.values())
+
+
+def _reject_pairs(inference_request: InferenceRequest) -> None:
+    """Reject pairs to embed: they are one input to models with a head only."""
+    for i, value in enumerate(inference_request.inputs):
+        if isinstance(value, TextPair):
+            raise InvalidInput(
+                "a pair of texts is read by models with a head, not embedded", inference_request.input_path(i)
+            )
 
 
 def _reject_images_as_texts(inference_request: InferenceRequest, indices: Sequence[int]) -> None:
@@ -303,6 +315,10 @@ class _ModelSubRequest:
 
 
 def _check_query(plan: AttentionPlan, items: Sequence[ModelInput]) -> None:
+    """Raise InvalidParameter for positions, or words, that an item does not have."""
+    for param, positions in (("query", plan.query), ("keys", plan.keys)):
+        if isinstance(positions, tuple | TextSpan):
+            _check_positions(plan, positions, items, f"attention.{param}")
     if not (plan.words or isinstance(plan.query, int)):
         return
     lengths = [count for item in items if (count := plan.num_entries(item)) is not None]
@@ -313,3 +329,14 @@ def _check_query(plan: AttentionPlan, items: Sequence[ModelInput]) -> None:
         raise InvalidParameter(
             f"query {plan.query} is out of range: the input has {min(lengths)} {unit}", "attention.query"
         )
+
+
+def _check_positions(plan: AttentionPlan, positions: Positions, items: Sequence[ModelInput], param: str) -> None:
+    for item in items:
+        try:
+            resolved = resolve_positions(positions, item, words=plan.words)
+        except PositionError as error:
+            raise InvalidParameter(str(error), param) from None
+        count = plan.num_entries(item)
+        if count is not None and len(resolved) and int(resolved.max()) >= count:
+            raise InvalidParameter(f"{resolved.max()} is out of range: the input has {count} positions", param)

@@ -20,27 +20,36 @@ MIN_CELL_PX: Final = 10
 _MAX_NAME_CHARACTERS: Final = 14
 
 
-def matrix(values: npt.ArrayLike, names: Sequence[str], *, width_px: int, caption: Sequence[str]) -> Drawing:
-    """Draw `values` `[m, m]`: rows attend to columns. Without `names`, or space for them, as a single panel."""
+def matrix(
+    values: npt.ArrayLike,
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+    *,
+    width_px: int,
+    caption: Sequence[str],
+) -> Drawing:
+    """Draw `values` `[m, n]`: rows attend to columns. Without names, or space for them, as a single panel."""
     page = Page(width_px)
     array = np.asarray(values, dtype=np.float64)
-    font = Font(max(10, min(page.font_px, page.content_width_px // max(1, len(names)) * 2 // 3)))
-    labels = [_shorten(name) for name in names]
-    gutter = max(map(font.width_px, labels), default=0) + font.size_px // 2
-    cell = (page.content_width_px - gutter) // max(1, len(names))
-    if not labels or cell < MIN_CELL_PX:
-        return mosaic(array[None, None], row_names=[""], names=[""], aspect=1, width_px=width_px, caption=caption)
+    longest = max(1, len(row_names), len(column_names))
+    font = Font(max(10, min(page.font_px, page.content_width_px // longest * 2 // 3)))
+    rows, columns = ([_shorten(name) for name in names] for names in (row_names, column_names))
+    gutter = max(map(font.width_px, [*rows, *columns]), default=0) + font.size_px // 2
+    cell = (page.content_width_px - gutter) // longest
+    if not columns or cell < MIN_CELL_PX:
+        aspect = len(array) / max(1, array.shape[1])
+        return mosaic(array[None, None], row_names=[""], names=[""], aspect=aspect, width_px=width_px, caption=caption)
     cell = min(cell, 4 * font.size_px)
     norm = ColorNorm.sqrt_from_zero(array)
-    side = cell * len(labels)
-    left = (page.width_px - side - gutter) // 2 + gutter
-    drawing = page.blank(gutter + side)
-    drawing.add(Raster(left, gutter, render_panel(array, (side, side), norm)))
+    width, height = cell * len(columns), cell * len(rows)
+    left = (page.width_px - width - gutter) // 2 + gutter
+    drawing = page.blank(gutter + height)
+    drawing.add(Raster(left, gutter, render_panel(array, (width, height), norm)))
     middle = (cell + font.ascent_px - font.descent_px) // 2
-    for i, name in enumerate(labels):
+    for i, name in enumerate(rows):
         x = left - font.width_px(name) - font.size_px // 3
         drawing.write(x, gutter + i * cell + middle, name, font, INK)
-    drawing.add(Placed(left, 0, _column_labels(labels, font, cell, gutter), rotated=True))
+    drawing.add(Placed(left, 0, _column_labels(columns, font, cell, gutter), rotated=True))
     return page.stack([drawing, *colorbar(page, norm, caption)])
 
 

@@ -9,10 +9,21 @@ from typing import Annotated, ClassVar, Self
 from pydantic import BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchema
 from starlette.responses import Response
 
+from models.artifact.manifest import Task
 from models.preprocess.image_decoding import decode_image
+from models.preprocess.model_input import TextPair
 from service.api.attention.renderer import AttentionRenderer
 from service.api.common.attention import AttentionRequest
-from service.api.common.inputs import IMAGE_SCHEMA, TEXT_SCHEMA, ImageInput, TextInput, exactly_one_key, is_image
+from service.api.common.inputs import (
+    IMAGE_SCHEMA,
+    PAIR_SCHEMA,
+    TEXT_SCHEMA,
+    ImageInput,
+    PairInput,
+    TextInput,
+    exactly_one_key,
+    is_image,
+)
 from service.app_state import AppState
 from service.errors import DeadlineExceeded, InvalidParameter
 from service.http import body, request
@@ -28,7 +39,7 @@ from service.visualization.panel_grid import TooManyPanels
 NUMERIC_ONLY_OPTIONS = ("top_k", "encoding")
 """Attention options that only concern the notation of numbers."""
 
-_INPUT_SCHEMA = {"anyOf": [{"type": "string"}, TEXT_SCHEMA, IMAGE_SCHEMA]}
+_INPUT_SCHEMA = {"anyOf": [{"type": "string"}, TEXT_SCHEMA, PAIR_SCHEMA, IMAGE_SCHEMA]}
 
 
 def _as_object(value: object) -> object:
@@ -43,7 +54,9 @@ class AttentionImageOptions(RequestModel):
     """Options of the image, for a JSON body and for the URL."""
 
     INPUT_FIELDS: ClassVar[tuple[str, ...]] = ("input",)
-    INPUT_DESCRIPTION: ClassVar[str] = 'an input must be one string, {"text": string} or {"image": string}'
+    INPUT_DESCRIPTION: ClassVar[str] = (
+        'an input must be one string, {"text": string}, {"text": string, "text_pair": string} or {"image": string}'
+    )
 
     model: StrictStr
     attention: Annotated[AttentionRequest, BeforeValidator(_as_object)] = Field(
@@ -67,13 +80,16 @@ class AttentionImageOptions(RequestModel):
         fields["attention"] = {name: _QUERY_PARSERS[name](query[name]) for name in _QUERY_PARSERS if name in query}
         return cls.parse(fields, max_inputs=1)
 
-    def to_inference_request(self, value: Input) -> InferenceRequest:
-        """Convert to an InferenceRequest. Raises InvalidParameter for options that only apply to numbers."""
+    def to_inference_request(self, value: Input, task: Task) -> InferenceRequest:
+        """Convert to an InferenceRequest for the model's task.
+
+        Raises InvalidParameter for options that only apply to numbers.
+        """
         for name in NUMERIC_ONLY_OPTIONS:
             if name in self.attention.model_fields_set:
                 raise InvalidParameter(f"{name} does not apply to images", f"attention.{name}")
         return InferenceRequest(
-            [value], model=self.model, attention=self.attention.to_options(), input_path=lambda _: "input"
+            [value], model=self.model, task=task, attention=self.attention.to_options(), input_path=lambda _: "input"
         )
 
 
@@ -81,12 +97,18 @@ class AttentionImageRequest(AttentionImageOptions):
     """`POST /v1/attention/image`"""
 
     input: Annotated[
-        StrictStr | TextInput | ImageInput, BeforeValidator(exactly_one_key), WithJsonSchema(_INPUT_SCHEMA)
+        StrictStr
+        | PairInput
+        | Annotated[TextInput, BeforeValidator(exactly_one_key)]
+        | Annotated[ImageInput, BeforeValidator(exactly_one_key)],
+        WithJsonSchema(_INPUT_SCHEMA),
     ]
 
     def to_input(self) -> Input:
         """As every dialect gives it."""
         match self.input:
+            case PairInput():
+                return TextPair(self.input.text, self.input.text_pair)
             case TextInput():
                 return self.input.text
             case ImageInput():
@@ -126,7 +148,8 @@ async def attention_image(request: HttpRequest) -> Response:
         value = payload.to_input()
     state = request.app_state
     deadline = request_deadline(request, state.settings.queue_timeout_ms)
-    (output,) = (await infer_http(request, options.to_inference_request(value))).outputs
+    task = state.models.get(options.model).manifest.tasks[0]
+    (output,) = (await infer_http(request, options.to_inference_request(value, task))).outputs
     media_type = preferred_media_type(request.header_values.get("accept", ""), (PNG, SVG))
     draw = partial(_draw, state, options, value, output, deadline, media_type)
     async with CancelOnDisconnect(request):
@@ -159,7 +182,7 @@ def _draw(
 
 def _drawing(state: AppState, options: AttentionImageOptions, value: Input, output: InputResult) -> Drawing:
     """Lay the input out with its attention. Raises TooManyPanels."""
-    if isinstance(value, str):
+    if isinstance(value, str | TextPair):
         return AttentionRenderer(options.attention, output, options.width_px or TEXT_WIDTH_PX).render_text(value)
     assert isinstance(value, Image)
     assert isinstance(output.encoder, ImageEncoder)

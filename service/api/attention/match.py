@@ -14,6 +14,7 @@ from models.artifact.arrays import Floats
 from models.artifact.manifest import Modality
 from models.artifact.specs import EmbeddingSpec
 from models.preprocess.model_input import get_word_offsets
+from service.api.attention.match_pair import match_pair
 from service.api.common.attention import Units, alignment
 from service.api.common.inputs import (
     INPUT_SCHEMA,
@@ -66,7 +67,9 @@ class MatchedInput(BaseModel):
     model: str
     modality: Modality
     truncated: bool
-    similarities: list[float] = Field(description="Cosine of each part's vector with the other input's embedding.")
+    similarities: list[float] | None = Field(
+        description="Cosine of each part's vector with the other input's embedding; null for a cross-encoder."
+    )
     contributions: list[float] | None = Field(
         description="Sums to the similarity; null if the embedding is not the mean of its parts' vectors."
     )
@@ -80,10 +83,12 @@ class MatchResponse(BaseModel):
 
     object: Literal["attention.match"]
     model: str
-    similarity: float = Field(description="Cosine of the two embeddings.")
+    similarity: float = Field(description="Cosine of the two embeddings; of a cross-encoder, its score from 0 to 1.")
     meaning: str
     inputs: list[MatchedInput]
-    pairs: list[list[float]] = Field([], description="With pairs: one row for each part of the first input.")
+    pairs: list[list[float]] = Field(
+        [], description="With pairs: one row for each part of the first input, cosines; of a cross-encoder, attention."
+    )
 
 
 EPSILON = 1e-12
@@ -182,6 +187,8 @@ async def match(request: HttpRequest) -> Response:
     if words and any(isinstance(value, TokenIds) for value in inference_request.inputs):
         raise InvalidParameter("units=words does not apply to token ids; send the text", "units")
     state = request.app_state
+    if payload.model is not None and "rerank" in (encoder := state.models.get(payload.model)).manifest.tasks:
+        return await match_pair(request, encoder, inference_request.inputs, units=payload.units, pairs=payload.pairs)
     result = await infer_http(request, inference_request)
     if payload.pairs:
         _check_size(result, state.settings.max_attention_bytes, words=words)

@@ -14,9 +14,11 @@ from models.preprocess.model_input import TextPair
 from service.api.common.attention import Attention
 from service.api.common.inputs import (
     IMAGE_SCHEMA,
+    PAIR_SCHEMA,
     TEXT_SCHEMA,
     Ids,
     ImageInput,
+    PairInput,
     TextInput,
     as_list,
     exactly_one_key,
@@ -30,17 +32,7 @@ from service.http.validation import RequestModel, integral
 from service.pipeline.scores import Aggregation
 from service.pipeline.types import InferenceRequest, Input
 
-PAIR_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["text", "text_pair"],
-    "properties": {"text": {"type": "string"}, "text_pair": {"type": "string"}},
-}
 _INPUT_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "string"}, TEXT_SCHEMA, PAIR_SCHEMA, IMAGE_SCHEMA]}
-
-
-class PairInput(BaseModel):
-    text: StrictStr
-    text_pair: StrictStr
 
 
 ClassifyInput = (

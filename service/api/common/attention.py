@@ -1,7 +1,7 @@
 """Request model of attention options."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,9 @@ from models.artifact.arrays import Floats, Ints
 from models.artifact.manifest import ImageSpec
 from models.artifact.tensors import Reduction
 from models.preprocess.image import PreprocessedImage
-from models.preprocess.model_input import ModelInput, TokenizedText, TokenOffset
+from models.preprocess.model_input import TokenizedText, TokenOffset
 from service.engine.plan import AttentionOptions, AttentionWeights
+from service.engine.positions import TextSpan
 from service.http.responses import Base64Array, JsonArray
 from service.http.validation import integral
 from service.pipeline.types import InputResult
@@ -21,6 +22,22 @@ Indices = Annotated[
     tuple[Annotated[StrictInt, Field(ge=0)], ...], Field(min_length=1, max_length=1_024, fail_fast=True)
 ]
 
+
+class SpanRequest(BaseModel):
+    """Tokens of a text, or of one text of a pair: all, or those within `start` to before `end`, in code points."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input: Annotated[StrictInt, Field(ge=0, le=1)] = 0
+    start: Annotated[StrictInt, Field(ge=0)] | None = None
+    end: Annotated[StrictInt, Field(ge=1)] | None = None
+
+    def to_span(self) -> TextSpan:
+        return TextSpan(self.input, self.start, self.end)
+
+
+_Index = Annotated[StrictInt, Field(ge=0)]
+LayerHead = tuple[_Index, _Index]
 
 Units = Literal["tokens", "words"]
 """Units of a text."""
@@ -34,14 +51,21 @@ class AttentionRequest(BaseModel):
     reduce: Literal[Reduction, "raw"] = Field(
         "rollout", description="How layers and heads are reduced, or raw weights."
     )
-    query: Literal["pool", "all"] | Annotated[StrictInt, Field(ge=0)] | None = Field(
+    query: Literal["pool", "all"] | Annotated[StrictInt, Field(ge=0)] | Indices | SpanRequest | None = Field(
         None,
         description="Attention of the pooled output, of all positions, or of one token, word or patch (with raw, of "
-        "one position of an image: grid.prefix positions precede its patches). Default pool; all with raw.",
+        "one position of an image: grid.prefix positions precede its patches), of several, or of a span of a text, "
+        "such as the first of a pair. Default pool; all with raw.",
+    )
+    keys: Literal["all"] | Indices | SpanRequest = Field(
+        "all", description="Attention to all positions, to some, or to a span of a text, such as the second of a pair."
     )
     layers: Literal["all"] | Indices = Field("all", description="With raw: which layers.")
     heads: Literal["all", "mean", "max"] | Indices = Field(
         "all", description="With raw: which heads, or a layer's heads combined; with max, rows are scaled to sum to 1."
+    )
+    layer_heads: Annotated[tuple[LayerHead, ...], Field(min_length=1, max_length=256)] | None = Field(
+        None, description="With raw, in place of layers and heads: pairs of a layer and one of its heads."
     )
     top_k: Annotated[StrictInt, Field(ge=1), BeforeValidator(integral)] | None = Field(
         None, description="Return only the k largest weights per row, descending, with their indices."
@@ -59,12 +83,21 @@ class AttentionRequest(BaseModel):
         default: Literal["pool", "all"] = "all" if self.reduce == "raw" else "pool"
         return AttentionOptions(
             reduce=self.reduce,
-            query=default if self.query is None else self.query,
+            query=default if self.query is None else _to_positions(self.query),
+            keys=None if self.keys == "all" else _to_positions(self.keys),
+            layer_heads=self.layer_heads,
             layers=None if self.layers == "all" else self.layers,
             heads=None if self.heads == "all" else self.heads,
             top_k=self.top_k,
             words=self.units == "words",
         )
+
+
+_Query = TypeVar("_Query")
+
+
+def _to_positions(value: _Query | SpanRequest) -> _Query | TextSpan:
+    return value.to_span() if isinstance(value, SpanRequest) else value
 
 
 def _as_object(value: object) -> object:
@@ -112,7 +145,11 @@ PX_DECIMALS = 2
 def attention_object(options: AttentionRequest, weights: AttentionWeights, output: InputResult) -> dict[str, Any]:
     """Return the attention object of an input, with its tokens or grid."""
     in_base64, values, indices = options.encoding == "base64", weights.values, weights.indices
-    sparse = {}
+    sparse: dict[str, object] = {}
+    if weights.queries is not None:
+        sparse["query_positions"] = weights.queries
+    if weights.keys is not None:
+        sparse["key_positions"] = weights.keys
     if indices is not None:
         sparse["indices"] = Base64Array(indices, _as_int32) if in_base64 else JsonArray(indices)
     return {
@@ -140,7 +177,7 @@ def alignment(output: InputResult, units: Units = "tokens", *, with_prefix: bool
     """Return the tokens, or words, of a text; the grid of an image."""
     prepared, image = output.prepared, output.encoder.manifest.image
     return {
-        "tokens": _token_entries(prepared, units),
+        "tokens": token_objects(prepared, units) if isinstance(prepared, TokenizedText) else None,
         "grid": _grid(prepared, image, with_prefix) if isinstance(prepared, PreprocessedImage) and image else None,
     }
 
@@ -156,10 +193,22 @@ def text_units(text: TokenizedText, units: Units) -> Sequence[TokenOffset]:
     return words.offsets if words else text.token_offsets
 
 
-def _token_entries(prepared: ModelInput, units: Units) -> list[dict[str, Any]] | None:
-    if not isinstance(prepared, TokenizedText):
-        return None
-    return [{"text": piece, "start": start, "end": end} for piece, start, end in text_units(prepared, units)]
+def token_inputs(text: TokenizedText, units: Units) -> Sequence[int | None]:
+    """Return which text of a pair each token, or word, is in; None for special tokens."""
+    inputs = text.token_inputs or [0] * text.num_tokens
+    words = text.words if units == "words" else None
+    return inputs if words is None else [inputs[first] for first in words.first_tokens.tolist()]
+
+
+def token_objects(text: TokenizedText, units: Units) -> list[dict[str, Any]]:
+    """Return the tokens, or words, of a text, or of a pair with the text that each is in."""
+    entries: list[dict[str, Any]] = [
+        {"text": piece, "start": start, "end": end} for piece, start, end in text_units(text, units)
+    ]
+    if text.token_inputs is not None:
+        for entry, part in zip(entries, token_inputs(text, units), strict=True):
+            entry["input"] = part
+    return entries
 
 
 def _grid(image: PreprocessedImage, spec: ImageSpec, with_prefix: bool) -> dict[str, Any]:

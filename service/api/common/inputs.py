@@ -28,6 +28,11 @@ TEXT_SCHEMA: dict[str, Any] = {
     "properties": {"text": {"type": "string"}},
     "maxProperties": 1,
 }
+PAIR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["text", "text_pair"],
+    "properties": {"text": {"type": "string"}, "text_pair": {"type": "string"}},
+}
 IMAGE_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["image"],
@@ -69,6 +74,11 @@ def exactly_one_key(value: object) -> object:
 
 class TextInput(BaseModel):
     text: StrictStr
+
+
+class PairInput(BaseModel):
+    text: StrictStr
+    text_pair: StrictStr
 
 
 class ImageInput(BaseModel):

@@ -9,6 +9,7 @@ from http import HTTPStatus
 import numpy as np
 from starlette.responses import Response
 
+from models.artifact.manifest import Manifest
 from models.preprocess.errors import TokenIdError
 from models.preprocess.model_input import TokenOffset
 from service import VERSION, errors, limits
@@ -158,7 +159,7 @@ async def info(request: HttpRequest) -> Response:
             "model_sha": manifest.files["weights.bin"].sha256,
             "model_dtype": {"fp32": "float32", "fp16": "float16"}.get(manifest.precision, manifest.precision),
             "served_model_name": manifest.name,
-            "model_type": {"embedding": {"pooling": manifest.embedding.pooling}},
+            "model_type": _model_type(manifest),
             "max_concurrent_requests": MAX_CONCURRENT_REQUESTS,
             "max_input_length": encoder.max_positions,
             "max_batch_tokens": settings.max_batch_tokens,
@@ -171,6 +172,18 @@ async def info(request: HttpRequest) -> Response:
             "docker_label": None,
         }
     )
+
+
+def _model_type(manifest: Manifest) -> dict[str, object]:
+    """Return that server's words for what a model answers with."""
+    if manifest.head is None:
+        return {"embedding": {"pooling": manifest.embedding.pooling}}
+    labels = dict(enumerate(manifest.head.labels))
+    tables = {
+        "id2label": {str(i): label for i, label in labels.items()},
+        "label2id": {label: i for i, label in labels.items()},
+    }
+    return {"reranker" if "rerank" in manifest.tasks else "classifier": tables}
 
 
 async def health(request: HttpRequest) -> Response:

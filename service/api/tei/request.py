@@ -151,7 +151,7 @@ class Info(BaseModel):
     model_sha: str | None
     model_dtype: str
     served_model_name: str
-    model_type: dict[str, dict[str, str]]
+    model_type: dict[str, dict[str, Any]]
     max_concurrent_requests: int
     max_input_length: int
     max_batch_tokens: int
