@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from bench.timing import medians_ms
-from export.quantization.synthetic_corpus import generate_texts
 from models.artifact import tensors
 from models.artifact.arrays import InputArray, Ints
 from models.artifact.artifact_files import GRAPH_FILE
 from models.artifact.graph_inputs import pack
 from models.artifact.manifest import Manifest
+from models.synthetic_corpus import generate_texts
 from service.runtime.encoder import TextEncoder, open_encoder
 from service.runtime.session import Session
 

@@ -30,7 +30,7 @@ _OTHER_TASK_BY_WEIGHT = {
     r"^qa_outputs\.": "a question answering model",
     r"^linear\.weight$": "a multi-vector encoder (ColBERT)",
 }
-_HEAD_WEIGHT = re.compile(r"^(classifier|pre_classifier|score)\.")
+_HEAD_WEIGHT = re.compile(r"^(classifier|pre_classifier|cls_classifier|score)\.")
 _PRETRAINED_CLASS = re.compile(
     r"(ForMaskedLM|ForPreTraining|ForNextSentencePrediction|ForCausalLM|LMHeadModel|WithLMHead)$"
 )

@@ -15,13 +15,13 @@ import numpy as np
 from tokenizers import normalizers
 
 from export.errors import SourceError
-from export.quantization.synthetic_corpus import generate_texts
 from export.tokenizer_files import vocabulary_file
 from models.artifact.artifact_files import TOKENIZER_FILE
 from models.artifact.specs import TextSpec
 from models.filenames import TOKENIZER_CONFIG_FILE
 from models.preprocess.model_input import TextPair
 from models.preprocess.text import TextPreprocessor
+from models.synthetic_corpus import generate_texts
 
 _Result = TypeVar("_Result")
 

@@ -125,15 +125,17 @@ SAMPLES = {
 }
 
 
-def write_checkpoint(name: str, directory: Path, *, like_trained: bool = True) -> Any:
+def write_checkpoint(
+    name: str, directory: Path, *, like_trained: bool = True, head: str | None = None, seed: int = 0
+) -> Any:
     """Write the sample and its `preprocessor_config.json`; the model, in memory and with eager attention.
 
     Its weights behave as trained ones (`tests.trained_weights`), unless not `like_trained`: where float32 is compared
-    with float32.
+    with float32. `head` names another class, with a head.
     """
     sample = SAMPLES[name]
-    torch.manual_seed(0)
-    kind = getattr(transformers, sample.type)
+    torch.manual_seed(seed)
+    kind = getattr(transformers, head or sample.type)
     model = kind(kind.config_class(**sample.config)).eval()
     with torch.no_grad():
         for path, parameter in model.named_parameters():

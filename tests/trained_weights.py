@@ -2,7 +2,7 @@
 
 Random weights flatter an export: their attention is broad, all their channels are of one size, and float32 rounds them
 away by a few 1e-7. `shape` gives random weights of any architecture three traits that were measured on trained ones
-(all-MiniLM-L6-v2 and all-mpnet-base-v2, twelve texts of `export.quantization.synthetic_corpus`):
+(all-MiniLM-L6-v2 and all-mpnet-base-v2, twelve texts of `models.synthetic_corpus`):
 
 - *Outlier channels.* The largest value of a hidden state is 10 to 88 times its median, in the same few channels at
   almost every token and layer, and the gains of normalizations reach 5.7 times their median. (Kovaleva et al., BERT

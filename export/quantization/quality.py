@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from export.errors import ParityError
-from export.quantization.synthetic_corpus import DOCUMENTS_PER_QUERY
 from export.targets.base import Item
 from models.artifact.arrays import Floats
 from models.artifact.manifest import Quality
 from models.artifact.specs import Precision, Task
+from models.synthetic_corpus import DOCUMENTS_PER_QUERY
 
 Run = Callable[[Sequence[Item]], Floats]
 """Runs one batch of items to `[b, e]`, rows of any length but 0; to logits `[b, c]`, or `[b, s, c]` padded."""

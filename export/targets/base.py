@@ -18,13 +18,13 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
-from export.quantization.corpus_split import CorpusSplit
 from export.targets.reference import ExpectedOutputs, ReferenceModel
 from models.artifact import tensors
 from models.artifact.arrays import Floats
 from models.artifact.specs import AttentionSpec, EmbeddingSpec, HeadSpec, ImageSpec, Modality, Task, TextSpec
 from models.packed import PackedEncoder
 from models.precision import convert
+from models.synthetic_corpus import CorpusSplit
 from models.vision import VisionEncoder
 
 Item = npt.NDArray[Any]

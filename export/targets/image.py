@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from export.onnx_attention import OnnxAttentionRecorder
-from export.quantization.corpus_split import CorpusSplit
 from export.targets.base import Axes, ExportTarget, GraphInputs, Item, ModelInfo
 from export.targets.graph_outputs import CapturedAttention, graph_outputs, require_token_embeddings
 from export.targets.reference import ReferenceModel, ReferenceOutput
 from models.artifact import tensors
 from models.artifact.specs import AttentionSpec, ImageSpec
 from models.attention import AttentionRecorder
+from models.synthetic_corpus import CorpusSplit
 from models.vision import VisionEncoder
 
 MAX_REFERENCE_BYTES = 2**30

@@ -13,8 +13,6 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from export.onnx_attention import OnnxPackedAttention
-from export.quantization.corpus_split import CorpusSplit
-from export.quantization.synthetic_corpus import generate_pairs, generate_texts
 from export.targets.base import Axes, ExportTarget, GraphInputs, Item, ModelInfo, as_tensors
 from export.targets.graph_outputs import CapturedAttention, graph_outputs, require_token_embeddings
 from export.targets.reference import ReferenceModel
@@ -26,6 +24,7 @@ from models.artifact.specs import AttentionSpec, TextSpec
 from models.packed import PackedEncoder, PackedLayout, sdpa_attention
 from models.pooling import pooling_weights
 from models.preprocess.text import TextPreprocessor
+from models.synthetic_corpus import CorpusSplit, generate_pairs, generate_texts
 
 MAX_COMPARED_TOKENS = 512
 """Tokens of the longest item in the comparison: with explicit weights in float64, longer ones take gigabytes."""

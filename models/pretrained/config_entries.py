@@ -37,7 +37,7 @@ _HARMLESS_ENTRIES = re.compile(
     r"|drop(out|_path|_rate)|pdrop|_drop$|loss|prob(ability)?$|freez|checkpoint"  # training
     r"|^fused_|flash|sdpa|xformers|memory_efficient|implementation|unpad|^pack_qkv$"  # how fast, not what
     r"|_token(s|_ids?|_index)?$|label|^output_|^return_|dtype|tokenizer"  # the tokenizer's, or a head's
-    r"|^mask_token|^prompt_template|^max_window_layers$"
+    r"|^mask_token|^prompt_template|^max_window_layers$|^sbert_ce_default_activation_function$"
     r"|^cross_attention_hidden_size$|^sliding_window_pattern$"
 )
 

@@ -14,7 +14,9 @@ from tests.trained_weights import MAX_DEVIATION
 def test_image_encoder_exports(name: str, tmp_path: Path) -> None:
     write_checkpoint(name, tmp_path / "source")
     sample = SAMPLES[name]
-    manifest = export(tmp_path / "source", tmp_path / "artifacts" / "model", ExportOptions(modality="image"))
+    manifest = export(
+        tmp_path / "source", tmp_path / "artifacts" / "model", ExportOptions(modality="image", task="embed")
+    )
     assert manifest.image is not None
     assert manifest.attention is not None
     assert (manifest.image.grid, manifest.image.num_prefix_tokens) == (sample.grid, sample.prefix)

@@ -14,13 +14,13 @@ from export.options import ExportOptions
 from export.quantization import quality
 from export.quantization.gptq import MAX_WEIGHT, gptq_quantize, hessian_inverse_cholesky
 from export.quantization.int8 import quantize
-from export.quantization.synthetic_corpus import MAX_WORDS, MIN_WORDS, generate_texts
 from export.targets.base import ExportTarget, GraphInputs, Item
 from export.targets.loader import load_target
 from export.torch_export import count_attention_operators
 from models.artifact import tensors
 from models.artifact.arrays import Floats
 from models.artifact.graph_inputs import output_selection_inputs
+from models.synthetic_corpus import MAX_WORDS, MIN_WORDS, generate_texts
 from tests.checkpoints import WORDS, write_bert, write_roberta
 from tests.encoders import write_checkpoint
 from tests.export_cache import ExportCache

@@ -12,9 +12,9 @@ from safetensors.numpy import load_file
 from bench.compare_server import fetch_embeddings
 from export.options import ExportOptions
 from export.quantization.quality import MIN_MEAN_COSINE, MIN_OVERLAP, NUM_NEIGHBORS
-from export.quantization.synthetic_corpus import generate_texts
 from models.artifact.arrays import Floats
 from models.artifact.manifest import Manifest
+from models.synthetic_corpus import generate_texts
 from tests.export_cache import ExportCache
 from tests.server import serve
 

@@ -7,9 +7,12 @@ each other's neighbours, as in a collection that people search, so that the orde
 
 import random
 from collections.abc import Sequence
+from typing import Literal
 
-from export.quantization.corpus_split import CorpusSplit
 from models.preprocess.model_input import TextPair
+
+CorpusSplit = Literal["calibration", "gate"]
+"""Split of the corpus."""
 
 MIN_WORDS, MAX_WORDS = 4, 200
 """Range of words per text."""
@@ -97,10 +100,10 @@ _SENTENCES = (
 def generate_texts(count: int, split: CorpusSplit, *, seed: int = 0) -> list[str]:
     """Generate `count` distinct texts of `MIN_WORDS` to `MAX_WORDS` words, short ones more often than long ones."""
     rng = random.Random(f"{split} {seed}")  # noqa: S311 - nothing secret
-    topics = [[_parse_field(field) for field in topic.split("|")] for topic in _TOPICS[split]]
+    found = topics(split)
     unique_texts: dict[str, None] = {}
     while len(unique_texts) < count:
-        unique_texts[_text(rng, topics)] = None
+        unique_texts[_text(rng, found)] = None
     return list(unique_texts)
 
 
@@ -109,6 +112,11 @@ def generate_pairs(texts: Sequence[str]) -> list[TextPair]:
     starts = range(0, len(texts), DOCUMENTS_PER_QUERY)
     groups = [texts[start : start + DOCUMENTS_PER_QUERY] for start in starts]
     return [TextPair(" ".join(group[0].split()[:QUERY_WORDS]), text) for group in groups for text in group]
+
+
+def topics(split: CorpusSplit) -> list[list[list[str]]]:
+    """Return the topics: of each the phrases of who, did, what and how."""
+    return [[_parse_field(field) for field in topic.split("|")] for topic in _TOPICS[split]]
 
 
 def _parse_field(field: str) -> list[str]:

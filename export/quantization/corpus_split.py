@@ -1,5 +1,0 @@
-"""Splits of a corpus."""
-
-from typing import Literal
-
-CorpusSplit = Literal["calibration", "gate"]
