@@ -87,7 +87,7 @@ docs: .venv/dev/.installed  ## build the documentation site in reports/site
 	@echo "built reports/site/index.html"
 
 ##@ Work on it
-test: .venv/dev/.installed $(DEFAULT_SOURCE)/.fetched $(JS_CLIENTS)/node_modules/.installed  ## run every test
+test: .venv/dev/.installed .venv/infinity/.installed $(DEFAULT_SOURCE)/.fetched $(JS_CLIENTS)/node_modules/.installed  ## run every test
 	.venv/dev/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-unit: $(UNIT_ENV)/.installed  ## run the tests that need no PyTorch, browser, Node.js or container
@@ -197,6 +197,13 @@ clean:  ## remove all but the artifacts
 	@echo "installing .venv/unit-$*"
 	$(PYTHON) -m venv .venv/unit-$*
 	.venv/unit-$*/bin/python -m pip install --quiet --progress-bar on -c requirements/constraints.txt -e ".[unit]"
+	@touch $@
+
+# A client that wants an older httpx than the tests.
+.venv/infinity/.installed: requirements/infinity.txt
+	@echo "installing .venv/infinity"
+	$(PYTHON) -m venv .venv/infinity
+	.venv/infinity/bin/python -m pip install --quiet --progress-bar on -r requirements/infinity.txt
 	@touch $@
 
 # One environment an extra, so that what serves never holds torch.

@@ -134,6 +134,27 @@ def tiny_conv(tiny_conv_source: Path, exports: "ExportCache") -> Path:
 
 
 @pytest.fixture(scope="session")
+def heads(tmp_path_factory: pytest.TempPathFactory, exports: "ExportCache") -> list[Path]:
+    """Artifacts of a small random reranker, classifier and token classifier, and of a classifier of images."""
+    from models.artifact.specs import Task
+    from tests.heads import write_with_head
+    from tests.hf_vision import write_checkpoint
+
+    root = tmp_path_factory.mktemp("heads")
+    tasks: dict[str, Task] = {"reranker": "rerank", "classifier": "classify", "labeler": "token-classify"}
+    texts = [exports(write_with_head("bert", task, root / name), name) for name, task in tasks.items()]
+    write_checkpoint("vit", root / "image-classifier", head="ViTForImageClassification")
+    return [*texts, exports(root / "image-classifier", "image-classifier")]
+
+
+@pytest.fixture(scope="session")
+def every_task(minilm: Path, scenes_vit: Path, heads: list[Path]) -> Iterator[Server]:
+    """Both default models, and one of each other task."""
+    with serve(minilm, scenes_vit, *heads) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def server(minilm: Path) -> Iterator[Server]:
     """The whole service, as `make serve` runs it, on the default model."""
     with serve(minilm) as running:

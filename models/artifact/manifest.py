@@ -135,7 +135,9 @@ class Manifest(FrozenModel):
     modality: Modality
     architecture: str
     precision: Precision
-    tasks: tuple[Task, ...] = Field(min_length=1, description="What the model answers with; the first is its default.")
+    tasks: tuple[Task, ...] = Field(
+        ("embed",), min_length=1, description="What the model answers with; the first is its default."
+    )
     embedding: EmbeddingSpec
     head: HeadSpec | None = Field(None, description="None for a model that embeds only.")
     attention: AttentionSpec | None = Field(description="None for an encoder without attention, a convolution say.")

@@ -99,11 +99,9 @@ def _attend_to_the_same(attention: nn.Module) -> None:
 
     Left to chance, such attention is not found in thousands of steps.
     """
-    query, key = (attention.get_submodule(name) for name in ("query", "key"))
-    assert isinstance(query, nn.Linear)
-    assert isinstance(key, nn.Linear)
-    nn.init.orthogonal_(query.weight)
-    key.weight.data.copy_(query.weight)
+    query, key = (attention.get_parameter(f"{name}.weight") for name in ("query", "key"))
+    nn.init.orthogonal_(query)
+    key.data.copy_(query)
 
 
 def _principal_components(table: Tensor, width: int) -> Tensor:

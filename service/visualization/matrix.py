@@ -23,12 +23,16 @@ _MAX_NAME_CHARACTERS: Final = 14
 def matrix(
     values: npt.ArrayLike,
     row_names: Sequence[str],
-    column_names: Sequence[str],
+    column_names: Sequence[str] | None = None,
     *,
     width_px: int,
     caption: Sequence[str],
 ) -> Drawing:
-    """Draw `values` `[m, n]`: rows attend to columns. Without names, or space for them, as a single panel."""
+    """Draw `values` `[m, n]`: rows attend to columns, which have the same names unless others are given.
+
+    Without names, or space for them, as a single panel.
+    """
+    column_names = row_names if column_names is None else column_names
     page = Page(width_px)
     array = np.asarray(values, dtype=np.float64)
     longest = max(1, len(row_names), len(column_names))

@@ -70,7 +70,8 @@ async def predict(request: HttpRequest) -> Response:
         _labels(head, activate(output.output, payload.activation or head.activation), top_k)
         for output in result.outputs
     )
-    content = StreamedList(labels) if payload.is_batch else next(labels)
+    # Hugging Face's client reads the first of a list, also for one text.
+    content = StreamedList(labels) if payload.is_batch or payload.parameters else next(labels)
     return _timed(inference_request, result, await responses.streaming_json(content))
 
 

@@ -51,7 +51,7 @@ class AttentionRequest(BaseModel):
     reduce: Literal[Reduction, "raw"] = Field(
         "rollout", description="How layers and heads are reduced, or raw weights."
     )
-    query: Literal["pool", "all"] | Annotated[StrictInt, Field(ge=0)] | Indices | SpanRequest | None = Field(
+    query: Literal["pool", "all"] | Indices | SpanRequest | Annotated[StrictInt, Field(ge=0)] | None = Field(
         None,
         description="Attention of the pooled output, of all positions, or of one token, word or patch (with raw, of "
         "one position of an image: grid.prefix positions precede its patches), of several, or of a span of a text, "
@@ -64,7 +64,7 @@ class AttentionRequest(BaseModel):
     heads: Literal["all", "mean", "max"] | Indices = Field(
         "all", description="With raw: which heads, or a layer's heads combined; with max, rows are scaled to sum to 1."
     )
-    layer_heads: Annotated[tuple[LayerHead, ...], Field(min_length=1, max_length=256)] | None = Field(
+    layer_heads: Annotated[tuple[LayerHead, ...], Field(min_length=1, max_length=256, fail_fast=True)] | None = Field(
         None, description="With raw, in place of layers and heads: pairs of a layer and one of its heads."
     )
     top_k: Annotated[StrictInt, Field(ge=1), BeforeValidator(integral)] | None = Field(

@@ -8,6 +8,8 @@ import { curlCommand } from "./curl.js";
 import { $, debounce, option } from "./dom.js";
 import { imageInput, textInput, imageFileIn } from "./inputs.js";
 import { showNeighbors, remember } from "./history.js";
+import { label, showLabelModels } from "./labels.js";
+import { paint as paintRanked, rank, showRankModels } from "./rank.js";
 import * as scenes from "./scenes.js";
 import { AttentionCard } from "./view.js";
 
@@ -21,6 +23,8 @@ let result = null;
 let embedController = new AbortController();
 let searchController = new AbortController();
 let compareController = new AbortController();
+let rankController = new AbortController();
+let labelController = new AbortController();
 
 const view = new AttentionCard(showCurlCommand, showError);
 
@@ -36,7 +40,10 @@ function modelFor(kind) {
 async function start() {
   $("busy").hidden = false;
   try {
-    models = await fetchModels();
+    const served = await fetchModels();
+    models = served.filter((each) => each.tasks.includes("embed"));
+    showRankModels(served);
+    showLabelModels(served);
   } catch (error) {
     showError(error, start);
     return;
@@ -266,6 +273,29 @@ $("compare").onclick = async () => {
   }
 };
 
+$("rank").onclick = async () => {
+  rankController.abort();
+  rankController = new AbortController();
+  await runNoted("rank-note", "Ranking…", () => rank(rankController.signal));
+};
+
+$("label").onclick = async () => {
+  labelController.abort();
+  labelController = new AbortController();
+  await runNoted("label-note", "Labeling…", () => label(labelController.signal));
+};
+
+/** Run what a button starts; the note says that it runs, and what went wrong. */
+async function runNoted(note, running, act) {
+  $(note).textContent = running;
+  try {
+    await act();
+    $(note).textContent = "";
+  } catch (error) {
+    if (error.name !== "AbortError") $(note).textContent = sentence(error.message);
+  }
+}
+
 $("key-form").onsubmit = (event) => {
   event.preventDefault();
   setKey($("key").value);
@@ -282,6 +312,7 @@ function setTheme(name) {
   $("theme").textContent = `Theme: ${name}`;
   view.paint();
   paintCompared();
+  paintRanked();
   if (result) drawEmbeddingStrip(result.vector);
 }
 $("theme").onclick = () => {

@@ -38,8 +38,9 @@ def lists(schema: Any) -> Iterator[dict[str, Any]]:
 def test_list_validation_fails_fast(model: type[BaseModel]) -> None:
     for found in lists(model.__pydantic_core_schema__):
         few = found.get("max_length") is not None and found["max_length"] <= 8
+        fixed = found["type"] == "tuple" and "variadic_item_index" not in found  # more items are one error
         untyped = found.get("items_schema") in (None, {"type": "any"})
-        assert found.get("fail_fast") or few or untyped, f"{model.__name__}: {found}"
+        assert found.get("fail_fast") or few or fixed or untyped, f"{model.__name__}: {found}"
 
 
 def fill_body(before: bytes, part: bytes, after: bytes) -> bytes:

@@ -34,8 +34,8 @@ EXAMPLES = [
 
 
 @pytest.fixture(scope="module")
-def schema(both: Server) -> Any:
-    return schemathesis.openapi.from_url(f"{both.url}/openapi.json")
+def schema(every_task: Server) -> Any:
+    return schemathesis.openapi.from_url(f"{every_task.url}/openapi.json")
 
 
 OPERATIONS_SERVED = [
@@ -57,21 +57,21 @@ def test_every_request_has_an_example() -> None:
 
 
 @pytest.mark.parametrize(("path", "example"), EXAMPLES)
-def test_examples_return_200(both: Server, path: str, example: dict[str, Any]) -> None:
-    url = both.url + path.replace("{model}", example.get("model", MINILM)).replace("{version}", "1")
+def test_examples_return_200(every_task: Server, path: str, example: dict[str, Any]) -> None:
+    url = every_task.url + path.replace("{model}", example.get("model", MINILM)).replace("{version}", "1")
     answer = httpx.post(url, json=example, timeout=60)
     assert answer.status_code == 200, answer.text
 
 
-def test_schema_references_resolve(both: Server) -> None:
-    found = httpx.get(f"{both.url}/openapi.json").json()
+def test_schema_references_resolve(every_task: Server) -> None:
+    found = httpx.get(f"{every_task.url}/openapi.json").json()
     for reference in _references(found):
         kind, name = reference.removeprefix("#/components/").split("/")
         assert name in found["components"][kind]
 
 
-def test_requests_document_their_headers(both: Server) -> None:
-    found = httpx.get(f"{both.url}/openapi.json").json()
+def test_requests_document_their_headers(every_task: Server) -> None:
+    found = httpx.get(f"{every_task.url}/openapi.json").json()
     names = {
         found["components"]["parameters"][reference["$ref"].rpartition("/")[2]]["name"]
         for reference in found["paths"]["/v1/embeddings"]["post"]["parameters"]
@@ -80,8 +80,8 @@ def test_requests_document_their_headers(both: Server) -> None:
     assert names == {"X-Queue-Timeout-Ms", "X-Request-Id"}
 
 
-def test_docs_page_loads_no_other_host(both: Server) -> None:
-    page = httpx.get(f"{both.url}/docs")
+def test_docs_page_loads_no_other_host(every_task: Server) -> None:
+    page = httpx.get(f"{every_task.url}/docs")
     assert page.headers["content-type"].startswith("text/html")
     assert "http://" not in page.text
     assert "https://" not in page.text
@@ -95,14 +95,14 @@ def test_swagger_ui_is_the_published_one() -> None:
         assert hashlib.sha256(docs_page.FILES[name].body).hexdigest() == digest
 
 
-def test_docs_files_are_compressed_and_revalidated(both: Server) -> None:
-    url = f"{both.url}/docs/swagger-ui-bundle.js"
+def test_docs_files_are_compressed_and_revalidated(every_task: Server) -> None:
+    url = f"{every_task.url}/docs/swagger-ui-bundle.js"
     plain, packed = (httpx.get(url, headers={"Accept-Encoding": kind}) for kind in ("identity", "gzip"))
     assert packed.content == plain.content
     assert int(packed.headers["content-length"]) < len(plain.content) / 3
     again = httpx.get(url, headers={"If-None-Match": packed.headers["etag"]})
     assert again.status_code == 304
-    assert httpx.get(f"{both.url}/docs/passwd").status_code == 404
+    assert httpx.get(f"{every_task.url}/docs/passwd").status_code == 404
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS_SERVED)
