@@ -17,6 +17,9 @@ from models.synthetic_corpus import topics
 NUM_DOCUMENTS, NUM_HARD = 8, 5
 """Documents per query, the first of which is relevant, and how many of the others have all of its words."""
 
+TOPIC_FRACTION = 0.3
+"""Part of the training examples on topics of the corpus."""
+
 _FORMS = (
     "{who} {did} {what}.",
     "{who} {did} {what} {how}.",
@@ -59,7 +62,7 @@ class Phrases(Protocol):
 
 
 class VocabularyPhrases:
-    """Phrases of words drawn anew from a vocabulary."""
+    """Phrases of words drawn anew from a vocabulary, whose first words are its most frequent ones."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = words
@@ -68,7 +71,7 @@ class VocabularyPhrases:
     def for_training(cls, vocabulary: Sequence[str]) -> "VocabularyPhrases":
         """Take the plain words of a tokenizer's vocabulary that no fact of the evaluation has."""
         held_out = {word for split in ("gate",) for topic in topics(split) for field in topic for word in _words(field)}
-        return cls(sorted(word for word in vocabulary if re.fullmatch("[a-z]{3,12}", word) and word not in held_out))
+        return cls([word for word in vocabulary if re.fullmatch("[a-z]{3,12}", word) and word not in held_out])
 
     def fact(self, rng: random.Random) -> Fact:
         who, what, when = (self._noun(rng) for _ in range(3))
@@ -80,7 +83,8 @@ class VocabularyPhrases:
         return " ".join((rng.choice(_DETERMINERS), *words))
 
     def _word(self, rng: random.Random) -> str:
-        return rng.choice(self._words)
+        """Draw a word, frequent ones more often: uniformly in the logarithm of its rank, as in texts."""
+        return self._words[int(len(self._words) ** rng.random()) - 1]
 
 
 class TopicPhrases:
@@ -97,6 +101,21 @@ class TopicPhrases:
 def held_out_topics() -> list[TopicPhrases]:
     """Return the topics of the evaluation."""
     return [TopicPhrases(topic) for topic in topics("gate")]
+
+
+class TrainingPhrases:
+    """The phrases of training: of drawn words, and for a part of the examples those of the corpus' other topics."""
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        self._drawn = VocabularyPhrases.for_training(vocabulary)
+        self._topics = [TopicPhrases(topic) for topic in topics("calibration")]
+
+    def example(self, rng: random.Random, num_hard: int) -> Example:
+        """Draw an example."""
+        if rng.random() < TOPIC_FRACTION:
+            phrases, others = rng.sample(self._topics, 2)
+            return make_example(phrases, others, rng, num_hard)
+        return make_example(self._drawn, self._drawn, rng, num_hard)
 
 
 def make_example(phrases: Phrases, others: Phrases, rng: random.Random, num_hard: int = NUM_HARD) -> Example:

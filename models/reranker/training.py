@@ -18,7 +18,7 @@ from tqdm import tqdm
 from transformers import ElectraConfig, ElectraForSequenceClassification
 
 from models.filenames import WEIGHTS_FILE
-from models.reranker.facts import NUM_DOCUMENTS, NUM_HARD, Example, Phrases, VocabularyPhrases, make_example
+from models.reranker.facts import NUM_DOCUMENTS, NUM_HARD, Example, TrainingPhrases
 
 TOKENIZER_FILE = "tokenizer.json"
 PADDING_ID = 0
@@ -31,12 +31,12 @@ class Recipe:
     """Every number of a run."""
 
     seed: int = 7
-    steps: int = 6_000
+    steps: int = 5_000
     queries: int = 16
-    learning_rate: float = 1e-3
-    warmup_steps: int = 300
+    learning_rate: float = 5e-4
+    warmup_steps: int = 200
     clip_norm: float = 1.0
-    curriculum: float = 0.4
+    curriculum: float = 0.3
     """Part of the steps until all documents may be hard."""
     embedding: int = 64
     width: int = 128
@@ -53,7 +53,8 @@ class Vocabulary:
         self.tokenizer = Tokenizer.from_file(str(directory / TOKENIZER_FILE))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_tokens)
-        self.words = list(self.tokenizer.get_vocab())
+        ranks = self.tokenizer.get_vocab()
+        self.words = sorted(ranks, key=ranks.__getitem__)
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
         """Return ids, types and mask of a padded batch, `[b, t]` each."""
@@ -108,14 +109,14 @@ def _principal_components(table: Tensor, width: int) -> Tensor:
     """Project rows `[v, e]` to their first components `[v, width]`, of a deviation of 1 over all."""
     centered = table - table.mean(dim=0)
     _, _, directions = torch.linalg.svd(centered[::4], full_matrices=False)
-    projected = centered @ directions[:width].T
+    projected: Tensor = centered @ directions[:width].T
     return projected / projected.std()
 
 
 def train(recipe: Recipe, teacher: Path) -> tuple[ElectraForSequenceClassification, Vocabulary]:
     """Train by the recipe; shows progress."""
     model, vocabulary = build(recipe, teacher), Vocabulary(teacher, recipe.max_tokens)
-    phrases = VocabularyPhrases.for_training(vocabulary.words)
+    phrases = TrainingPhrases(vocabulary.words)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -125,7 +126,7 @@ def train(recipe: Recipe, teacher: Path) -> tuple[ElectraForSequenceClassificati
         for examples in _batches(recipe, phrases):
             loss, accuracy = _losses(model, vocabulary, examples)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(trained, recipe.clip_norm)
             optimizer.step()
             schedule.step()
@@ -134,13 +135,13 @@ def train(recipe: Recipe, teacher: Path) -> tuple[ElectraForSequenceClassificati
     return model.eval(), vocabulary
 
 
-def _batches(recipe: Recipe, phrases: Phrases) -> Iterator[list[Example]]:
+def _batches(recipe: Recipe, phrases: TrainingPhrases) -> Iterator[list[Example]]:
     """Yield the batches of a run: easy ones first, with more hard documents as it goes on, for only what tells any
     document from another can be refined to tell hard ones."""
     rng = random.Random(recipe.seed)  # noqa: S311 - nothing secret
     for step in range(recipe.steps):
         hardest = min(NUM_HARD, int((NUM_HARD + 1) * step / (recipe.curriculum * recipe.steps)))
-        yield [make_example(phrases, phrases, rng, rng.randint(0, hardest)) for _ in range(recipe.queries)]
+        yield [phrases.example(rng, rng.randint(hardest // 2, hardest)) for _ in range(recipe.queries)]
 
 
 def score(model: ElectraForSequenceClassification, vocabulary: Vocabulary, examples: Sequence[Example]) -> Tensor:

@@ -53,7 +53,7 @@ def test_rerankers(every_task: Server, scores: dict[str, float], provider: str, 
     ranker = Reranker(
         "reranker", model_type="APIRanker", api_provider=provider, api_key="any", url=every_task.url + path, verbose=0
     )
-    found = ranker.rank(query=QUERY, docs=DOCUMENTS)  # type: ignore[union-attr]
+    found = ranker.rank(query=QUERY, docs=DOCUMENTS)
     assert_ranked([(each.document.text, each.score) for each in found.results], scores)
 
 

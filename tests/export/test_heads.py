@@ -16,7 +16,7 @@ from models.artifact import tensors
 from models.artifact.specs import Task
 from models.preprocess.model_input import TextPair
 from models.pretrained.text import load_text_model
-from service.runtime.encoder import open_encoder
+from service.runtime.encoder import TextEncoder, open_encoder
 from tests import hf_vision
 from tests.checkpoints import write_bert
 from tests.export.sources import export_error, open_source, remove_st_files, update_json, write_json, write_modules
@@ -46,11 +46,12 @@ def test_head_answers_as_transformers_does(kind: str, task: Task, tmp_path: Path
     assert manifest.parity.weights.graph <= 10 * (manifest.parity.weights.original or 0) + 1e-5
     logits, weights = _transformers(source, kind, task)
     encoder = open_encoder(tmp_path / "model")
+    assert isinstance(encoder, TextEncoder)
     outputs = (tensors.OUTPUT, tensors.layer_weights(0))
     scale = float(np.sqrt(np.mean(np.concatenate([each.ravel() for each in logits]) ** 2)))
     for order in (range(len(PAIRS)), reversed(range(len(PAIRS)))):
         indices = list(order)
-        items = encoder.preprocess([PAIRS[i] for i in indices])  # type: ignore[arg-type]
+        items = encoder.preprocess([PAIRS[i] for i in indices])
         batch = encoder.run([item.data for item in items], outputs, heads=(0, 1, 2, 3))
         for row, i in enumerate(indices):
             n = items[row].num_tokens

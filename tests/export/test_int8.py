@@ -65,6 +65,7 @@ def test_every_linear_layer_multiplies_bytes(
     whole = [numpy_helper.to_array(t) for t in reduced.graph.initializer if t.data_type == TensorProto.INT8]
     assert max(int(np.abs(matrix.astype(int)).max()) for matrix in whole) == MAX_WEIGHT
     found = quality.measure(_embed(full, subject), _embed(reduced, subject), _items(1))
+    assert found.mean_cosine
     assert found.mean_cosine > 0.999
     assert found.batch_invariance_max_abs < 1e-6
 

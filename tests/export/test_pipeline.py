@@ -52,6 +52,7 @@ def test_default_model_is_used(minilm: Path) -> None:
     assert (manifest.embedding.dim, manifest.embedding.pooling, manifest.embedding.normalize) == (384, "mean", True)
     assert manifest.text is not None
     assert (manifest.attention, manifest.text.max_tokens) == (AttentionSpec(heads=(12,) * 6), 256)
+    assert manifest.parity.embedding_cosine
     assert manifest.parity.embedding_cosine.graph <= 1e-5
     assert manifest.parity.weights is not None
     assert manifest.parity.weights.graph <= 1e-5

@@ -109,6 +109,7 @@ def test_images_in_half_floats(name: str, tmp_path: Path) -> None:
     )
     assert (manifest.precision, manifest.graph.devices) == ("fp16", ("cuda",))
     assert manifest.quality is not None
+    assert manifest.quality.mean_cosine
     assert manifest.quality.mean_cosine >= 0.999
 
 

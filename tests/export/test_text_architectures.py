@@ -37,6 +37,7 @@ def test_every_linear_layer_becomes_bytes(kind: str, linear: int, exports: Expor
     assert sum(node.op_type == "MatMulIntegerToFloat" for node in nodes) == linear
     quality = Manifest.read(artifact).quality
     assert quality is not None
+    assert quality.mean_cosine
     assert quality.mean_cosine > 0.99
 
 

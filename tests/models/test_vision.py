@@ -186,7 +186,7 @@ def test_parity_is_closer_in_float64(case: Cases, name: str) -> None:
     its = case(name)
     _, vector, weights, shares = watch(copy.deepcopy(its.encoder).double())
     found = reference_model(its.opened)(its.pixels)
-    torch.testing.assert_close(found.vector, vector, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(found.output, vector, atol=1e-6, rtol=1e-6)
     for ours, theirs in zip(weights, found.weights, strict=True):
         torch.testing.assert_close(theirs, ours, atol=1e-6, rtol=0)
     assert (found.pooling_weights is not None) == (its.sample.pooling == "attention")

@@ -34,7 +34,8 @@ def logits(client: TestClient) -> list[float]:
 
 
 def sigmoid(values: list[float]) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.array(values)))
+    scores: np.ndarray = 1 / (1 + np.exp(-np.array(values)))
+    return scores
 
 
 @pytest.mark.parametrize("path", ["/rerank", "/v1/rerank"])
@@ -128,7 +129,8 @@ def test_pair_is_the_same_alone_and_among_others(client: TestClient, logits: lis
 
 
 def test_attention_says_which_query_tokens_look_at_which_document_tokens(client: TestClient) -> None:
-    options = {"reduce": "raw", "query": {"input": 0}, "keys": {"input": 1}, "layer_heads": [[1, 3], [0, 0]]}
+    pairs = [(1, 3), (0, 0)]
+    options = {"reduce": "raw", "query": {"input": 0}, "keys": {"input": 1}, "layer_heads": pairs}
     body = {"model": "reranker", "query": QUERY, "documents": DOCUMENTS, "return_documents": False}
     selected = post(client, "/v1/rerank", **body, attention=options)["results"]
     full = post(client, "/v1/rerank", **body, attention={"reduce": "raw"})["results"]
@@ -139,7 +141,7 @@ def test_attention_says_which_query_tokens_look_at_which_document_tokens(client:
         document = DOCUMENTS[some["index"]]
         assert [document[tokens[i]["start"] : tokens[i]["end"]] for i in columns] == document.replace(".", " .").split()
         values = np.array(whole["attention"]["values"])
-        expected = [values[layer, head][np.ix_(rows, columns)] for layer, head in options["layer_heads"]]
+        expected = [values[layer, head][np.ix_(rows, columns)] for layer, head in pairs]
         np.testing.assert_allclose(some["attention"]["values"], expected, atol=1e-6)
 
 
