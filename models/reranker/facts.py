@@ -17,6 +17,9 @@ from models.synthetic_corpus import topics
 NUM_DOCUMENTS, NUM_HARD = 8, 5
 """Documents per query, the first of which is relevant, and how many of the others have all of its words."""
 
+NUM_FUNCTION_WORDS = 300
+"""Most frequent words, such as "and", which name nothing and are not drawn."""
+
 TOPIC_FRACTION = 0.3
 """Part of the training examples on topics of the corpus."""
 
@@ -84,7 +87,8 @@ class VocabularyPhrases:
 
     def _word(self, rng: random.Random) -> str:
         """Draw a word, frequent ones more often: uniformly in the logarithm of its rank, as in texts."""
-        return self._words[int(len(self._words) ** rng.random()) - 1]
+        span = len(self._words) / NUM_FUNCTION_WORDS
+        return self._words[int(NUM_FUNCTION_WORDS * span ** rng.random()) - 1]
 
 
 class TopicPhrases:
