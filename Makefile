@@ -50,10 +50,11 @@ JS_CLIENTS := tests/clients/js
 UNIT_ENV         ?= .venv/dev
 BENCH_INT8 := .cache/bench/$(DEFAULT_MODEL)-int8
 BENCH_BASE := .cache/bench/base
+BENCH_RERANKER := .cache/bench/reranker
 
 # Artifacts in another format than this code reads are rebuilt, like missing ones.
 FORMAT   := $(shell sed -n 's/^ARTIFACT_FORMAT_VERSION: Final = //p' models/artifact/manifest.py)
-OUTDATED := $(shell grep -sL '^  "format": $(FORMAT),$$' $(DEFAULT_ARTIFACTS) $(patsubst %,%/manifest.json,$(BENCH_INT8) $(BENCH_BASE)-fp32 $(BENCH_BASE)-fp16))
+OUTDATED := $(shell grep -sL '^  "format": $(FORMAT),$$' $(DEFAULT_ARTIFACTS) $(patsubst %,%/manifest.json,$(BENCH_INT8) $(BENCH_RERANKER)-fp32 $(BENCH_BASE)-fp32 $(BENCH_BASE)-fp16))
 
 export BENTOML_DO_NOT_TRACK := True
 export ORT_DISABLE_TELEMETRY := 1
@@ -127,8 +128,9 @@ loadtest: .venv/loadtest/.installed  ## load TARGET_URL with USERS, or in an ope
 		--reports reports --users $(USERS) --run-time $(DURATION) $(if $(RATE),--rate $(RATE)) --shape $(LOAD_SHAPE) \
 		--slo "$(SLO)" $(ARGS) $(USER_CLASS)
 
-bench: .venv/dev/.installed $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json  ## measure speed and memory on this machine
-	.venv/dev/bin/python -m bench --text artifacts/$(DEFAULT_MODEL) --int8 $(BENCH_INT8) --image artifacts/scenes-vit $(ARGS)
+bench: .venv/dev/.installed $(DEFAULT_ARTIFACTS) $(BENCH_INT8)/manifest.json $(BENCH_RERANKER)-fp32/manifest.json  ## measure speed and memory on this machine
+	.venv/dev/bin/python -m bench --text artifacts/$(DEFAULT_MODEL) --int8 $(BENCH_INT8) --image artifacts/scenes-vit \
+		--reranker $(BENCH_RERANKER)-fp32 $(ARGS)
 
 check-gpu: .venv/check-gpu/.installed $(BENCH_BASE)-fp32/manifest.json $(BENCH_BASE)-fp16/manifest.json  ## check that the GPU is used efficiently
 	.venv/check-gpu/bin/python -m bench.gpu --full $(BENCH_BASE)-fp32 --half $(BENCH_BASE)-fp16 $(ARGS)
@@ -248,6 +250,12 @@ $(BENCH_INT8)/manifest.json:
 	$(MAKE) .venv/export/.installed $(DEFAULT_SOURCE)/.fetched
 	.venv/export/bin/python -m export $(DEFAULT_SOURCE) --name $(notdir $(BENCH_INT8)) --artifacts $(dir $(BENCH_INT8)) \
 		--precision int8 --replace
+
+# Its head is untrained: it is there for its size.
+$(BENCH_RERANKER)-fp32/manifest.json:
+	$(MAKE) .venv/export/.installed $(DEFAULT_SOURCE)/.fetched
+	.venv/export/bin/python -m bench.make_reranker $(BENCH_RERANKER) $(DEFAULT_SOURCE)
+	.venv/export/bin/python -m export $(BENCH_RERANKER) --name reranker-fp32 --artifacts $(dir $(BENCH_RERANKER)) --replace
 
 # Untrained, so that nothing is fetched: it is there for its size.
 $(BENCH_BASE)-%/manifest.json:

@@ -16,6 +16,7 @@ from bench import (
     compare_server,
     graphs,
     overload,
+    rerank,
     serving,
     soak,
     tail_latency,
@@ -30,7 +31,7 @@ DEFAULT_PARTS = ("graphs", "serving", "attention", "tail")
 """Parts measured by default. The others are opt-in: `batching` serves docs/adr/0012, `soak` takes half an hour, and
 `against` requires another server."""
 
-PARTS = (*DEFAULT_PARTS, "overload", "batching", "against", "soak")
+PARTS = (*DEFAULT_PARTS, "rerank", "overload", "batching", "against", "soak")
 
 Figures = dict[str, float]
 
@@ -56,6 +57,9 @@ def _parse_args() -> argparse.Namespace:
     parser.add_argument("--int8", type=Path, required=True, help="the text model's int8 artifact")
     parser.add_argument("--image", type=Path, required=True, help="the default image model's artifact")
     parser.add_argument(
+        "--reranker", type=Path, help="artifact of a cross-encoder of the text model's size (for rerank)"
+    )
+    parser.add_argument(
         "--threads", type=int, default=os.cpu_count() or 1, help="intra-op threads for the graph measurements"
     )
     parser.add_argument("--only", nargs="+", default=DEFAULT_PARTS, choices=PARTS, help="parts to measure")
@@ -71,6 +75,8 @@ def _parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if "against" in args.only and not args.other_url:
         parser.error("--only against requires --other-url, the URL of the server to compare with")
+    if "rerank" in args.only and not args.reranker:
+        parser.error("--only rerank requires --reranker, an artifact")
     return args
 
 
@@ -82,6 +88,7 @@ def _measurements(args: argparse.Namespace) -> dict[str, Callable[[], dict[str, 
         "serving": lambda: serving.measure(artifacts, args.workloads, run_length),
         "attention": lambda: {"attention": attention_overhead.measure(artifacts, args.rounds)},
         "tail": lambda: {"tail": tail_latency.measure(artifacts, run_length)},
+        "rerank": lambda: {"rerank": rerank.measure(args.reranker, args.text, run_length)},
         "overload": lambda: {"overload": overload.measure(artifacts, run_length)},
         "batching": lambda: {"batching": compare_bentoml.measure(artifacts, run_length)},
         "against": lambda: {"against": compare_server.measure(artifacts, args.other_url, args.other_model, run_length)},

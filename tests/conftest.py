@@ -148,6 +148,14 @@ def heads(tmp_path_factory: pytest.TempPathFactory, exports: "ExportCache") -> l
 
 
 @pytest.fixture(scope="session")
+def documented(minilm: Path, scenes_vit: Path, exports: "ExportCache") -> Iterator[Server]:
+    """What the documentation's commands ask: both default models, and the small cross-encoder."""
+    reranker = exports(ROOT / "models" / "weights" / "facts-reranker", "facts-reranker")
+    with serve(minilm, scenes_vit, reranker) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def every_task(minilm: Path, scenes_vit: Path, heads: list[Path]) -> Iterator[Server]:
     """Both default models, and one of each other task."""
     with serve(minilm, scenes_vit, *heads) as running:

@@ -121,6 +121,7 @@ class TextPreprocessor:
             truncated_ids,
             lambda: [(id_to_token(id) or "", 0, 0) for id in truncated_ids],
             truncated=len(ids) > max_tokens,
+            token_types=[0] * len(truncated_ids) if self._spec.token_types else None,
         )
 
     def tokenize(

@@ -65,7 +65,7 @@ class Phrases(Protocol):
 
 
 class VocabularyPhrases:
-    """Phrases of words drawn anew from a vocabulary, whose first words are its most frequent ones."""
+    """Phrases of words drawn from a vocabulary, whose first words are its most frequent ones."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = words

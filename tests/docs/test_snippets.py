@@ -41,13 +41,13 @@ def test_blocks_have_a_known_kind() -> None:
 
 
 @pytest.mark.parametrize(("command", "snippet"), SHELL)
-def test_shell_command_works(command: str, snippet: Snippet, both: Server, tmp_path: Path) -> None:
+def test_shell_command_works(command: str, snippet: Snippet, documented: Server, tmp_path: Path) -> None:
     words = shlex.split(command)
     while "=" in words[0]:
         assert words.pop(0).partition("=")[0].removeprefix("HEADLIGHT_").lower() in Settings.model_fields
     match Path(words[0]).name:
         case "curl":
-            run_curl(command, snippet.output, both, tmp_path)
+            run_curl(command, snippet.output, documented, tmp_path)
         case "make":
             check_make(words)
         case "python":
@@ -92,7 +92,7 @@ def check_module(words: Sequence[str]) -> None:
 
 @pytest.mark.parametrize("page", PYTHON_PAGES)
 def test_python_of_a_page_prints_documented_output(
-    page: str, both: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, documented: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     monkeypatch.chdir(tmp_path)
@@ -101,7 +101,7 @@ def test_python_of_a_page_prints_documented_output(
     for snippet in ALL:
         if (snippet.page, snippet.kind) == (page, "python"):
             with redirect_stdout(StringIO()) as printed:
-                exec(compile(DOCUMENTED_URL.sub(both.url, snippet.code), page, "exec"), names)  # noqa: S102
+                exec(compile(DOCUMENTED_URL.sub(documented.url, snippet.code), page, "exec"), names)  # noqa: S102
             assert_alike(printed.getvalue(), snippet.output or "")
 
 

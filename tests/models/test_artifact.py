@@ -82,7 +82,7 @@ def edit(artifact: Path, **changes: object) -> None:
 
 def test_another_format_is_named(artifact: Path) -> None:
     edit(artifact, format=3, brand_new_field=1)
-    with pytest.raises(ArtifactError, match=r"artifact format 3, this version reads 7; export the model again"):
+    with pytest.raises(ArtifactError, match=r"artifact format 3, this version reads 8; export the model again"):
         Manifest.read(artifact)
 
 

@@ -89,7 +89,7 @@ async def model(request: HttpRequest) -> Response:
     """Describe a model's inputs and outputs."""
     manifest = _encoder(request).manifest
     inputs = [(IMAGE, "BYTES", [-1])] if manifest.image else [(TEXT, "BYTES", [-1]), (IDS, "INT64", [-1, -1])]
-    outputs = [(EMBEDDING, "FP32", [-1, manifest.embedding.dim])]
+    outputs = [(EMBEDDING, "FP32", [-1, manifest.embedding.dim])] if "embed" in manifest.tasks else []
     return responses.json_response(
         {
             "name": manifest.name,

@@ -260,6 +260,14 @@ def test_classes_of_texts_and_pairs_as_vllm_answers(client: TestClient, path: st
     assert first["probs"] != second["probs"]
 
 
+def test_token_ids_are_classified_with_texts(client: TestClient) -> None:
+    ids = [[1, 4, 6, 2], [1, 4, 6, 2]]
+    data = post(client, "/v1/classify", model="classifier", input=[*ids, "the lamp", {"text": "a", "text_pair": "b"}])[
+        "data"
+    ]
+    np.testing.assert_allclose(data[0]["probs"], data[2]["probs"], atol=1e-6)
+
+
 def test_infinity_gets_labels_by_input(client: TestClient) -> None:
     data = post(client, "/classify", model="classifier", input=["the lamp"], raw_scores=False)["data"]
     assert [entry["label"] for entry in data[0]] != LABELS or len(data[0]) == 3
