@@ -95,16 +95,9 @@ def other_task(layout: SourceLayout) -> str | None:
 
 
 def is_cross_encoder(layout: SourceLayout) -> bool:
-    """Return whether the files describe an encoder with the head of a cross-encoder.
-
-    Raises SourceError for stages behind it, which are not exported.
-    """
+    """Return whether the files describe an encoder with the head of a cross-encoder. Raises SourceError."""
     prompts = parse_optional(layout.root / PROMPTS_FILE, _Prompts)
-    if prompts.model_type != _CROSS_ENCODER and not st_transformer.is_sequence_classifier(layout.encoder):
-        return False
-    if len(layout.stages or ()) > 1:
-        raise SourceError(f"{layout.root / MODULES_FILE} has stages behind a cross-encoder, which cannot be exported")
-    return True
+    return prompts.model_type == _CROSS_ENCODER or st_transformer.is_sequence_classifier(layout.encoder)
 
 
 def read_st_config(

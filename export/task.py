@@ -13,7 +13,7 @@ from export import st_config, st_transformer
 from export.errors import OptionError, SourceError
 from export.head import CROSS_ENCODER_ENTRIES
 from export.options import ExportOptions
-from export.source_layout import SourceLayout
+from export.source_layout import MODULES_FILE, SourceLayout
 from models.artifact.specs import Modality, Task
 from models.pretrained.weight_names import read_names
 
@@ -69,6 +69,11 @@ def resolve_task(
         raise SourceError(
             f"{layout.root} appears to be {other} ({_evidence(layout.encoder, raw, names)}); "
             "pass --task embed to export its encoder's pooled states nevertheless"
+        )
+    if len(layout.stages or ()) > 1:
+        raise SourceError(
+            f"{layout.root / MODULES_FILE} has stages behind a head, which cannot be exported; pass --task embed to "
+            "export the encoder's pooled states"
         )
     task = _choose(layout, found, options.task, config, modality)
     notes = (_RERANK_NOTE,) if task == "rerank" and options.task is None and not _is_cross_encoder(layout, raw) else ()

@@ -145,7 +145,8 @@ def test_cross_encoder_as_sentence_transformers_6_saves_it(tmp_path: Path) -> No
     target = open_source(source)
     assert (target.task, target.head and target.head.activation) == ("rerank", "none")
     write_modules(source, "Transformer", "Pooling")
-    assert "stages behind a cross-encoder" in export_error(source)
+    assert "stages behind a head" in export_error(source)
+    assert open_source(source, task="embed").task == "embed"
 
 
 def test_task_can_be_chosen_where_the_head_allows_it(tmp_path: Path) -> None:

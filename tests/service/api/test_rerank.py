@@ -331,6 +331,7 @@ def test_weaviate_gets_entities(client: TestClient) -> None:
         ("/classify", {"model": "labeler", "input": "a"}, 400),
         ("/classify", {"model": "classifier", "input": {"image": "aaaa"}}, 400),
         ("/classify", {"model": "classifier", "input": []}, 400),
+        ("/classify", {"model": "image-classifier", "input": "the lamp"}, 400),
         ("/ner", {"text": 3}, 400),
     ],
 )
