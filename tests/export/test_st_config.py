@@ -284,7 +284,6 @@ def test_length_among_the_tokenizers_arguments_is_read(tmp_path: Path, entry: st
     ("entries", "named"),
     [
         ({"transformer_task": "fill-mask"}, "transformer_task: fill-mask"),
-        ({"transformer_task": "sequence-classification"}, "stages behind a head"),
         ({"model_args": {"default_task": "retrieval"}}, "model_args.default_task"),
         ({"config_kwargs": {"is_causal": False}}, "config_kwargs.is_causal"),
         ({"config_args": {"use_bidirectional_attention": True}}, "config_args.use_bidirectional_attention"),
