@@ -1,21 +1,20 @@
 """Generated facts: a query, and documents of which one states it.
 
-A fact is who did what. Every document but the easy ones has all words of the query; in a hard one they are spread over
-several facts, or who and what have changed places. Training draws its words from the vocabulary of a tokenizer, so that
-no word says anything about relevance; the evaluation's are those of `models.synthetic_corpus`, which training leaves
-out.
+A fact is who did what. A hard document states nearly the same: one of the three is another's. Training draws its words
+from the vocabulary of a tokenizer, so that no word says anything about relevance; the evaluation's are those of
+`models.synthetic_corpus`, which training leaves out.
 """
 
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from models.synthetic_corpus import topics
 
 NUM_DOCUMENTS, NUM_HARD = 8, 5
-"""Documents per query, the first of which is relevant, and how many of the others have all of its words."""
+"""Documents per query, the first of which is relevant, and how many of the others state nearly the same."""
 
 NUM_FUNCTION_WORDS = 300
 """Most frequent words, such as "and", which name nothing and are not drawn."""
@@ -126,16 +125,11 @@ def make_example(phrases: Phrases, others: Phrases, rng: random.Random, num_hard
     """Draw a query and its documents, of which `num_hard` are hard; `others` are of another topic."""
     fact, second, third = _distinct(phrases, rng, 3)
     query = fact.say(rng.choice(_QUERIES))
-    relevant = [fact, *rng.sample([second, third], rng.randint(1, 2))]
-    documents = [_document(relevant, rng)]
-    hard = [
-        [Fact(fact.who, second.did, third.what, second.how), Fact(second.who, fact.did, fact.what, fact.how)],
-        [Fact(fact.who, fact.did, second.what, fact.how), Fact(second.who, third.did, fact.what, third.how)],
-        [Fact(fact.who, second.did, fact.what, second.how), Fact(third.who, fact.did, second.what, fact.how)],
-        [Fact(fact.what, fact.did, fact.who, fact.how), second],
-        [Fact(second.who, fact.did, fact.what, second.how), Fact(fact.who, third.did, second.what, fact.how), third],
-    ]
-    documents += [_document(facts, rng) for facts in rng.sample(hard, num_hard)]
+    documents = [_document([fact, third], rng)]
+    changes = [rng.choice(("who", "did", "what")) for _ in range(num_hard)]
+    for change in changes:
+        nearly = replace(fact, **{change: getattr(second, change)})
+        documents.append(_document([nearly, third], rng))
     documents += [_document(_distinct(others, rng, 2), rng) for _ in range(NUM_DOCUMENTS - 1 - num_hard)]
     return Example(query, documents)
 

@@ -31,12 +31,12 @@ class Recipe:
     """Every number of a run."""
 
     seed: int = 7
-    steps: int = 5_000
+    steps: int = 1_800
     queries: int = 16
     learning_rate: float = 5e-4
     warmup_steps: int = 200
     clip_norm: float = 1.0
-    curriculum: float = 0.3
+    curriculum: float = 0.2
     """Part of the steps until all documents may be hard."""
     embedding: int = 64
     width: int = 128
