@@ -48,12 +48,19 @@ def require_wrk() -> None:
 
 
 def closed_loop(url: str, workload: Workload, *, seconds: int) -> tuple[ClosedLoopResult, float]:
+    """Run a closed loop of `/v1/embeddings`, as `counted_loop` does."""
+    return counted_loop(url, "/v1/embeddings", workload.bodies, connections=workload.connections, seconds=seconds)
+
+
+def counted_loop(
+    url: str, path: str, bodies: Sequence[bytes], *, connections: int, seconds: int
+) -> tuple[ClosedLoopResult, float]:
     """Run a closed loop: each connection sends its next request when its last is answered.
 
     Return wrk's figures and the tokens per second by the server's own counter, read twice while the loop runs. wrk does
     not count the requests in flight when it stops; these are the majority if a request takes seconds.
     """
-    with _start_wrk(url + "/v1/embeddings", workload.bodies, workload.connections, WARM_UP_S + seconds) as process:
+    with _start_wrk(url + path, bodies, connections, WARM_UP_S + seconds) as process:
         time.sleep(WARM_UP_S)
         before, started = count_computed_tokens(url), time.monotonic()
         time.sleep(seconds - END_MARGIN_S)
