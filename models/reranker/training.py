@@ -120,7 +120,10 @@ def train(recipe: Recipe, teacher: Path) -> tuple[ElectraForSequenceClassificati
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.steps, pct_start=recipe.warmup_steps / recipe.steps
+        optimizer,
+        recipe.learning_rate,
+        total_steps=recipe.steps,
+        pct_start=min(0.5, recipe.warmup_steps / recipe.steps),
     )
     with tqdm(total=recipe.steps, unit="step") as progress:
         for examples in _batches(recipe, phrases):

@@ -62,7 +62,7 @@ def test_figures_count_ties_against_the_relevant_document() -> None:
 
 
 def test_training_follows_its_recipe() -> None:
-    recipe = Recipe(steps=2, queries=2, layers=1)
+    recipe = Recipe(steps=4, queries=2, layers=1)
     first, vocabulary = train(recipe, DEFAULT_SOURCE)
     second, _ = train(recipe, DEFAULT_SOURCE)
     with torch.no_grad():
