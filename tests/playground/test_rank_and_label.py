@@ -59,11 +59,11 @@ def test_spans_and_labels_of_a_text(page: PlaygroundPage) -> None:
     page.page.fill("#label-text", "the old keeper reads the light .")
     page.page.select_option("#label-model", "labeler")
     page.page.click("#label")
-    page.wait_for("!document.getElementById('labelled').hidden")
+    page.wait_for("!document.getElementById('labeled').hidden")
     page.page.select_option("#label-model", "classifier")
     page.page.click("#label")
-    page.wait_for("document.querySelectorAll('#labelled li').length === 3")
-    labels = page.page.locator("#labelled .label").all_text_contents()
+    page.wait_for("document.querySelectorAll('#labeled li').length === 3")
+    labels = page.page.locator("#labeled .label").all_text_contents()
     assert sorted(labels) == ["contradiction", "entailment", "neutral"]
 
 

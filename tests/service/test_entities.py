@@ -1,4 +1,4 @@
-"""Tests of labelled spans: the same as those of transformers' token classification pipeline, for each strategy."""
+"""Tests of labeled spans: the same as those of transformers' token classification pipeline, for each strategy."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-// Labels of a text, and labelled spans in it.
+// Labels of a text, and labeled spans in it.
 
 import { request } from "./api.js";
 import { tokenSpans, showControlCharacters } from "./codepoints.js";
@@ -20,8 +20,8 @@ export async function label(signal) {
   const model = models.find((each) => each.id === $("label-model").value);
   const text = $("label-text").value;
   const shown = model.tasks.includes("token-classify") ? await spans(model, text, signal) : await classes(model, text, signal);
-  $("labelled").replaceChildren(shown);
-  $("labelled").hidden = false;
+  $("labeled").replaceChildren(shown);
+  $("labeled").hidden = false;
 }
 
 async function spans(model, text, signal) {
