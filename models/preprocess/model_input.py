@@ -68,7 +68,7 @@ class TokenizedText:
     `truncated` says that a text went on past the model's limit.
     """
 
-    __slots__ = ("_get_inputs", "_get_tokens", "_get_words", "_words", "data", "key", "truncated")
+    __slots__ = ("_get_inputs", "_get_tokens", "_get_words", "_tokens", "_words", "data", "key", "truncated")
 
     def __init__(
         self,
@@ -86,6 +86,7 @@ class TokenizedText:
         self._get_inputs = get_inputs
         self._get_tokens = get_tokens
         self._get_words = get_words
+        self._tokens: Sequence[TokenOffset] | None = None
         self._words: WordOffsets | None = None
 
     @property
@@ -98,8 +99,10 @@ class TokenizedText:
 
     @property
     def token_offsets(self) -> Sequence[TokenOffset]:
-        """The tokens as text. Made when asked for: for an embedding nobody does."""
-        return self._get_tokens()
+        """The tokens as text. Made when asked for, and once: for an embedding nobody does."""
+        if self._tokens is None:
+            self._tokens = self._get_tokens()
+        return self._tokens
 
     @property
     def token_inputs(self) -> Sequence[int | None] | None:

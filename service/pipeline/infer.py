@@ -254,6 +254,7 @@ class _ModelSubRequest:
         )
         self._token_plan = TokenEmbeddingPlan(width) if inference_request.return_token_embeddings else None
         self._size_limits, self._index = size_limits
+        self._num_checked = 0
 
     async def outputs(self) -> list[InputResult]:
         """Preprocess, run and postprocess the inputs."""
@@ -291,7 +292,8 @@ class _ModelSubRequest:
         if self._inference_request.max_tokens is not None and isinstance(self._encoder, TextEncoder):
             self._reject_longer(items, self._inference_request.max_tokens)
         if self._attention_plan:
-            _check_query(self._attention_plan, items)
+            _check_query(self._attention_plan, items[self._num_checked :])
+            self._num_checked = len(items)
             texts = isinstance(self._encoder, TextEncoder)
             self._size_limits.check_attention(self._index, self._attention_plan, items, texts=texts)
         if self._token_plan:

@@ -1,6 +1,7 @@
 """`/classify` of vLLM and infinity, `/predict` and `/predict_tokens` of text-embeddings-inference and Hugging Face, and
 Weaviate's `/ner/`."""
 
+import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -30,7 +31,7 @@ from service.api.tei import endpoints as tei
 from service.errors import InvalidParameter
 from service.http import body, responses
 from service.http.endpoints import Dialect, Endpoint
-from service.http.request import HttpRequest, infer_http, parse_query_int
+from service.http.request import CancelOnDisconnect, HttpRequest, infer_http, parse_query_int
 from service.http.responses import StreamedList
 from service.pipeline.scores import Aggregation, Entity, activate, find_entities, ranked_labels
 from service.pipeline.types import Image, InferenceRequest, InferenceResult, Input, InputResult
@@ -92,9 +93,16 @@ async def predict_tokens(request: HttpRequest) -> Response:
             return _token_labels(head, output, scores)
         return _entity_objects(source, output, scores, head, payload.strategy, ignored)
 
-    answers = (entries(*each) for each in zip(inference_request.inputs, result.outputs, strict=True))
-    content = StreamedList(answers) if payload.is_batch else next(answers)
-    return _timed(inference_request, result, await responses.streaming_json(content))
+    def run() -> bytes:
+        answers = [
+            responses.dump(entries(*each)) for each in zip(inference_request.inputs, result.outputs, strict=True)
+        ]
+        return b"[" + b",".join(answers) + b"]" if payload.is_batch else answers[0]
+
+    # On a thread: the tokens of many texts would block the event loop.
+    async with CancelOnDisconnect(request):
+        content = await asyncio.get_running_loop().run_in_executor(request.app_state.tokenizer_pool, run)
+    return _timed(inference_request, result, Response(content, media_type=body.JSON))
 
 
 async def ner(request: HttpRequest) -> Response:

@@ -26,7 +26,6 @@ from service.api.common.inputs import (
 )
 from service.api.rerank.request import TokenUsage
 from service.api.tei.request import TeiError, Truncation
-from service.errors import InvalidInput
 from service.http.error_responses import ErrorResponse, PlainError
 from service.http.validation import RequestModel, integral
 from service.pipeline.scores import Aggregation
@@ -174,13 +173,6 @@ def _to_text_or_pair(source: str | list[str]) -> Input:
     if isinstance(source, str):
         return source
     return source[0] if len(source) == 1 else TextPair(*source)
-
-
-def check_texts(inputs: list[Input]) -> list[Input]:
-    """Return the inputs. Raises InvalidInput for an image, which has no tokens."""
-    if any(not isinstance(value, str | TextPair) for value in inputs):
-        raise InvalidInput("tokens of texts are labeled, not images", "input")
-    return inputs
 
 
 class Label(BaseModel):

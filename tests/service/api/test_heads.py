@@ -1,4 +1,4 @@
-"""Tests of reranking and scoring: each dialect's shape, the scores, and the errors."""
+"""Tests of models with a head over HTTP: each dialect's shape, the scores, the reasons, and the errors."""
 
 from collections.abc import Iterator
 from pathlib import Path
