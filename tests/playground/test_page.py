@@ -91,7 +91,7 @@ def test_page_has_labels_for_screen_readers(opened: PlaygroundPage) -> None:
     assert "tokens, 384 numbers" in page.inner_text("#status")
     unnamed = page.evaluate("""() => [...document.querySelectorAll('button, input, select, textarea, section')]
         .filter((node) => !(node.hidden || node.textContent.trim() || node.labels?.length
-            || node.getAttribute('aria-label') || node.getAttribute('aria-labeledby')))
+            || node.getAttribute('aria-label') || node.getAttribute('aria-labelledby')))
         .map((node) => node.outerHTML)""")
     assert unnamed == []
 
