@@ -50,25 +50,9 @@ def load_text_target(
     if task != "embed":
         _check_head_options(layout, options, st_options)
         pooling = head_pooling(text_config, task)
-    typed = task != "embed" and tokenizer.makes_token_types(directory)
-    own_limit = st_options.max_tokens or tokenizer.max_length(directory)
     if pooling == "attention":
         raise OptionError("attention pooling is not supported for text encoders; choose mean, cls or last")
-    try:
-        offset = _after_padding(directory, text_config) if architecture.padding_offset_positions else 0
-        text = TextSpec(
-            max_tokens=_max_tokens(text_config.max_position_embeddings - offset, own_limit, options, architecture),
-            vocab_size=text_config.vocab_size,
-            position_offset=offset,
-            padding_id=tokenizer.padding_id(directory, text_config.pad_token_id) if architecture.fixed_length else None,
-            token_types=token_types(text_config) if typed else None,
-            prompts=st_options.prompts,
-            default_prompt=st_options.default_prompt,
-        )
-        attention = AttentionSpec(heads=attention_heads(text_config))
-    except (AttributeError, TypeError, ValidationError) as error:
-        first = problem(error) if isinstance(error, ValidationError) else first_line(error)
-        raise SourceError(f"{directory / CONFIG_FILE} lacks a required size: {first}") from error
+    text, attention = _read_sizes(directory, text_config, st_options, options, task)
     artifact, read_so = tokenizer.read_tokenizer(
         directory, text, lower_case=st_options.lower_case, pairs=task != "embed"
     )
@@ -100,6 +84,30 @@ def load_text_target(
     )
     st_config.check_width(layout, st_options.truncate_dim, subject.width)
     return subject
+
+
+def _read_sizes(
+    directory: Path, config: Any, st_options: SentenceTransformersConfig, options: ExportOptions, task: Task
+) -> tuple[TextSpec, AttentionSpec]:
+    """Return the limits and the heads of a text tower's config. Raises SourceError, OptionError."""
+    architecture = ARCHITECTURES[config.model_type]
+    own_limit = st_options.max_tokens or tokenizer.max_length(directory)
+    typed = task != "embed" and tokenizer.makes_token_types(directory)
+    try:
+        offset = _after_padding(directory, config) if architecture.padding_offset_positions else 0
+        text = TextSpec(
+            max_tokens=_max_tokens(config.max_position_embeddings - offset, own_limit, options, architecture),
+            vocab_size=config.vocab_size,
+            position_offset=offset,
+            padding_id=tokenizer.padding_id(directory, config.pad_token_id) if architecture.fixed_length else None,
+            token_types=token_types(config) if typed else None,
+            prompts=st_options.prompts,
+            default_prompt=st_options.default_prompt,
+        )
+        return text, AttentionSpec(heads=attention_heads(config))
+    except (AttributeError, TypeError, ValidationError) as error:
+        first = problem(error) if isinstance(error, ValidationError) else first_line(error)
+        raise SourceError(f"{directory / CONFIG_FILE} lacks a required size: {first}") from error
 
 
 def _check_head_options(layout: SourceLayout, options: ExportOptions, st_options: SentenceTransformersConfig) -> None:
