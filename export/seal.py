@@ -6,13 +6,14 @@ renamed into place.
 
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from export.errors import ExportError, StorageError
+from export.stop_signals import defer_signals
 from models.artifact.artifact_files import digest, required_files, verify
 from models.artifact.errors import ArtifactError
 from models.artifact.manifest import FileDigest, Manifest
@@ -36,12 +37,9 @@ def staging(artifact_dir: Path, *, replace: bool) -> Iterator[Path]:
     StorageError if a file does not fit while the directory is in use.
     """
     require_replaceable(artifact_dir, replace=replace)
+    directory = _hidden_directory(artifact_dir)
     try:
-        artifact_dir.parent.mkdir(parents=True, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix=f".{artifact_dir.name}.", dir=artifact_dir.parent))
-    except OSError as error:
-        raise ExportError(f"cannot write to {artifact_dir.parent}: {error.strerror}") from error
-    try:
+        _create(directory)
         yield directory
     except OSError as error:
         if error.errno not in _OUT_OF_SPACE:
@@ -49,6 +47,19 @@ def staging(artifact_dir: Path, *, replace: bool) -> Iterator[Path]:
         raise StorageError(f"cannot write {artifact_dir}: {error.strerror}") from error
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _hidden_directory(artifact_dir: Path) -> Path:
+    """Return a name that nothing has. It is known before it is created, so that a stop in between leaves nothing."""
+    return artifact_dir.parent / f".{artifact_dir.name}.{secrets.token_hex(8)}"
+
+
+def _create(directory: Path) -> None:
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700)
+    except OSError as error:
+        raise ExportError(f"cannot write to {directory.parent}: {error.strerror}") from error
 
 
 def compute_digests(directory: Path, modality: Modality) -> dict[str, FileDigest]:
@@ -63,11 +74,12 @@ def seal(staging_dir: Path, artifact_dir: Path, manifest: Manifest) -> None:
         verify(staging_dir)
     except ArtifactError as error:
         raise ExportError(f"the new artifact cannot be read back: {error}") from error
-    staging_dir.chmod(0o755)  # mkdtemp creates it as 0700; the server may run as another user
-    if not artifact_dir.exists():
+    staging_dir.chmod(0o755)  # the server may run as another user
+    with defer_signals():  # a stop in between would leave no artifact, or two
+        if not artifact_dir.exists():
+            os.rename(staging_dir, artifact_dir)
+            return
+        old_artifact = _hidden_directory(artifact_dir)
+        os.rename(artifact_dir, old_artifact)
         os.rename(staging_dir, artifact_dir)
-        return
-    old_artifact = Path(tempfile.mkdtemp(prefix=f".{artifact_dir.name}.", dir=artifact_dir.parent))
-    os.rename(artifact_dir, old_artifact)
-    os.rename(staging_dir, artifact_dir)
-    shutil.rmtree(old_artifact)
+        shutil.rmtree(old_artifact)

@@ -6,6 +6,8 @@ therefore also recorded, and checked at every step.
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -28,3 +30,13 @@ class StopSignals:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._received = number
         self.check()
+
+
+@contextmanager
+def defer_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGINT wait until the block has ended."""
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
