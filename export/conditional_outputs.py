@@ -35,11 +35,11 @@ def make_outputs_conditional(model: onnx.ModelProto) -> None:
     attention_nodes: list[NodeProto] = []
     for i, output in enumerate(optional_outputs):
         own = [nodes[j] for j in sorted(_ancestors(nodes, output.name) - always_computed)]
-        (token_nodes if output.name == tensors.TOKEN_EMBEDDINGS else attention_nodes).extend(
+        (token_nodes if output.name in tensors.WITHOUT_ATTENTION else attention_nodes).extend(
             _conditional_output(i, output, own)
         )
     new_nodes = [*(nodes[j] for j in sorted(always_computed)), *token_nodes]
-    attention = [output for output in optional_outputs if output.name != tensors.TOKEN_EMBEDDINGS]
+    attention = [output for output in optional_outputs if output.name not in tensors.WITHOUT_ATTENTION]
     if attention:
         names = [output.name for output in attention]
         branches = {

@@ -25,7 +25,7 @@ def verify(directory: Path, source: Path) -> Parity:
     """Measure the artifact against `source` again, as when it was sealed. Raises ExportError."""
     manifest = inspect(directory)
     overrides = manifest.overrides.model_dump()
-    space = manifest.embedding.space if manifest.head is None else None
+    space = manifest.embedding.space if manifest.tasks == ("embed",) else None
     target = load_target(source, ExportOptions(modality=manifest.modality, space=space, **overrides))
     different = [name for name, is_same in _same(manifest, directory, target).items() if not is_same]
     if different:

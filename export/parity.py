@@ -107,13 +107,13 @@ def measure(directory: Path, target: ExportTarget, precision: Precision = "fp32"
     batches = list(target.validation_batches(np.random.default_rng(seed)))
     items = [item for batch in batches for item in batch]
     expected = list(target.reference_outputs(items))
-    scale = None if target.head is None else _root_mean_square(expected)
+    scale = None if target.task == "embed" else _root_mean_square(expected)
     original, graph = MaxErrors(scale), MaxErrors(scale)
     for expected_output, reference_output in zip(
         expected, target.reference_outputs(items, DTYPES[precision]), strict=True
     ):
         _compare_reference(expected_output, reference_output, original)
-    own = original.values["embedding" if target.head is None else "logits"]
+    own = original.values["embedding" if target.task == "embed" else "logits"]
     original.update("batch_invariance", max(own, original.values["token_embeddings"]))
     try:
         session = onnxruntime.InferenceSession(directory / GRAPH_FILE, providers=["CPUExecutionProvider"])

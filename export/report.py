@@ -32,6 +32,8 @@ def _describe_input(manifest: Manifest) -> str:
 
 
 def _describe_output(manifest: Manifest) -> str:
+    if manifest.text and "sparse" in manifest.tasks:
+        return f"sparse vectors over a vocabulary of {manifest.text.vocab_size}"
     if manifest.head is None:
         return f"{manifest.embedding.dim} dimensions, {manifest.embedding.pooling} pooling"
     count = len(manifest.head.labels)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel, ConfigDict, RootModel
 
 from export.errors import SourceError
 from export.source_checks import parse, resolve_folder
+from models.filenames import CONFIG_FILE
 
 MODULES_FILE = "modules.json"
 
@@ -37,6 +38,9 @@ _KINDS: dict[str, StageKind] = {
         *(f"{package}{part}.{kind}" for package in _PACKAGES for part in ("", f".{module}")),
     )
 }
+
+_SPLADE_ENCODERS, _SPLADE_POOLING = ("MLMTransformer", "Transformer"), "SpladePooling"
+"""Stages of a sparse encoder: the first is the encoder, with its head over the vocabulary."""
 
 _OTHER_TASKS = {
     "MLMTransformer": "a sparse encoder (SPLADE)",
@@ -70,14 +74,15 @@ class SourceLayout:
     sentence-transformers.
 
     `stages` is None without a modules.json. `other_task` says what modules.json describes in place of an embedding
-    model; `parents`, that the folder of the encoder was given; `headless`, that the
-    encoder of a model with a trained head is exported by itself.
+    model; `splade`, that it describes a sparse encoder; `parents`, that the folder of the encoder was given;
+    `headless`, that the encoder of a model with a trained head is exported by itself.
     """
 
     root: Path
     encoder: Path
     stages: tuple[Stage, ...] | None = None
     other_task: str | None = None
+    splade: bool = False
     parents: bool = False
     headless: bool = False
 
@@ -119,11 +124,38 @@ def _read_modules(root: Path) -> SourceLayout:
     if not modules:
         raise SourceError(f"{path} lists no stage; the first is the encoder, a Transformer")
     encoder = resolve_folder(root, modules[0].path, path)
+    if _is_splade(root, modules):
+        return SourceLayout(root, encoder, splade=True)
     other = next((task for module in modules if (task := _other_task(module.type))), None)
     if other:
         return SourceLayout(root, encoder, None, other)
     stages = tuple(Stage(_stage_kind(path, module.type), resolve_folder(root, module.path, path)) for module in modules)
     return SourceLayout(root, encoder, stages)
+
+
+class _SpladePooling(BaseModel):
+    """How a sparse encoder reduces the logits of a text's tokens."""
+
+    model_config = ConfigDict(extra="allow")
+
+    pooling_strategy: str = "max"
+    activation_function: str = "relu"
+
+
+def _is_splade(root: Path, modules: list[_Module]) -> bool:
+    """Return whether the stages are those of a sparse encoder. Raises SourceError for a reduction that is not known."""
+    names = [module.type.rpartition(".")[2] for module in modules]
+    packages = {module.type.partition(".")[0] for module in modules}
+    if names[1:] != [_SPLADE_POOLING] or names[0] not in _SPLADE_ENCODERS or packages != {"sentence_transformers"}:
+        return False
+    path = resolve_folder(root, modules[1].path, root / MODULES_FILE) / CONFIG_FILE
+    pooling = parse(path, _SpladePooling)
+    if (pooling.pooling_strategy, pooling.activation_function) != ("max", "relu"):
+        raise SourceError(
+            f"{path} reduces the logits by {pooling.pooling_strategy} and {pooling.activation_function}; exported is "
+            "the max of log(1 + relu)"
+        )
+    return True
 
 
 def _other_task(type_path: str) -> str | None:

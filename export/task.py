@@ -42,6 +42,7 @@ _PRETRAINED_NOTE = (
 )
 _RERANK_NOTE = "one label: a reranker; --task classify answers with the label's score instead"
 _HEAD_WORDS: dict[Task, str] = {
+    "sparse": "a sparse encoder (SPLADE)",
     "rerank": "a reranker (cross-encoder)",
     "classify": "a classifier",
     "token-classify": "a token classifier",
@@ -56,13 +57,15 @@ def resolve_task(
     `raw` is config.json, `config` what `transformers` makes of it. Raises SourceError for a checkpoint that was trained
     for something that is not exported, unless it is to embed; OptionError for a task that it has no head for.
     """
-    other = st_config.other_task(layout)
+    other = None if layout.splade else st_config.other_task(layout)
     described = layout.stages is not None and not st_config.is_cross_encoder(layout)
     if options.task is None and other is None and described:
         return layout, "embed", ()
     names = read_names(layout.encoder)
     other = other or _find(_OTHER_TASK_BY_CLASS, _classes(raw)) or _find(_OTHER_TASK_BY_WEIGHT, names)
     found = None if layout.other_task else _head_task(layout, raw, config, names, modality)
+    if found is None and (layout.splade or (options.task == "sparse" and _is_language_model(raw, names))):
+        found = "sparse"
     if options.task == "embed" or (options.task is None and found is None and other is None):
         return _embedding(layout, raw, names, modality, found, other)
     if found is None and options.task is None:
@@ -126,7 +129,7 @@ def _is_cross_encoder(layout: SourceLayout, raw: dict[str, Any]) -> bool:
 
 def _choose(layout: SourceLayout, found: Task | None, asked: Task | None, config: Any, modality: Modality) -> Task:
     """Return the task to export; `found` is that of the head. Raises OptionError where the head has another form."""
-    if found is None or (asked is not None and (asked == "token-classify") != (found == "token-classify")):
+    if found is None or (asked not in (None, found) and not {asked, found} <= {"rerank", "classify"}):
         has = "has no head" if found is None else f"is {_HEAD_WORDS[found]}"
         raise OptionError(f"{layout.root} {has}, so it cannot be exported with --task {asked}")
     task = asked or found
@@ -159,5 +162,9 @@ def _image_notes(raw: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _notes(raw: dict[str, Any], names: Collection[str]) -> tuple[str, ...]:
-    pretrained = any(map(_PRETRAINED_CLASS.search, _classes(raw))) or any(map(_PRETRAINED_WEIGHT.search, names))
-    return (_PRETRAINED_NOTE,) if pretrained else ()
+    return (_PRETRAINED_NOTE,) if _is_language_model(raw, names) else ()
+
+
+def _is_language_model(raw: dict[str, Any], names: Collection[str]) -> bool:
+    """Return whether the checkpoint has a head over the vocabulary."""
+    return any(map(_PRETRAINED_CLASS.search, _classes(raw))) or any(map(_PRETRAINED_WEIGHT.search, names))

@@ -38,7 +38,8 @@ class PackedLayout:
     `pack_index` `[t]`, `unpack_index` `[b, s]`, `lengths` `[b]`: as made by `models.artifact.graph_inputs.pack`. Each
     attention layer that returns weights appends them to `weights`, first layer first; the encoder leaves the vectors of
     the tokens in `token_embeddings`, packed `[t, e]`, and in `pooled` `[b, s]` those that its pooling takes, unless it
-    takes every real one. `token_type_ids` `[t]` says which text of a pair a token is in; None where all are in one.
+    takes every real one; a sparse encoder leaves in `sparse_tokens` `[b, c]` which token each weight is of.
+    `token_type_ids` `[t]` says which text of a pair a token is in; None where all are in one.
     """
 
     pack_index: Tensor
@@ -49,11 +50,19 @@ class PackedLayout:
     token_embeddings: Tensor | None = None
     pooled: Tensor | None = None
     token_type_ids: Tensor | None = None
+    sparse_tokens: Tensor | None = None
 
     def unpack(self, packed: Tensor) -> Tensor:
         """Unpack `[t, e]` -> `[b, s, e]`; cells past an item's length hold token 0."""
         b, s = self.unpack_index.shape
         return packed.index_select(0, self.unpack_index.reshape(-1)).reshape(b, s, packed.shape[-1])
+
+    def unpack_repeating(self, packed: Tensor) -> Tensor:
+        """Unpack `[t, e]` -> `[b, s, e]`; cells past an item's length repeat its first token, so that they change no
+        maximum over the item's tokens."""
+        index = torch.where(self.token_mask(), self.unpack_index, self.unpack_index[:, :1])
+        b, s = index.shape
+        return packed.index_select(0, index.reshape(-1)).reshape(b, s, packed.shape[-1])
 
     def pack(self, padded: Tensor) -> Tensor:
         """Pack `[b, s, e]` -> `[t, e]`."""
@@ -79,8 +88,8 @@ class PackedEncoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, input_ids: Tensor, position_ids: Tensor, layout: PackedLayout) -> Tensor:
-        """Encode input_ids, position_ids `[t]` -> embedding `[b, e]`, not normalized, or a head's logits, `[b, c]` or
-        by token `[b, s, c]`. Fills `layout`."""
+        """Encode input_ids, position_ids `[t]` -> embedding `[b, e]`, not normalized; a head's logits, `[b, c]` or
+        by token `[b, s, c]`; or the weights of a sparse vector `[b, c]`. Fills `layout`."""
 
 
 @dataclass

@@ -73,6 +73,13 @@ would take gigabytes."""
 
 # Queue and memory
 
+MAX_SPARSE_ENTRIES = 2_048
+"""Maximum entries of a sparse vector; of one with more, the largest are kept. Trained encoders make some hundreds."""
+
+SPARSE_WORKSPACE_BYTES = 512 * 2**20
+"""Maximum of a sparse encoder's logits, of all batches in flight: tokens times vocabulary, which bounds its batches. A
+text that runs alone may take more."""
+
 SMALL_RESERVE_DIVISOR = 4
 """Reserve for small requests: HEADLIGHT_MAX_QUEUE_TOKENS divided by this, in addition to them."""
 

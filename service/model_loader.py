@@ -88,6 +88,9 @@ def batch_limits(encoder: AnyEncoder, settings: Settings, in_flight: int) -> Bat
     threads, max_tokens = settings.intra_op_threads(), settings.max_batch_tokens
     if encoder.provider == CPU:
         max_tokens = min(max_tokens, CPU_BATCH_TOKENS * threads // concurrent_batches(threads))
+    if encoder.manifest.text and "sparse" in encoder.manifest.tasks:
+        token_bytes = FLOAT_BYTES * encoder.manifest.text.vocab_size * 2  # up to half of a batch may be padding
+        max_tokens = max(1, min(max_tokens, limits.SPARSE_WORKSPACE_BYTES // in_flight // token_bytes))
     workspace = limits.ATTENTION_WORKSPACE_BYTES // in_flight
     return BatchLimits(
         tokens=max_tokens, attention_elements=workspace // (FLOAT_BYTES * attention.num_matrices) if attention else 0

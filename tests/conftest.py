@@ -135,14 +135,24 @@ def tiny_conv(tiny_conv_source: Path, exports: "ExportCache") -> Path:
 
 @pytest.fixture(scope="session")
 def heads(tmp_path_factory: pytest.TempPathFactory, exports: "ExportCache") -> list[Path]:
-    """Artifacts of a small random reranker, classifier and token classifier, and of a classifier of images."""
+    """Artifacts of a small random reranker, classifier, token classifier and sparse encoder, and of a classifier of
+    images."""
+    from export.options import ExportOptions
     from models.artifact.specs import Task
     from tests.heads import write_with_head
     from tests.hf_vision import write_checkpoint
 
     root = tmp_path_factory.mktemp("heads")
-    tasks: dict[str, Task] = {"reranker": "rerank", "classifier": "classify", "labeler": "token-classify"}
-    texts = [exports(write_with_head("bert", task, root / name), name) for name, task in tasks.items()]
+    tasks: dict[str, Task] = {
+        "reranker": "rerank",
+        "classifier": "classify",
+        "labeler": "token-classify",
+        "splade": "sparse",
+    }
+    texts = [
+        exports(write_with_head("bert", task, root / name), name, ExportOptions(task=task))
+        for name, task in tasks.items()
+    ]
     write_checkpoint("vit", root / "image-classifier", head="ViTForImageClassification")
     return [*texts, exports(root / "image-classifier", "image-classifier")]
 

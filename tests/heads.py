@@ -12,6 +12,7 @@ from tests.checkpoints import CLS, PAD, SEP, WORDS
 LABELS: dict[Task, tuple[str, ...]] = {
     "rerank": ("LABEL_0",),
     "classify": ("contradiction", "entailment", "neutral"),
+    "sparse": (),
     "token-classify": ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),
 }
 """Labels of the heads, by task."""

@@ -171,11 +171,12 @@ def write_text(
     """A checkpoint whose every weight is far from its first value, so that no part of it can be left out unseen.
 
     `config` is the kind's own unless given. The weights behave as trained ones do (`tests.trained_weights`), unless not
-    `like_trained`: where float32 is compared with float32. With another `task` than embed it has a head of `labels`.
+    `like_trained`: where float32 is compared with float32. With another `task` than embed it has its head, of `labels`
+    if it has some.
     """
     torch.manual_seed(seed)
     config = config or (CONFIGS | VARIANTS)[kind]()
-    if task != "embed":
+    if labels:
         config.id2label = dict(enumerate(labels))
     model = (transformers.AutoModel if task == "embed" else HEAD_CLASSES["text", task]).from_config(config)
     with torch.no_grad():

@@ -1,7 +1,8 @@
 """Quality of a reduced graph, compared with the full model by what its outputs are used for.
 
-Embeddings keep their directions and neighbors, a reranker the order of the documents of a query, a classifier the first
-label of an input or of each token. The items must be others than those that the reduced graph was calibrated on.
+Embeddings and sparse vectors keep their directions and neighbors, a reranker the order of the documents of a query, a
+classifier the first label of an input or of each token. The items must be others than those that the reduced graph was
+calibrated on.
 
 Letters: b items, n positions of one item, e width, c labels.
 """
@@ -37,7 +38,7 @@ depends on the batch."""
 
 def measure(reference: Run, quantized: Run, items: Sequence[Item], task: Task = "embed") -> Quality:
     """Run `items` with both, in batches of similar lengths, and compare."""
-    if task == "embed":
+    if task in ("embed", "sparse"):
         return _compare_embeddings(reference, quantized, items)
     expected, actual = _run_all(reference, items), _run_all(quantized, items)
     scale = np.sqrt(np.mean(np.concatenate([each.ravel() for each in expected]) ** 2))

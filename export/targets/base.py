@@ -159,7 +159,8 @@ class ExportTarget(ABC, Generic[EncoderT]):
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of what `module` returns."""
-        return tensors.graph_outputs(self.attention.num_layers if self.attention else 0)
+        layers = self.attention.num_layers if self.attention else 0
+        return tensors.graph_outputs(layers, sparse=self.task == "sparse")
 
     @property
     def pooled_from_tokens(self) -> bool:

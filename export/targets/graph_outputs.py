@@ -31,11 +31,16 @@ def require_token_embeddings(token_embeddings: Tensor | None) -> Tensor:
     return token_embeddings
 
 
-def graph_outputs(output: Tensor, token_embeddings: Tensor, attention: CapturedAttention | None) -> tuple[Tensor, ...]:
-    """In the order of `ExportTarget.outputs`; `token_embeddings` is `[b, s, e]`."""
-    vectors = output.float(), token_embeddings.float()
+def graph_outputs(
+    output: Tensor,
+    token_embeddings: Tensor,
+    attention: CapturedAttention | None,
+    sparse_tokens: Tensor | None = None,
+) -> tuple[Tensor, ...]:
+    """In the order of `ExportTarget.outputs`; `token_embeddings` is `[b, s, e]`, `sparse_tokens` `[b, c]`."""
+    vectors = [tensor.float() for tensor in (output, token_embeddings, sparse_tokens) if tensor is not None]
     if attention is None:
-        return vectors
+        return tuple(vectors)
     row = attention.pooling_weights[:, None, None]
     relevances = reduce_attention(attention.weights, attention.pooling_weights, attention.num_prefix_tokens)
     reduced = [tensor for r in tensors.REDUCTIONS for tensor in (relevances[r].matrix, relevances[r].pooled)]

@@ -20,12 +20,12 @@ from export.targets.reference import ReferenceModel, ReferenceOutput
 from export.targets.text import TextModelInfo, TextTarget
 from export.tokenizer_parity import first_line
 from models.artifact import tensors
-from models.artifact.specs import AttentionSpec, Pooling, Task, TextSpec
+from models.artifact.specs import LABEL_TASKS, AttentionSpec, Pooling, Task, TextSpec
 from models.filenames import CONFIG_FILE
 from models.pooling import pool, pooling_weights
 from models.precision import convert
 from models.pretrained.dense import Dense, read_dense
-from models.pretrained.heads import head_pooling
+from models.pretrained.heads import head_pooling, splade_weights
 from models.pretrained.keep_float64 import KeepFloat64
 from models.pretrained.text import (
     ARCHITECTURES,
@@ -48,17 +48,17 @@ def load_text_target(
     text_config = config.get_text_config()
     pooling = options.pooling or st_options.pooling or architecture.pooling
     if task != "embed":
-        _check_head_options(layout, options, st_options)
+        _check_head_options(layout, options, st_options, task)
         pooling = head_pooling(text_config, task)
     if pooling == "attention":
         raise OptionError("attention pooling is not supported for text encoders; choose mean, cls or last")
     text, attention = _read_sizes(directory, text_config, st_options, options, task)
     artifact, read_so = tokenizer.read_tokenizer(
-        directory, text, lower_case=st_options.lower_case, pairs=task != "embed"
+        directory, text, lower_case=st_options.lower_case, pairs=task in LABEL_TASKS
     )
     info = TextModelInfo(
         task=task,
-        head=None if task == "embed" else head_spec(layout, config, task),
+        head=head_spec(layout, config, task) if task in LABEL_TASKS else None,
         architecture=config.model_type,
         tokenizer=artifact,
         text=text,
@@ -92,7 +92,7 @@ def _read_sizes(
     """Return the limits and the heads of a text tower's config. Raises SourceError, OptionError."""
     architecture = ARCHITECTURES[config.model_type]
     own_limit = st_options.max_tokens or tokenizer.max_length(directory)
-    typed = task != "embed" and tokenizer.makes_token_types(directory)
+    typed = task in LABEL_TASKS and tokenizer.makes_token_types(directory)
     try:
         offset = _after_padding(directory, config) if architecture.padding_offset_positions else 0
         text = TextSpec(
@@ -110,14 +110,16 @@ def _read_sizes(
         raise SourceError(f"{directory / CONFIG_FILE} lacks a required size: {first}") from error
 
 
-def _check_head_options(layout: SourceLayout, options: ExportOptions, st_options: SentenceTransformersConfig) -> None:
+def _check_head_options(
+    layout: SourceLayout, options: ExportOptions, st_options: SentenceTransformersConfig, task: Task
+) -> None:
     """Raise OptionError for options, and SourceError for files, that only an embedding has a place for."""
     for name, value in (("pooling", options.pooling), ("normalize", options.normalize), ("space", options.space)):
         if value is not None:
             raise OptionError(f"{name} is of embeddings; this model is exported with the head that it was trained with")
-    if st_options.prompts:
+    if st_options.prompts and task in LABEL_TASKS:
         raise SourceError(
-            f"{layout.root / st_config.PROMPTS_FILE} has prompts, which are exported for embeddings only; remove them "
+            f"{layout.root / st_config.PROMPTS_FILE} has prompts, which are exported for vectors only; remove them "
             "if the model was trained without"
         )
 
@@ -170,7 +172,8 @@ def _eager_head_reference(
         with KeepFloat64():
             out = model(input_ids=ids, output_attentions=True, **typed)
         weights = pooling_weights(torch.ones_like(ids, dtype=torch.bool), pooling, out.logits.dtype)
-        return ReferenceOutput(out.logits, states[0], out.attentions, weights)
+        output = splade_weights(out.logits) if task == "sparse" else out.logits
+        return ReferenceOutput(output, states[0], out.attentions, weights)
 
     return run
 

@@ -143,5 +143,8 @@ class _TextGraph(nn.Module):
         pooling = pooling_weights(layout.taken(), self.encoder.pooling, torch.float32)
         positions = layout.unpack(require_token_embeddings(layout.token_embeddings))
         return graph_outputs(
-            output, positions, CapturedAttention(layout.weights, attention_function.head_weights, pooling)
+            output,
+            positions,
+            CapturedAttention(layout.weights, attention_function.head_weights, pooling),
+            layout.sparse_tokens,
         )

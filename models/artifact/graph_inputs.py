@@ -52,7 +52,7 @@ def output_selection_inputs(
     optional_outputs = [name for name in outputs if name != tensors.OUTPUT]
     output_mask = np.array([name in requested for name in optional_outputs])
     inputs = {tensors.OUTPUT_MASK: output_mask}
-    attention = [name for name in optional_outputs if name != tensors.TOKEN_EMBEDDINGS]
+    attention = [name for name in optional_outputs if name not in tensors.WITHOUT_ATTENTION]
     if not attention:
         return inputs
     output_attentions = np.array(any(name in requested for name in attention))

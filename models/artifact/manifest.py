@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from models.artifact import tensors
 from models.artifact.errors import ArtifactError, first_validation_error, unreadable
 from models.artifact.specs import (
+    LABEL_TASKS,
     AttentionSpec,
     Device,
     EmbeddingSpec,
@@ -80,11 +81,13 @@ class Parity(FrozenModel):
 
     num_inputs: int = Field(gt=0)
     embedding: Deviation | None = Field(
-        None, description="Of embeddings scaled to length 1, in any component; None for a model with a head."
+        None, description="Of embeddings scaled to length 1, in any component; None for other tasks."
     )
     embedding_cosine: Deviation | None = Field(None, description="1 minus the cosine of two embeddings.")
     logits: Deviation | None = Field(
-        None, description="Of a head's logits, relative to their root mean square over all inputs."
+        None,
+        description="Of a head's logits, or a sparse vector's weights, relative to their root mean square over all "
+        "inputs.",
     )
     token_embeddings: Deviation = Field(
         description="Of vectors of positions, each scaled to length 1, and their pooling."
@@ -139,7 +142,7 @@ class Manifest(FrozenModel):
         ("embed",), min_length=1, description="What the model answers with; the first is its default."
     )
     embedding: EmbeddingSpec
-    head: HeadSpec | None = Field(None, description="None for a model that embeds only.")
+    head: HeadSpec | None = Field(None, description="None for a model without labels.")
     attention: AttentionSpec | None = Field(description="None for an encoder without attention, a convolution say.")
     text: TextSpec | None = None
     image: ImageSpec | None = None
@@ -155,14 +158,15 @@ class Manifest(FrozenModel):
     def _one_modality(self) -> Self:
         if (self.text is None, self.image is None) != (self.modality != "text", self.modality != "image"):
             raise ValueError(f"modality {self.modality} needs its own section and no other")
-        if self.graph.outputs != tensors.graph_outputs(self.attention.num_layers if self.attention else 0):
+        layers = self.attention.num_layers if self.attention else 0
+        if self.graph.outputs != tensors.graph_outputs(layers, sparse="sparse" in self.tasks):
             raise ValueError("the graph's outputs do not match its attention layers")
         return self
 
     @model_validator(mode="after")
     def _head_of_tasks(self) -> Self:
-        if (self.head is None) != (self.tasks == ("embed",)):
-            raise ValueError("tasks other than embed need a head, and embed needs none")
+        if (self.head is None) == any(task in LABEL_TASKS for task in self.tasks):
+            raise ValueError("tasks with labels need a head, and others have none")
         if self.head and "rerank" in self.tasks and len(self.head.labels) != 1:
             raise ValueError("a reranker has one label")
         if self.modality == "image" and not {*self.tasks} <= {"embed", "classify"}:

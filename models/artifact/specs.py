@@ -14,9 +14,11 @@ TokenEmbeddingKind = Literal["pooled", "projected", "hidden_states"]
 """How token embeddings relate to the input's embedding. "pooled": their pooling (mean, CLS or last) is the embedding.
 "projected": token states pass through the same non-linear head as the pooled state, so they do not add up to the
 embedding. "hidden_states": the last hidden states, which an attention pooling head reads."""
-Task = Literal["embed", "rerank", "classify", "token-classify"]
-"""What a model answers with: an embedding; the relevance of a document to a query; the labels of an input; the labels
-of each token of a text."""
+Task = Literal["embed", "sparse", "rerank", "classify", "token-classify"]
+"""What a model answers with: an embedding; a sparse vector over its vocabulary; the relevance of a document to a query;
+the labels of an input; the labels of each token of a text."""
+LABEL_TASKS: tuple[Task, ...] = ("rerank", "classify", "token-classify")
+"""Tasks of a head with labels, which reads a pair of texts too."""
 Activation = Literal["none", "sigmoid", "softmax"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16", "int8"]

@@ -28,7 +28,8 @@ HEAD_INDICES = "head_indices"
 
 OUTPUT = "item_output"
 """What the model is for: an embedding `[b, e]`, pooled and not yet normalized, since truncation to fewer dimensions
-comes before normalization; the c logits of a head, `[b, c]`; or those of a head over tokens, `[b, s, c]`."""
+comes before normalization; the c logits of a head, `[b, c]`; those of a head over tokens, `[b, s, c]`; or the weights
+of a sparse vector over the vocabulary, `[b, c]`."""
 
 TOKEN_TYPE_IDS = "token_type_ids"  # noqa: S105 - the name of a tensor
 """[t] int64: which of a pair's texts a token belongs to. An input of the models that embed it."""
@@ -36,6 +37,13 @@ TOKEN_TYPE_IDS = "token_type_ids"  # noqa: S105 - the name of a tensor
 TOKEN_EMBEDDINGS = "token_embeddings"  # noqa: S105 - the name of a tensor
 """[b, s, e]: the vector of each token, or of each of an image's prefix positions and patches, in the embedding's space
 (`specs.TokenEmbeddingKind` says how they relate to it). Rows past an input's length are never read."""
+
+
+SPARSE_TOKENS = "sparse_tokens"
+"""[b, c] float32: the index of the token that gave each entry of a sparse vector its weight, of sparse encoders."""
+
+WITHOUT_ATTENTION = (TOKEN_EMBEDDINGS, SPARSE_TOKENS)
+"""Optional outputs that are computed without the attention weights."""
 
 
 def reduction_matrix(reduction: Reduction) -> str:
@@ -81,6 +89,7 @@ def attention_outputs(layers: int) -> tuple[str, ...]:
     return (*reduced, *(name for layer in range(layers) for name in layer_outputs(layer)))
 
 
-def graph_outputs(layers: int) -> tuple[str, ...]:
-    """Return all outputs of a graph with `layers` layers of attention, in order."""
-    return (OUTPUT, TOKEN_EMBEDDINGS, *(attention_outputs(layers) if layers else ()))
+def graph_outputs(layers: int, *, sparse: bool = False) -> tuple[str, ...]:
+    """Return all outputs of a graph with `layers` layers of attention, in order; `sparse` for a sparse encoder's."""
+    without_attention = WITHOUT_ATTENTION if sparse else (TOKEN_EMBEDDINGS,)
+    return (OUTPUT, *without_attention, *(attention_outputs(layers) if layers else ()))

@@ -116,10 +116,9 @@ class TextPreprocessor:
         max_tokens, padding = self._spec.max_tokens, self._spec.padding_id
         truncated_ids = list(ids[:max_tokens] if kept_side == "start" else ids[-max_tokens:])
         truncated_ids += [] if padding is None else [padding] * (max_tokens - len(truncated_ids))
-        id_to_token = self._keep_start.id_to_token
         return TokenizedText(
             truncated_ids,
-            lambda: [(id_to_token(id) or "", 0, 0) for id in truncated_ids],
+            lambda: [(self.vocabulary_token(id), 0, 0) for id in truncated_ids],
             truncated=len(ids) > max_tokens,
             token_types=[0] * len(truncated_ids) if self._spec.token_types else None,
         )
@@ -131,6 +130,10 @@ class TextPreprocessor:
         prompt_text = self._prompt_text(prompt)
         (encoding,) = self._untruncated.encode_batch([prompt_text + text], add_special_tokens=add_special_tokens)
         return list(zip(encoding.ids, _token_offsets(encoding, (len(prompt_text),)), strict=True))
+
+    def vocabulary_token(self, id: int) -> str:
+        """Return the token of an id as the vocabulary has it; "" for an id without one."""
+        return self._keep_start.id_to_token(id) or ""
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
         """Return the text of token ids. Raises TokenIdOutOfRange."""
@@ -148,7 +151,7 @@ class TextPreprocessor:
         prefix, suffix = self._special_tokens
         ends = len(ids) - len(suffix)
         if ends < len(prefix) or list(ids[: len(prefix)]) != prefix or list(ids[ends:]) != suffix:
-            names = [[self._keep_start.id_to_token(id) or "" for id in part] for part in (prefix, suffix)]
+            names = [[self.vocabulary_token(id) for id in part] for part in (prefix, suffix)]
             raise MissingSpecialTokens(*names)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Heads that a checkpoint was trained with: a score, labels of an input, or labels of each token.
+"""Heads that a checkpoint was trained with: a score, labels of an input or of each token, or words.
 
 The code of every head is `transformers`' own. Its encoder runs elsewhere, packed and with our attention; in the
 encoder's place stands a module that hands over what was computed, so that the head reads the states as it always does.
@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import (
     AutoModelForImageClassification,
+    AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     PreTrainedModel,
@@ -24,6 +26,7 @@ from typing_extensions import override
 from models.artifact.specs import Modality, Pooling, Task
 
 HEAD_CLASSES: Mapping[tuple[Modality, Task], Any] = {
+    ("text", "sparse"): AutoModelForMaskedLM,
     ("text", "rerank"): AutoModelForSequenceClassification,
     ("text", "classify"): AutoModelForSequenceClassification,
     ("text", "token-classify"): AutoModelForTokenClassification,
@@ -78,7 +81,7 @@ class TrainedTextHead(nn.Module):
 
     @override
     def forward(self, states: Tensor, ids: Tensor, mask: Tensor | None) -> Tensor:
-        """Return logits of states `[b, s, e]`: `[b, c]`, or `[b, s, c]` of a head over tokens.
+        """Return logits of states `[b, s, e]`: `[b, c]`, or `[b, s, c]` of a head over tokens or words.
 
         `mask` `[b, s]` marks an item's own tokens; None says that all are.
         """
@@ -107,8 +110,17 @@ def _take_pooler(encoder: Any) -> nn.Module | None:
     return _AlbertPooler(pooler, encoder.pooler_activation) if isinstance(pooler, nn.Linear) else pooler
 
 
+def splade_weights(logits: Tensor) -> Tensor:
+    """Return the sparse vector of a text, given its tokens' logits over the vocabulary: `[b, s, c]` -> `[b, c]`.
+
+    The largest over the tokens of log(1 + relu(logit)), which grows with the logit: so the largest comes first.
+    Source: Formal et al., "SPLADE v2" (2021), equation 6.
+    """
+    return torch.log1p(torch.relu(logits.amax(dim=1)))
+
+
 def head_pooling(config: Any, task: Task) -> Pooling:
     """Return the positions that a text model's head reads: all, or the first one."""
-    if task == "token-classify":
+    if task in ("sparse", "token-classify"):
         return "mean"
     return "cls" if getattr(config, "classifier_pooling", "cls") in ("cls", "bos") else "mean"

@@ -28,7 +28,7 @@ from models.pretrained import clip_text, deberta, mpnet, packed_modules
 from models.pretrained.attention_interface import IMPLEMENTATION_NAME, AttentionCall, use_attention
 from models.pretrained.dense import Dense, chained_dim
 from models.pretrained.errors import PretrainedError
-from models.pretrained.heads import HEAD_CLASSES, TrainedTextHead, head_pooling
+from models.pretrained.heads import HEAD_CLASSES, TrainedTextHead, head_pooling, splade_weights
 from models.pretrained.loading import load_model, read_config
 from models.pretrained.text_config_checks import check_config, is_bidirectional
 
@@ -197,7 +197,7 @@ class PretrainedTextEncoder(PackedEncoder):
         loaded = load_text_model(directory, model_type, attention=IMPLEMENTATION_NAME, task=task)
         self.model: Any = loaded if task == "embed" else loaded.base_model
         self.trained_head = None if task == "embed" else TrainedTextHead(loaded, self.model)
-        self._by_token = task == "token-classify"
+        self._task = task
         own = self._architecture.pooling if task == "embed" else head_pooling(loaded.config, task)
         self.pooling = pooling or own
         head = self._architecture.head
@@ -224,7 +224,9 @@ class PretrainedTextEncoder(PackedEncoder):
         with use_attention(attend), packed_modules.use_layout(layout):
             out = self.model(input_ids=input_ids[None], position_ids=position_ids[None], **types)
         layout.token_embeddings = self._project_states(out.last_hidden_state[0])
-        if self.trained_head and self._by_token:  # each token by itself, so packed
+        if self.trained_head and self._task == "sparse":
+            return self._sparse_vectors(self.trained_head, out.last_hidden_state[0], layout)
+        if self.trained_head and self._task == "token-classify":  # each token by itself, so packed
             return layout.unpack(self.trained_head(out.last_hidden_state, input_ids[None], None)[0])
         rows = layout.unpack(out.last_hidden_state[0])
         ids = layout.unpack(input_ids[:, None])[:, :, 0]
@@ -233,6 +235,15 @@ class PretrainedTextEncoder(PackedEncoder):
             return logits
         layout.pooled = taken(self.model, self._architecture, self.pooling, ids, layout.token_mask())
         return self._project_states(pool(rows, layout.pooled, self.pooling))
+
+    def _sparse_vectors(self, head: TrainedTextHead, states: Tensor, layout: PackedLayout) -> Tensor:
+        """Return the weights `[b, c]` of sparse vectors, given packed states `[t, e]`.
+
+        The logits of all tokens are the widest tensor by far, so they are reduced where they are made.
+        """
+        logits = head(layout.unpack_repeating(states), layout.unpack_index, None)
+        layout.sparse_tokens = logits.argmax(dim=1)
+        return splade_weights(logits)
 
     def _project_states(self, states: Tensor) -> Tensor:
         vectors: Tensor = self.dense(project(self.model, self._architecture, states))

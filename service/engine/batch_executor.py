@@ -22,15 +22,17 @@ from service.ops.metrics import Metrics
 UnbatchedResult = list[tuple[Waiter, ItemOutput]] | InferenceFailed
 
 
-def unbatch(items: Sequence[QueueItem], arrays: Mapping[str, Floats]) -> list[UnbatchedResult]:
-    """For each item the results of its seats; a value that is not finite is the failure of its own item alone."""
+def unbatch(model: "Backend", items: Sequence[QueueItem], arrays: Mapping[str, Floats]) -> list[UnbatchedResult]:
+    """Return for each item the results of its waiters; a value that is not finite is the failure of its own item
+    alone."""
     all_finite = all(bool(np.isfinite(array).all()) for array in arrays.values())
-    return [_unbatch_item(item, arrays, row, all_finite) for row, item in enumerate(items)]
+    return [_unbatch_item(model, item, arrays, row, all_finite) for row, item in enumerate(items)]
 
 
-def _unbatch_item(item: QueueItem, arrays: Mapping[str, Floats], row: int, all_finite: bool) -> UnbatchedResult:
-    output = arrays[tensors.OUTPUT][row]
-    output = (output[: item.positions] if output.ndim == 2 else output).copy()  # a view would keep the batch alive
+def _unbatch_item(
+    model: "Backend", item: QueueItem, arrays: Mapping[str, Floats], row: int, all_finite: bool
+) -> UnbatchedResult:
+    output = model.item_output(arrays, row, item.positions)
     token_embeddings = (
         TokenEmbeddingPlan.extract(arrays, row, item.positions) if tensors.TOKEN_EMBEDDINGS in arrays else None
     )
@@ -69,6 +71,10 @@ class Backend(Protocol):
         self, items: Sequence[InputArray], outputs: Sequence[str], heads: Sequence[int], *, exclusive: bool
     ) -> dict[str, Floats]:
         """`exclusive`: nothing else runs, so the batch may have the whole machine. Raises InferenceFailed."""
+        ...
+
+    def item_output(self, arrays: Mapping[str, Floats], row: int, positions: int) -> Floats:
+        """Return the main output of the item in that row, of as many positions, as an array of its own."""
         ...
 
     def self_test(self) -> None:
@@ -121,7 +127,7 @@ class BatchExecutor:
         started = time.monotonic()
         try:
             arrays = model.run([item.data for item in items], key.outputs, key.heads, exclusive=exclusive)
-            results = unbatch(items, arrays)
+            results = unbatch(model, items, arrays)
         except InferenceFailed as error:
             return self._check_model(key.model, error)
         except MemoryError:

@@ -168,9 +168,10 @@ class Engine:
         attention: AttentionPlan | None = None,
         *,
         token_embeddings: TokenEmbeddingPlan | None = None,
+        sparse_tokens: bool = False,
     ) -> None:
         """Queue one request's items, from any thread. Raises Overloaded when the queue is full, or NotReady."""
-        self._scheduler.add_request(request, model, items, attention, token_embeddings)
+        self._scheduler.add_request(request, model, items, attention, token_embeddings, sparse_tokens=sparse_tokens)
 
     def submit_async(self, executor: Executor, request: EngineRequest, submit: Callable[[], None]) -> None:
         """Let one of `executor` prepare the items and `submit` them; what that raises is the ticket's outcome.

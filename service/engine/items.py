@@ -15,7 +15,8 @@ from service.engine.plan import AttentionPlan, AttentionWeights, TokenEmbeddingP
 
 @dataclass(frozen=True, slots=True)
 class ItemOutput:
-    """`output` is the embedding `[e]`, pooled and not normalized, or a head's logits `[c]`, or `[n, c]` by token;
+    """`output` is the embedding `[e]`, pooled and not normalized, a head's logits `[c]`, or `[n, c]` by token, or a
+    packed sparse vector;
     `attention` has the shape of its query; `token_embeddings`, if requested, are `[n, e]` for the item's n positions,
     not normalized."""
 
@@ -37,10 +38,18 @@ class BatchKey:
 
     @classmethod
     def from_plans(
-        cls, model: str, attention: AttentionPlan | None, token_embeddings: TokenEmbeddingPlan | None
+        cls,
+        model: str,
+        attention: AttentionPlan | None,
+        token_embeddings: TokenEmbeddingPlan | None,
+        *,
+        sparse_tokens: bool = False,
     ) -> Self:
         """Return the key of a request's items."""
-        positions = (tensors.TOKEN_EMBEDDINGS,) if token_embeddings else ()
+        positions = (
+            *((tensors.TOKEN_EMBEDDINGS,) if token_embeddings else ()),
+            *((tensors.SPARSE_TOKENS,) if sparse_tokens else ()),
+        )
         attention_outputs, heads = (attention.outputs, attention.chosen_heads) if attention else ((), ())
         return cls(model, (tensors.OUTPUT, *positions, *attention_outputs), heads)
 
@@ -52,7 +61,7 @@ class BatchKey:
     @property
     def needs_attention(self) -> bool:
         """Whether attention is fetched."""
-        return not set(self.outputs) <= {tensors.OUTPUT, tensors.TOKEN_EMBEDDINGS}
+        return not set(self.outputs) <= {tensors.OUTPUT, *tensors.WITHOUT_ATTENTION}
 
     def compatible_with(self, other: "BatchKey") -> bool:
         """Return whether this key fetches the embedding only, and the other attention too, of the same model."""
@@ -61,7 +70,7 @@ class BatchKey:
             output_only.output_only
             and with_attention.needs_attention
             and with_attention.model == output_only.model
-            and tensors.TOKEN_EMBEDDINGS not in with_attention.outputs
+            and not set(tensors.WITHOUT_ATTENTION) & {*with_attention.outputs}
         )
 
 

@@ -130,9 +130,11 @@ class Scheduler:
         prepared: Sequence[ModelInput],
         attention: AttentionPlan | None = None,
         token_embeddings: TokenEmbeddingPlan | None = None,
+        *,
+        sparse_tokens: bool = False,
     ) -> None:
         """Queue one request's items. Raises Overloaded or NotReady."""
-        key = BatchKey.from_plans(model, attention, token_embeddings)
+        key = BatchKey.from_plans(model, attention, token_embeddings, sparse_tokens=sparse_tokens)
         plans = [plan for plan in (attention, token_embeddings) if plan]
         reserved_bytes = sum(plan.response_bytes(item.num_tokens) for plan in plans for item in prepared)
         items = [QueueItem(key, item, [Waiter(request, i, attention)]) for i, item in enumerate(prepared)]

@@ -282,7 +282,12 @@ class _ModelSubRequest:
 
     def _submit(self, items: Sequence[ModelInput]) -> None:
         self._state.engine.submit(
-            self.engine_request, self._encoder.name, items, self._attention_plan, token_embeddings=self._token_plan
+            self.engine_request,
+            self._encoder.name,
+            items,
+            self._attention_plan,
+            token_embeddings=self._token_plan,
+            sparse_tokens=self._inference_request.return_sparse_tokens,
         )
 
     def _check_lengths(self, items: Sequence[ModelInput]) -> None:

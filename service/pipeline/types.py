@@ -12,6 +12,7 @@ from models.preprocess.text import KeptSide
 from service.engine.items import Timing
 from service.engine.plan import AttentionOptions, AttentionWeights
 from service.runtime.encoder import AnyEncoder
+from service.runtime.sparse_vectors import SparseVector, unpack_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class InferenceRequest:
     """Omit attention for a model without it, instead of refusing the request."""
     return_token_embeddings: bool = False
     """Also return the vector of each token, or of each position of an image."""
+    return_sparse_tokens: bool = False
+    """Also return which token each entry of a sparse vector is of."""
     input_path: Callable[[int], str] = "input[{}]".format
     """The API's name for the input at an index, and for `dimensions`: used in errors."""
     dimensions_param: str = "dimensions"
@@ -72,14 +75,20 @@ class InferenceRequest:
 
 @dataclass(frozen=True, slots=True)
 class InputResult:
-    """Result of one input: its embedding `[e]`, or a head's logits `[c]`, or `[n, c]` by token; and, if requested, its
-    attention and the vectors `[n, e]` of its positions, not normalized."""
+    """Result of one input: its embedding `[e]`, a head's logits `[c]`, or `[n, c]` by token, or a packed sparse vector,
+    which `sparse_vector` unpacks; and, if requested, its attention and the vectors `[n, e]` of its positions, not
+    normalized."""
 
     encoder: AnyEncoder
     prepared: ModelInput
     output: Floats
     attention: AttentionWeights | None
     token_embeddings: Floats | None
+
+    @property
+    def sparse_vector(self) -> SparseVector:
+        """The output of a sparse encoder."""
+        return unpack_row(self.output)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ thread). Letters: b items, e embedding width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -23,6 +23,7 @@ from models.preprocess.model_input import ModelInput, TextPair, TokenizedText, T
 from models.preprocess.text import KeptSide, TextPreprocessor
 from service.runtime.providers import DeviceOption
 from service.runtime.session import Session
+from service.runtime.sparse_vectors import pack_row
 
 OUTPUT_ONLY = (tensors.OUTPUT,)
 OUTPUT_AND_TOKENS = (tensors.OUTPUT, tensors.TOKEN_EMBEDDINGS)
@@ -71,6 +72,18 @@ class Encoder(ABC, Generic[RawInput]):
         concurrently with others is not `exclusive`. Raises InferenceFailed when ONNX Runtime fails.
         """
         return self._session.run(outputs, self._ort_inputs(items), heads, exclusive=exclusive)
+
+    def item_output(self, arrays: Mapping[str, Floats], row: int, positions: int) -> Floats:
+        """Return the main output of the item in that row of a batch, copied: a view would keep the batch alive.
+
+        `[e]` or `[c]`; `[n, c]` of a head over the `positions`; of a sparse vector `[2 or 3, k]`, as
+        `service.runtime.sparse_vectors` packs it.
+        """
+        output: Floats = arrays[tensors.OUTPUT][row]
+        if "sparse" in self.manifest.tasks:
+            tokens = arrays.get(tensors.SPARSE_TOKENS)
+            return pack_row(output, None if tokens is None else tokens[row])
+        return (output[:positions] if output.ndim == 2 else output).copy()
 
     def self_test(self) -> None:
         """Run the smallest item, as at warm-up. Raises InferenceFailed when not even that runs."""
@@ -134,6 +147,10 @@ class TextEncoder(Encoder[str | TextPair]):
     def tokenize(self, text: str, *, prompt: str | None = None, special: bool = True) -> list[tuple[int, TokenOffset]]:
         """Return all tokens of a text with their ids."""
         return self._preprocess.tokenize(text, prompt=prompt, add_special_tokens=special)
+
+    def vocabulary_token(self, index: int) -> str:
+        """Return the token of an entry of a sparse vector, as the tokenizer writes it."""
+        return self._preprocess.vocabulary_token(index)
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """Text of ids. Raises TokenIdOutOfRange."""

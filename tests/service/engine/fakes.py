@@ -1,7 +1,7 @@
 """A model without ONNX Runtime for the engine's tests: it implements the engine's own protocol."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -68,6 +68,10 @@ class FakeModel:
         if self.always_fails or any(FAILING_ID in ids for ids in items):
             raise InferenceFailed("the model could not be run")
         return {name: self._array(name, items) for name in outputs}
+
+    def item_output(self, arrays: Mapping[str, Floats], row: int, positions: int) -> Floats:
+        output: Floats = arrays[tensors.OUTPUT][row]
+        return (output[:positions] if output.ndim == 2 else output).copy()
 
     def self_test(self) -> None:
         if self.always_fails:

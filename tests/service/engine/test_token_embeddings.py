@@ -115,7 +115,7 @@ def test_value_that_is_not_finite_fails_its_own_item_alone() -> None:
     rows[1, 1] = np.nan
     rows[2, 2] = np.nan  # past the length of the third, where nobody reads
     first, second, third = unbatch(
-        items, {tensors.OUTPUT: np.zeros((3, 2), np.float32), tensors.TOKEN_EMBEDDINGS: rows}
+        FakeModel(), items, {tensors.OUTPUT: np.zeros((3, 2), np.float32), tensors.TOKEN_EMBEDDINGS: rows}
     )
     assert isinstance(second, InferenceFailed)
     assert isinstance(first, list)
