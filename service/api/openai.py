@@ -18,14 +18,15 @@ from service.api.common.inputs import (
     is_image,
     to_multimodal_input,
 )
+from service.api.common.sparse import Sparse, SparseResponse, sparse_object
 from service.errors import InvalidParameter
 from service.http import body, request, responses
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import ErrorResponse
-from service.http.request import HttpRequest, infer_http
+from service.http.request import HttpRequest, infer_http, preferred_media_type
 from service.http.responses import CHUNK_BYTES, JSON_NUMBER_BYTES, StreamedList, to_base64
 from service.http.validation import Dimensions, RequestModel
-from service.pipeline.types import Image, InferenceRequest, InferenceResult, Input
+from service.pipeline.types import Image, InferenceRequest, InferenceResult, Input, InputResult
 from service.runtime.encoder import AnyEncoder
 
 
@@ -50,6 +51,7 @@ class EmbeddingOptions(RequestModel):
     )
     task: StrictStr | None = Field(None, description="Another name of `input_type`.")
     attention: Attention = None
+    sparse: Sparse = None
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
@@ -78,11 +80,20 @@ class EmbeddingOptions(RequestModel):
             raise InvalidParameter(f"{name} and {synonym} must not differ", synonym)
         return values[0] if values else None
 
+    def _check_sparse_options(self) -> None:
+        for name in ("dimensions", "normalize", "normalized", "encoding_format", "embedding_type"):
+            if getattr(self, name) not in (None, "float"):
+                raise InvalidParameter(f"{name} does not apply to sparse vectors", name)
+
     def to_inference_request(self, inputs: Sequence[Input]) -> InferenceRequest:
-        """Convert to an InferenceRequest."""
+        """Convert to an InferenceRequest. Raises InvalidParameter for options of embeddings with sparse vectors."""
+        if self.sparse:
+            self._check_sparse_options()
         return InferenceRequest(
             inputs,
             model=self.model,
+            task="sparse" if self.sparse else "embed",
+            return_sparse_tokens=self.sparse is not None and self.sparse.tokens,
             dimensions=self.dimensions,
             truncate=self.truncate not in (False, "NONE"),
             kept="end" if self.truncate == "START" else "start",
@@ -123,7 +134,8 @@ class AttentionResponse(BaseModel):
 class EmbeddingObject(BaseModel):
     object: Literal["embedding"]
     index: int
-    embedding: list[float] | str
+    embedding: list[float] | str | None = Field(None, description="Absent where sparse vectors are requested.")
+    sparse: SparseResponse | None = None
     truncated: bool
     attention: AttentionResponse | None = None
 
@@ -197,8 +209,7 @@ async def embeddings_response(options: EmbeddingOptions, result: InferenceResult
 
     def entries() -> Iterator[dict[str, Any]]:
         for i, item in enumerate(result.outputs):
-            vector = to_base64(item.output, "<f4") if options.base64 else item.output
-            entry = {"object": "embedding", "index": i, "embedding": vector, "truncated": item.prepared.truncated}
+            entry = {"object": "embedding", "index": i, **_vector(options, item), "truncated": item.prepared.truncated}
             if options.attention is not None and item.attention is not None:
                 entry["attention"] = attention_object(options.attention, item.attention, item)
             yield entry
@@ -209,6 +220,13 @@ async def embeddings_response(options: EmbeddingOptions, result: InferenceResult
     data = list(entries()) if unstreamed else StreamedList(entries())
     response = {"object": "list", "model": result.encoder.name, "data": data, "usage": usage}
     return responses.json_response(response) if unstreamed else await responses.streaming_json(response)
+
+
+def _vector(options: EmbeddingOptions, item: InputResult) -> dict[str, Any]:
+    """Return the embedding of an input, or its sparse vector."""
+    if options.sparse:
+        return {"sparse": sparse_object(options.sparse, item)}
+    return {"embedding": to_base64(item.output, "<f4") if options.base64 else item.output}
 
 
 def model_object(encoder: AnyEncoder) -> dict[str, Any]:
@@ -224,8 +242,8 @@ def model_object(encoder: AnyEncoder) -> dict[str, Any]:
         "architecture": manifest.architecture,
         "tasks": manifest.tasks,
         "labels": manifest.head.labels if manifest.head else None,
-        "dimensions": None if manifest.head else manifest.embedding.dim,
-        "space": None if manifest.head else manifest.embedding.space,
+        "dimensions": manifest.embedding.dim if "embed" in manifest.tasks else None,
+        "space": manifest.embedding.space if "embed" in manifest.tasks else None,
         "max_tokens": manifest.text.max_tokens if manifest.text else None,
         "image": {"rows_px": image.height_px, "columns_px": image.width_px} if image else None,
         "grid": grid_info(image) if image else None,
@@ -259,8 +277,38 @@ QUERY = (
 )
 
 
+RAW = "application/octet-stream"
+
+
+def _accepts_raw(request: HttpRequest) -> bool:
+    """Return whether the client prefers raw vectors to JSON."""
+    accept = request.header_values.get("accept", "")
+    return RAW in accept.lower() and preferred_media_type(accept, (body.JSON, RAW)) == RAW
+
+
+def _check_raw_options(options: EmbeddingOptions) -> None:
+    """Raise InvalidParameter for options that only JSON has a place for."""
+    for name in ("attention", "sparse", "encoding_format", "embedding_type"):
+        if getattr(options, name) is not None:
+            raise InvalidParameter(f"{name} requires Accept: {body.JSON}", name)
+
+
+def _raw_response(result: InferenceResult) -> Response:
+    """Return the embeddings row by row as little-endian float32, with their shape and how many inputs were cut."""
+    vectors = result.embeddings
+    headers = {
+        "Vary": "Accept",
+        "X-Shape": ",".join(map(str, vectors.shape)),
+        "X-Truncated": str(sum(item.prepared.truncated for item in result.outputs)),
+    }
+    return Response(vectors.astype("<f4", copy=False).tobytes(), media_type=RAW, headers=headers)
+
+
 async def embeddings(request: HttpRequest) -> Response:
-    """Texts, token ids and images, alone or mixed; an image can also be the body itself."""
+    """Texts, token ids and images, alone or mixed; an image can also be the body itself.
+
+    A client that accepts `application/octet-stream` rather than JSON gets the vectors alone.
+    """
     options: EmbeddingOptions
     if is_image(request):
         options = EmbeddingOptions.from_query(request.query_params)
@@ -268,6 +316,9 @@ async def embeddings(request: HttpRequest) -> Response:
     else:
         options = payload = await EmbeddingsRequest.read(request)
         inference_request = payload.to_inference_request(payload.inputs())
+    if _accepts_raw(request):
+        _check_raw_options(options)
+        return _raw_response(await infer_http(request, inference_request))
     return await embeddings_response(options, await infer_http(request, inference_request))
 
 
@@ -293,6 +344,7 @@ def _embeddings(path: str) -> Endpoint:
     return Endpoint(
         "POST", path, embeddings, "Embed texts or images, with their attention on request", EmbeddingsRequest,
         EmbeddingsResponse, EXAMPLES, query_parameters=_QUERY, binary_media_types=IMAGE_TYPES,
+        binary_response_types=(RAW,),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from service.api.tei.request import (
     Info,
     Similarities,
     SimilarityRequest,
+    SparseVectors,
     TeiEmbedRequest,
     TeiError,
     TokenizeRequest,
@@ -134,6 +135,17 @@ async def embedding_all(request: HttpRequest) -> Response:
     return _with_timing_headers(inference_request, result, await responses.streaming_json(StreamedList(texts())))
 
 
+async def sparse_embedding(request: HttpRequest) -> Response:
+    """Return sparse vectors of texts."""
+    inference_request = replace((await EmbedAllRequest.read(request)).to_inference_request(), task="sparse")
+    result = await infer_http(request, inference_request)
+    vectors = (
+        [{"index": index, "value": value} for index, value in zip(vector.indices, vector.values, strict=True)]
+        for vector in (item.sparse_vector for item in result.outputs)
+    )
+    return _with_timing_headers(inference_request, result, await responses.streaming_json(StreamedList(vectors)))
+
+
 async def similarity(request: HttpRequest) -> Response:
     """Return cosines of one text with others."""
     return await _similarity(request, await SimilarityRequest.read(request))
@@ -176,6 +188,8 @@ async def info(request: HttpRequest) -> Response:
 
 def _model_type(manifest: Manifest) -> dict[str, object]:
     """Return that server's words for what a model answers with."""
+    if "sparse" in manifest.tasks:
+        return {"embedding": {"pooling": "splade"}}
     if manifest.head is None:
         return {"embedding": {"pooling": manifest.embedding.pooling}}
     labels = dict(enumerate(manifest.head.labels))
@@ -256,6 +270,10 @@ DIALECT = Dialect(
         ),
         Endpoint(
             "POST", "/embed_all", embedding_all, "Embed each token of texts", EmbedAllRequest, TokenVectors,
+            {"one text": _TEXT},
+        ),
+        Endpoint(
+            "POST", "/embed_sparse", sparse_embedding, "Sparse vectors of texts", EmbedAllRequest, SparseVectors,
             {"one text": _TEXT},
         ),
         Endpoint(

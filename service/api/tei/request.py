@@ -122,6 +122,15 @@ class TokenVectors(RootModel[list[list[list[float]]]]):
     """For each text, one for each of its tokens, special ones too."""
 
 
+class SparseEntry(BaseModel):
+    index: int
+    value: float
+
+
+class SparseVectors(RootModel[list[list[SparseEntry]]]):
+    """For each text, the entries of its sparse vector that are not 0, by ascending index."""
+
+
 class Similarities(RootModel[list[float]]):
     """Cosine of the source with each sentence."""
 
