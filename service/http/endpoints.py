@@ -46,6 +46,8 @@ class Endpoint:
     """OpenAPI query parameters."""
     alternative_request_models: Sequence[type[BaseModel]] = ()
     """Models of the other bodies that the path takes."""
+    binary_response_types: Sequence[str] = ()
+    """Media types of a binary response, which a client gets that accepts one."""
     binary_media_types: Sequence[str] = ()
     """Media types of a file sent as the body instead of JSON."""
 

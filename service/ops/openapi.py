@@ -1,7 +1,7 @@
 """OpenAPI document, generated from the endpoints and their pydantic models."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -90,6 +90,7 @@ def _operation(dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
     response_content = (
         _json_content(endpoint.response_model) if endpoint.response_content is None else endpoint.response_content
     )
+    response_content = {**response_content} | _binary_content(endpoint.binary_response_types)
     operation: dict[str, Any] = {
         "tags": [dialect.name],
         "summary": endpoint.summary,
@@ -112,11 +113,15 @@ def _operation(dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.request_model:
         body = _json_content(endpoint.request_model, *endpoint.alternative_request_models)
         body[JSON]["examples"] = {name: {"value": value} for name, value in endpoint.examples.items()}
-        body |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in endpoint.binary_media_types}
+        body |= _binary_content(endpoint.binary_media_types)
         operation["requestBody"] = {"required": True, "content": body}
     for code, text in ERROR_DESCRIPTIONS.items():
         operation["responses"][str(code)] = {"description": text, "content": _json_content(dialect.error_model)}
     return operation
+
+
+def _binary_content(media_types: Iterable[str]) -> dict[str, Any]:
+    return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
 
 
 def _json_content(*models: type[BaseModel] | None) -> dict[str, Any]:

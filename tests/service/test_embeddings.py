@@ -75,3 +75,29 @@ def test_truncation_is_reported(server: Server) -> None:
     assert isinstance(data, list)
     assert [entry["truncated"] for entry in data] == [True, False]
     assert body["usage"] == {"prompt_tokens": 256 + 3, "total_tokens": 256 + 3}
+
+
+def test_raw_vectors_are_sent_to_a_client_that_prefers_them(server: Server, texts: list[str]) -> None:
+    headers = {"Accept": "application/octet-stream, application/json;q=0.5"}
+    inputs = ["word " * 400, *texts[8:20]]
+    body = {"model": MINILM, "input": inputs, "dimensions": 64}
+    answer = httpx.post(f"{server.url}/v1/embeddings", json=body, headers=headers, timeout=60)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/octet-stream")
+    assert (answer.headers["x-shape"], answer.headers["x-truncated"]) == ("13,64", "1")
+    raw = np.frombuffer(answer.content, "<f4").reshape(13, 64)
+    np.testing.assert_allclose(raw, vectors(embed(server, inputs, dimensions=64)), atol=1e-6)
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/json, application/octet-stream"])
+def test_json_is_sent_to_every_other_client(server: Server, accept: str) -> None:
+    body = {"model": MINILM, "input": "a lamp"}
+    answer = httpx.post(f"{server.url}/v1/embeddings", json=body, headers={"Accept": accept}, timeout=60)
+    assert answer.json()["object"] == "list"
+
+
+@pytest.mark.parametrize("option", [{"attention": True}, {"encoding_format": "base64"}])
+def test_raw_vectors_have_no_place_for_other_options(server: Server, option: dict[str, object]) -> None:
+    headers = {"Accept": "application/octet-stream"}
+    answer = httpx.post(f"{server.url}/v1/embeddings", json={"model": MINILM, "input": "a", **option}, headers=headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_parameter", next(iter(option)))
