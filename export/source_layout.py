@@ -74,7 +74,7 @@ class SourceLayout:
     sentence-transformers.
 
     `stages` is None without a modules.json. `other_task` says what modules.json describes in place of an embedding
-    model; `splade`, that it describes a sparse encoder; `parents`, that the folder of the encoder was given;
+    model; `splade` is the folder of a sparse encoder's reduction; `parents`, that the folder of the encoder was given;
     `headless`, that the encoder of a model with a trained head is exported by itself.
     """
 
@@ -82,7 +82,7 @@ class SourceLayout:
     encoder: Path
     stages: tuple[Stage, ...] | None = None
     other_task: str | None = None
-    splade: bool = False
+    splade: Path | None = None
     parents: bool = False
     headless: bool = False
 
@@ -124,8 +124,8 @@ def _read_modules(root: Path) -> SourceLayout:
     if not modules:
         raise SourceError(f"{path} lists no stage; the first is the encoder, a Transformer")
     encoder = resolve_folder(root, modules[0].path, path)
-    if _is_splade(root, modules):
-        return SourceLayout(root, encoder, splade=True)
+    if _is_splade(modules):
+        return SourceLayout(root, encoder, splade=resolve_folder(root, modules[1].path, path))
     other = next((task for module in modules if (task := _other_task(module.type))), None)
     if other:
         return SourceLayout(root, encoder, None, other)
@@ -142,20 +142,21 @@ class _SpladePooling(BaseModel):
     activation_function: str = "relu"
 
 
-def _is_splade(root: Path, modules: list[_Module]) -> bool:
-    """Return whether the stages are those of a sparse encoder. Raises SourceError for a reduction that is not known."""
-    names = [module.type.rpartition(".")[2] for module in modules]
-    packages = {module.type.partition(".")[0] for module in modules}
-    if names[1:] != [_SPLADE_POOLING] or names[0] not in _SPLADE_ENCODERS or packages != {"sentence_transformers"}:
-        return False
-    path = resolve_folder(root, modules[1].path, root / MODULES_FILE) / CONFIG_FILE
+def check_splade_pooling(folder: Path) -> None:
+    """Raise SourceError for a reduction of the logits that is not the one that is exported."""
+    path = folder / CONFIG_FILE
     pooling = parse(path, _SpladePooling)
     if (pooling.pooling_strategy, pooling.activation_function) != ("max", "relu"):
         raise SourceError(
             f"{path} reduces the logits by {pooling.pooling_strategy} and {pooling.activation_function}; exported is "
             "the max of log(1 + relu)"
         )
-    return True
+
+
+def _is_splade(modules: list[_Module]) -> bool:
+    names = [module.type.rpartition(".")[2] for module in modules]
+    packages = {module.type.partition(".")[0] for module in modules}
+    return names[1:] == [_SPLADE_POOLING] and names[0] in _SPLADE_ENCODERS and packages == {"sentence_transformers"}
 
 
 def _other_task(type_path: str) -> str | None:

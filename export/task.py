@@ -13,7 +13,7 @@ from export import st_config, st_transformer
 from export.errors import OptionError, SourceError
 from export.head import CROSS_ENCODER_ENTRIES
 from export.options import ExportOptions
-from export.source_layout import MODULES_FILE, SourceLayout
+from export.source_layout import MODULES_FILE, SourceLayout, check_splade_pooling
 from models.artifact.specs import Modality, Task
 from models.pretrained.weight_names import read_names
 
@@ -79,6 +79,8 @@ def resolve_task(
             "export the encoder's pooled states"
         )
     task = _choose(layout, found, options.task, config, modality)
+    if layout.splade:
+        check_splade_pooling(layout.splade)
     notes = (_RERANK_NOTE,) if task == "rerank" and options.task is None and not _is_cross_encoder(layout, raw) else ()
     return layout.without_stages(), task, notes
 

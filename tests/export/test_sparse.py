@@ -89,6 +89,12 @@ def test_other_reduction_is_refused(tmp_path: Path, entries: dict[str, str]) -> 
     assert re.search(r"1_SpladePooling/config\.json reduces the logits by .*the max of log", export_error(source))
 
 
+def test_other_reduction_does_not_stand_in_the_way_of_the_encoder(tmp_path: Path) -> None:
+    target = open_source(_write_splade(tmp_path, SPLADE, pooling_strategy="sum"), task="embed")
+    assert target.task == "embed"
+    assert "not trained to be compared" in target.notes[0]
+
+
 def _write_splade(directory: Path, types: tuple[str, ...], **pooling: str) -> Path:
     source = write_modules(write_with_head("bert", "sparse", directory), *types)
     (source / "1_SpladePooling").mkdir()
