@@ -6,6 +6,7 @@ therefore also recorded, and checked at every step.
 
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -34,9 +35,23 @@ class StopSignals:
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGINT wait until the block has ended."""
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    """Let SIGTERM and SIGINT wait until the block has ended.
+
+    By handlers and not by a mask: another thread's would not be masked, and Python runs the handler in the main thread
+    whichever receives the signal. So only the main thread has anything to defer.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    previous = {
+        number: signal.signal(number, lambda found, _frame: received.append(found))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        for last in received[-1:]:
+            signal.raise_signal(last)
