@@ -52,15 +52,12 @@ class PackedLayout:
     token_type_ids: Tensor | None = None
     sparse_tokens: Tensor | None = None
 
-    def unpack(self, packed: Tensor) -> Tensor:
-        """Unpack `[t, e]` -> `[b, s, e]`; cells past an item's length hold token 0."""
-        b, s = self.unpack_index.shape
-        return packed.index_select(0, self.unpack_index.reshape(-1)).reshape(b, s, packed.shape[-1])
-
-    def unpack_repeating(self, packed: Tensor) -> Tensor:
-        """Unpack `[t, e]` -> `[b, s, e]`; cells past an item's length repeat its first token, so that they change no
-        maximum over the item's tokens."""
-        index = torch.where(self.token_mask(), self.unpack_index, self.unpack_index[:, :1])
+    def unpack(self, packed: Tensor, *, repeat_first: bool = False) -> Tensor:
+        """Unpack `[t, e]` -> `[b, s, e]`; cells past an item's length hold token 0, or with `repeat_first` the item's
+        own first token, so that they change no maximum over its tokens."""
+        index = self.unpack_index
+        if repeat_first:
+            index = torch.where(self.token_mask(), index, index[:, :1])
         b, s = index.shape
         return packed.index_select(0, index.reshape(-1)).reshape(b, s, packed.shape[-1])
 

@@ -223,27 +223,28 @@ class PretrainedTextEncoder(PackedEncoder):
         types = {} if layout.token_type_ids is None else {"token_type_ids": layout.token_type_ids[None]}
         with use_attention(attend), packed_modules.use_layout(layout):
             out = self.model(input_ids=input_ids[None], position_ids=position_ids[None], **types)
-        layout.token_embeddings = self._project_states(out.last_hidden_state[0])
-        if self.trained_head and self._task == "sparse":
-            return self._sparse_vectors(self.trained_head, out.last_hidden_state[0], layout)
-        if self.trained_head and self._task == "token-classify":  # each token by itself, so packed
-            return layout.unpack(self.trained_head(out.last_hidden_state, input_ids[None], None)[0])
-        rows = layout.unpack(out.last_hidden_state[0])
-        ids = layout.unpack(input_ids[:, None])[:, :, 0]
+        states: Tensor = out.last_hidden_state[0]
+        layout.token_embeddings = self._project_states(states)
         if self.trained_head:
-            logits: Tensor = self.trained_head(rows, ids, layout.token_mask())
-            return logits
+            return self._head_output(self.trained_head, states, input_ids, layout)
+        rows = layout.unpack(states)
+        ids = layout.unpack(input_ids[:, None])[:, :, 0]
         layout.pooled = taken(self.model, self._architecture, self.pooling, ids, layout.token_mask())
         return self._project_states(pool(rows, layout.pooled, self.pooling))
 
-    def _sparse_vectors(self, head: TrainedTextHead, states: Tensor, layout: PackedLayout) -> Tensor:
-        """Return the weights `[b, c]` of sparse vectors, given packed states `[t, e]`.
-
-        The logits of all tokens are the widest tensor by far, so they are reduced where they are made.
-        """
-        logits = head(layout.unpack_repeating(states), layout.unpack_index, None)
-        layout.sparse_tokens = logits.argmax(dim=1)
-        return splade_weights(logits)
+    def _head_output(self, head: TrainedTextHead, states: Tensor, input_ids: Tensor, layout: PackedLayout) -> Tensor:
+        """Return the output of the head, given packed states `[t, e]` and ids `[t]`: logits `[b, c]`, or `[b, s, c]` by
+        token, or the weights of sparse vectors `[b, c]`."""
+        if self._task == "token-classify":  # each token by itself, so packed
+            return layout.unpack(head(states[None], input_ids[None], None)[0])
+        ids = layout.unpack(input_ids[:, None])[:, :, 0]
+        if self._task == "sparse":
+            # The logits of all tokens are the widest tensor by far, so they are reduced where they are made.
+            by_token = head(layout.unpack(states, repeat_first=True), ids, None)
+            layout.sparse_tokens = by_token.argmax(dim=1)
+            return splade_weights(by_token)
+        logits: Tensor = head(layout.unpack(states), ids, layout.token_mask())
+        return logits
 
     def _project_states(self, states: Tensor) -> Tensor:
         vectors: Tensor = self.dense(project(self.model, self._architecture, states))

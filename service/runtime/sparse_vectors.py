@@ -24,11 +24,12 @@ def pack_row(weights: Floats, tokens: Floats | None) -> Floats:
     """Pack the weights `[c]` of an item, and the token of each, to `[2 or 3, k]`: indices, values, tokens.
 
     As float32, in which every index of a vocabulary is exact: up to 2**24. The largest
-    `limits.MAX_SPARSE_ENTRIES` are kept.
+    `limits.MAX_SPARSE_ENTRIES` are kept, and NaN counts as the largest: it must be seen, for it fails the item.
     """
     indices = np.flatnonzero(weights)
     if len(indices) > limits.MAX_SPARSE_ENTRIES:
-        largest = np.argpartition(-weights[indices], limits.MAX_SPARSE_ENTRIES)[: limits.MAX_SPARSE_ENTRIES]
+        order = -np.nan_to_num(weights[indices], nan=np.inf, posinf=np.inf)
+        largest = np.argpartition(order, limits.MAX_SPARSE_ENTRIES)[: limits.MAX_SPARSE_ENTRIES]
         indices = np.sort(indices[largest])
     rows = [indices.astype(np.float32), weights[indices], *([] if tokens is None else [tokens[indices]])]
     return np.stack(rows)

@@ -129,3 +129,9 @@ def test_largest_entries_are_kept_of_a_vector_with_too_many() -> None:
     assert vector.values.min() == 2 * limits.MAX_SPARSE_ENTRIES
     assert len(vector.indices) == limits.MAX_SPARSE_ENTRIES
     assert np.all(np.diff(vector.indices) > 0)
+
+
+def test_value_that_is_not_finite_is_kept_among_too_many() -> None:
+    weights = np.ones(3 * limits.MAX_SPARSE_ENTRIES, np.float32)
+    weights[7] = np.nan
+    assert np.isnan(unpack_row(pack_row(weights, None)).values).sum() == 1
