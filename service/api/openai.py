@@ -18,12 +18,13 @@ from service.api.common.inputs import (
     is_image,
     to_multimodal_input,
 )
+from service.api.common.raw import RAW, accepts_raw, raw_response
 from service.api.common.sparse import Sparse, SparseResponse, sparse_object
 from service.errors import InvalidParameter
 from service.http import body, request, responses
 from service.http.endpoints import Dialect, Endpoint
 from service.http.error_responses import ErrorResponse
-from service.http.request import HttpRequest, infer_http, preferred_media_type
+from service.http.request import HttpRequest, infer_http
 from service.http.responses import CHUNK_BYTES, JSON_NUMBER_BYTES, StreamedList, to_base64
 from service.http.validation import Dimensions, RequestModel
 from service.pipeline.types import Image, InferenceRequest, InferenceResult, Input, InputResult
@@ -277,31 +278,11 @@ QUERY = (
 )
 
 
-RAW = "application/octet-stream"
-
-
-def _accepts_raw(request: HttpRequest) -> bool:
-    """Return whether the client prefers raw vectors to JSON."""
-    accept = request.header_values.get("accept", "")
-    return RAW in accept.lower() and preferred_media_type(accept, (body.JSON, RAW)) == RAW
-
-
 def _check_raw_options(options: EmbeddingOptions) -> None:
     """Raise InvalidParameter for options that only JSON has a place for."""
     for name in ("attention", "sparse", "encoding_format", "embedding_type"):
         if getattr(options, name) is not None:
             raise InvalidParameter(f"{name} requires Accept: {body.JSON}", name)
-
-
-def _raw_response(result: InferenceResult) -> Response:
-    """Return the embeddings row by row as little-endian float32, with their shape and how many inputs were cut."""
-    vectors = result.embeddings
-    headers = {
-        "Vary": "Accept",
-        "X-Shape": ",".join(map(str, vectors.shape)),
-        "X-Truncated": str(sum(item.prepared.truncated for item in result.outputs)),
-    }
-    return Response(vectors.astype("<f4", copy=False).tobytes(), media_type=RAW, headers=headers)
 
 
 async def embeddings(request: HttpRequest) -> Response:
@@ -316,9 +297,9 @@ async def embeddings(request: HttpRequest) -> Response:
     else:
         options = payload = await EmbeddingsRequest.read(request)
         inference_request = payload.to_inference_request(payload.inputs())
-    if _accepts_raw(request):
+    if accepts_raw(request):
         _check_raw_options(options)
-        return _raw_response(await infer_http(request, inference_request))
+        return raw_response(await infer_http(request, inference_request))
     return await embeddings_response(options, await infer_http(request, inference_request))
 
 

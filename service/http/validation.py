@@ -130,6 +130,11 @@ def _path_segment(part: int | str) -> str:
     return f"[{part}]" if isinstance(part, int) else f".{part}"
 
 
+def flag_as_object(value: object) -> object:
+    """Return the options that a flag stands for: all defaults for true, none for false."""
+    return {} if value is True else None if value is False else value
+
+
 def _check_count(value: object, max_inputs: int, name: str) -> None:
     """Count before validating: a million small objects would take seconds of the event loop."""
     if isinstance(value, list) and len(value) > max_inputs and not isinstance(value[0], int):  # one text, as ids

@@ -36,7 +36,7 @@ class ModelRegistry:
             raise ModelNotFound(f"no {modality} model is available", "model")
         chosen = next((encoder for encoder in found if task in (None, *encoder.manifest.tasks)), None)
         if chosen is None:
-            raise TaskNotSupported(f"no served {modality} model can {task}", "model")
+            raise TaskNotSupported(f"no served {modality} model has the task {task}", "model")
         return chosen
 
     def select(self, name: str | None, modality: Modality, task: Task) -> AnyEncoder:
@@ -49,8 +49,9 @@ class ModelRegistry:
         encoder = self.get(name)
         if task not in encoder.manifest.tasks:
             others = [other.name for other in self if task in other.manifest.tasks]
-            hint = f"models that can: {', '.join(others)}" if others else "no served model can"
-            raise TaskNotSupported(f"{name} cannot {task}, only {', '.join(encoder.manifest.tasks)}; {hint}", "model")
+            hint = f"models that do: {', '.join(others)}" if others else "no served model does"
+            tasks = ", ".join(encoder.manifest.tasks)
+            raise TaskNotSupported(f"{name} does not have the task {task}, only {tasks}; {hint}", "model")
         return encoder
 
     def sibling(self, encoder: AnyEncoder, modality: Modality) -> AnyEncoder | None:

@@ -59,6 +59,11 @@ def test_head_among_the_weights_is_refused(tmp_path: Path, name: str, shape: tup
     [
         (("sentence_transformers.base.modules.transformer.Transformer",
           "sentence_transformers.sparse_encoder.models.SparseAutoEncoder"), "a sparse encoder"),
+        (("sentence_transformers.sparse_encoder.models.MLMTransformer",
+          "sentence_transformers.sparse_encoder.models.SpladePooling", "Normalize"), "a sparse encoder"),
+        (("sentence_transformers.base.modules.transformer.Transformer",
+          "sentence_transformers.sparse_encoder.modules.splade_pooling.SpladePooling", "Normalize"),
+         "a sparse encoder"),
         (("Transformer", "pylate.models.Dense.Dense"), "a multi-vector encoder"),
         (("Transformer", "sentence_transformers.multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask"),
          "a multi-vector encoder"),

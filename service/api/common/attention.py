@@ -15,7 +15,7 @@ from models.preprocess.model_input import TokenizedText, TokenOffset
 from service.engine.plan import AttentionOptions, AttentionWeights
 from service.engine.positions import TextSpan
 from service.http.responses import Base64Array, JsonArray
-from service.http.validation import integral
+from service.http.validation import flag_as_object, integral
 from service.pipeline.types import InputResult
 
 Indices = Annotated[
@@ -103,7 +103,7 @@ def _to_positions(value: _Query | SpanRequest) -> _Query | TextSpan:
 def _as_object(value: object) -> object:
     if isinstance(value, dict) and len(value) > len(AttentionRequest.model_fields):
         raise ValueError("attention has unknown fields")
-    return {} if value is True else None if value is False else value
+    return flag_as_object(value)
 
 
 Attention = Annotated[

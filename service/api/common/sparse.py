@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
+from service.http.validation import flag_as_object
 from service.pipeline.types import InputResult
 from service.runtime.encoder import TextEncoder
 
@@ -16,13 +17,9 @@ class SparseRequest(BaseModel):
     tokens: StrictBool = Field(False, description="Return the token of each entry, and the input's token it is of.")
 
 
-def _as_object(value: object) -> object:
-    return {} if value is True else None if value is False else value
-
-
 Sparse = Annotated[
     SparseRequest | None,
-    BeforeValidator(_as_object),
+    BeforeValidator(flag_as_object),
     Field(
         description="Return sparse vectors, of a model that makes them, in place of embeddings.",
         json_schema_extra={"examples": [True, {"tokens": True}]},
